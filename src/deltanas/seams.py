@@ -1,0 +1,173 @@
+"""What the rooms promise one another: the records that pass between them, and the Protocols the loop is written against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal, Protocol
+
+from deltanas.program import Outcome, Program, Refused, Stage, Trained
+from deltanas.program.outcome import Failed
+
+Split = Literal["validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a language model, as it was: nothing is summarised. Times in seconds of wall clock."""
+
+    model: str
+    prompt: str
+    reply: str
+    prompt_tokens: int
+    reply_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One proposal for a slot, and the gate that turned it back (`refusal` None: it passed all of them).
+
+    Attributes:
+        edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said where it holds no edit.
+        rung: the rung of the ladder on which the edit applied ("exact", ...), None where it did not apply.
+        goal: what the edit was asked to do.
+    """
+
+    edit: str
+    rung: str | None
+    goal: str
+    refusal: Refused | None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A slot to fill: propose one edit of `parent`.
+
+    Attributes:
+        cycle, index, attempt: the slot's place; `attempt` counts from 0.
+        key: the seed of every random choice made for this proposal.
+        earlier: the attempts at this slot that were refused, oldest first, to go back to the model verbatim.
+    """
+
+    cycle: int
+    index: int
+    attempt: int
+    key: str
+    parent: Program
+    earlier: tuple[Attempt, ...] = ()
+
+    def rng(self, purpose: str) -> Random:
+        """A generator of its own for each purpose, so that one draw more in one place moves no other."""
+        return Random(f"{self.key}:{purpose}")
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """The answer to an `Ask`: a program, or the reason why there is none (`refusal`, stage "apply")."""
+
+    program: Program | None
+    edit: str
+    rung: str | None
+    goal: str
+    refusal: Refused | None = None
+    calls: tuple[Call, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A program on its way through the gates, with what is known of it so far.
+
+    Attributes:
+        params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
+        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that compute alike.
+    """
+
+    program: Program
+    params: int | None = None
+    flops: int | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of the journal. `outcome` None: opened, its training not settled. Cycle 0 holds the baselines."""
+
+    cycle: int
+    index: int
+    strategy: str
+    parent: str | None
+    draft: Draft | None
+    attempts: tuple[Attempt, ...] = ()
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A program trained again with a fresh seed and scored once on the test split, after the search."""
+
+    program: str
+    outcome: Trained | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """All that a report needs of a run, read at one moment.
+
+    Attributes:
+        manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
+        candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
+    """
+
+    name: str
+    finished: bool
+    manifest: dict[str, object]
+    candidates: tuple[Candidate, ...]
+    programs: dict[str, Program]
+    finals: tuple[Final, ...] = field(default=())
+
+
+class Proposer(Protocol):
+    """Fills slots. `batch` is how many it likes to be asked for at once; the answers come in the order of the asks."""
+
+    @property
+    def strategy(self) -> str: ...
+    @property
+    def batch(self) -> int: ...
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]: ...
+
+
+class Gate(Protocol):
+    """Judges drafts in their order: each comes back richer, or refused."""
+
+    @property
+    def stage(self) -> Stage: ...
+    def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]: ...
+    def remember(self, drafts: Sequence[Draft]) -> None:
+        """Take note of programs that the run holds already (the baselines, and on resume the candidates so far)."""
+
+
+class Runner(Protocol):
+    """Trains programs in isolation. Yields (position in `programs`, outcome) as each ends, in any order."""
+
+    @property
+    def tier(self) -> str: ...
+    def train(
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+    ) -> Iterator[tuple[int, Trained | Failed]]: ...
+
+
+class Archive(Protocol):
+    """One run's journal. Every method is one transaction: it happens whole or not at all, and survives `kill -9`."""
+
+    def candidates(self) -> list[Candidate]: ...
+    def finals(self) -> list[Final]: ...
+    def program(self, identity: str) -> Program: ...
+    def open(self, candidates: Sequence[Candidate]) -> None:
+        """Journal candidates before they are trained: refused ones are settled at once, the others stay open."""
+
+    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None: ...
+    def add_final(self, final: Final) -> None: ...
+    def finish(self) -> None: ...
