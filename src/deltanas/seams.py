@@ -1,4 +1,4 @@
-"""What the rooms promise one another: the records that pass between them, and the Protocols the loop is written against."""
+"""What the rooms promise one another: the records that pass between them, and the Protocols of the loop."""
 
 from __future__ import annotations
 
@@ -82,7 +82,8 @@ class Draft:
 
     Attributes:
         params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
-        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that compute alike.
+        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
+            compute alike.
     """
 
     program: Program
@@ -149,11 +150,25 @@ class Gate(Protocol):
         """Take note of programs that the run holds already (the baselines, and on resume the candidates so far)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What building a program and running one training step showed; the fields mean what they mean in `Draft`."""
+
+    params: int
+    flops: int
+    trace: str
+
+
 class Runner(Protocol):
-    """Trains programs in isolation. Yields (position in `programs`, outcome) as each ends, in any order."""
+    """Builds and trains programs in isolation, never in the tool's own process.
+
+    `build` answers in the order of `programs`; `train` yields (position in `programs`, outcome) as each ends, in any
+    order. Equal programs, seeds and splits give equal accuracies, whichever worker trains them.
+    """
 
     @property
     def tier(self) -> str: ...
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]: ...
     def train(
         self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
     ) -> Iterator[tuple[int, Trained | Failed]]: ...

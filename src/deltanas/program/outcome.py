@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Stage = Literal["apply", "contract", "build", "novelty"]
-"""Where a candidate can be refused, in this order: the edit, the static contract, the build-and-shape check, novelty."""
+"""Where a candidate can be refused, in this order: its edit, the static contract, the build check, novelty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,8 @@ class Failed:
     """Training began and gave no score.
 
     Attributes:
-        kind: "timeout", "memory", "crash", "error" (the program raised), "output" (logits of a wrong size or not finite).
+        kind: "timeout", "memory", "crash", "error" (the program raised), "output" (logits of a wrong
+            size or not finite).
         seconds, cpu_seconds: wall and CPU time, measured by the parent of the child process.
         tier: the sandbox's strength, "A" to "C" (docs/architecture.md).
     """

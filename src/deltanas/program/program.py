@@ -33,7 +33,7 @@ class Program:
 
     @cached_property
     def id(self) -> str:
-        """Identity, 16 hexadecimal digits: equal for programs that differ only in comments, formatting or names of locals."""
+        """Identity, 16 hexadecimal digits: equal where only comments, formatting or names of locals differ."""
         text = json.dumps([canonical_source(self.net), canonical_source(self.transform), self.prm])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
