@@ -1,0 +1,33 @@
+"""What every proposer does alike: see which edits are open to a slot, and turn an edit's text into a proposal."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from deltanas.errors import EditError
+from deltanas.program import Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.seams import Ask, Call, Proposal
+
+Edits = Literal["architecture", "recipe", "both"]
+"""Which edits a proposer may make: of the network, of the way it is trained, or of either."""
+
+
+def open_edits(ask: Ask, edits: Edits) -> list[SpaceEdit]:
+    """The simple edits of the parent, without those that were tried for this slot before."""
+    tried = {attempt.edit for attempt in ask.earlier}
+    space = edits_of(ask.parent.net)
+    return [edit for edit in space if edits in ("both", edit.scope) and edit.text not in tried]
+
+
+def proposal_of(ask: Ask, edit: str, goal: str, calls: tuple[Call, ...] = ()) -> Proposal:
+    """The proposal that `edit` makes of the parent; one that does not apply is refused, with the reason."""
+    try:
+        applied = apply_edit(ask.parent.net, edit)
+    except EditError as error:
+        return Proposal(None, edit, None, goal, Refused("apply", str(error)), calls)
+    return Proposal(ask.parent.edited("net", applied.source), edit, applied.rung, goal, None, calls)
+
+
+def exhausted(goal: str = "") -> Proposal:
+    """The answer where no simple edit is left to propose."""
+    return Proposal(None, "", None, goal, Refused("apply", "no simple edit of this program is left to try"))
