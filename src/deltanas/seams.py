@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Literal, Protocol
@@ -104,6 +104,42 @@ class Candidate:
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome | None = None
 
+    @property
+    def program(self) -> Program | None:
+        return self.draft.program if self.draft else None
+
+    @property
+    def accuracy(self) -> float | None:
+        """In [0, 1]; None if it was not trained: no candidate scores what was not measured."""
+        return self.outcome.accuracy if isinstance(self.outcome, Trained) else None
+
+
+def elites(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidates that beat their parent, the most accurate first (baselines, having no parent, are none)."""
+    pool = list(candidates)
+    scores = {c.program.id: c.accuracy for c in pool if c.program and c.accuracy is not None}
+
+    def beats_parent(c: Candidate) -> bool:
+        parent = scores.get(c.parent) if c.parent else None
+        return c.accuracy is not None and parent is not None and c.accuracy > parent
+
+    return sorted(filter(beats_parent, pool), key=standing)
+
+
+def standing(candidate: Candidate) -> tuple[float, int, int]:
+    """Sort key: the most accurate first, the untrained last, ties in the order of the journal."""
+    accuracy = candidate.accuracy
+    return (1.0 if accuracy is None else -accuracy, candidate.cycle, candidate.index)
+
+
+def lineage(candidate: Candidate, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """The candidate's ancestors and itself, its baseline first."""
+    made = {c.program.id: c for c in candidates if c.program and c.outcome and not isinstance(c.outcome, Refused)}
+    line = [candidate]
+    while line[0].parent in made:
+        line.insert(0, made[line[0].parent])
+    return line
+
 
 @dataclass(frozen=True, slots=True)
 class Final:
@@ -172,6 +208,15 @@ class Runner(Protocol):
     def train(
         self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
     ) -> Iterator[tuple[int, Trained | Failed]]: ...
+
+
+class Listener(Protocol):
+    """Told of what happens as it happens: a progress bar, a log."""
+
+    def begin(self, cycle: int, phase: Literal["check", "propose", "train", "test"], total: int) -> None: ...
+    def proposed(self, candidate: Candidate) -> None: ...
+    def settled(self, candidate: Candidate) -> None: ...
+    def scored(self, final: Final) -> None: ...
 
 
 class Archive(Protocol):

@@ -1,0 +1,79 @@
+"""The LEMUR contract, read off the syntax tree: nothing is executed here.
+
+A program is one Python module with `supported_hyperparameters() -> set[str]` and a class `Net` with
+`__init__(self, in_shape, out_shape, prm, device)`, `forward(self, x)`, `train_setup(self, prm)` and
+`learn(self, train_data)` (NNGPT / LEMUR).
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+MAX_CHARACTERS = 200_000
+"""Longest source that is looked at; LEMUR's longest program has under 40,000 characters."""
+
+METHODS = {
+    "__init__": ("in_shape", "out_shape", "prm", "device"),
+    "forward": ("x",),
+    "train_setup": ("prm",),
+    "learn": ("train_data",),
+}
+
+
+def contract_faults(source: str) -> tuple[str, ...]:
+    """What keeps `source` from fulfilling the contract, each with its line; empty if it fulfils it."""
+    if not source.strip():
+        return ("the file is empty",)
+    if len(source) > MAX_CHARACTERS:
+        return (f"the source has {len(source):,} characters; the limit is {MAX_CHARACTERS:,}",)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in a candidate is not this process's concern
+            tree = ast.parse(source)
+    except SyntaxError as error:
+        return (f"line {error.lineno or 1}: syntax error: {error.msg}",)
+    except (ValueError, RecursionError, MemoryError) as error:
+        return (f"the source can't be parsed: {error or type(error).__name__}",)
+    return (*_hyperparameter_faults(tree), *_net_faults(tree))
+
+
+def _hyperparameter_faults(tree: ast.Module) -> list[str]:
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    found = [node for node in functions if node.name == "supported_hyperparameters"]
+    if not found:
+        return ["no function `supported_hyperparameters()`"]
+    return _argument_faults("supported_hyperparameters", found[-1], ())
+
+
+def _net_faults(tree: ast.Module) -> list[str]:
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Net"]
+    if not classes:
+        return ["no class `Net`"]
+    net = classes[-1]
+    if not net.bases:
+        return [f"line {net.lineno}: class `Net` has no base; it must be a `torch.nn.Module`"]
+    # A method may come from another class of the file; what can't be seen here is seen when the network is built.
+    inherits = any(isinstance(base, ast.Name) and base.id != "Module" for base in net.bases)
+    methods = {node.name: node for node in net.body if isinstance(node, ast.FunctionDef)}
+    faults: list[str] = []
+    for name, arguments in METHODS.items():
+        if name in methods:
+            faults += _argument_faults(f"Net.{name}", methods[name], arguments, bound=True)
+        elif not inherits:
+            faults.append(f"line {net.lineno}: class `Net` has no method `{name}({', '.join(('self', *arguments))})`")
+    return faults
+
+
+def _argument_faults(
+    name: str, function: ast.FunctionDef, arguments: tuple[str, ...], *, bound: bool = False
+) -> list[str]:
+    """A fault if `function` can't be called with just these positional arguments (after `self`, if `bound`)."""
+    given = len(arguments) + bound
+    taken = [*function.args.posonlyargs, *function.args.args]
+    least = len(taken) - len(function.args.defaults)
+    needs_keywords = any(default is None for default in function.args.kw_defaults)
+    if least <= given and (given <= len(taken) or function.args.vararg) and not needs_keywords:
+        return []
+    want = ", ".join((*(("self",) if bound else ()), *arguments))
+    return [f"line {function.lineno}: `{name}` must take ({want})"]
