@@ -1,1 +1,24 @@
-"""."""
+"""The built-in baselines: networks by the LEMUR contract, one a file. They leave this room as text, never imported."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from deltanas.errors import UsageError
+
+# One recipe for all of them, held fixed when networks are compared. batch: images a step; momentum: AdamW's first beta.
+DEFAULT_PRM: dict[str, float] = {"batch": 32, "lr": 0.003, "momentum": 0.9}
+
+
+def baselines() -> dict[str, str]:
+    """Source text by name, in the order of the names."""
+    files = {file.name: file for file in resources.files(__name__).iterdir() if file.name.endswith(".py")}
+    return {name.removesuffix(".py"): files[name].read_text("utf-8") for name in sorted(files) if name != "__init__.py"}
+
+
+def baseline(name: str) -> str:
+    """Source text of one baseline. Raises UsageError if there is none of that name."""
+    known = baselines()
+    if name not in known:
+        raise UsageError(f"no baseline is called {name!r}", f"known baselines: {', '.join(known)}")
+    return known[name]

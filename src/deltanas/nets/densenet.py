@@ -1,0 +1,84 @@
+"""Densely connected network: each layer sees the outputs of all layers before it (Huang et al., 2017)."""
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def supported_hyperparameters() -> set[str]:
+    return {"lr", "momentum"}
+
+
+class Layer(nn.Module):
+    def __init__(self, inner: int, growth: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.BatchNorm2d(inner),
+            nn.ReLU(),
+            nn.Conv2d(inner, growth, kernel_size=3, padding=1, bias=False),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.cat([x, self.body(x)], dim=1)
+        return x
+
+
+class Net(nn.Module):
+    def __init__(
+        self,
+        in_shape: tuple[int, ...],
+        out_shape: tuple[int, ...],
+        prm: dict[str, float],
+        device: torch.device,
+    ) -> None:
+        super().__init__()
+        self.device = device
+        channels = in_shape[1]
+        classes = out_shape[0]
+        width = 16
+        growth = 12
+        depth = 3
+        early = width + depth * growth
+        narrow = early // 2
+        late = narrow + depth * growth
+        self.stem = nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False)
+        self.early = nn.Sequential(*[Layer(width + i * growth, growth) for i in range(depth)])
+        self.transition = nn.Sequential(
+            nn.BatchNorm2d(early),
+            nn.ReLU(),
+            nn.Conv2d(early, narrow, kernel_size=1, bias=False),
+            nn.AvgPool2d(kernel_size=2, ceil_mode=True),
+        )
+        self.late = nn.Sequential(*[Layer(narrow + i * growth, growth) for i in range(depth)])
+        self.norm = nn.BatchNorm2d(late)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(late, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        x = self.early(x)
+        x = self.transition(x)
+        x = self.late(x)
+        x = self.norm(x)
+        x = F.relu(x)
+        x = self.pool(x)
+        x = torch.flatten(x, 1)
+        x = self.head(x)
+        return x
+
+    def train_setup(self, prm: dict[str, float]) -> None:
+        self.to(self.device)
+        self.criteria = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.AdamW(self.parameters(), lr=prm["lr"], betas=(prm["momentum"], 0.99))
+
+    def learn(self, train_data: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.train()
+        for inputs, labels in train_data:
+            self.optimizer.zero_grad()
+            outputs = self(inputs.to(self.device))
+            loss = self.criteria(outputs, labels.to(self.device))
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters(), max_norm=1.0)
+            self.optimizer.step()
