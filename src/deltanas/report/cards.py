@@ -1,0 +1,284 @@
+"""The sections of the page: for each, what its template needs, or the reason why it can't be there."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from deltanas.program import PARTS, Failed, Program, Refused, Trained
+from deltanas.report import charts, funnel
+from deltanas.report.figures import Network, Summary
+from deltanas.report.intervals import Estimate, difference
+from deltanas.report.reading import Reading, accuracy, label, score
+from deltanas.seams import Call, Candidate, Final
+
+_LONGEST_DIFF = 400
+
+
+class Absent(Exception):
+    """A section that can't be computed; the message is the sentence that stands in its place."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A section of the page: `build` makes the variables of the template `name`, or raises `Absent`."""
+
+    name: str
+    title: str
+    build: Callable[[Reading, Summary], dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    kind: str
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Elite:
+    """A network with its story; `missing` is the ancestor that the run does not hold."""
+
+    network: Network
+    steps: tuple[dict[str, object], ...]
+    missing: str | None
+    base: str
+    diffs: tuple[tuple[str, tuple[DiffLine, ...], int], ...]
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the final table. `low`, `mid`, `high`: the interval's place on the common axis, in percent."""
+
+    name: str
+    program: str
+    baseline: bool
+    test: Estimate
+    n: int
+    seed: int
+    validation: Estimate | None
+    over_baseline: Estimate | None
+    baseline_name: str
+    low: float
+    mid: float
+    high: float
+
+
+def progress(reading: Reading, _: Summary) -> dict[str, object]:
+    points = []
+    for candidate in reading.view.candidates:
+        reached = score(candidate)
+        if reached is not None:
+            title = f"{label(candidate)}: {100 * reached.value:.1f} %"
+            points.append(charts.Point(candidate.cycle, candidate.strategy, reached.value, title))
+    if not points:
+        raise Absent("No network has been trained yet, so there is no accuracy to draw.")
+    known = [(reached.value, label(c)) for c in reading.baselines if (reached := score(c)) is not None]
+    top = max(known, default=None)
+    reference = (f"best baseline: {top[1]}, {100 * top[0]:.1f} %", top[0]) if top else None
+    return {"chart": charts.strip(points, reference), "height": charts.HEIGHT}
+
+
+def best(reading: Reading, figures: Summary) -> dict[str, object]:
+    if figures.best is None:
+        raise Absent("No edited network has been trained yet, so there is none to show.")
+    shown = figures.elites or (figures.best,)
+    return {"cards": [_guarded(reading, one) for one in shown], "beaten": bool(figures.elites)}
+
+
+def _guarded(reading: Reading, one: Network) -> dict[str, object]:
+    try:
+        return {"elite": _elite(reading, one), "error": None}
+    except Exception as error:  # noqa: BLE001 - one card must not take the others with it
+        return {"elite": None, "error": f"{type(error).__name__}: {error}", "name": one.name}
+
+
+def _elite(reading: Reading, one: Network) -> Elite:
+    candidate = next(c for c in reading.search if (c.cycle, c.index) == (one.cycle, one.index))
+    program = candidate.program
+    if program is None:
+        raise ValueError("the run holds no source of this program")
+    line = reading.lineage(candidate)
+    ancestor = line.steps[0].program if len(line.steps) > 1 else None
+    steps = [
+        {
+            "name": label(step),
+            "score": score(step),
+            "goal": step.attempts[-1].goal if step.attempts and step.cycle > 0 else "",
+            "rung": step.attempts[-1].rung if step.attempts else None,
+        }
+        for step in line.steps
+    ]
+    diffs = tuple(_diffs(ancestor, program)) if ancestor is not None else ()
+    return Elite(one, tuple(steps), line.missing, label(line.steps[0]), diffs, program)
+
+
+def _diffs(base: Program, edited: Program) -> Iterable[tuple[str, tuple[DiffLine, ...], int]]:
+    """For each part that differs: its name, its diff and how many lines of it were cut off."""
+    for part in PARTS:
+        old, new = getattr(base, part), getattr(edited, part)
+        if old != new:
+            text = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]
+            lines = tuple(_diff_line(line) for line in text[:_LONGEST_DIFF])
+            yield part, lines, max(0, len(text) - _LONGEST_DIFF)
+
+
+def _diff_line(line: str) -> DiffLine:
+    kinds = {"+": "added", "-": "removed", "@": "place"}
+    kind = kinds.get(line[:1], "same")
+    return DiffLine(kind, "", line) if kind == "place" else DiffLine(kind, line[:1], line[1:])
+
+
+def finals(reading: Reading, _: Summary) -> dict[str, object]:
+    if not reading.view.finals:
+        raise Absent("This run has no final scores yet: they are taken once, on the test images, after the last cycle.")
+    scored = {f.program: reached for f in reading.view.finals if (reached := accuracy(f.outcome)) is not None}
+    failures = [(_name(reading, f), f.outcome) for f in reading.view.finals if isinstance(f.outcome, Failed)]
+    if not scored:
+        return {"rows": [], "failures": failures, "scale": None}
+    scale = charts.axis(min(e.low for e in scored.values()), max(e.high for e in scored.values()))
+    rows = [_row(reading, final, scored, scale) for final in reading.view.finals if final.program in scored]
+    ends = (charts.percent(scale.low, scale), charts.percent(scale.high, scale))
+    return {"rows": sorted(rows, key=lambda row: -row.test.value), "failures": failures, "scale": ends}
+
+
+def _name(reading: Reading, final: Final) -> str:
+    holder = reading.holder(final.program)
+    return label(holder) if holder is not None else final.program[:8]
+
+
+def _row(reading: Reading, final: Final, scored: dict[str, Estimate], scale: charts.Axis) -> Row:
+    holder, test = reading.holder(final.program), scored[final.program]
+    root = reading.lineage(holder).baseline if holder is not None and holder.cycle > 0 else None
+    base = scored.get(reading.identity(root) or "") if root is not None else None
+    if not isinstance(final.outcome, Trained):
+        raise TypeError("a final score is a training's")
+    return Row(
+        name=_name(reading, final),
+        program=final.program,
+        baseline=holder is not None and holder.cycle == 0,
+        test=test,
+        n=final.outcome.n,
+        seed=final.outcome.seed,
+        validation=score(holder),
+        over_baseline=difference(test, base) if base is not None else None,
+        baseline_name=label(root) if root is not None else "",
+        low=100 * scale.part(test.low),
+        mid=100 * scale.part(test.value),
+        high=100 * scale.part(test.high),
+    )
+
+
+def passage(reading: Reading, figures: Summary) -> dict[str, object]:
+    if not reading.search:
+        raise Absent("Nothing has been proposed yet.")
+    counted = figures.funnel
+    retries = sum(max(0, len(c.attempts) - 1) for c in reading.search)
+    tables = [
+        ("Slots", "each slot once, by its best attempt, retries included", counted.slots),
+        ("First attempts", "one proposal a slot, no retries: what the proposer is worth by itself", counted.first),
+        ("All attempts", "every proposal, retries included", counted.attempts),
+    ]
+    return {"tables": tables, "rungs": funnel.rungs(reading.search), "retries": retries}
+
+
+def refusals(reading: Reading, _: Summary) -> dict[str, object]:
+    found = funnel.reasons(reading.search)
+    if not found:
+        raise Absent("No proposal was refused and no training failed." if reading.search else "No proposals yet.")
+    stages = dict.fromkeys(reason.stage for reason in found)
+    groups = []
+    for stage in stages:
+        here = [reason for reason in found if reason.stage == stage]
+        groups.append((stage, sum(r.count for r in here), here[:5], sum(r.count for r in here[5:])))
+    return {"groups": groups}
+
+
+def table(reading: Reading, _: Summary) -> dict[str, object]:
+    if not reading.view.candidates:
+        raise Absent("The run holds no candidates yet.")
+    return {"rows": [_line(reading, candidate) for candidate in reading.view.candidates]}
+
+
+def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
+    last = candidate.attempts[-1] if candidate.attempts else None
+    seconds, reason = None, ""
+    match candidate.outcome:
+        case None:
+            status = "open"
+        case Refused(stage=stage, reason=why):
+            status, reason = "refused", f"{stage}: {why}"
+        case Failed(kind=kind, reason=why, seconds=took):
+            status, reason, seconds = "failed", f"{kind}: {why}", took
+        case Trained(seconds=took):
+            status, seconds = "trained", took
+    return {
+        "candidate": candidate,
+        "status": status,
+        "program": (reading.identity(candidate) or "")[:8],
+        "parent": (candidate.parent or "")[:8],
+        "goal": last.goal if last else "",
+        "rung": (last.rung if last else None) or "",
+        "score": score(candidate),
+        "params": candidate.draft.params if candidate.draft else None,
+        "seconds": seconds,
+        "reason": " ".join(reason.split()),
+    }
+
+
+def costs(reading: Reading, _: Summary) -> dict[str, object]:
+    calls = [call for c in reading.view.candidates for attempt in c.attempts for call in attempt.calls]
+    trainings = [
+        ("baselines", _time(c.outcome for c in reading.baselines)),
+        ("search", _time(c.outcome for c in reading.search)),
+        ("final scores", _time(f.outcome for f in reading.view.finals)),
+    ]
+    if not calls and not any(count for _, (count, _, _) in trainings):
+        raise Absent("Nothing has been generated or trained yet, so nothing has been spent.")
+    models = dict.fromkeys(call.model for call in calls)
+    return {
+        "models": [(model, _spent([c for c in calls if c.model == model])) for model in models],
+        "trainings": trainings,
+    }
+
+
+def _spent(calls: list[Call]) -> tuple[int, int, int, float]:
+    """(calls, prompt tokens, reply tokens, seconds)."""
+    return (
+        len(calls),
+        sum(c.prompt_tokens for c in calls),
+        sum(c.reply_tokens for c in calls),
+        sum(c.seconds for c in calls),
+    )
+
+
+def _time(outcomes: Iterable[object]) -> tuple[int, float, float]:
+    """(trainings, wall seconds, CPU seconds), of trainings that gave a score and of those that failed."""
+    run = [o for o in outcomes if isinstance(o, Trained | Failed)]
+    return len(run), sum(o.seconds for o in run), sum(o.cpu_seconds for o in run)
+
+
+def origin(reading: Reading, _: Summary) -> dict[str, object]:
+    manifest = reading.view.manifest
+    first = ("version", "commit", "torch", "device", "tier", "seed")
+    rest = [key for key in manifest if key not in first and key != "config"]
+    config = manifest.get("config")
+    return {
+        "facts": [(key, manifest.get(key)) for key in (*first, *rest)],
+        "config": None if config is None else json.dumps(config, indent=2, sort_keys=True, default=str),
+    }
+
+
+CARDS = (
+    Card("progress", "Accuracy by cycle", progress),
+    Card("best", "Best networks", best),
+    Card("finals", "Final scores on the test images", finals),
+    Card("funnel", "From proposal to trained network", passage),
+    Card("refusals", "What turned proposals back", refusals),
+    Card("costs", "What it cost", costs),
+    Card("table", "All candidates", table),
+    Card("origin", "Origin of every figure", origin),
+)

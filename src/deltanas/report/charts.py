@@ -1,0 +1,151 @@
+"""Where the marks of a chart go; the templates draw them.
+
+Across, places are percent of the plot's width and heights are pixels, so a chart fits any screen and its letters keep
+their size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil, floor, log10
+from statistics import fmean, quantiles
+
+HEIGHT = 300
+"""Height of a plot in pixels."""
+_GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A scored network: its cycle, its group (one mark each), its accuracy in [0, 1] and what to say of it."""
+
+    cycle: int
+    group: str
+    accuracy: float
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    x: float
+    y: float
+    mark: int
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A horizontal line: a tick of the axis, or the mean of a cycle (with its centre and half its width)."""
+
+    y: float
+    text: str
+    x: float = 50.0
+    half: float = 50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """A strip plot: a column of dots a cycle. `below` dots lie under the axis and are drawn on its lower edge."""
+
+    ticks: tuple[Level, ...]
+    columns: tuple[tuple[float, str], ...]
+    dots: tuple[Dot, ...]
+    best: Dot
+    means: tuple[Level, ...]
+    reference: Level | None
+    groups: tuple[tuple[int, str, int], ...]
+    below: int
+    floor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A linear axis from `low` to `high` with round `ticks`."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+
+    def part(self, value: float) -> float:
+        """Where `value` lies between the ends: 0 at `low`, 1 at `high`, and never beyond."""
+        return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+
+def axis(low: float, high: float, limits: tuple[float, float] = (0.0, 1.0)) -> Axis:
+    """About five round steps that hold [low, high], within `limits`."""
+    span = max(high - low, 1e-3)
+    rough = span / 4
+    power = 10.0 ** floor(log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    first, last = (first, last) if last > first else (first - 1, last + 1)
+    ticks = [tick * step for tick in range(first, last + 1)]
+    kept = tuple(tick for tick in ticks if limits[0] - 1e-9 <= tick <= limits[1] + 1e-9)
+    return Axis(max(limits[0], ticks[0]), min(limits[1], ticks[-1]), kept)
+
+
+def strip(points: Sequence[Point], reference: tuple[str, float] | None) -> Strip:
+    """Lay out a strip plot. Raises ValueError if there is no point."""
+    lowest = _shown_from([p.accuracy for p in points])
+    scale = axis(min(p.accuracy for p in points if p.accuracy >= lowest), max(p.accuracy for p in points))
+    cycles = range(min(p.cycle for p in points), max(p.cycle for p in points) + 1)
+    band = 100 / len(cycles)
+    centre = {cycle: band * (place + 0.5) for place, cycle in enumerate(cycles)}
+    groups = list(dict.fromkeys(p.group for p in points))
+    dots = tuple(_dots(points, centre, band, groups, scale))
+    top = max(range(len(points)), key=lambda place: points[place].accuracy)
+    return Strip(
+        ticks=tuple(Level(_height(scale, tick), percent(tick, scale)) for tick in scale.ticks),
+        columns=tuple((centre[c], str(c) if _labelled(place, len(cycles)) else "") for place, c in enumerate(cycles)),
+        dots=dots,
+        best=dots[top],
+        means=tuple(_means(points, centre, band, scale)),
+        reference=Level(_height(scale, reference[1]), reference[0]) if reference else None,
+        groups=tuple((mark, group, sum(p.group == group for p in points)) for mark, group in enumerate(groups)),
+        below=sum(p.accuracy < scale.low for p in points),
+        floor=percent(scale.low, scale),
+    )
+
+
+def percent(share: float, scale: Axis) -> str:
+    """A tick's text with as many digits as the steps of the axis need."""
+    step = scale.ticks[1] - scale.ticks[0] if len(scale.ticks) > 1 else 0.01
+    return f"{100 * share:.{max(0, ceil(-log10(100 * step) - 1e-9))}f}"
+
+
+def _dots(
+    points: Iterable[Point], centre: dict[int, float], band: float, groups: list[str], scale: Axis
+) -> Iterable[Dot]:
+    seen: dict[int, int] = {}
+    for point in points:
+        place = seen[point.cycle] = seen.get(point.cycle, -1) + 1
+        # The multiples of the golden ratio spread evenly however many there are, and the same way each time.
+        jitter = ((place * _GOLDEN + 0.5) % 1 - 0.5) * 0.62 * band
+        yield Dot(centre[point.cycle] + jitter, _height(scale, point.accuracy), groups.index(point.group), point.title)
+
+
+def _means(points: Sequence[Point], centre: dict[int, float], band: float, scale: Axis) -> Iterable[Level]:
+    for place, cycle in enumerate(centre):
+        column = [p.accuracy for p in points if p.cycle == cycle]
+        if column:
+            text = f"{100 * fmean(column):.1f}" if _labelled(place, len(centre)) else ""
+            yield Level(_height(scale, fmean(column)), text, centre[cycle], band * 0.4)
+
+
+def _labelled(place: int, count: int) -> bool:
+    """Whether a column carries a label: eight or so of them have room on a phone."""
+    return place % ceil(count / 8) == 0
+
+
+def _height(scale: Axis, value: float) -> float:
+    return HEIGHT * (1 - scale.part(value))
+
+
+def _shown_from(values: Sequence[float]) -> float:
+    """The lowest value worth room on the axis: far outliers (three quartile ranges below) would flatten the rest."""
+    if len(values) < 8:
+        return min(values)
+    first, _, third = quantiles(values, n=4)
+    fence = first - 3 * max(third - first, 0.005)
+    return min(value for value in values if value >= fence)

@@ -1,0 +1,113 @@
+"""A run, indexed for the questions that the report asks of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import isfinite
+
+from deltanas.program import Program, Trained
+from deltanas.report.intervals import Estimate, wilson
+from deltanas.seams import Candidate, RunView, elites, standing
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The way to a candidate, oldest step first; `missing` names the ancestor that the run does not hold, if any."""
+
+    steps: tuple[Candidate, ...]
+    missing: str | None
+
+    @property
+    def baseline(self) -> Candidate | None:
+        """The ancestor in cycle 0 from which the candidate was edited."""
+        return self.steps[0] if self.steps[0].cycle == 0 else None
+
+    @property
+    def parent(self) -> Candidate | None:
+        return self.steps[-2] if len(self.steps) > 1 else None
+
+
+class Reading:
+    """`baselines` are the candidates of cycle 0, `search` those of the cycles from 1 on, both in the run's order."""
+
+    def __init__(self, view: RunView) -> None:
+        self.view = view
+        self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
+        self.search = tuple(c for c in view.candidates if c.cycle > 0)
+        # An identity costs a parse of the source; the view holds most of them already.
+        self._identities = {program: identity for identity, program in view.programs.items()}
+        self._born: dict[str, Candidate] = {}
+        for candidate in view.candidates:
+            identity = self.identity(candidate)
+            if identity is None:
+                continue
+            first = self._born.setdefault(identity, candidate)
+            if score(first) is None and score(candidate) is not None:
+                self._born[identity] = candidate
+
+    def identity(self, candidate: Candidate) -> str | None:
+        """The identity of the candidate's program; None where no edit of the slot applied."""
+        if candidate.draft is None:
+            return None
+        program = candidate.draft.program
+        return self._identities.get(program) or program.id
+
+    def holder(self, identity: str) -> Candidate | None:
+        """The first candidate with this program, preferring one that was trained."""
+        return self._born.get(identity)
+
+    def source(self, identity: str) -> Program | None:
+        holder = self.holder(identity)
+        if holder is not None and holder.draft is not None:
+            return holder.draft.program
+        return self.view.programs.get(identity)
+
+    def lineage(self, candidate: Candidate) -> Lineage:
+        steps, seen = [candidate], {self.identity(candidate)}
+        parent = candidate.parent
+        while parent is not None and parent not in seen:
+            seen.add(parent)
+            holder = self.holder(parent)
+            if holder is None:
+                return Lineage(tuple(reversed(steps)), parent)
+            steps.append(holder)
+            parent = holder.parent
+        return Lineage(tuple(reversed(steps)), None)
+
+    def ranked(self) -> list[Candidate]:
+        """The trained candidates of the search, one a program, best first."""
+        return self._distinct(sorted(self.search, key=standing))
+
+    def elites(self) -> list[Candidate]:
+        """Those of them that beat their parent."""
+        return self._distinct(elites(self.view.candidates))
+
+    def _distinct(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        first: dict[str | None, Candidate] = {}
+        for candidate in candidates:
+            if score(candidate) is not None:
+                first.setdefault(self.identity(candidate), candidate)
+        return list(first.values())
+
+
+def label(candidate: Candidate) -> str:
+    """A short name: a baseline's own, or the place in the run, as "2.5" for slot 5 of cycle 2."""
+    if candidate.cycle == 0:
+        named = candidate.attempts[-1].goal if candidate.attempts else ""
+        return named or f"baseline {candidate.index}"
+    return f"{candidate.cycle}.{candidate.index}"
+
+
+def score(candidate: Candidate | None) -> Estimate | None:
+    """The accuracy with its Wilson interval; None where there is no candidate or it has no score."""
+    return None if candidate is None else accuracy(candidate.outcome)
+
+
+def accuracy(outcome: object) -> Estimate | None:
+    """The accuracy of an outcome with its Wilson interval; None where it has none, or one that is no share."""
+    match outcome:
+        case Trained(accuracy=share, n=n) if n > 0 and isfinite(share) and 0 <= share <= 1:
+            return wilson(share * n, n)
+        case _:
+            return None
