@@ -1,0 +1,143 @@
+"""Where an archive lives: a SQLite file or a PostgreSQL database, and how to connect to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from deltanas.archive.faults import damaged, explained
+from deltanas.errors import ArchiveError
+
+BUSY_SECONDS = 30.0
+"""How long a writer waits for another writer of the same SQLite file; `?timeout=SECONDS` in the URL changes it."""
+
+_CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """A parsed URL. `name` is what messages call it (no password); `path` is None for PostgreSQL."""
+
+    url: URL
+    name: str
+    path: Path | None
+    timeout: float = BUSY_SECONDS
+
+    def engine(self, *, write: bool) -> Engine:
+        """Connections to it; a reader's can't change anything. Every transaction sees one moment of the database."""
+        return self._postgres() if self.path is None else self._sqlite(self.path, write)
+
+    def _postgres(self) -> Engine:
+        ours = {
+            "connect_timeout": str(_CONNECT_SECONDS),
+            "application_name": f"deltanas {os.getpid()} on {socket.gethostname()}"[:63],
+        }
+        try:
+            return create_engine(
+                self.url,
+                poolclass=NullPool,
+                isolation_level="REPEATABLE READ",
+                connect_args={key: value for key, value in ours.items() if key not in self.url.query},
+            )
+        except ImportError as error:
+            raise ArchiveError(
+                f"{self.name} needs the PostgreSQL driver: {error}", "Run: pip install 'deltanas[postgres]'"
+            ) from error
+
+    def _sqlite(self, path: Path, write: bool) -> Engine:
+        def connect() -> sqlite3.Connection:
+            # isolation_level None: the module starts no transaction of its own, the "begin" event below does.
+            return sqlite3.connect(_file_uri(path, write), uri=True, timeout=self.timeout, isolation_level=None)
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+        @event.listens_for(engine, "connect")
+        def settings(connection: sqlite3.Connection, _record: object) -> None:
+            connection.execute("PRAGMA foreign_keys = ON")
+            if write:
+                # One sync per commit, some milliseconds against a training of seconds, and a settled score
+                # outlives a power cut too; NORMAL would only outlive the death of the process.
+                connection.execute("PRAGMA synchronous = FULL")
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            # A writer takes its lock at once: one that reads first and writes later can't wait for another
+            # writer, SQLite would refuse it on the spot.
+            connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+        return engine
+
+
+def place_of(url: str) -> Place:
+    """Parses a URL: `sqlite:///PATH` or `postgresql://...`. Raises ArchiveError for any other."""
+    ways = "Use sqlite:///PATH/TO/FILE or postgresql://USER:PASSWORD@HOST/DATABASE."
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise ArchiveError(f"not the URL of an archive: {_masked(url)}", ways) from error
+    name = parsed.set(query={}).render_as_string(hide_password=True)
+    match parsed.get_backend_name():
+        case "sqlite" if parsed.database and not parsed.database.startswith((":memory:", "file:")):
+            return Place(parsed, parsed.database, Path(parsed.database), _timeout(parsed, name))
+        case "postgresql" | "postgres":
+            return Place(parsed.set(drivername="postgresql+psycopg"), name, None)
+        case _:
+            raise ArchiveError(f"no archive can live at {name}", ways)
+
+
+def _timeout(url: URL, name: str) -> float:
+    unknown = set(url.query) - {"timeout"}
+    try:
+        seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
+    except ValueError:
+        unknown.add("timeout")
+    if unknown:
+        raise ArchiveError(f"{name}: can't use {', '.join(sorted(unknown))} in the URL", "Known: timeout=SECONDS.")
+    return seconds
+
+
+def _masked(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):.*@", r"\1:***@", url)
+
+
+def _file_uri(path: Path, write: bool) -> str:
+    file = f"file:{quote(str(path.absolute()))}"
+    if write:
+        return f"{file}?mode=rw"
+    # A reader of a WAL database needs a shared-memory file beside it. In a folder where none can be made nobody
+    # writes either, so SQLite may be told that the file won't change.
+    log = Path(f"{path}-wal")
+    frozen = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return f"{file}?mode=ro{'&immutable=1' if frozen else ''}"
+
+
+def require_sound_file(place: Place) -> None:
+    """Raises ArchiveError where the SQLite file is missing, empty, no database or damaged. Changes no byte of it.
+
+    Only SQLite reads the file: to open and close it by hand would drop the locks that this process holds on it.
+    """
+    if place.path is None:
+        return
+    with explained(place.name):
+        if not place.path.is_file():
+            what = "a folder" if place.path.is_dir() else "missing"
+            raise ArchiveError(
+                f"no archive at {place.name}: it is {what}", "Give the archive of a run that was started."
+            )
+        if place.path.stat().st_size == 0:
+            raise ArchiveError(
+                f"{place.name} is empty, it was cut short or never written",
+                "Restore it from a copy, or remove it by hand to start anew.",
+            )
+        with place.engine(write=False).connect() as connection:
+            faults = connection.exec_driver_sql("PRAGMA quick_check(3)").scalars().all()
+    if faults != ["ok"]:
+        raise damaged(place.name, "; ".join(str(fault) for fault in faults))

@@ -1,0 +1,187 @@
+"""Rows to records and back, without a database in sight."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+from sqlalchemy import Row
+
+from deltanas.archive.tables import clean
+from deltanas.errors import ArchiveError
+from deltanas.program import Failed, Outcome, Program, Refused, Trained
+from deltanas.seams import Attempt, Call, Candidate, Draft, Final
+
+Values = dict[str, Any]
+Slot = tuple[int, int]
+
+
+def now() -> str:
+    """This moment in UTC as ISO 8601; such texts sort as the moments do."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def program_values(run: int, program: Program) -> Values:
+    values = {
+        "id": program.id,
+        "net": clean(program.net),
+        "transform": clean(program.transform),
+        "prm": clean(program.prm),
+    }
+    return {"run": run, **values, "parent": program.parent, "digest": _digest(values)}
+
+
+def program_from(row: Row[Any]) -> Program:
+    """The program of a row. Raises ArchiveError where the text is no longer the one that was stored under that id."""
+    if _digest(row._asdict()) != row.digest:
+        raise ArchiveError(
+            f"table programs, key (run {row.run}, id {row.id}): the stored text is not the one that was written",
+            "Restore the archive from a copy; every other row of the run can still be read.",
+        )
+    program = Program(net=row.net, transform=row.transform, prm=row.prm, parent=row.parent)
+    # The identity that the run recorded stays in force, should a later version or another Python canonicalise
+    # differently: every parent and candidate of the run refers to it.
+    vars(program)["id"] = row.id
+    return program
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    text = json.dumps([values[name] for name in ("id", "net", "transform", "prm")])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def outcome_values(outcome: Outcome | None) -> Values:
+    """The outcome's columns, unused ones None, so that the rows of a batch have equal keys."""
+    unknown = dict.fromkeys(("kind", "reason", "accuracy", "n", "seed", "seconds", "cpu_seconds", "tier", "settled"))
+    known: Values
+    match outcome:
+        case None:
+            known = {"status": "open"}
+        case Refused(stage, reason):
+            known = {"status": "refused", "kind": stage, "reason": reason, "settled": now()}
+        case Failed():
+            known = {"status": "failed", **_fields(outcome, "kind reason seconds cpu_seconds tier"), "settled": now()}
+        case Trained():
+            known = {
+                "status": "trained",
+                **_fields(outcome, "accuracy n seed seconds cpu_seconds tier"),
+                "settled": now(),
+            }
+        case _:
+            assert_never(outcome)
+    return {**unknown, **known}
+
+
+def _fields(outcome: Failed | Trained, names: str) -> Values:
+    return {name: getattr(outcome, name) for name in names.split()}
+
+
+def outcome_from(row: Row[Any]) -> Outcome | None:
+    match row.status:
+        case "refused":
+            return Refused(row.kind, row.reason)
+        case "failed" | "trained":
+            return scored_from(row)
+        case _:
+            return None
+
+
+def scored_from(row: Row[Any]) -> Trained | Failed:
+    if row.status == "trained":
+        return Trained(row.accuracy, row.n, row.seed, row.seconds, row.cpu_seconds, row.tier)
+    return Failed(row.kind, row.reason, row.seconds, row.cpu_seconds, row.tier)
+
+
+def candidate_values(run: int, candidate: Candidate) -> Values:
+    draft = candidate.draft
+    return {
+        "run": run,
+        "cycle": candidate.cycle,
+        "index": candidate.index,
+        "strategy": candidate.strategy,
+        "parent": candidate.parent,
+        "program": None if draft is None else draft.program.id,
+        "params": None if draft is None else draft.params,
+        "flops": None if draft is None else draft.flops,
+        "trace": None if draft is None else draft.trace,
+        "opened": now(),
+        **outcome_values(candidate.outcome),
+    }
+
+
+def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
+    for number, attempt in enumerate(candidate.attempts):
+        yield {
+            "run": run,
+            "cycle": candidate.cycle,
+            "index": candidate.index,
+            "attempt": number,
+            "edit": attempt.edit,
+            "rung": attempt.rung,
+            "goal": attempt.goal,
+            "stage": None if attempt.refusal is None else attempt.refusal.stage,
+            "reason": None if attempt.refusal is None else attempt.refusal.reason,
+        }
+
+
+def call_values(run: int, candidate: Candidate) -> Iterator[Values]:
+    for attempt_number, attempt in enumerate(candidate.attempts):
+        for number, call in enumerate(attempt.calls):
+            yield {
+                "run": run,
+                "cycle": candidate.cycle,
+                "index": candidate.index,
+                "attempt": attempt_number,
+                "number": number,
+                "model": call.model,
+                "prompt": call.prompt,
+                "reply": call.reply,
+                "prompt_tokens": call.prompt_tokens,
+                "reply_tokens": call.reply_tokens,
+                "seconds": call.seconds,
+            }
+
+
+def _slot(row: Row[Any]) -> Slot:
+    cycle, index = row._mapping["cycle"], row._mapping["index"]  # `row.index` is the method of tuples
+    return cycle, index
+
+
+def candidates_from(
+    rows: Iterable[Row[Any]],
+    attempt_rows: Iterable[Row[Any]],
+    call_rows: Iterable[Row[Any]],
+    programs: Mapping[str, Program],
+) -> list[Candidate]:
+    """Candidates with their attempts and calls; all rows in the order of their keys.
+
+    A candidate whose program is damaged (absent from `programs`) keeps its place, without its draft.
+    """
+    calls: dict[tuple[int, int, int], list[Call]] = {}
+    for row in call_rows:
+        call = Call(row.model, row.prompt, row.reply, row.prompt_tokens, row.reply_tokens, row.seconds)
+        calls.setdefault((*_slot(row), row.attempt), []).append(call)
+    attempts: dict[Slot, list[Attempt]] = {}
+    for row in attempt_rows:
+        refusal = None if row.stage is None else Refused(row.stage, row.reason)
+        made = tuple(calls.get((*_slot(row), row.attempt), ()))
+        attempts.setdefault(_slot(row), []).append(Attempt(row.edit, row.rung, row.goal, refusal, made))
+    return [
+        Candidate(
+            cycle=row.cycle,
+            index=_slot(row)[1],
+            strategy=row.strategy,
+            parent=row.parent,
+            draft=Draft(programs[row.program], row.params, row.flops, row.trace) if row.program in programs else None,
+            attempts=tuple(attempts.get(_slot(row), ())),
+            outcome=outcome_from(row),
+        )
+        for row in rows
+    ]
+
+
+def final_from(row: Row[Any]) -> Final:
+    return Final(row.program, scored_from(row))

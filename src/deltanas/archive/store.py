@@ -1,0 +1,337 @@
+"""One run's journal in a database, and the ways to it: `create_run`, `open_run`, `list_runs`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sqlalchemy import URL, Connection, Row, Table, func, insert, select, update
+
+from deltanas.archive import records
+from deltanas.archive.faults import explained
+from deltanas.archive.lock import FileLock, lock_run
+from deltanas.archive.place import Place, place_of
+from deltanas.archive.schema import prepare
+from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs
+from deltanas.errors import ArchiveError
+from deltanas.program import Failed, Program, Trained
+from deltanas.seams import Candidate, Final, RunView
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run in a list.
+
+    Attributes:
+        created, finished: in UTC; `finished` None while the run goes on or was cut off.
+        counts: candidates (baselines too) by status: "open", "refused", "failed", "trained".
+        best: highest accuracy on the validation split, None while nothing is trained.
+    """
+
+    name: str
+    created: datetime
+    finished: datetime | None
+    counts: dict[str, int]
+    best: float | None
+
+
+class RunArchive:
+    """The journal of one run (the Protocol `seams.Archive`), for one thread. Every method is one transaction.
+
+    A reader sees what is committed and writes nothing; the one writer of a run holds a lock on it until `close`.
+    Texts are stored as they are, save that NUL and lone surrogates become U+FFFD (`tables.clean`). Of programs of
+    one identity the run keeps the text that came first. Every method raises ArchiveError where the database fails.
+    """
+
+    def __init__(
+        self, place: Place, connection: Connection, row: Row[Any], *, writer: bool, lock: FileLock | None
+    ) -> None:
+        self.name: str = row.name
+        self.manifest: dict[str, object] = json.loads(row.manifest)
+        self._run: int = row.id
+        self._place = place
+        self._connection = connection
+        self._writer = writer
+        self._lock = lock
+
+    @property
+    def finished(self) -> bool:
+        with self._transaction() as connection:
+            return self._is_finished(connection)
+
+    def candidates(self) -> list[Candidate]:
+        """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""
+        with self._transaction() as connection:
+            return self._candidates(connection, self._programs(connection)[0])
+
+    def finals(self) -> list[Final]:
+        with self._transaction() as connection:
+            return self._finals(connection)
+
+    def view(self) -> RunView:
+        """The whole run at one moment. A damaged program is absent from `programs` (see `damage`)."""
+        with self._transaction() as connection:
+            intact, _ = self._programs(connection)
+            return RunView(
+                name=self.name,
+                finished=self._is_finished(connection),
+                manifest=self.manifest,
+                candidates=tuple(self._candidates(connection, intact)),
+                programs=intact,
+                finals=tuple(self._finals(connection)),
+            )
+
+    def damage(self) -> list[ArchiveError]:
+        """One error for each program whose stored text is not the one that was written."""
+        with self._transaction() as connection:
+            return self._programs(connection)[1]
+
+    def program(self, identity: str) -> Program:
+        """Raises ArchiveError if the run holds no such program, or a damaged one."""
+        with self._transaction() as connection:
+            query = select(programs).where(programs.c.run == self._run, programs.c.id == identity)
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise ArchiveError(f"run '{self.name}' holds no program {identity}", "See: deltanas programs list")
+        return records.program_from(row)
+
+    def open(self, candidates: Sequence[Candidate]) -> None:
+        """Journal candidates, their programs, attempts and calls; one without an outcome stays open.
+
+        Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or its parent is unknown.
+        """
+        with self._write() as connection:
+            self._require_new(connection, candidates)
+            self._insert(connection, programs, self._new_programs(connection, candidates))
+            self._insert(connection, _CANDIDATES, [records.candidate_values(self._run, each) for each in candidates])
+            for table, values in ((attempts, records.attempt_values), (calls, records.call_values)):
+                self._insert(connection, table, [row for each in candidates for row in values(self._run, each)])
+
+    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None:
+        """Give an open candidate its outcome. Raises ArchiveError if it was settled already or never opened."""
+        table = _CANDIDATES.c
+        here = (table.run == self._run, table.cycle == cycle, table.index == index)
+        with self._write() as connection:
+            change = update(_CANDIDATES).where(*here, table.status == "open").values(records.outcome_values(outcome))
+            if connection.execute(change).rowcount == 1:
+                return
+            status = connection.execute(select(table.status).where(*here)).scalar_one_or_none()
+        what = "was never opened" if status is None else f"is settled already ({status})"
+        raise ArchiveError(
+            f"run '{self.name}', cycle {cycle}, index {index} {what}", "What is recorded stays as it was."
+        )
+
+    def add_final(self, final: Final) -> None:
+        """Raises ArchiveError if the program has its final score already: the test split is used once."""
+        with self._write() as connection:
+            here = (finals.c.run == self._run, finals.c.program == final.program)
+            if connection.execute(select(finals.c.id).where(*here)).first() is not None:
+                raise ArchiveError(
+                    f"run '{self.name}': program {final.program} has its final score already",
+                    "The test split is used once for each program.",
+                )
+            values = {"run": self._run, "program": final.program, **records.outcome_values(final.outcome)}
+            self._insert(connection, finals, [values])
+
+    def finish(self) -> None:
+        """Note that the search ended; a second call keeps the first time."""
+        with self._write() as connection:
+            unfinished = (runs.c.id == self._run, runs.c.finished.is_(None))
+            connection.execute(update(runs).where(*unfinished).values(finished=records.now()))
+
+    def close(self) -> None:
+        """Give back the connection and the lock. More than once does no harm."""
+        with explained(self._place.name):
+            self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        if self._connection.closed or self._connection.invalidated:
+            # A new connection would come without the lock that PostgreSQL gave to the old one.
+            raise ArchiveError(
+                f"{self._place.name}: the connection to run '{self.name}' is closed",
+                "Run the command again: it goes on.",
+            )
+        with explained(self._place.name), self._connection.begin():
+            yield self._connection
+
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        if not self._writer:
+            raise ArchiveError(f"run '{self.name}' is open for reading", "Open it with open_run(..., writer=True).")
+        with self._transaction() as connection:
+            yield connection
+
+    def _insert(self, connection: Connection, table: Table, rows: Sequence[records.Values]) -> None:
+        if rows:
+            connection.execute(insert(table), rows)
+
+    def _require_new(self, connection: Connection, wanted: Sequence[Candidate]) -> None:
+        table = _CANDIDATES.c
+        cycles = {candidate.cycle for candidate in wanted}
+        query = select(table.cycle, table.index).where(table.run == self._run, table.cycle.in_(cycles))
+        taken = {(row[0], row[1]) for row in connection.execute(query)}
+        for candidate in wanted:
+            slot = (candidate.cycle, candidate.index)
+            if slot in taken:
+                raise ArchiveError(
+                    f"run '{self.name}' holds a candidate of cycle {slot[0]}, index {slot[1]} already",
+                    "What is recorded stays as it was; none of the new candidates is.",
+                )
+            taken.add(slot)
+
+    def _new_programs(self, connection: Connection, wanted: Sequence[Candidate]) -> list[records.Values]:
+        """The rows of the programs that the run does not hold yet; every parent must be held or be among them."""
+        parents = {candidate.parent for candidate in wanted if candidate.parent is not None}
+        named: dict[str, Program] = {}
+        for candidate in wanted:
+            if candidate.draft is not None:
+                named.setdefault(candidate.draft.program.id, candidate.draft.program)
+        query = select(programs.c.id).where(programs.c.run == self._run, programs.c.id.in_(parents | set(named)))
+        held = set(connection.execute(query).scalars())
+        if unknown := parents - held - set(named):
+            raise ArchiveError(
+                f"run '{self.name}' holds no program {', '.join(sorted(unknown))}, named as a parent",
+                "Open the parents, the baselines first, before their offspring.",
+            )
+        return [records.program_values(self._run, each) for identity, each in named.items() if identity not in held]
+
+    def _programs(self, connection: Connection) -> tuple[dict[str, Program], list[ArchiveError]]:
+        intact: dict[str, Program] = {}
+        damage: list[ArchiveError] = []
+        for row in connection.execute(select(programs).where(programs.c.run == self._run).order_by(programs.c.id)):
+            try:
+                intact[row.id] = records.program_from(row)
+            except ArchiveError as error:
+                damage.append(error)
+        return intact, damage
+
+    def _candidates(self, connection: Connection, intact: dict[str, Program]) -> list[Candidate]:
+        rows, attempt_rows, call_rows = (
+            connection.execute(select(table).where(table.c.run == self._run).order_by(*table.primary_key))
+            for table in (_CANDIDATES, attempts, calls)
+        )
+        return records.candidates_from(rows, attempt_rows, call_rows, intact)
+
+    def _finals(self, connection: Connection) -> list[Final]:
+        rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))
+        return [records.final_from(row) for row in rows]
+
+    def _is_finished(self, connection: Connection) -> bool:
+        return connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one() is not None
+
+
+_CANDIDATES = candidates  # inside the class the name is a method's
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of an archive in a file of its own."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
+    """Begin a run, and the archive with it if there is none, and open it for writing.
+
+    Args:
+        url: `sqlite:///PATH` (see `sqlite_url`) or `postgresql://...`.
+        name: 1 to 200 characters, new in this archive.
+        manifest: the origin of the run's figures (version, commit, torch, device, tier, seed, config), plain JSON.
+
+    Raises ArchiveError if the name is taken or the archive can't be made or written.
+    """
+    if not 0 < len(name) <= 200 or clean(name) != name:
+        raise ArchiveError(f"{name[:200]!r} can't name a run", "Give 1 to 200 characters of plain text.")
+    text = json.dumps(manifest, sort_keys=True, allow_nan=False)
+    place = place_of(url)
+    prepare(place, create=True)
+    with explained(place.name):
+        connection = place.engine(write=True).connect()
+        try:
+            with connection.begin():
+                if connection.execute(select(runs.c.id).where(runs.c.name == name)).first() is not None:
+                    raise ArchiveError(
+                        f"{place.name} holds a run '{name}' already", "Give another name, or resume that run."
+                    )
+                values = {"name": name, "created": records.now(), "manifest": text}
+                row = connection.execute(insert(runs).values(values).returning(runs)).one()
+                lock = lock_run(connection, place.path, row.id, name)
+        except BaseException:
+            connection.close()
+            raise
+    return RunArchive(place, connection, row, writer=True, lock=lock)
+
+
+def open_run(url: str, name: str, *, writer: bool = False) -> RunArchive:
+    """Open a run of an archive, to read it or, as its only writer, to go on with it.
+
+    Raises ArchiveError if there is no such run (the known ones are named), if another process writes it, or if the
+    archive can't be used. A writer needs every program intact too: with one lost, the run would go another way.
+    """
+    place = place_of(url)
+    prepare(place, create=False)
+    with explained(place.name):
+        connection = place.engine(write=writer).connect()
+        lock: FileLock | None = None
+        try:
+            with connection.begin():
+                row = connection.execute(select(runs).where(runs.c.name == name)).one_or_none()
+                if row is None:
+                    known = connection.execute(select(runs.c.name).order_by(runs.c.id)).scalars().all()
+                    raise ArchiveError(f"{place.name} holds no run '{name}'", f"Known: {', '.join(known) or 'none'}.")
+                if writer:
+                    lock = lock_run(connection, place.path, row.id, name)
+            archive = RunArchive(place, connection, row, writer=writer, lock=lock)
+            if writer and (damage := archive.damage()):
+                raise damage[0]
+        except BaseException:
+            connection.close()
+            if lock is not None:
+                lock.release()
+            raise
+    return archive
+
+
+def list_runs(url: str) -> list[RunSummary]:
+    """The archive's runs, oldest first. Raises ArchiveError if there is no archive or it can't be read."""
+    place = place_of(url)
+    prepare(place, create=False)
+    table = candidates.c
+    with explained(place.name), place.engine(write=False).begin() as connection:
+        tally = select(table.run, table.status, func.count(), func.max(table.accuracy)).group_by(
+            table.run, table.status
+        )
+        counts: dict[int, dict[str, int]] = {}
+        best: dict[int, float | None] = {}
+        for run, status, count, highest in connection.execute(tally):
+            counts.setdefault(run, dict.fromkeys(("open", "refused", "failed", "trained"), 0))[status] = count
+            if status == "trained":
+                best[run] = highest
+        rows = connection.execute(select(runs).order_by(runs.c.id)).all()
+    none = dict.fromkeys(("open", "refused", "failed", "trained"), 0)
+    return [
+        RunSummary(
+            name=row.name,
+            created=datetime.fromisoformat(row.created),
+            finished=None if row.finished is None else datetime.fromisoformat(row.finished),
+            counts=counts.get(row.id, dict(none)),
+            best=best.get(row.id),
+        )
+        for row in rows
+    ]

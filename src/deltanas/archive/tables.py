@@ -1,0 +1,158 @@
+"""The tables as this version reads them; `migrations/versions` holds how they came to be."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """The text as the archive keeps it: NUL and lone surrogates, which PostgreSQL can't hold, become U+FFFD.
+
+    SQLite could hold a NUL; it is replaced there too, so that a run reads the same from either database.
+    """
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class CleanText(TypeDecorator[str]):
+    """Text of any origin (a model's reply, a traceback); `clean` is applied here and nowhere else on the way in."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else clean(value)
+
+
+def _outcome() -> list[Column[Any] | CheckConstraint]:
+    return [
+        Column("status", Text, nullable=False),
+        Column("kind", Text),
+        Column("reason", CleanText),
+        Column("accuracy", Double),
+        Column("n", BigInteger),
+        Column("seed", BigInteger),
+        Column("seconds", Double),
+        Column("cpu_seconds", Double),
+        Column("tier", Text),
+        Column("settled", Text),
+        CheckConstraint("status IN ('open', 'refused', 'failed', 'trained')", name="status_known"),
+        CheckConstraint("(status = 'trained') = (accuracy IS NOT NULL)", name="only_trained_scores"),
+        CheckConstraint("(status = 'open') = (settled IS NULL)", name="open_until_settled"),
+    ]
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created", Text, nullable=False),
+    Column("finished", Text),
+    Column("manifest", Text, nullable=False),
+)
+
+# A run keeps its own copy of each program: texts that share an identity may differ in comments and layout, and a
+# resumed run must edit the very text it edited before, whatever other runs put into the same database.
+programs = Table(
+    "programs",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("net", CleanText, nullable=False),
+    Column("transform", CleanText, nullable=False),
+    Column("prm", CleanText, nullable=False),
+    Column("parent", Text),
+    Column("digest", Text, nullable=False),
+)
+
+candidates = Table(
+    "candidates",
+    metadata,
+    Column("run", ForeignKey("runs.id"), primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("strategy", CleanText, nullable=False),
+    Column("program", Text),
+    Column("parent", Text),
+    Column("params", BigInteger),
+    Column("flops", BigInteger),
+    Column("trace", Text),
+    Column("opened", Text, nullable=False),
+    *_outcome(),
+    ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
+    ForeignKeyConstraint(["run", "parent"], ["programs.run", "programs.id"]),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("edit", CleanText, nullable=False),
+    Column("rung", Text),
+    Column("goal", CleanText, nullable=False),
+    Column("stage", Text),
+    Column("reason", CleanText),
+    ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("model", CleanText, nullable=False),
+    Column("prompt", CleanText, nullable=False),
+    Column("reply", CleanText, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("reply_tokens", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    ForeignKeyConstraint(
+        ["run", "cycle", "index", "attempt"],
+        ["attempts.run", "attempts.cycle", "attempts.index", "attempts.attempt"],
+    ),
+)
+
+finals = Table(
+    "finals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", ForeignKey("runs.id"), nullable=False),
+    Column("program", Text, nullable=False),
+    *_outcome(),
+    UniqueConstraint("run", "program"),
+    ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
+)
