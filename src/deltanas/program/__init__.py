@@ -1,6 +1,23 @@
 """What flows through the house: programs, outcomes, edits and the space of edits. Pure: nothing here runs a program."""
 
+from deltanas.program.canonical import canonical_source
+from deltanas.program.edits import AppliedEdit, Rung, apply_edit, diff
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained
 from deltanas.program.program import PARTS, Part, Program, prm_text
 
-__all__ = ["PARTS", "Failed", "Outcome", "Part", "Program", "Refused", "Stage", "Trained", "prm_text"]
+__all__ = [
+    "PARTS",
+    "AppliedEdit",
+    "Failed",
+    "Outcome",
+    "Part",
+    "Program",
+    "Refused",
+    "Rung",
+    "Stage",
+    "Trained",
+    "apply_edit",
+    "canonical_source",
+    "diff",
+    "prm_text",
+]
