@@ -1,0 +1,101 @@
+"""From how a child ended to an outcome. Nothing a child says is believed: all of it is checked here."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.program import Failed, Refused, Trained
+from deltanas.sandbox.supervise import Ended, Limits
+from deltanas.seams import Built
+from deltanas.train.job import HEADER_LIMIT, REASON_LIMIT
+
+Kind = Literal["timeout", "memory", "crash", "error", "output"]
+_LOGIT = 4
+"""Bytes of a float32."""
+
+
+def due(n: int, classes: int) -> int:
+    """Most bytes that an answer of n logits may have."""
+    return HEADER_LIMIT + n * classes * _LOGIT
+
+
+def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
+    header, raw = _split(ended.answer)
+    failure = _failure(ended, header, limits)
+    if failure:
+        return Refused("build", failure[1])
+    match header:
+        case {"params": int(params), "flops": int(flops), "trace": str(trace)} if not raw:
+            if 0 <= params < 2**63 and 0 <= flops < 2**63 and len(trace) == 16 and trace.isalnum() and trace.isascii():
+                return Built(params, flops, trace)
+    return Refused("build", "the build check gave an answer that makes no sense")
+
+
+def judge_training(
+    ended: Ended, limits: Limits, labels: NDArray[np.int64], *, classes: int, seed: int, tier: str
+) -> Trained | Failed:
+    """Score the logits. labels: int64 [n], in the order in which the child got the images."""
+    header, raw = _split(ended.answer)
+    failure = _failure(ended, header, limits)
+    n = len(labels)
+    if failure is None and len(raw) != n * classes * _LOGIT:
+        failure = ("output", f"{len(raw)} bytes of logits came back, not {n} x {classes} x {_LOGIT}")
+    if failure is not None:
+        return Failed(failure[0], failure[1], ended.seconds, ended.cpu_seconds, tier)
+    logits = np.frombuffer(raw, np.float32).reshape(n, classes)
+    if not np.isfinite(logits).all():
+        reason = "the trained network returns values that are not finite"
+        return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
+    accuracy = float(np.mean(logits.argmax(axis=1) == labels))
+    return Trained(accuracy, n, seed, ended.seconds, ended.cpu_seconds, tier)
+
+
+def _split(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
+    line, _, raw = answer.partition(b"\n")
+    if len(line) > HEADER_LIMIT:
+        return None, raw
+    try:
+        header = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, raw
+    return (header if isinstance(header, dict) else None), raw
+
+
+def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> tuple[Kind, str] | None:
+    """Why there is no result, None if there is one to look at."""
+    no_memory = f"more than {limits.memory / 2**30:g} GiB of memory"
+    if ended.how == "timeout":
+        return "timeout", f"took longer than {limits.timeout:g} s"
+    if ended.how == "excess":
+        return "output", "answered more bytes than are due"
+    if ended.code == -signal.SIGXCPU or (ended.code == -signal.SIGKILL and ended.cpu_seconds >= limits.cpu):
+        return "timeout", f"used more than {limits.cpu} s of CPU time"
+    if ended.code < 0:
+        if "bad_alloc" in ended.tail:
+            return "memory", f"asked for {no_memory}"
+        return "crash", _with_tail(f"was ended by {_signal_name(-ended.code)}", ended.tail)
+    if ended.code or header is None:
+        return "error", _with_tail(f"exited with code {ended.code} and no answer", ended.tail)
+    if "failed" in header:
+        kind, reason = header["failed"], str(header.get("reason", ""))[:REASON_LIMIT]
+        if kind == "memory":
+            return "memory", f"asked for {no_memory}: {reason}"
+        return (cast(Kind, kind) if kind in get_args(Kind) else "error"), reason
+    return None
+
+
+def _with_tail(reason: str, tail: str) -> str:
+    last = tail.strip().splitlines()[-1:]
+    return f"{reason}: {last[0]}"[:REASON_LIMIT] if last else reason
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,146 @@
+"""The one-epoch loop by the LEMUR contract, over uint8 images that stay in memory. Runs inside the sandbox only."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deltanas.train.job import Job
+
+NET_FILE = "<net>"
+"""The file name under which a candidate is compiled, by which its own lines are found in a traceback."""
+_EVALUATION_BATCH = 256
+
+
+class ContractError(Exception):
+    """A program that runs but breaks the contract; its message needs no line number."""
+
+
+class OutputError(Exception):
+    """Logits of a wrong shape or type, seen after training."""
+
+
+class Batches:
+    """One pass over the training images: float32 inputs [b, c, h, w], normalised, and int64 labels [b].
+
+    `iter` goes on where an earlier one stopped; once all batches are given out, one more `iter` is an error: an epoch
+    is one pass. A last batch of a single image is left out, as batch norm can't train on it.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, order: Tensor, batch: int, mean: Tensor, std: Tensor) -> None:
+        self._x, self._y, self._mean, self._std = x, y, mean, std
+        self._pieces = [piece for piece in torch.split(order, batch) if len(piece) > 1 or len(order) == 1]
+        self._given = 0
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._given == len(self._pieces):
+            raise RuntimeError("learn() may pass over its data once")
+        return self._rest()
+
+    def _rest(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while self._given < len(self._pieces):
+            piece = self._pieces[self._given]
+            self._given += 1
+            yield normalise(self._x[piece], self._mean, self._std), self._y[piece]
+
+
+@dataclass(frozen=True)
+class _Data:
+    x: Tensor
+    y: Tensor
+    evaluation: Tensor
+    mean: Tensor
+    std: Tensor
+
+
+def normalise(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 [n, c, h, w] to float32 of mean 0 and deviation 1 a channel. mean, std: [c, 1, 1]."""
+    return x.to(torch.float32).sub_(mean).div_(std)
+
+
+def seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def batch_size(prm: dict[str, Any]) -> int:
+    """Images a step: the hyperparameter `batch`, 32 where there is none."""
+    batch = prm.get("batch", 32)
+    if not isinstance(batch, (int, float)) or batch != int(batch) or batch < 1:
+        raise ContractError(f"the hyperparameter batch is {batch!r}, not a whole number from 1 up")
+    return int(batch)
+
+
+def construct(job: Job) -> nn.Module:
+    """Run the program's source and build its `Net`, ready to train. Raises whatever the program raises."""
+    if job.transform:
+        raise ContractError("a program with a transform part can't be trained")
+    module = ModuleType("candidate")
+    sys.modules["candidate"] = module  # dataclasses and pickling-free copies look their module up
+    exec(compile(job.net, NET_FILE, "exec"), module.__dict__)  # noqa: S102  this is what the sandbox is for
+    if "Net" not in module.__dict__:
+        raise ContractError("the program defines no class Net")
+    prm = json.loads(job.prm)
+    net = module.Net(job.in_shape, (job.classes,), prm, torch.device("cpu"))
+    if not isinstance(net, nn.Module):
+        raise ContractError("Net is not a torch.nn.Module")
+    net.train_setup(prm)  # type: ignore[operator]
+    return net
+
+
+def train(job: Job, data_fd: int) -> bytes:
+    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes]."""
+    data = _map(job, data_fd)
+    seed_everything(job.seed)
+    net: Any = construct(job)
+    batch = batch_size(json.loads(job.prm))
+    shuffle = torch.Generator().manual_seed(job.seed)
+    for _ in range(job.epochs):
+        order = torch.randperm(job.training, generator=shuffle)
+        net.train()
+        net.learn(Batches(data.x, data.y, order, batch, data.mean, data.std))
+    net.eval()
+    logits = []
+    with torch.inference_mode():
+        for x in torch.split(data.evaluation, _EVALUATION_BATCH):
+            out = net(normalise(x, data.mean, data.std))
+            check_logits(out, len(x), job.classes)
+            logits.append(out.to(torch.float32))
+    return torch.cat(logits).contiguous().numpy().tobytes()
+
+
+def check_logits(out: object, n: int, classes: int) -> None:
+    if not isinstance(out, Tensor):
+        raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape ({n}, {classes})")
+    if tuple(out.shape) != (n, classes):
+        raise OutputError(f"the network returns shape {tuple(out.shape)}, not ({n}, {classes})")
+    if out.is_complex():
+        raise OutputError("the network returns complex numbers")
+
+
+def _map(job: Job, data_fd: int) -> _Data:
+    """Tensors over the data that the parent laid down: no copy is made, and what a candidate writes stays its own."""
+    memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_COPY)
+    shape = job.in_shape[1:]
+    pixels = int(np.prod(shape))
+    offset = 8 * job.training
+    y = torch.frombuffer(memory, dtype=torch.int64, count=job.training)
+    x = torch.frombuffer(memory, dtype=torch.uint8, count=job.training * pixels, offset=offset)
+    offset += job.training * pixels
+    evaluation = torch.frombuffer(memory, dtype=torch.uint8, count=job.evaluation * pixels, offset=offset)
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
+    return _Data(x.view(-1, *shape), y, evaluation.view(-1, *shape), mean, std)
