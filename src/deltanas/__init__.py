@@ -1,3 +1,112 @@
-"""deltanas: a language model edits PyTorch networks by diffs, and every edit is trained for one epoch in isolation."""
+"""deltanas: a language model edits PyTorch networks by diffs, and every edit is trained for one epoch in isolation.
+
+    applied = deltanas.apply_edit(base, edit)                     # .source, .rung; EditError if it does not fit
+    verdict = deltanas.check(source, (1, 3, 32, 32), (10,))       # .ok, .reasons, .params, .flops
+    result = deltanas.evaluate(source, dataset="digits")          # .status, .accuracy, .reason, ...
+    view = deltanas.search({"dataset": "digits", "cycles": 2})    # .candidates, .programs, .finals
+    view = deltanas.open_run("runs/demo")
+
+Importing this is cheap: what needs a database or a model is imported where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# The room `check` and the loop `search` are loaded here, before the functions of these names take their place.
+import deltanas.check as _check  # noqa: F401
+import deltanas.search as _search  # noqa: F401
+from deltanas.assess import Evaluation, Verdict, check_programs, evaluate_programs
+from deltanas.errors import DeltanasError, EditError
+from deltanas.program import AppliedEdit, apply_edit
+from deltanas.seams import Listener, RunView
 
 __version__ = "0.1.0"
+__all__ = [
+    "AppliedEdit",
+    "DeltanasError",
+    "EditError",
+    "Evaluation",
+    "RunView",
+    "Verdict",
+    "apply_edit",
+    "check",
+    "evaluate",
+    "open_run",
+    "search",
+]
+
+
+def check(
+    source: str, in_shape: Sequence[int], out_shape: Sequence[int], *, prm: Mapping[str, float] | None = None
+) -> Verdict:
+    """Does a program fulfil the contract, build and train a step? It runs in the sandbox, never in this process.
+
+    Args:
+        in_shape: (batch, channels, height, width) of the images. out_shape: (classes,).
+        prm: hyperparameters that replace the default recipe's.
+    """
+    from deltanas.config import TrainConfig
+    from deltanas.wiring import gates, open_shape_pool, program_of
+
+    _, channels, height, width = in_shape
+    with open_shape_pool((channels, height, width), out_shape[0], TrainConfig(workers=1)) as pool:
+        (verdict,) = check_programs([program_of(source, prm)], gates(pool))
+    return verdict
+
+
+def evaluate(
+    source: str,
+    *,
+    dataset: str = "digits",
+    epochs: int = 1,
+    seed: int = 0,
+    seeds: int = 1,
+    train_size: int | None = None,
+    timeout: float = 300.0,
+    prm: Mapping[str, float] | None = None,
+) -> Evaluation:
+    """Train a program in the sandbox and score it on the validation split; see `Evaluation` for the fields.
+
+    Raises:
+        UsageError: an unknown data set, or a setting out of range.
+        DataError: the data set is missing or malformed.
+    """
+    from deltanas.config import read_config
+    from deltanas.wiring import gates, open_dataset_pool, program_of
+
+    train = {"size": train_size, "epochs": epochs, "timeout": timeout}
+    config = read_config({"dataset": dataset, "seed": seed, "train": train})
+    with open_dataset_pool(dataset, config.train) as pool:
+        (result,) = evaluate_programs([program_of(source, prm)], gates(pool), pool, seed=seed, seeds=seeds)
+    return result
+
+
+def search(
+    config: Mapping[str, object] | str | Path, *, run: str | Path | None = None, listener: Listener | None = None
+) -> RunView:
+    """Run a search to its end and return what came of it.
+
+    Args:
+        config: the settings, as a mapping or the path of a TOML file.
+        run: the run's folder; an existing one is resumed.
+        listener: told of what happens as it happens; see `deltanas.seams.Listener`.
+    """
+    from deltanas.config import given_settings
+    from deltanas.narrate import Silent
+    from deltanas.wiring import open_search
+
+    given = config if isinstance(config, Mapping) else given_settings(Path(config))
+    with open_search(given, None if run is None else Path(run), listener or Silent()) as opened:
+        if opened.search is not None:
+            opened.search.run()
+        return opened.run.view()
+
+
+def open_run(path: str | Path) -> RunView:
+    """All that a run's folder holds, read at this moment."""
+    from deltanas.archive import read_folder
+
+    with read_folder(Path(path)).open() as run:
+        return run.view()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, Protocol
 
@@ -58,6 +58,11 @@ class Ask:
     key: str
     parent: Program
     earlier: tuple[Attempt, ...] = ()
+
+    def again(self, earlier: tuple[Attempt, ...]) -> Ask:
+        """The next attempt at this slot."""
+        slot, _, _ = self.key.rpartition(":")
+        return replace(self, attempt=self.attempt + 1, key=f"{slot}:{self.attempt + 1}", earlier=earlier)
 
     def rng(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that one draw more in one place moves no other."""
@@ -212,6 +217,9 @@ class Runner(Protocol):
 
 class Listener(Protocol):
     """Told of what happens as it happens: a progress bar, a log."""
+
+    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
+        """The run will have `total` candidates, baselines included; its journal holds these already."""
 
     def begin(self, cycle: int, phase: Literal["check", "propose", "train", "test"], total: int) -> None: ...
     def proposed(self, candidate: Candidate) -> None: ...

@@ -48,10 +48,6 @@ class Plan:
     retries: int = 2
     finals: int = 3
 
-    def training_seed(self, split: Split) -> int:
-        """One for all candidates, as networks are compared and not seeds; another for the test than for the selection."""
-        return Random(f"{self.seed}:{split}").randrange(2**31)
-
 
 class Search:
     """One run. `run` starts it, or takes it up where its journal ends; it may be interrupted at any moment."""
@@ -75,13 +71,14 @@ class Search:
         self._listener = listener
 
     def run(self) -> None:
-        journal = self._archive.candidates()
+        journal, plan = self._archive.candidates(), self._plan
+        self._listener.plan(plan.cycles, len(self._baselines) + plan.cycles * plan.candidates, journal)
         for gate in self._gates:
             gate.remember([c.draft for c in journal if c.draft and not isinstance(c.outcome, Refused)])
         if not journal:
             self._archive.open(self._checked_baselines())
         self._train(0)
-        for cycle in range(1, self._plan.cycles + 1):
+        for cycle in range(1, plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
         self._score_finals()
@@ -116,35 +113,18 @@ class Search:
     def _fill(self, asks: Sequence[Ask]) -> list[Candidate]:
         """Ask for each slot; where a gate refused, ask again with its reason, up to `retries` times."""
         rows = {a.index: Candidate(a.cycle, a.index, self._proposer.strategy, a.parent.id, None) for a in asks}
-        for attempt in range(1, self._plan.retries + 2):
+        for _ in range(1 + self._plan.retries):
             proposals = self._proposer.propose(asks)
             for ask, proposal, verdict in zip(asks, proposals, self._judged(proposals), strict=True):
                 rows[ask.index] = _attempted(rows[ask.index], proposal, verdict)
-            asks = [
-                replace(
-                    ask,
-                    attempt=attempt,
-                    key=f"{self._plan.seed}:{ask.cycle}:{ask.index}:{attempt}",
-                    earlier=rows[ask.index].attempts,
-                )
-                for ask in asks
-                if isinstance(rows[ask.index].outcome, Refused)
-            ]
+            asks = [a.again(rows[a.index].attempts) for a in asks if isinstance(rows[a.index].outcome, Refused)]
             if not asks:
                 break
         return list(rows.values())
 
     def _judged(self, proposals: Sequence[Proposal]) -> list[Draft | Refused]:
-        """Each gate sees, in order, what the gates before it let through."""
-        verdicts: list[Draft | Refused] = [
-            Draft(p.program) if p.program else p.refusal or Refused("apply", "no program was proposed")
-            for p in proposals
-        ]
-        for gate in self._gates:
-            through = {place: verdict for place, verdict in enumerate(verdicts) if isinstance(verdict, Draft)}
-            for place, verdict in zip(through, gate.judge(list(through.values())), strict=True):
-                verdicts[place] = verdict
-        return verdicts
+        nothing = Refused("apply", "no program was proposed")
+        return judged([Draft(p.program) if p.program else p.refusal or nothing for p in proposals], self._gates)
 
     def _train(self, cycle: int) -> None:
         """Train what the journal holds open; each result is settled as it comes."""
@@ -153,7 +133,7 @@ class Search:
         ]
         self._listener.begin(cycle, "train", len(opened))
         programs = [program for _, program in opened]
-        for place, outcome in self._runner.train(programs, seed=self._plan.training_seed("validation")):
+        for place, outcome in self._runner.train(programs, seed=training_seed(self._plan.seed)):
             candidate = replace(opened[place][0], outcome=outcome)
             self._archive.settle(cycle, candidate.index, outcome)
             self._listener.settled(candidate)
@@ -166,7 +146,7 @@ class Search:
         scored = {final.program for final in self._archive.finals()}
         programs = list({p.id: p for p in wanted if p and p.id not in scored}.values())
         self._listener.begin(self._plan.cycles, "test", len(programs))
-        for place, outcome in self._runner.train(programs, seed=self._plan.training_seed("test"), split="test"):
+        for place, outcome in self._runner.train(programs, seed=training_seed(self._plan.seed, "test"), split="test"):
             final = Final(programs[place].id, outcome)
             self._archive.add_final(final)
             self._listener.scored(final)
@@ -181,14 +161,30 @@ def _attempted(row: Candidate, proposal: Proposal, verdict: Draft | Refused) -> 
     return replace(row, draft=draft, attempts=(*row.attempts, attempt), outcome=refusal)
 
 
+def training_seed(seed: int, split: Split = "validation", repeat: int = 0) -> int:
+    """One for all candidates: networks are compared, not seeds. The test has another than the selection."""
+    return Random(f"{seed}:{split}:{repeat}").randrange(2**31)
+
+
+def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Draft | Refused]:
+    """Each gate sees, in order, what the gates before it let through."""
+    verdicts = list(drafts)
+    for gate in gates:
+        through = {place: verdict for place, verdict in enumerate(verdicts) if isinstance(verdict, Draft)}
+        for place, verdict in zip(through, gate.judge(list(through.values())), strict=True):
+            verdicts[place] = verdict
+    return verdicts
+
+
 def ranked_parents(candidates: Iterable[Candidate]) -> list[Program]:
     """The baselines and the elites, the most accurate first: what a cycle draws its parents from."""
     pool = list(candidates)
     baselines = [c for c in pool if c.cycle == 0 and c.accuracy is not None]
     if not baselines:
-        untrained = [(c.attempts[-1].goal, c.outcome) for c in pool if isinstance(c.outcome, Refused | Failed)]
-        reasons = "\n".join(f"  {name}: {outcome.reason}" for name, outcome in untrained)
-        raise DeltanasError(f"no baseline could be trained, so there is nothing to edit\n{reasons}")
+        reasons = [
+            f"{c.attempts[-1].goal}: {c.outcome.reason}" for c in pool if isinstance(c.outcome, Refused | Failed)
+        ]
+        raise DeltanasError("no baseline could be trained, so there is nothing to edit", "\n  ".join(reasons))
     return [c.program for c in sorted(baselines + elites(pool), key=standing) if c.program]
 
 

@@ -3,6 +3,20 @@
 SQLite: one file in WAL mode, on a local disk (WAL needs shared memory, which network file systems lack).
 """
 
+from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, read_folder
 from deltanas.archive.store import RunArchive, RunSummary, create_run, list_runs, open_run, sqlite_url
 
-__all__ = ["RunArchive", "RunSummary", "create_run", "list_runs", "open_run", "sqlite_url"]
+__all__ = [
+    "DATABASE",
+    "POINTER",
+    "RunArchive",
+    "RunFolder",
+    "RunSummary",
+    "begin_run",
+    "create_run",
+    "list_folders",
+    "list_runs",
+    "open_run",
+    "read_folder",
+    "sqlite_url",
+]

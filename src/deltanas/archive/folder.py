@@ -1,0 +1,108 @@
+"""A run's folder: `run.json` says which archive holds the run, and by what name."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltanas.archive.store import RunArchive, create_run, list_runs, open_run, sqlite_url
+from deltanas.errors import ArchiveError, UsageError
+
+POINTER = "run.json"
+DATABASE = "archive.db"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """`archive`: the archive's URL, None for the SQLite file in the folder itself (so that the folder can be moved)."""
+
+    path: Path
+    name: str
+    archive: str | None = None
+
+    @property
+    def url(self) -> str:
+        return self.archive or sqlite_url(self.path / DATABASE)
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def open(self, *, writer: bool = False) -> RunArchive:
+        return open_run(self.url, self.name, writer=writer)
+
+
+def read_folder(path: Path) -> RunFolder:
+    """The run in a folder.
+
+    Raises:
+        UsageError: there is no such folder, or it holds no run.
+        ArchiveError: its `run.json` is damaged, or was written by a newer version.
+    """
+    pointer = path / POINTER
+    try:
+        text = pointer.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{path} is not a run: it has no {POINTER}", "`deltanas runs list` shows the runs") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArchiveError(f"{pointer} can't be read: {error}") from None
+    try:
+        values = json.loads(text)
+        version, name, archive = values["format"], values["name"], values["archive"]
+    except (ValueError, KeyError, TypeError):
+        raise ArchiveError(
+            f"{pointer} is damaged", f"the run itself is in the archive ({DATABASE}); put the file back from a backup"
+        ) from None
+    if version != FORMAT:
+        raise ArchiveError(
+            f"{path} was written in run format {version}; this deltanas reads format {FORMAT}",
+            "use the version of deltanas that wrote it; the folder is left as it is",
+        )
+    return RunFolder(path, name, archive)
+
+
+def list_folders(root: Path) -> list[RunFolder]:
+    """The runs in a folder, by the time their `run.json` was written.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not root.is_dir():
+        raise UsageError(f"no folder {root}", "a search makes `runs/` in the folder that it is started in")
+    pointers = sorted(root.glob(f"*/{POINTER}"), key=lambda path: path.stat().st_mtime)
+    return [read_folder(pointer.parent) for pointer in pointers]
+
+
+def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> tuple[RunFolder, RunArchive]:
+    """Make the folder and the run in it; the archive comes first, so a folder that has a `run.json` has its run.
+
+    A run that was killed before its `run.json` was written is taken up: its manifest is the one it was begun with.
+
+    Raises:
+        UsageError: the folder holds something else.
+        ArchiveError: the archive can't be made.
+    """
+    folder = RunFolder(path, path.resolve().name, archive)
+    own = path / DATABASE
+    if path.exists() and not own.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} exists and is not a run", "name an empty or a new folder with --run")
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        begun = archive is None and own.exists() and any(run.name == folder.name for run in list_runs(folder.url))
+        run = folder.open(writer=True) if begun else create_run(folder.url, folder.name, manifest)
+        _write_whole(path / POINTER, json.dumps({"format": FORMAT, "name": folder.name, "archive": archive}))
+    except OSError as error:
+        raise ArchiveError(f"the run folder {path} can't be written: {error.strerror}", "name another --run") from None
+    return folder, run
+
+
+def _write_whole(path: Path, text: str) -> None:
+    part = path.with_suffix(".part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

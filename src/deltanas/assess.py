@@ -1,0 +1,112 @@
+"""Check and evaluate single programs outside a search: the same gates, the same runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Literal
+
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.seams import Draft, Gate, Runner
+from deltanas.search import judged, training_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Does a program fulfil the contract, build and train a step?
+
+    Attributes:
+        ok: it does. reasons: what keeps it from it, with the program's line numbers.
+        params: trainable parameters. flops: of one image's forward pass. trace: hash of the traced operations.
+    """
+
+    ok: bool
+    reasons: tuple[str, ...]
+    params: int | None = None
+    flops: int | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """A program's score, or why it has none.
+
+    Attributes:
+        program: its identity, None for a file that is no text.
+        accuracy: on the validation split, in [0, 1]; the mean over the seeds.
+        accuracies: one a seed. standard_error: of the mean over the seeds, None for fewer than two.
+        seconds, cpu_seconds: of all its trainings, measured outside the candidate's process. tier: the sandbox's.
+    """
+
+    program: str | None
+    status: Literal["trained", "failed", "refused"]
+    accuracy: float | None
+    reason: str | None
+    seconds: float
+    cpu_seconds: float
+    params: int | None
+    tier: str
+    accuracies: tuple[float, ...] = ()
+    standard_error: float | None = None
+
+
+def check_programs(programs: Sequence[Program | Refused], gates: Sequence[Gate]) -> list[Verdict]:
+    """One verdict a program, in their order; a `Refused` stands for a file that could not be read as a program."""
+    return [
+        Verdict(False, tuple(draft.reason.split("; ")))
+        if isinstance(draft, Refused)
+        else Verdict(True, (), draft.params, draft.flops, draft.trace)
+        for draft in judged(_drafts(programs), gates)
+    ]
+
+
+def evaluate_programs(
+    programs: Sequence[Program | Refused], gates: Sequence[Gate], runner: Runner, *, seed: int = 0, seeds: int = 1
+) -> Iterator[Evaluation]:
+    """Train each program with `seeds` derived seeds; yields in the order of `programs`, each as soon as it is known.
+
+    With `seeds=1` a program gets the accuracy that it gets in a search with that `seed`.
+    """
+    drafts = judged(_drafts(programs), gates)
+    accepted = {place: draft.program for place, draft in enumerate(drafts) if isinstance(draft, Draft)}
+    places = list(accepted)
+    outcomes: dict[int, list[Trained | Failed]] = {place: [] for place in places}
+    trainings = (
+        (places[number], outcome)
+        for repeat in range(seeds)
+        for number, outcome in runner.train(list(accepted.values()), seed=training_seed(seed, repeat=repeat))
+    )
+    for place, (program, draft) in enumerate(zip(programs, drafts, strict=True)):
+        if isinstance(draft, Refused):
+            identity = program.id if isinstance(program, Program) else None
+            yield Evaluation(identity, "refused", None, draft.reason, 0.0, 0.0, None, runner.tier)
+            continue
+        while len(outcomes[place]) < seeds:
+            ended, outcome = next(trainings)
+            outcomes[ended].append(outcome)
+        yield _evaluation(draft, outcomes[place], runner.tier)
+
+
+def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str) -> Evaluation:
+    accuracies = tuple(outcome.accuracy for outcome in outcomes if isinstance(outcome, Trained))
+    failures = [outcome.reason for outcome in outcomes if isinstance(outcome, Failed)]
+    evaluation = Evaluation(
+        program=draft.program.id,
+        status="failed" if failures else "trained",
+        accuracy=None,
+        reason=failures[0] if failures else None,
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        cpu_seconds=sum(outcome.cpu_seconds for outcome in outcomes),
+        params=draft.params,
+        tier=tier,
+        accuracies=accuracies,
+    )
+    if failures:
+        return evaluation
+    error = stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
+    return replace(evaluation, accuracy=fmean(accuracies), standard_error=error)
+
+
+def _drafts(programs: Sequence[Program | Refused]) -> list[Draft | Refused]:
+    return [Draft(program) if isinstance(program, Program) else program for program in programs]

@@ -1,0 +1,59 @@
+"""The command line. Thin: it reads arguments, calls the house, prints. Data on stdout, narration on stderr.
+
+Exit status: 0 done, 1 failed, 2 usage.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from deltanas import __version__
+from deltanas.cli import read, work
+from deltanas.cli.output import print_text
+from deltanas.errors import DeltanasError, UsageError
+
+app = typer.Typer(
+    name="deltanas",
+    help="A language model edits PyTorch networks by diffs; every edit is trained in a sandbox and ranked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+work.add_to(app)
+read.add_to(app)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print_text(f"deltanas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+) -> None:
+    """A language model edits PyTorch networks by diffs; every edit is trained in a sandbox and ranked."""
+
+
+def main() -> None:
+    """Entry point: every error that a user can mend ends as a message and a status."""
+    try:
+        app()
+    except DeltanasError as error:
+        _complain(str(error))
+        raise SystemExit(2 if isinstance(error, UsageError) else 1) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; nothing is left to say
+        raise SystemExit(1) from None
+    except OSError as error:
+        _complain(f"{error.filename or 'input/output'}: {error.strerror or error}")
+        raise SystemExit(1) from None
+
+
+def _complain(message: str) -> None:
+    sys.stderr.write(f"error: {message}\n")

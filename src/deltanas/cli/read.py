@@ -1,0 +1,210 @@
+"""Commands that read: runs, programs, the report, the data sets, the state of the machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltanas.archive import list_folders, read_folder
+from deltanas.cli.output import Json, RunArgument, RunOption, percent, print_json, print_table, print_text
+from deltanas.doctor import examine
+from deltanas.errors import UsageError
+from deltanas.program import Failed, Program, Refused, diff
+from deltanas.report import summary
+from deltanas.seams import Candidate, RunView, elites
+from deltanas.train.data import available
+from deltanas.wiring import write_report
+
+runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
+programs = typer.Typer(help="The programs of a run.", no_args_is_help=True)
+datasets = typer.Typer(help="The data sets.", no_args_is_help=True)
+
+Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
+Identity = Annotated[str, typer.Argument(help="Identity of the program, or its beginning.", metavar="PROGRAM")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(runs, name="runs")
+    app.add_typer(programs, name="programs")
+    app.add_typer(datasets, name="datasets")
+    app.command()(report)
+    app.command()(doctor)
+
+
+def _view(path: Path) -> RunView:
+    with read_folder(path).open() as run:
+        return run.view()
+
+
+@runs.command("list")
+def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
+    """The runs in a folder, the newest last."""
+    rows = []
+    for folder in list_folders(root):
+        view = _view(folder.path)
+        found = summary(view)
+        rows.append(
+            {
+                "run": str(folder.path),
+                "finished": view.finished,
+                "trained": found.trained,
+                "failed": found.failed,
+                "refused": found.refused,
+                "best": found.best.accuracy if found.best else None,
+            }
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(
+            ("run", "state", "trained", "failed", "refused", "best"),
+            (
+                (
+                    row["run"],
+                    "finished" if row["finished"] else "not finished",
+                    row["trained"],
+                    row["failed"],
+                    row["refused"],
+                    percent(row["best"]),
+                )
+                for row in rows
+            ),
+        )
+
+
+@runs.command("show")
+def runs_show(run: RunArgument, as_json: Json = False) -> None:
+    """What a run came to, and where its figures come from."""
+    view = _view(run)
+    found = summary(view)
+    if as_json:
+        print_json({"manifest": view.manifest, **asdict(found)})
+        return
+    print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}")
+    print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
+    for name, value in view.manifest.items():
+        print_text(f"{name}: {json.dumps(value)}")
+
+
+@runs.command("export")
+def runs_export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
+    top: Annotated[int, typer.Option(help="So many of the best elites.", min=1)] = 3,
+) -> None:
+    """Write the best elites as programs, one file each."""
+    best = [elite.program for elite in elites(_view(run).candidates)[:top]]
+    out.mkdir(parents=True, exist_ok=True)
+    for rank, program in enumerate(best, 1):
+        if program is not None:
+            path = out / f"{rank:02d}-{program.id}.py"
+            path.write_text(program.net, encoding="utf-8")
+            print_text(str(path))
+
+
+def _row(candidate: Candidate) -> dict[str, object]:
+    outcome = candidate.outcome
+    return {
+        "cycle": candidate.cycle,
+        "index": candidate.index,
+        "strategy": candidate.strategy,
+        "status": type(outcome).__name__.lower() if outcome else "open",
+        "program": candidate.program.id if candidate.program else None,
+        "parent": candidate.parent,
+        "accuracy": candidate.accuracy,
+        "rung": candidate.attempts[-1].rung if candidate.attempts else None,
+        "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
+    }
+
+
+@programs.command("list")
+def programs_list(
+    run: RunOption,
+    baselines: Annotated[bool, typer.Option("--baselines", help="The baselines too, as cycle 0.")] = False,
+    as_json: Json = False,
+) -> None:
+    """The candidates of a run, in the order in which they were proposed."""
+    rows = [_row(candidate) for candidate in _view(run).candidates if candidate.cycle or baselines]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("cycle", "index", "strategy", "status", "program", "parent", "accuracy", "rung", "reason")
+        print_table(columns, ([_cell(row[name]) for name in columns] for row in rows))
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return percent(value)
+    return value.partition("\n")[0] if isinstance(value, str) else value
+
+
+@programs.command("show")
+def programs_show(program: Identity, run: RunOption, as_json: Json = False) -> None:
+    """A program's source."""
+    found = _found(program, _view(run))
+    if as_json:
+        print_json({"program": found.id, **asdict(found)})
+    else:
+        print_text(found.net.rstrip("\n"))
+
+
+@programs.command("diff")
+def programs_diff(
+    program: Identity,
+    run: RunOption,
+    against: Annotated[str | None, typer.Option(help="Another program; its parent if not given.")] = None,
+) -> None:
+    """What a program changes, as a unified diff."""
+    view = _view(run)
+    found = _found(program, view)
+    other = against or found.parent
+    if other is None:
+        raise UsageError(f"{found.id} is a baseline: it has no parent", "name another program with --against")
+    print_text(diff(_found(other, view).net, found.net).rstrip("\n"))
+
+
+def _found(identity: str, view: RunView) -> Program:
+    matches = [program for known, program in view.programs.items() if known.startswith(identity)]
+    if len(matches) != 1:
+        raise UsageError(
+            f"{len(matches)} programs of {view.name} begin with {identity!r}", "`deltanas programs list` shows them"
+        )
+    return matches[0]
+
+
+def report(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="Where to write the page; report.html in the run's folder.")] = None,
+) -> None:
+    """Write the report of a run: one HTML file that needs no network."""
+    folder = read_folder(run)
+    print_text(str(write_report(folder, _view(run), out)))
+
+
+@datasets.command("list")
+def datasets_list(as_json: Json = False) -> None:
+    """The data sets that are known, and whether they are on this machine."""
+    rows = [asdict(info) for info in available()]
+    if as_json:
+        print_json(rows)
+    else:
+        columns = list(rows[0])
+        print_table(columns, ((row[name] for name in columns) for row in rows))
+
+
+def doctor(as_json: Json = False) -> None:
+    """What is found on this machine, what is missing and how to mend it. Status 1 where a search would not run."""
+    findings = examine()
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            mark = "ok     " if finding.ok else "MISSING" if finding.needed else "absent "
+            print_text(f"{mark} {finding.name}: {finding.detail}")
+            if not finding.ok:
+                print_text(f"          {finding.hint}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings if finding.needed) else 1)

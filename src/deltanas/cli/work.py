@@ -1,0 +1,239 @@
+"""Commands that check, train and search."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltanas.assess import Evaluation, check_programs, evaluate_programs
+from deltanas.cli.output import Json, print_json, print_table, print_text
+from deltanas.config import TrainConfig, given_settings, read_config
+from deltanas.errors import DeltanasError, UsageError
+from deltanas.narrate import Narrator
+from deltanas.program import Program, Refused, apply_edit
+from deltanas.report import Gain, Summary, summary
+from deltanas.wiring import (
+    gates,
+    open_dataset_pool,
+    open_search,
+    open_shape_pool,
+    program_of,
+    read_source,
+    write_report,
+)
+
+Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
+Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    for command in (search, check, evaluate, edit):
+        app.command()(command)
+
+
+def search(
+    config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="delta (a language model) | random (the control).")] = None,
+    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="typed | anchored: what an edit is held to.")] = None,
+    edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
+    cycles: Annotated[int | None, typer.Option(help="Cycles.")] = None,
+    candidates: Annotated[int | None, typer.Option(help="Candidates a cycle.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
+    baseline: Annotated[list[str] | None, typer.Option(help="Built-in name or a file; may be repeated.")] = None,
+    train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of a training.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Limit of a training, in seconds.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trainings at a time.")] = None,
+    archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
+    unsafe: Unsafe = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No line per candidate.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Search: edit, check, train, rank, cycle after cycle. The same command on the same --run resumes it."""
+    options = {
+        "dataset": dataset,
+        "strategy": strategy,
+        "edits": edits,
+        "cycles": cycles,
+        "candidates": candidates,
+        "seed": seed,
+        "baselines": baseline,
+        "archive": archive,
+        "model.spec": llm,
+        "model.decoding": decoding,
+        "train.size": train_size,
+        "train.epochs": epochs,
+        "train.timeout": timeout,
+        "train.workers": workers,
+        "train.unsafe": unsafe or None,
+    }
+    with Narrator(quiet=quiet) as narrator, open_search(given_settings(config, options), run, narrator) as opened:
+        narrator.say(f"run: {opened.folder.path}")
+        if opened.search is not None:
+            try:
+                opened.search.run()
+            except KeyboardInterrupt:
+                hint = f"resume it with: deltanas search --run {opened.folder.path}"
+                raise DeltanasError("interrupted; all that was settled is kept", hint) from None
+        view = opened.run.view()
+        page = write_report(opened.folder, view)
+    found = summary(view)
+    if as_json:
+        print_json(
+            {
+                "run": str(opened.folder.path),
+                "trained": found.trained,
+                "failed": found.failed,
+                "refused": found.refused,
+                "best": found.best.accuracy if found.best else None,
+                "elites": [asdict(elite) for elite in found.elites],
+                "report": str(page),
+            }
+        )
+    else:
+        _print_summary(found)
+        print_text(f"report: {page}")
+
+
+def check(
+    files: Files,
+    dataset: Annotated[str | None, typer.Option(help="Take the shapes of this data set.")] = None,
+    shape: Annotated[str, typer.Option(help="Channels x height x width of an image.")] = "3x32x32",
+    classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
+    prm: Prm = None,
+    unsafe: Unsafe = False,
+    as_json: Json = False,
+) -> None:
+    """Check programs: contract, shapes, parameters and FLOPs; why not, line by line."""
+    config = TrainConfig(unsafe=unsafe, workers=1)
+    programs = _programs(files, prm)
+    pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
+    good = True
+    with pool as runner:
+        for file, program in zip(files, programs, strict=True):
+            (verdict,) = check_programs([program], gates(runner))
+            good &= verdict.ok
+            if as_json:
+                identity = program.id if isinstance(program, Program) else None
+                print_json({"file": str(file), "program": identity, **asdict(verdict)})
+            elif verdict.ok:
+                print_text(f"{file}: ok, {verdict.params:,} parameters, {verdict.flops:,} FLOPs an image")
+            else:
+                print_text("\n".join(f"{file}: {reason}" for reason in verdict.reasons))
+    raise typer.Exit(0 if good else 1)
+
+
+def evaluate(
+    files: Files,
+    dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
+    epochs: Annotated[int, typer.Option(help="Epochs of a training.")] = 1,
+    seed: Annotated[int, typer.Option(help="The root of all chance.")] = 0,
+    seeds: Annotated[int, typer.Option(help="Trainings of each program, with derived seeds.", min=1)] = 1,
+    train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
+    timeout: Annotated[float, typer.Option(help="Limit of a training, in seconds.")] = 300.0,
+    workers: Annotated[int | None, typer.Option(help="Trainings at a time.")] = None,
+    prm: Prm = None,
+    unsafe: Unsafe = False,
+    as_json: Json = False,
+) -> None:
+    """Train programs in the sandbox and score them on the validation split."""
+    train = {"size": train_size, "epochs": epochs, "timeout": timeout, "workers": workers, "unsafe": unsafe}
+    config = read_config({"dataset": dataset, "seed": seed, "train": train})
+    programs = _programs(files, prm)
+    good = True
+    with open_dataset_pool(dataset, config.train) as runner:
+        results = evaluate_programs(programs, gates(runner), runner, seed=seed, seeds=seeds)
+        for file, result in zip(files, results, strict=True):
+            good &= result.status == "trained"
+            if as_json:
+                print_json({"file": str(file), **asdict(result)})
+            else:
+                print_text(f"{file}: {_told(result)}")
+    raise typer.Exit(0 if good else 1)
+
+
+def edit(
+    base: Annotated[Path, typer.Argument(help="The program to edit.", metavar="BASE")],
+    edit: Annotated[Path, typer.Argument(help="A unified diff or SEARCH/REPLACE blocks; - for stdin.", metavar="EDIT")],
+    as_json: Json = False,
+) -> None:
+    """Apply an edit, exactly or not at all; the edited program on stdout."""
+    source = _text(base)
+    text = sys.stdin.read() if str(edit) == "-" else _text(edit)
+    applied = apply_edit(source, text)
+    if as_json:
+        print_json(asdict(applied))
+    else:
+        sys.stdout.write(applied.source)
+
+
+def _text(path: Path) -> str:
+    source = read_source(path)
+    if isinstance(source, Refused):
+        raise UsageError(f"{path}: {source.reason}")
+    return source
+
+
+def _programs(files: Sequence[Path], prm: Sequence[str] | None) -> list[Program | Refused]:
+    values = dict(_hyperparameter(text) for text in prm or ())
+    sources = [read_source(file) for file in files]
+    return [source if isinstance(source, Refused) else program_of(source, values) for source in sources]
+
+
+def _hyperparameter(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name, float(value)
+    except ValueError:
+        raise UsageError(f"--prm {text}: not NAME=VALUE with a number") from None
+
+
+def _shape(text: str) -> tuple[int, int, int]:
+    try:
+        channels, height, width = (int(part) for part in text.lower().split("x"))
+    except ValueError:
+        raise UsageError(f"--shape {text}: not channels x height x width, as in 3x32x32") from None
+    if min(channels, height, width) < 1:
+        raise UsageError(f"--shape {text}: every size must be at least 1")
+    return channels, height, width
+
+
+def _told(result: Evaluation) -> str:
+    if result.accuracy is None:
+        return f"{result.status}: {result.reason}"
+    error = "" if result.standard_error is None else f" +- {result.standard_error:.2%} (standard error)"
+    return f"{result.accuracy:.2%}{error} on validation, {result.params:,} parameters, {result.seconds:.1f} s"
+
+
+def _print_summary(found: Summary) -> None:
+    print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused")
+    if not found.elites:
+        print_text("no candidate beat its parent")
+        return
+    print_table(
+        ("elite", "accuracy [95 %]", "over its baseline, in points [95 %]", "over its parent"),
+        (
+            (
+                f"{elite.program} ({elite.name})",
+                f"{elite.accuracy:.1%} [{elite.low:.1%}, {elite.high:.1%}]",
+                _gain(elite.over_baseline),
+                _gain(elite.over_parent),
+            )
+            for elite in found.elites
+        ),
+    )
+
+
+def _gain(gain: Gain | None) -> str:
+    if gain is None:
+        return "unknown"
+    return f"{100 * gain.gain:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}] over {gain.name}"

@@ -1,0 +1,156 @@
+"""The settings of a search: typed, frozen, read from TOML; an unknown key fails and names the known ones."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deltanas.errors import UsageError
+
+Strategy = Literal["delta", "random"]
+Edits = Literal["architecture", "recipe", "both"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainConfig(_Section):
+    """How a candidate is trained. The recipe is the same for all of them."""
+
+    size: Annotated[int, Field(ge=1)] | None = Field(None, description="training images to use; all if not given")
+    epochs: int = Field(1, ge=1, description="epochs of a training; the proxy of the field is one")
+    timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
+    memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")
+    workers: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="trainings at a time; one a core if not given"
+    )
+    unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")
+
+
+class ModelConfig(_Section):
+    """The language model and how it is decoded."""
+
+    spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR")
+    decoding: Literal["typed", "anchored"] = Field("typed", description="what the edit is held to while it is decoded")
+    temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
+    top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
+    max_tokens: int = Field(256, ge=16, description="longest reply, in tokens")
+    batch: int = Field(8, ge=1, description="replies decoded at a time")
+
+
+class SearchConfig(_Section):
+    """One search. Every field has a default that works offline on a CPU."""
+
+    dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
+    strategy: Strategy = Field("delta", description="who proposes: delta (a language model) | random (the control)")
+    edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
+    cycles: int = Field(2, ge=1, description="cycles")
+    candidates: int = Field(8, ge=1, description="candidates a cycle")
+    seed: int = Field(0, ge=0, description="the root of all chance")
+    retries: int = Field(2, ge=0, description="further proposals for a slot whose proposal was refused")
+    finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
+    baselines: tuple[str, ...] = Field(
+        (), description="names of built-in baselines or files; all built-in ones if empty"
+    )
+    archive: str | None = Field(None, description="archive URL; an SQLite file in the run folder if not given")
+    prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
+    train: TrainConfig = TrainConfig()
+    model: ModelConfig = ModelConfig()
+
+
+def given_settings(path: Path | None = None, options: Mapping[str, object] | None = None) -> dict[str, Any]:
+    """What a TOML file says, with `options` (dotted keys; None for not given) laid over it; not validated yet."""
+    values: dict[str, Any] = {} if path is None else _toml(path)
+    for key, value in (options or {}).items():
+        if value is not None:
+            *sections, name = key.split(".")
+            place = values
+            for section in sections:
+                place = place.setdefault(section, {})
+            place[name] = value
+    return values
+
+
+def read_config(values: Mapping[str, Any]) -> SearchConfig:
+    """The validated settings.
+
+    Raises:
+        UsageError: an unknown key, or a value of a wrong type or out of range.
+    """
+    try:
+        return SearchConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise UsageError(*_explained(error)) from None
+
+
+def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
+    """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
+
+    Raises:
+        UsageError: `given` asks for something else than the run was begun with.
+    """
+    begun = read_config(stored)
+    wanted = read_config(_merged(begun.model_dump(), given))
+    may_change = {"train.workers", "train.unsafe"}
+    then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
+    for key in now:
+        if now[key] != then.get(key) and key not in may_change:
+            raise UsageError(
+                f"the run was begun with `{key}` = {then.get(key)!r}, not {now[key]!r}",
+                "a run keeps its settings: leave the option out to resume it, or name another --run",
+            )
+    return wanted
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        merged[key] = _merged(merged[key], value) if isinstance(merged.get(key), dict) else value
+    return merged
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"no config file {path}", "give a TOML file, or leave it out for the defaults") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} can't be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+
+
+def _explained(error: ValidationError) -> tuple[str, str]:
+    """The first fault as a message and a hint."""
+    fault = error.errors()[0]
+    place = [str(part) for part in fault["loc"]]
+    key = ".".join(place)
+    if fault["type"] == "extra_forbidden":
+        known = _known(place[:-1])
+        close = difflib.get_close_matches(place[-1], known, 1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        return f"unknown config key `{key}`", f"{hint}known keys: {', '.join(known)}"
+    return f"`{key}` = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}", ""
+
+
+def _known(sections: list[str]) -> list[str]:
+    match sections:
+        case ["train"]:
+            return list(TrainConfig.model_fields)
+        case ["model"]:
+            return list(ModelConfig.model_fields)
+        case _:
+            return list(SearchConfig.model_fields)

@@ -1,0 +1,154 @@
+"""What a search says while it runs, on stderr: a line a candidate, and a bar with the best so far and the time left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Literal
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from deltanas.program import Failed, Refused, Trained
+from deltanas.seams import Attempt, Candidate, Final
+
+STEPS = 2
+"""A candidate counts twice: when it is journalled and when it is settled."""
+
+LINES = 4
+"""So many lines of an edit are shown."""
+
+Phase = Literal["check", "propose", "train", "test"]
+VERBS: dict[Phase, str] = {
+    "check": "checking the baselines",
+    "propose": "proposing",
+    "train": "training",
+    "test": "testing the best",
+}
+
+
+class Narrator:
+    """A `Listener` that draws. `quiet` keeps the bar and leaves out the lines."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._quiet = quiet
+        self._accuracies: dict[str, float] = {}
+        self._counts = {"trained": 0, "failed": 0, "refused": 0}
+        self._best: float | None = None
+        self._cycles = 0
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("loading", total=None, counts="")
+
+    def __enter__(self) -> Narrator:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
+        self._cycles = cycles
+        for candidate in journal:
+            self._note(candidate)
+        done = sum(STEPS if candidate.outcome else 1 for candidate in journal)
+        self._progress.update(self._task, total=STEPS * total, completed=done)
+        if journal:
+            self.say(f"resuming: the journal holds {len(journal)} of {total} candidates, baselines included")
+
+    def begin(self, cycle: int, phase: Phase, total: int) -> None:
+        where = f"cycle {cycle}/{self._cycles}: " if phase == "propose" or (phase == "train" and cycle) else ""
+        what = "training the baselines" if phase == "train" and cycle == 0 else VERBS[phase]
+        self._progress.update(self._task, description=f"{where}{what}")
+        if total:
+            self.say(f"[bold]{where}{what}[/] ({total})")
+
+    def proposed(self, candidate: Candidate) -> None:
+        self._progress.advance(self._task, 1)
+        last = candidate.attempts[-1]
+        retried = f", attempt {len(candidate.attempts)}" if len(candidate.attempts) > 1 else ""
+        head = f"  {candidate.cycle}.{candidate.index:02d} {escape(last.goal)}{retried}"
+        if isinstance(candidate.outcome, Refused):
+            self._note(candidate)
+            self._progress.advance(self._task, 1)
+            reason = escape(candidate.outcome.reason.splitlines()[0])
+            self.say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
+        else:
+            self.say(f"{head}\n{_shown(last)}")
+
+    def settled(self, candidate: Candidate) -> None:
+        self._note(candidate)
+        self._progress.advance(self._task, 1)
+        name = candidate.attempts[-1].goal if candidate.cycle == 0 else ""
+        head = f"  {candidate.cycle}.{candidate.index:02d} {escape(name)}"
+        match candidate.outcome:
+            case Trained(accuracy=accuracy, seconds=seconds):
+                parent = self._accuracies.get(candidate.parent or "")
+                gain = "" if parent is None else f", {100 * (accuracy - parent):+.1f} points over its parent"
+                self.say(f"{head} [green]{accuracy:.1%}[/]{gain} ({seconds:.1f} s)")
+            case Failed(kind=kind, reason=reason):
+                self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
+            case _:
+                pass
+
+    def scored(self, final: Final) -> None:
+        if isinstance(final.outcome, Trained):
+            self.say(f"  {final.program} {final.outcome.accuracy:.1%} on the test split")
+
+    def _note(self, candidate: Candidate) -> None:
+        if candidate.program and candidate.accuracy is not None:
+            self._accuracies[candidate.program.id] = candidate.accuracy
+            self._best = max(self._best or 0.0, candidate.accuracy)
+        if candidate.cycle and candidate.outcome:
+            self._counts[type(candidate.outcome).__name__.lower()] += 1
+        best = "" if self._best is None else f"best {self._best:.1%}"
+        counts = ", ".join(f"{count} {status}" for status, count in self._counts.items())
+        self._progress.update(self._task, counts=f"{counts}; {best}")
+
+    def say(self, text: str) -> None:
+        if not self._quiet:
+            self._progress.console.print(text)
+
+
+def _shown(attempt: Attempt) -> str:
+    """The lines that the edit takes out and puts in."""
+    old, _, new = attempt.edit.partition("\n=======\n")
+    out = [line for line in old.splitlines() if not line.startswith("<<<<<<<")]
+    into = [line for line in new.splitlines() if not line.startswith(">>>>>>>")]
+    same = [line for line in out if line in into]
+    changed = [("red", "-", line) for line in out if line not in same]
+    changed += [("green", "+", line) for line in into if line not in same]
+    lines = [f"      [{colour}]{sign} {escape(line.strip())}[/]" for colour, sign, line in changed[:LINES]]
+    return "\n".join([*lines, *(["      ..."] if len(changed) > LINES else [])])
+
+
+class Silent:
+    """A `Listener` that says nothing, for searches from Python."""
+
+    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
+        pass
+
+    def begin(self, cycle: int, phase: Phase, total: int) -> None:
+        pass
+
+    def proposed(self, candidate: Candidate) -> None:
+        pass
+
+    def settled(self, candidate: Candidate) -> None:
+        pass
+
+    def scored(self, final: Final) -> None:
+        pass

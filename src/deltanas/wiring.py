@@ -1,0 +1,237 @@
+"""From settings to objects: the only place that constructs the rooms' parts and joins them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from deltanas import __version__, nets
+from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
+from deltanas.check import BuildGate, ContractGate
+from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.errors import UsageError
+from deltanas.llm import open_model
+from deltanas.novelty import NoveltyGate
+from deltanas.program import Program, Refused, prm_text
+from deltanas.propose import RandomProposer
+from deltanas.report import render
+from deltanas.sandbox import LocalPool
+from deltanas.seams import Gate, Listener, Proposer, RunView
+from deltanas.search import Plan, Search
+from deltanas.train.data import Dataset, Images, load
+
+MAX_BYTES = 1_000_000
+"""Longest file that is read as a program."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearch:
+    """A search that can be run, and the run it writes to."""
+
+    search: Search | None
+    run: RunArchive
+    folder: RunFolder
+
+
+@contextmanager
+def open_search(given: Mapping[str, object], path: Path | None, listener: Listener) -> Iterator[OpenSearch]:
+    """Begin a run in a new folder, or take up the one in an existing folder; `search` is None where it is finished.
+
+    All that can be wrong with the settings is found before the folder is made.
+    """
+    with ExitStack() as stack:
+        if path is not None and (path / POINTER).exists():
+            folder = read_folder(path)
+            run = stack.enter_context(folder.open(writer=True))
+            config = resumed_config(_stored_config(run), given)
+            if run.finished:
+                yield OpenSearch(None, run, folder)
+                return
+            parts = stack.enter_context(_parts(config))
+        else:
+            config = read_config(given)
+            parts = stack.enter_context(_parts(config))
+            folder, run = begin_run(path or _new_path(config), config.archive, manifest(config, parts.runner.tier))
+            stack.enter_context(run)
+            resumed_config(_stored_config(run), given)
+        search = Search(_plan(config), parts.baselines, parts.proposer, parts.gates, parts.runner, run, listener)
+        yield OpenSearch(search, run, folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    baselines: dict[str, Program]
+    proposer: Proposer
+    gates: tuple[Gate, ...]
+    runner: LocalPool
+
+
+@contextmanager
+def _parts(config: SearchConfig) -> Iterator[_Parts]:
+    baselines = programs_of(config.baselines, config.prm) if config.baselines else builtin_programs(config.prm)
+    proposer = _proposer(config)
+    with open_dataset_pool(config.dataset, config.train) as runner:
+        yield _Parts(baselines, proposer, (*gates(runner), NoveltyGate()), runner)
+
+
+def _proposer(config: SearchConfig) -> Proposer:
+    match config.strategy:
+        case "random":
+            return RandomProposer(edits=config.edits)
+        case "delta":
+            from deltanas.propose import DeltaProposer
+
+            model = config.model
+            return DeltaProposer(
+                open_model(model.spec),
+                decoding=model.decoding,
+                edits=config.edits,
+                temperature=model.temperature,
+                top_p=model.top_p,
+                max_tokens=model.max_tokens,
+                batch=model.batch,
+            )
+
+
+def _plan(config: SearchConfig) -> Plan:
+    return Plan(config.cycles, config.candidates, config.seed, config.retries, config.finals)
+
+
+def gates(runner: LocalPool) -> tuple[Gate, ...]:
+    return ContractGate(), BuildGate(runner)
+
+
+def open_dataset_pool(name: str, config: TrainConfig) -> LocalPool:
+    return _open_pool(load(name, train_size=config.size), config)
+
+
+def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> LocalPool:
+    """A pool for checks alone. `shape`: (channels, height, width)."""
+    images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
+    return _open_pool(Dataset("blank", images, images, images, classes), config)
+
+
+def _open_pool(dataset: Dataset, config: TrainConfig) -> LocalPool:
+    return LocalPool(
+        dataset,
+        epochs=config.epochs,
+        timeout=config.timeout,
+        memory_bytes=int(config.memory_gb * 2**30),
+        workers=config.workers,
+    )
+
+
+def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
+    return {name: program_of(source, prm) for name, source in nets.baselines().items()}
+
+
+def programs_of(names: Sequence[str], prm: Mapping[str, float]) -> dict[str, Program]:
+    """Built-in baselines by name, others by file.
+
+    Raises:
+        UsageError: neither a built-in baseline nor a file that can be read as text.
+    """
+    sources = nets.baselines()
+    programs: dict[str, Program] = {}
+    for name in names:
+        if name in sources:
+            programs[name] = program_of(sources[name], prm)
+            continue
+        if not Path(name).exists():
+            raise UsageError(f"no baseline {name!r}: neither built in nor a file", f"built in: {', '.join(sources)}")
+        source = read_source(Path(name))
+        if isinstance(source, Refused):
+            raise UsageError(f"the baseline {name} can't be used: {source.reason}")
+        programs[Path(name).stem] = program_of(source, prm)
+    return programs
+
+
+def program_of(source: str, prm: Mapping[str, float] | None = None) -> Program:
+    """A program with the default recipe, but for what `prm` replaces."""
+    return Program(net=source, prm=prm_text({**nets.DEFAULT_PRM, **(prm or {})}))
+
+
+def read_source(path: Path) -> str | Refused:
+    """A candidate's file as text; a file that can't be a program is refused as a candidate, not an error.
+
+    Raises:
+        UsageError: there is no such file, or it can't be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from None
+    if len(data) > MAX_BYTES:
+        return Refused("contract", f"the file has more than {MAX_BYTES:,} bytes")
+    if b"\0" in data:
+        return Refused("contract", f"not a text file: a NUL byte at offset {data.index(0)}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Refused("contract", f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}")
+
+
+def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> Path:
+    """Write the page whole or not at all."""
+    target = path or folder.report
+    part = target.with_name(target.name + ".part")
+    part.write_text(render(view), encoding="utf-8")
+    part.replace(target)
+    return target
+
+
+def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
+    """Where every figure of the run comes from."""
+    commit, dirty = _commit()
+    return {
+        "version": __version__,
+        "commit": commit,
+        "dirty": dirty,
+        "python": platform.python_version(),
+        "torch": metadata.version("torch"),
+        "device": "cpu",
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "tier": tier,
+        "seed": config.seed,
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def _commit() -> tuple[str | None, bool | None]:
+    """Commit of the checkout that this package runs from, and whether its files differ; None where it is installed."""
+    here = Path(__file__).parent
+    try:
+        tracked = _git(here, "ls-files", "--error-unmatch", "wiring.py")
+        return (
+            (_git(here, "rev-parse", "HEAD"), bool(_git(here, "status", "--porcelain", ".")))
+            if tracked
+            else (None, None)
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)  # noqa: S607
+    return done.stdout.strip()
+
+
+def _stored_config(run: RunArchive) -> dict[str, object]:
+    stored = run.manifest["config"]
+    assert isinstance(stored, dict)
+    return stored
+
+
+def _new_path(config: SearchConfig) -> Path:
+    """`runs/` of the working directory, named by data set, strategy and time."""
+    return Path("runs") / f"{config.dataset}-{config.strategy}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

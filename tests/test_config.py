@@ -1,0 +1,61 @@
+"""Settings: every mistake is named, with the known keys or the range."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltanas.config import SearchConfig, given_settings, read_config, resumed_config
+from deltanas.errors import UsageError
+
+
+def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "search.toml"
+    file.write_text('dataset = "fashion-mnist"\ncycles = 5\n[train]\nsize = 1000\n')
+    given = given_settings(file, {"cycles": 7, "train.epochs": 2, "seed": None})
+    config = read_config(given)
+    assert (config.dataset, config.cycles, config.train.size, config.train.epochs) == ("fashion-mnist", 7, 1000, 2)
+    assert config.seed == SearchConfig().seed
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"cycle": 3}, r"unknown config key `cycle`\n.*did you mean `cycles`\? known keys: dataset, strategy"),
+        ({"train": {"siz": 3}}, r"unknown config key `train.siz`\n.*did you mean `size`"),
+        ({"cycles": -1}, r"`cycles` = -1: .*greater than or equal to 1"),
+        ({"candidates": 0}, r"`candidates` = 0: .*greater than or equal to 1"),
+        ({"strategy": "magic"}, r"`strategy` = 'magic': .*'delta' or 'random'"),
+        ({"train": {"size": 0}}, r"`train.size` = 0"),
+        ({"model": {"temperature": "hot"}}, r"`model.temperature` = 'hot': .*valid number"),
+        ({"train": 3}, r"`train` = 3"),
+    ],
+)
+def test_each_mistake_is_named(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as error:
+        read_config(values)
+    assert re.search(message, str(error.value), re.S), str(error.value)
+
+
+def test_a_config_file_that_can_not_be_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no config file"):
+        given_settings(tmp_path / "absent.toml")
+    (tmp_path / "bad.toml").write_text("cycles = = 3")
+    with pytest.raises(UsageError, match=r"bad\.toml is not valid TOML: .*line 1"):
+        given_settings(tmp_path / "bad.toml")
+    (tmp_path / "latin.toml").write_bytes(b'dataset = "\xff"')
+    with pytest.raises(UsageError, match="can't be read"):
+        given_settings(tmp_path / "latin.toml")
+
+
+def test_a_run_keeps_its_settings_when_resumed() -> None:
+    stored = read_config({"cycles": 3, "train": {"size": 500}}).model_dump(mode="json")
+    assert resumed_config(stored, {}) == read_config(stored)
+    assert resumed_config(stored, {"cycles": 3, "train": {"workers": 1}}).train.workers == 1
+    with pytest.raises(UsageError, match="begun with `cycles` = 3, not 4"):
+        resumed_config(stored, {"cycles": 4})
+    with pytest.raises(UsageError, match=r"begun with `train\.size` = 500, not 600"):
+        resumed_config(stored, {"train": {"size": 600}})

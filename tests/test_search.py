@@ -1,0 +1,210 @@
+"""The loop, with scripted parts around a real archive: order, retries, resuming, what is drawn from what."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
+from deltanas.errors import DeltanasError
+from deltanas.narrate import Silent
+from deltanas.novelty import NoveltyGate
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.seams import Ask, Built, Candidate, Draft, Proposal, Split, elites, lineage
+from deltanas.search import Plan, Search, drawn_by_rank, ranked_parents
+
+BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
+
+
+class StopError(Exception):
+    """Stands for a kill: raised at a chosen moment."""
+
+
+class Fuse:
+    """Raises `StopError` at its n-th call."""
+
+    def __init__(self, calls: int | None = None) -> None:
+        self.calls = calls
+
+    def burn(self) -> None:
+        if self.calls is not None:
+            self.calls -= 1
+            if self.calls < 0:
+                raise StopError
+
+
+class Scripted:
+    """Appends a drawn number to the parent; every fifth draw gives no program."""
+
+    strategy = "scripted"
+    batch = 3
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+        self.asks: list[Ask] = []
+
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        self.fuse.burn()
+        self.asks += asks
+        return [self._one(ask) for ask in asks]
+
+    def _one(self, ask: Ask) -> Proposal:
+        number = ask.rng("edit").randrange(30)
+        if number % 5 == 0:
+            return Proposal(None, f"no {number}", None, "goal", Refused("apply", f"{number} does not apply"))
+        return Proposal(ask.parent.edited("net", f"{ask.parent.net}more({number})\n"), f"+{number}", "exact", "goal")
+
+
+class Scores:
+    """A runner that scores a program by its identity and the seed, and ends them in a scrambled order."""
+
+    tier = "C"
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+        self.trained: Counter[tuple[str, Split]] = Counter()
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        raise AssertionError("no gate here builds")
+
+    def train(
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+    ) -> Iterator[tuple[int, Trained | Failed]]:
+        for place in Random(len(programs)).sample(range(len(programs)), len(programs)):
+            self.fuse.burn()
+            self.trained[programs[place].id, split] += 1
+            share = int(hashlib.sha256(f"{programs[place].id}{seed}".encode()).hexdigest(), 16) % 1000 / 1000
+            if share < 0.1:
+                yield place, Failed("error", "scripted", 0.1, 0.1, "C")
+            else:
+                yield place, Trained(share, 100, seed, 0.1, 0.1, "C")
+
+
+def run(archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None) -> tuple[Scripted, Scores]:
+    burning = Fuse(fuse)
+    proposer, runner = Scripted(burning), Scores(burning)
+    plan = plan or Plan(cycles=3, candidates=7, seed=5)
+    Search(plan, BASELINES, proposer, [NoveltyGate()], runner, archive, Silent()).run()
+    return proposer, runner
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return sqlite_url(tmp_path / "archive.db")
+
+
+def test_a_run_fills_every_slot_once_and_in_order(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        _, runner = run(archive)
+        view = archive.view()
+    assert view.finished
+    assert [(c.cycle, c.index) for c in view.candidates] == [(0, i) for i in range(3)] + [
+        (cycle, index) for cycle in (1, 2, 3) for index in range(7)
+    ]
+    assert all(c.outcome for c in view.candidates)
+    assert all(count == 1 for (_, split), count in runner.trained.items() if split == "validation")
+    refused = [c for c in view.candidates if isinstance(c.outcome, Refused)]
+    assert all(len(c.attempts) == 3 for c in refused)
+    trained = [c.program.id for c in view.candidates if c.program and not isinstance(c.outcome, Refused)]
+    assert len(set(trained)) == len(trained)
+
+
+def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_another_seed(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        run(archive, plan=Plan(cycles=3, candidates=7, seed=5, finals=2))
+        view = archive.view()
+    best = elites(view.candidates)[:2]
+    expected = {c.program.id for elite in best for c in (elite, lineage(elite, view.candidates)[0]) if c.program}
+    assert {final.program for final in view.finals} == expected
+    selection = {c.outcome.seed for c in view.candidates if isinstance(c.outcome, Trained)}
+    assert len(selection) == 1
+    assert selection.isdisjoint(final.outcome.seed for final in view.finals if isinstance(final.outcome, Trained))
+
+
+def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str) -> None:
+    with create_run(url, "whole", {}) as archive:
+        proposer, runner = run(archive)
+        whole = archive.view()
+    moments = len(proposer.asks) + sum(runner.trained.values())
+    for moment in range(0, moments, 5):
+        name = f"stopped-{moment}"
+        with create_run(url, name, {}) as archive:
+            try:
+                run(archive, fuse=moment)
+            except StopError:
+                assert not archive.finished
+        with open_run(url, name, writer=True) as archive:
+            run(archive)
+            view = archive.view()
+        assert view.candidates == whole.candidates
+        assert sorted(view.finals, key=lambda f: f.program) == sorted(whole.finals, key=lambda f: f.program)
+
+
+def test_a_refusal_goes_back_to_the_proposer_with_its_reason(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        proposer, _ = run(archive)
+        by_slot = {(c.cycle, c.index): c for c in archive.candidates()}
+    again = [ask for ask in proposer.asks if ask.attempt]
+    assert again
+    for ask in again:
+        assert ask.earlier == by_slot[ask.cycle, ask.index].attempts[: ask.attempt]
+        assert all(attempt.refusal and attempt.refusal.reason for attempt in ask.earlier)
+        assert ask.key == f"5:{ask.cycle}:{ask.index}:{ask.attempt}"
+
+
+def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        run(archive, plan=Plan(cycles=5, candidates=7, seed=1))
+        journal = archive.candidates()
+    for cycle in range(1, 6):
+        allowed = {p.id for p in ranked_parents(c for c in journal if c.cycle < cycle)}
+        assert {c.parent for c in journal if c.cycle == cycle} <= allowed
+    roots = {p.id for p in BASELINES.values()}
+    assert any(c.parent not in roots for c in journal if c.cycle), "no elite ever became a parent"
+
+
+def test_parents_are_drawn_by_rank() -> None:
+    parents = [Program(net=f"{n}") for n in range(4)]
+    rng = Random(0)
+    counts = Counter(drawn_by_rank(parents, rng).net for _ in range(20_000))
+    weights = [1, 1 / 2, 1 / 3, 1 / 4]
+    for n, weight in enumerate(weights):
+        assert counts[str(n)] / 20_000 == pytest.approx(weight / sum(weights), abs=0.015)
+
+
+def test_an_elite_is_a_candidate_that_beat_its_parent() -> None:
+    def row(cycle: int, index: int, name: str, parent: str | None, accuracy: float | None) -> Candidate:
+        outcome = Failed("error", "", 0, 0, "C") if accuracy is None else Trained(accuracy, 10, 0, 0, 0, "C")
+        parent_id = Program(net=parent).id if parent else None
+        return Candidate(cycle, index, "x", parent_id, Draft(Program(net=name)), (), outcome)
+
+    journal = [
+        row(0, 0, "base", None, 0.5),
+        row(1, 0, "better", "base", 0.6),
+        row(1, 1, "equal", "base", 0.5),
+        row(1, 2, "broken", "base", None),
+        row(2, 0, "best", "better", 0.7),
+        row(2, 1, "worse", "better", 0.55),
+    ]
+    assert [c.program.net for c in elites(journal) if c.program] == ["best", "better"]
+    assert [c.program.net for c in lineage(journal[4], journal) if c.program] == ["base", "better", "best"]
+
+
+def test_no_trainable_baseline_is_an_error_that_says_why(url: str) -> None:
+    class Broken(Scores):
+        def train(
+            self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        ) -> Iterator[tuple[int, Trained | Failed]]:
+            for place in range(len(programs)):
+                yield place, Failed("timeout", "took longer than 1 s", 1.0, 1.0, "C")
+
+    fuse = Fuse()
+    with create_run(url, "run", {}) as archive:
+        search = Search(Plan(1, 2, 0), BASELINES, Scripted(fuse), [], Broken(fuse), archive, Silent())
+        with pytest.raises(DeltanasError, match="took longer than 1 s"):
+            search.run()
