@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from deltanas.program import PARTS, Failed, Program, Refused, Trained
+from deltanas.program import PARTS, Failed, Program, Refused, Trained, diff
 from deltanas.report import charts, funnel
 from deltanas.report.figures import Network, Summary
 from deltanas.report.intervals import Estimate, difference
@@ -17,13 +16,13 @@ from deltanas.seams import Call, Candidate, Final
 _LONGEST_DIFF = 400
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """A section that can't be computed; the message is the sentence that stands in its place."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """A section of the page: `build` makes the variables of the template `name`, or raises `Absent`."""
+    """A section of the page: `build` makes the variables of the template `name`, or raises `AbsentError`."""
 
     name: str
     title: str
@@ -38,11 +37,21 @@ class DiffLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Generation:
+    """A step of a lineage: what was asked of the edit, and on which rung it applied ("" and None for a baseline)."""
+
+    name: str
+    score: Estimate | None
+    goal: str
+    rung: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Elite:
     """A network with its story; `missing` is the ancestor that the run does not hold."""
 
     network: Network
-    steps: tuple[dict[str, object], ...]
+    steps: tuple[Generation, ...]
     missing: str | None
     base: str
     diffs: tuple[tuple[str, tuple[DiffLine, ...], int], ...]
@@ -75,16 +84,16 @@ def progress(reading: Reading, _: Summary) -> dict[str, object]:
             title = f"{label(candidate)}: {100 * reached.value:.1f} %"
             points.append(charts.Point(candidate.cycle, candidate.strategy, reached.value, title))
     if not points:
-        raise Absent("No network has been trained yet, so there is no accuracy to draw.")
+        raise AbsentError("No network has been trained yet, so there is no accuracy to draw.")
     known = [(reached.value, label(c)) for c in reading.baselines if (reached := score(c)) is not None]
     top = max(known, default=None)
-    reference = (f"best baseline: {top[1]}, {100 * top[0]:.1f} %", top[0]) if top else None
+    reference = (f"best baseline ({top[1]}, {100 * top[0]:.1f} %)", top[0]) if top else None
     return {"chart": charts.strip(points, reference), "height": charts.HEIGHT}
 
 
 def best(reading: Reading, figures: Summary) -> dict[str, object]:
     if figures.best is None:
-        raise Absent("No edited network has been trained yet, so there is none to show.")
+        raise AbsentError("No edited network has been trained yet, so there is none to show.")
     shown = figures.elites or (figures.best,)
     return {"cards": [_guarded(reading, one) for one in shown], "beaten": bool(figures.elites)}
 
@@ -103,17 +112,14 @@ def _elite(reading: Reading, one: Network) -> Elite:
         raise ValueError("the run holds no source of this program")
     line = reading.lineage(candidate)
     ancestor = line.steps[0].program if len(line.steps) > 1 else None
-    steps = [
-        {
-            "name": label(step),
-            "score": score(step),
-            "goal": step.attempts[-1].goal if step.attempts and step.cycle > 0 else "",
-            "rung": step.attempts[-1].rung if step.attempts else None,
-        }
-        for step in line.steps
-    ]
+    steps = tuple(_generation(step) for step in line.steps)
     diffs = tuple(_diffs(ancestor, program)) if ancestor is not None else ()
-    return Elite(one, tuple(steps), line.missing, label(line.steps[0]), diffs, program)
+    return Elite(one, steps, line.missing, label(line.steps[0]), diffs, program)
+
+
+def _generation(step: Candidate) -> Generation:
+    last = step.attempts[-1] if step.attempts and step.cycle > 0 else None
+    return Generation(label(step), score(step), last.goal if last else "", last.rung if last else None)
 
 
 def _diffs(base: Program, edited: Program) -> Iterable[tuple[str, tuple[DiffLine, ...], int]]:
@@ -121,28 +127,31 @@ def _diffs(base: Program, edited: Program) -> Iterable[tuple[str, tuple[DiffLine
     for part in PARTS:
         old, new = getattr(base, part), getattr(edited, part)
         if old != new:
-            text = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]
+            # The two lines of file names say nothing here.
+            text = diff(old, new).rstrip("\n").split("\n")[2:]
             lines = tuple(_diff_line(line) for line in text[:_LONGEST_DIFF])
             yield part, lines, max(0, len(text) - _LONGEST_DIFF)
 
 
 def _diff_line(line: str) -> DiffLine:
-    kinds = {"+": "added", "-": "removed", "@": "place"}
+    kinds = {"+": "added", "-": "removed", "@": "place", "\\": "place"}
     kind = kinds.get(line[:1], "same")
     return DiffLine(kind, "", line) if kind == "place" else DiffLine(kind, line[:1], line[1:])
 
 
 def finals(reading: Reading, _: Summary) -> dict[str, object]:
     if not reading.view.finals:
-        raise Absent("This run has no final scores yet: they are taken once, on the test images, after the last cycle.")
+        raise AbsentError("No final scores yet: they are taken once, on the test images, after the last cycle.")
     scored = {f.program: reached for f in reading.view.finals if (reached := accuracy(f.outcome)) is not None}
     failures = [(_name(reading, f), f.outcome) for f in reading.view.finals if isinstance(f.outcome, Failed)]
     if not scored:
-        return {"rows": [], "failures": failures, "scale": None}
+        return {"rows": [], "failures": failures, "scale": None, "sizes": ""}
     scale = charts.axis(min(e.low for e in scored.values()), max(e.high for e in scored.values()))
     rows = [_row(reading, final, scored, scale) for final in reading.view.finals if final.program in scored]
     ends = (charts.percent(scale.low, scale), charts.percent(scale.high, scale))
-    return {"rows": sorted(rows, key=lambda row: -row.test.value), "failures": failures, "scale": ends}
+    sizes = " or ".join(f"{n:,}" for n in sorted({row.n for row in rows}))
+    rows.sort(key=lambda row: -row.test.value)
+    return {"rows": rows, "failures": failures, "scale": ends, "sizes": sizes}
 
 
 def _name(reading: Reading, final: Final) -> str:
@@ -174,7 +183,7 @@ def _row(reading: Reading, final: Final, scored: dict[str, Estimate], scale: cha
 
 def passage(reading: Reading, figures: Summary) -> dict[str, object]:
     if not reading.search:
-        raise Absent("Nothing has been proposed yet.")
+        raise AbsentError("Nothing has been proposed yet.")
     counted = figures.funnel
     retries = sum(max(0, len(c.attempts) - 1) for c in reading.search)
     tables = [
@@ -188,7 +197,7 @@ def passage(reading: Reading, figures: Summary) -> dict[str, object]:
 def refusals(reading: Reading, _: Summary) -> dict[str, object]:
     found = funnel.reasons(reading.search)
     if not found:
-        raise Absent("No proposal was refused and no training failed." if reading.search else "No proposals yet.")
+        raise AbsentError("No proposal was refused and no training failed." if reading.search else "No proposals yet.")
     stages = dict.fromkeys(reason.stage for reason in found)
     groups = []
     for stage in stages:
@@ -199,7 +208,7 @@ def refusals(reading: Reading, _: Summary) -> dict[str, object]:
 
 def table(reading: Reading, _: Summary) -> dict[str, object]:
     if not reading.view.candidates:
-        raise Absent("The run holds no candidates yet.")
+        raise AbsentError("The run holds no candidates yet.")
     return {"rows": [_line(reading, candidate) for candidate in reading.view.candidates]}
 
 
@@ -237,7 +246,7 @@ def costs(reading: Reading, _: Summary) -> dict[str, object]:
         ("final scores", _time(f.outcome for f in reading.view.finals)),
     ]
     if not calls and not any(count for _, (count, _, _) in trainings):
-        raise Absent("Nothing has been generated or trained yet, so nothing has been spent.")
+        raise AbsentError("Nothing has been generated or trained yet, so nothing has been spent.")
     models = dict.fromkeys(call.model for call in calls)
     return {
         "models": [(model, _spent([c for c in calls if c.model == model])) for model in models],

@@ -75,7 +75,7 @@ class Axis:
 def axis(low: float, high: float, limits: tuple[float, float] = (0.0, 1.0)) -> Axis:
     """About five round steps that hold [low, high], within `limits`."""
     span = max(high - low, 1e-3)
-    rough = span / 4
+    rough = span / 5
     power = 10.0 ** floor(log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)

@@ -47,7 +47,10 @@ class Funnel:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """A reason for refusal or failure: how often, and one text as it was. Texts that differ in numbers only are one."""
+    """A reason for refusal or failure: how often, and one text as it was. Texts that differ in numbers only are one.
+
+    `stage` is the gate, or the kind of failure of a training.
+    """
 
     stage: str
     count: int
@@ -82,8 +85,7 @@ def reasons(search: Sequence[Candidate]) -> list[Reason]:
         key = stage, re.sub(r"\d+(\.\d+)?", "#", line)
         found[key] += 1
         example.setdefault(key, line)
-    order = {"apply": 0, "contract": 1, "build": 2, "novelty": 3}
-    ranked = sorted(found.items(), key=lambda item: (order.get(item[0][0], 4), -item[1], item[0]))
+    ranked = sorted(found.items(), key=lambda item: (_PASSED_BEFORE.get(item[0][0], _NOVEL), -item[1], item[0]))
     return [Reason(key[0], count, example[key]) for key, count in ranked]
 
 
@@ -94,7 +96,7 @@ def _turned_back(search: Sequence[Candidate]) -> Iterable[tuple[str, str]]:
             case Refused() as refused if not refusals:
                 refusals = [refused]
             case Failed(kind=kind, reason=reason):
-                yield f"training: {kind}", reason
+                yield kind, reason
         for refusal in refusals:
             yield refusal.stage, refusal.reason
 

@@ -10,7 +10,7 @@ from math import isfinite
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from deltanas.report.cards import CARDS, Absent, Card
+from deltanas.report.cards import CARDS, AbsentError, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.reading import Reading
 from deltanas.seams import RunView
@@ -39,7 +39,7 @@ def render(view: RunView) -> str:
 def _drawn(env: Environment, card: Card, reading: Reading, figures: Summary) -> Markup:
     try:
         text = env.get_template(f"{card.name}.html.j2").render(card.build(reading, figures))
-    except Absent as absent:
+    except AbsentError as absent:
         text = env.get_template("absent.html.j2").render(reason=str(absent))
     except Exception as error:  # noqa: BLE001 - a card that fails shows its error and leaves the others standing
         text = env.get_template("broken.html.j2").render(error=f"{type(error).__name__}: {error}")

@@ -10,7 +10,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
     head.replaceChildren(button);
     button.addEventListener("click", () => {
       const numeric = head.classList.contains("num");
-      const falling = head.ariaSort === (numeric ? null : "ascending") || head.ariaSort === "ascending";
+      const falling = head.ariaSort ? head.ariaSort === "ascending" : numeric;
       const sign = falling ? -1 : 1;
       heads.forEach((other) => other.removeAttribute("aria-sort"));
       head.ariaSort = falling ? "descending" : "ascending";
