@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import socket
@@ -54,6 +55,8 @@ class Place:
 
     def _sqlite(self, path: Path, write: bool) -> Engine:
         def connect() -> sqlite3.Connection:
+            if write and not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+                raise PermissionError(errno.EACCES, "no right to write", str(path))  # SQLite would say less
             # isolation_level None: the module starts no transaction of its own, the "begin" event below does.
             return sqlite3.connect(_file_uri(path, write), uri=True, timeout=self.timeout, isolation_level=None)
 
@@ -138,6 +141,9 @@ def require_sound_file(place: Place) -> None:
                 "Restore it from a copy, or remove it by hand to start anew.",
             )
         with place.engine(write=False).connect() as connection:
-            faults = connection.exec_driver_sql("PRAGMA quick_check(3)").scalars().all()
+            faults = list(connection.exec_driver_sql("PRAGMA quick_check(3)").scalars())
+            page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+            if place.path.stat().st_size % page:  # SQLite would read zeros for what is missing
+                faults.append("its last page is cut short")
     if faults != ["ok"]:
-        raise damaged(place.name, "; ".join(str(fault) for fault in faults))
+        raise damaged(place.name, "; ".join(fault for fault in faults if fault != "ok"))

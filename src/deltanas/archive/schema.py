@@ -69,7 +69,11 @@ def prepare(place: Place, *, create: bool) -> None:
 
 
 def _upgrade(place: Place) -> None:
-    with place.engine(write=True).begin() as connection:
+    engine = place.engine(write=True)
+    if place.path is None:
+        # A snapshot from before the wait for the lock would not show what the lock's owner made.
+        engine = engine.execution_options(isolation_level="READ COMMITTED")
+    with engine.begin() as connection:
         if place.path is None:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_MIGRATION_LOCK})
         config = scripts()

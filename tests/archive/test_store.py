@@ -1,0 +1,451 @@
+"""One contract, held by SQLite and by PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema, sqlite_url
+from deltanas.archive.place import place_of
+from deltanas.archive.tables import metadata
+from deltanas.errors import ArchiveError
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.seams import Attempt, Call, Candidate, Draft, Final
+
+MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
+BASE = Program("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
+CHILD = BASE.edited("net", "class Net:\n    width = 2\n")
+OTHER = BASE.edited("transform", "import torch\n")
+CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1)
+NO_EDIT = Attempt("I can't", None, "widen", Refused("apply", "no edit in the reply"), (CALL, replace(CALL, reply="")))
+APPLIED = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
+TRAINED = Trained(0.8125, 1000, 2**62, 1.5, 1.25, "A")
+FAILED = Failed("timeout", "over 30 s", 30.1, 29.9, "B")
+CANDIDATES = [
+    Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), outcome=TRAINED),
+    Candidate(1, 0, "delta", BASE.id, Draft(CHILD, 2**40, None, None), (NO_EDIT, APPLIED)),
+    Candidate(1, 1, "delta", BASE.id, None, (NO_EDIT,), Refused("apply", "no edit in the reply")),
+    Candidate(1, 2, "random", CHILD.id, Draft(OTHER), (replace(APPLIED, calls=()),), FAILED),
+    Candidate(1, 10, "random", BASE.id, Draft(CHILD, 1, 2, "t"), (), Refused("novelty", "equals (1, 0)")),
+]
+
+
+ATTEMPTS = st.lists(
+    st.builds(
+        Attempt,
+        edit=st.text("ab\r\n\t'\"\\%:\u2028\U0001f600\x01\ufeff"),
+        rung=st.none() | st.text("a"),
+        goal=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
+        refusal=st.none() | st.builds(Refused, st.sampled_from(["apply", "build"]), st.text("\n%é")),
+        calls=st.lists(
+            st.builds(
+                Call,
+                st.text("m"),
+                st.text("p\n"),
+                st.text("r\r"),
+                st.integers(0, 2**62),
+                st.integers(0, 9),
+                st.floats(0, allow_infinity=False),
+            ),
+            max_size=3,
+        ).map(tuple),
+    ),
+    max_size=3,
+).map(tuple)
+
+
+def sql(url: str, statement: str) -> object:
+    """Runs a statement behind the archive's back; the first value that it gives."""
+    with place_of(url).engine(write=True).begin() as connection:
+        result = connection.exec_driver_sql(statement)
+        return result.scalars().first() if result.returns_rows else None
+
+
+class ArchiveContract:
+    @pytest.fixture
+    def url(self) -> str:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def run(self, url: str) -> Iterator[RunArchive]:
+        with create_run(url, "first", MANIFEST) as run:
+            yield run
+
+    def test_all_that_is_stored_comes_back_equal(self, url: str, run: RunArchive) -> None:
+        run.open(list(reversed(CANDIDATES)))
+        run.settle(1, 0, TRAINED)
+        run.add_final(Final(CHILD.id, FAILED))
+        run.add_final(Final(BASE.id, replace(TRAINED, accuracy=0.1 + 0.2)))
+        expected = [replace(CANDIDATES[0]), replace(CANDIDATES[1], outcome=TRAINED), *CANDIDATES[2:]]
+        assert run.candidates() == expected
+        with open_run(url, "first") as reader:
+            view = reader.view()
+            assert (reader.name, reader.manifest, reader.finished) == ("first", MANIFEST, False)
+            assert reader.program(CHILD.id) == CHILD
+            assert reader.program(CHILD.id).parent == BASE.id
+        assert list(view.candidates) == expected
+        assert view.programs == {program.id: program for program in (BASE, CHILD, OTHER)}
+        assert view.finals == (Final(CHILD.id, FAILED), Final(BASE.id, replace(TRAINED, accuracy=0.1 + 0.2)))
+        assert (view.name, view.manifest, view.finished) == ("first", MANIFEST, False)
+
+    def test_any_text_comes_back_equal(self, run: RunArchive) -> None:
+        cycles = count()
+
+        @settings(max_examples=40, deadline=None)
+        @given(ATTEMPTS)
+        def comes_back(attempts: tuple[Attempt, ...]) -> None:
+            candidate = Candidate(next(cycles), 0, "delta", None, None, attempts, Refused("apply", "none"))
+            run.open([candidate])
+            assert run.candidates()[-1] == candidate
+
+        comes_back()
+
+    def test_nul_and_lone_surrogates_are_replaced_visibly(self, run: RunArchive) -> None:
+        broken = Program("x = '\x00\ud800'\n")
+        attempt = Attempt("a\x00b\udfff", None, "\x00", Refused("contract", "\x00"))
+        run.open([Candidate(0, 0, "delta", None, Draft(broken), (attempt,))])
+        (stored,) = run.candidates()
+        assert stored.attempts == (Attempt("a\ufffdb\ufffd", None, "\ufffd", Refused("contract", "\ufffd")),)
+        assert stored.draft is not None
+        assert (stored.draft.program.id, stored.draft.program.net) == (broken.id, "x = '\ufffd\ufffd'\n")
+
+    def test_open_is_all_or_nothing(self, run: RunArchive) -> None:
+        run.open(CANDIDATES[:1])
+        with pytest.raises(ArchiveError, match="cycle 0, index 0 already"):
+            run.open([CANDIDATES[1], CANDIDATES[0]])
+        with pytest.raises(ArchiveError, match="cycle 1, index 0 already"):
+            run.open([CANDIDATES[1], CANDIDATES[1]])
+        with pytest.raises(ArchiveError, match=f"no program {OTHER.id}, named as a parent"):
+            run.open([CANDIDATES[1], replace(CANDIDATES[2], parent=OTHER.id)])
+        assert run.candidates() == CANDIDATES[:1]
+        assert list(run.view().programs) == [BASE.id]
+
+    def test_a_candidate_settles_once(self, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        run.settle(1, 0, FAILED)
+        with pytest.raises(ArchiveError, match="settled already"):
+            run.settle(1, 0, TRAINED)
+        with pytest.raises(ArchiveError, match=r"settled already \(refused\)"):
+            run.settle(1, 1, TRAINED)
+        with pytest.raises(ArchiveError, match="never opened"):
+            run.settle(9, 9, TRAINED)
+        assert run.candidates()[1].outcome == FAILED
+
+    def test_a_program_is_one_row_and_keeps_its_first_text(self, url: str, run: RunArchive) -> None:
+        again = Program(f"# a comment\n{BASE.net}", prm=BASE.prm)
+        assert again.id == BASE.id
+        run.open([CANDIDATES[0]])
+        run.open([Candidate(0, 1, "baseline", None, Draft(again)), Candidate(0, 2, "baseline", None, Draft(BASE))])
+        assert sql(url, "SELECT count(*) FROM programs") == 1
+        assert run.program(BASE.id).net == BASE.net
+        with create_run(url, "second", {}) as second:  # another run edits the text that it was given itself
+            second.open([Candidate(0, 0, "baseline", None, Draft(again))])
+            assert second.program(BASE.id).net == again.net
+
+    def test_the_test_split_is_used_once_a_program(self, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        run.add_final(Final(CHILD.id, TRAINED))
+        with pytest.raises(ArchiveError, match="final score already"):
+            run.add_final(Final(CHILD.id, FAILED))
+        with pytest.raises(ArchiveError):
+            run.add_final(Final("0000000000000000", TRAINED))
+        assert run.finals() == [Final(CHILD.id, TRAINED)]
+
+    def test_runs_are_listed_with_what_became_of_them(self, url: str, run: RunArchive) -> None:
+        begun = datetime.now(UTC)
+        run.open(CANDIDATES)
+        run.finish()
+        with create_run(url, "second", {}):
+            first, second = list_runs(url)
+        assert (first.name, second.name) == ("first", "second")
+        assert first.counts == {"open": 1, "refused": 2, "failed": 1, "trained": 1}
+        assert first.best == TRAINED.accuracy
+        assert abs((begun - first.created).total_seconds()) < 60
+        assert first.finished is not None
+        assert first.finished >= first.created
+        assert (second.finished, second.best, sum(second.counts.values())) == (None, None, 0)
+        assert run.finished
+
+    def test_names(self, url: str, run: RunArchive) -> None:
+        with pytest.raises(ArchiveError, match="no run 'nobody'") as unknown:
+            open_run(url, "nobody")
+        assert "first" in unknown.value.hint
+        with pytest.raises(ArchiveError, match="holds a run 'first' already"):
+            create_run(url, "first", {})
+        for name in ("", "x" * 201, "a\x00"):
+            with pytest.raises(ArchiveError, match="can't name a run"):
+                create_run(url, name, {})
+        with create_run(url, "../é %'\"", {}), open_run(url, "../é %'\""):
+            assert [each.name for each in list_runs(url)] == ["first", "../é %'\""]
+
+    def test_a_reader_writes_nothing(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        with open_run(url, "first") as reader:
+            writes: list[Callable[[], None]] = [
+                lambda: reader.settle(1, 0, TRAINED),
+                lambda: reader.open([replace(CANDIDATES[0], index=5)]),
+                lambda: reader.add_final(Final(BASE.id, TRAINED)),
+                reader.finish,
+            ]
+            for write in writes:
+                with pytest.raises(ArchiveError, match="open for reading"):
+                    write()
+        assert run.candidates() == CANDIDATES
+
+    def test_a_closed_archive_says_so(self, url: str) -> None:
+        run = create_run(url, "first", {})
+        run.close()
+        run.close()
+        with pytest.raises(ArchiveError, match="closed"):
+            run.candidates()
+
+    def test_a_reader_sees_one_moment(self, url: str, run: RunArchive) -> None:
+        trained = "SELECT count(*) FROM candidates WHERE status = 'trained'"
+        run.open(CANDIDATES)
+        with place_of(url).engine(write=False).begin() as reader:
+            before = reader.exec_driver_sql(trained).scalar_one()
+            run.settle(1, 0, TRAINED)
+            assert reader.exec_driver_sql(trained).scalar_one() == before
+        assert sql(url, trained) == 2
+
+    def test_a_run_has_one_writer(self, url: str, run: RunArchive) -> None:
+        with pytest.raises(ArchiveError, match=f"'first' is being written by process {os.getpid()}"):
+            open_run(url, "first", writer=True)
+        run.close()
+        with open_run(url, "first", writer=True) as again:
+            again.open(CANDIDATES)
+            with pytest.raises(ArchiveError, match="is being written"):
+                open_run(url, "first", writer=True)
+
+    def test_the_lock_ends_with_its_process(self, url: str) -> None:
+        create_run(url, "first", {}).close()
+        hold = "import sys, time; from deltanas.archive import open_run; a = open_run(*sys.argv[1:], writer=True)"
+        holder = subprocess.Popen(
+            [sys.executable, "-c", f"{hold}; print('held', flush=True); time.sleep(100)", url, "first"],
+            stdout=subprocess.PIPE,
+        )
+        try:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == b"held\n"
+            with pytest.raises(ArchiveError, match=f"process {holder.pid}"):
+                open_run(url, "first", writer=True)
+        finally:
+            holder.kill()
+            holder.communicate()
+        for wait in (0.0, 0.1, 0.5, 1.0, 2.0):  # PostgreSQL has to notice the lost connection
+            time.sleep(wait)
+            try:
+                open_run(url, "first", writer=True).close()
+                break
+            except ArchiveError as error:
+                last = error
+        else:
+            raise last
+
+    def test_two_processes_write_two_runs(self, url: str) -> None:
+        script = (
+            "import sys; from deltanas.archive import create_run; from deltanas.program import Trained, Program\n"
+            "from deltanas.seams import Candidate, Draft\n"
+            "with create_run(*sys.argv[1:], {}) as run:\n"
+            "    for index in range(40):\n"
+            "        run.open([Candidate(0, index, 'random', None, Draft(Program(f'x = {index}\\n')))])\n"
+            "        run.settle(0, index, Trained(index / 40, 40, 1, 1.0, 1.0, 'A'))\n"
+            "    run.finish()\n"
+        )
+        # Neither finds a database: one of them makes it.
+        writers = [subprocess.Popen([sys.executable, "-c", script, url, name]) for name in ("one", "two")]
+        assert [writer.wait(60) for writer in writers] == [0, 0]
+        for summary in list_runs(url):
+            assert (summary.counts["trained"], summary.best) == (40, 39 / 40)
+            assert summary.finished is not None
+
+    def test_a_damaged_program_is_named_and_the_rest_is_read(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        run.close()
+        sql(url, f"UPDATE programs SET net = 'class Net: pass' WHERE id = '{CHILD.id}'")
+        with open_run(url, "first") as reader:
+            with pytest.raises(ArchiveError, match=rf"table programs, key \(run 1, id {CHILD.id}\)"):
+                reader.program(CHILD.id)
+            assert reader.program(BASE.id) == BASE
+            view = reader.view()
+            assert [error.message.split("id ")[1][:16] for error in reader.damage()] == [CHILD.id]
+        assert set(view.programs) == {BASE.id, OTHER.id}
+        without = [
+            replace(each, draft=None) if each.draft and each.draft.program == CHILD else each for each in CANDIDATES
+        ]
+        assert list(view.candidates) == without
+        with pytest.raises(ArchiveError, match="table programs"):  # to go on would lead elsewhere
+            open_run(url, "first", writer=True)
+
+    def test_a_recorded_identity_stays_in_force(self, url: str, run: RunArchive) -> None:
+        """A later canonical form, or another Python's, gives the same text another identity."""
+        vars(old := Program("class Net: pass\n"))["id"] = "00000000000000aa"
+        run.open([Candidate(0, 0, "baseline", None, Draft(old))])
+        assert run.program("00000000000000aa").id == "00000000000000aa"
+        assert [each.draft.program.id for each in run.candidates() if each.draft] == ["00000000000000aa"]
+
+    def test_a_newer_schema_is_refused(self, url: str, run: RunArchive) -> None:
+        run.close()
+        sql(url, "UPDATE deltanas_schema SET version_num = '9999'")
+        uses: list[Callable[[str], object]] = [
+            list_runs,
+            lambda url: open_run(url, "first"),
+            lambda url: create_run(url, "second", {}),
+        ]
+        for use in uses:
+            with pytest.raises(
+                ArchiveError, match=r"newer deltanas \(schema 9999, this version knows 0001\)"
+            ) as refusal:
+                use(url)
+            assert "Upgrade" in refusal.value.hint
+
+    def test_an_older_schema_is_brought_up_to_date_or_left_whole(
+        self, url: str, run: RunArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run.open(CANDIDATES)
+        run.close()
+        newer = tmp_path / "migrations"
+        shutil.copytree(schema.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
+        monkeypatch.setattr(schema, "MIGRATIONS", newer)
+        command.revision(schema.scripts(), "a colour", rev_id="0002")
+        (script,) = (newer / "versions").glob("0002_*.py")
+        body = "op.add_column('runs', sa.Column('colour', sa.Text))"
+        empty = script.read_text()
+        script.write_text(
+            empty.replace("raise NotImplementedError", f"{body}\n    op.execute('SELECT nonsense FROM runs')")
+        )
+        with pytest.raises(ArchiveError, match="nonsense"):
+            list_runs(url)
+        with pytest.raises(DBAPIError, match="colour"):
+            sql(url, "SELECT colour FROM runs")
+        script.write_text(empty.replace("raise NotImplementedError", body))
+        with open_run(url, "first") as reader:
+            assert reader.candidates() == CANDIDATES
+        assert sql(url, "SELECT colour FROM runs") is None
+        assert sql(url, "SELECT version_num FROM deltanas_schema") == "0002"
+
+    def test_the_migrations_make_the_tables(self, url: str, run: RunArchive) -> None:
+        with place_of(url).engine(write=True).connect() as connection:
+            options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
+            assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+    def test_a_score_without_a_training_can_not_be_stored(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        run.close()
+        for change in ("accuracy = 0.5 WHERE status = 'failed'", "status = 'fine'", "settled = NULL"):
+            with pytest.raises(IntegrityError, match=r"(?i)check constraint"):
+                sql(url, f"UPDATE candidates SET {change}")
+
+
+class TestSqlite(ArchiveContract):
+    @pytest.fixture
+    def url(self, tmp_path: Path) -> str:
+        return sqlite_url(tmp_path / "a ?%&#run" / "archive.db")
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Path]:
+    """A PostgreSQL server of Debian's package, on a socket in a folder of its own. It won't run as root."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+    if not programs:
+        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
+    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+    folder = Path(tempfile.mkdtemp(prefix="deltanas-pg-", dir="/tmp"))
+    try:
+        if account:
+            shutil.chown(folder, "postgres", "postgres")
+        data = folder / "data"
+        common: dict[str, Any] = {"cwd": folder, **account}
+        initdb = [
+            str(programs[-1].with_name("initdb")),
+            "-D",
+            str(data),
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
+        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **common)
+        with (folder / "log").open("wb") as log:
+            started = subprocess.Popen(
+                [programs[-1], "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
+                stdout=log,
+                stderr=log,
+                **common,
+            )
+        try:
+            deadline = time.monotonic() + 60
+            while not (folder / ".s.PGSQL.5432").exists() or not _answers(folder):
+                assert started.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline, (folder / "log").read_text()
+                time.sleep(0.1)
+            yield folder
+        finally:
+            started.send_signal(signal.SIGINT)  # ends the sessions and shuts down
+            started.wait(60)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _answers(folder: Path) -> bool:
+    try:
+        psycopg.connect(host=str(folder), user="postgres").close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+_NUMBERS = count()
+
+
+class TestPostgres(ArchiveContract):
+    @pytest.fixture
+    def url(self, server: Path) -> str:
+        name = f"archive{next(_NUMBERS)}"
+        with psycopg.connect(host=str(server), user="postgres", autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return f"postgresql://postgres:secret@/{name}?host={server}"
+
+    def test_a_lost_connection_is_told_and_not_replaced(self, url: str, run: RunArchive) -> None:
+        """A new connection would come without the lock."""
+        run.open(CANDIDATES)
+        sql(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+        for message in ("can't be reached", "closed"):
+            with pytest.raises(ArchiveError, match=message) as told:
+                run.settle(1, 0, TRAINED)
+            assert "secret" not in str(told.value)
+        with open_run(url, "first", writer=True) as again:
+            assert again.candidates() == CANDIDATES
+
+    def test_a_database_without_an_archive(self, url: str) -> None:
+        with pytest.raises(ArchiveError, match="is no archive"):
+            list_runs(url)
+
+    def test_a_missing_database_is_named_without_the_password(self, url: str) -> None:
+        with pytest.raises(ArchiveError, match=r'postgres:\*\*\*@/nowhere.*"nowhere" does not exist') as told:
+            list_runs(re.sub(r"/archive\d+", "/nowhere", url))
+        assert "secret" not in str(told.value)
