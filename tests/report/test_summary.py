@@ -11,7 +11,7 @@ from deltanas.program import Program, Refused, Trained
 from deltanas.report import Step
 from deltanas.report.funnel import Reason, reasons, rungs
 from deltanas.report.intervals import difference, wilson
-from deltanas.seams import Candidate, Draft, RunView
+from deltanas.seams import Candidate, RunView
 
 Make = Callable[..., RunView]
 
@@ -130,9 +130,3 @@ def test_a_circle_of_parents_ends(make_view: Make, make_slot: Callable[..., Cand
 def test_the_summary_is_json(story: RunView) -> None:
     text = json.dumps(asdict(report.summary(story)), allow_nan=False)
     assert json.loads(text)["best"]["over_baseline"]["name"] == "resnet"
-
-
-def test_a_draft_of_a_program_the_view_does_not_list_is_still_found(story: RunView) -> None:
-    bare = replace(story, programs={})
-    assert report.summary(bare) == report.summary(story)
-    assert isinstance(bare.candidates[0].draft, Draft)

@@ -162,7 +162,7 @@ def _name(reading: Reading, final: Final) -> str:
 def _row(reading: Reading, final: Final, scored: dict[str, Estimate], scale: charts.Axis) -> Row:
     holder, test = reading.holder(final.program), scored[final.program]
     root = reading.lineage(holder).baseline if holder is not None and holder.cycle > 0 else None
-    base = scored.get(reading.identity(root) or "") if root is not None else None
+    base = scored.get(root.program.id) if root is not None and root.program is not None else None
     if not isinstance(final.outcome, Trained):
         raise TypeError("a final score is a training's")
     return Row(
@@ -209,10 +209,10 @@ def refusals(reading: Reading, _: Summary) -> dict[str, object]:
 def table(reading: Reading, _: Summary) -> dict[str, object]:
     if not reading.view.candidates:
         raise AbsentError("The run holds no candidates yet.")
-    return {"rows": [_line(reading, candidate) for candidate in reading.view.candidates]}
+    return {"rows": [_line(candidate) for candidate in reading.view.candidates]}
 
 
-def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
+def _line(candidate: Candidate) -> dict[str, object]:
     last = candidate.attempts[-1] if candidate.attempts else None
     seconds, reason = None, ""
     match candidate.outcome:
@@ -227,7 +227,7 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
     return {
         "candidate": candidate,
         "status": status,
-        "program": (reading.identity(candidate) or "")[:8],
+        "program": candidate.program.id[:8] if candidate.program else "",
         "parent": (candidate.parent or "")[:8],
         "goal": last.goal if last else "",
         "rung": (last.rung if last else None) or "",

@@ -107,12 +107,12 @@ def summarise(reading: Reading) -> Summary:
 
 def network(reading: Reading, candidate: Candidate) -> Network:
     """Raises ValueError if the candidate has no score."""
-    reached, identity = score(candidate), reading.identity(candidate)
-    if reached is None or identity is None or candidate.draft is None or not isinstance(candidate.outcome, Trained):
+    reached = score(candidate)
+    if reached is None or candidate.draft is None or not isinstance(candidate.outcome, Trained):
         raise ValueError(f"candidate {label(candidate)} has no score")
     line = reading.lineage(candidate)
     return Network(
-        program=identity,
+        program=candidate.draft.program.id,
         name=label(candidate),
         cycle=candidate.cycle,
         index=candidate.index,
@@ -123,15 +123,14 @@ def network(reading: Reading, candidate: Candidate) -> Network:
         n=candidate.outcome.n,
         params=candidate.draft.params,
         flops=candidate.draft.flops,
-        over_baseline=gain(reading, candidate, line.baseline),
-        over_parent=gain(reading, candidate, line.parent),
+        over_baseline=gain(candidate, line.baseline),
+        over_parent=gain(candidate, line.parent),
     )
 
 
-def gain(reading: Reading, candidate: Candidate, other: Candidate | None) -> Gain | None:
+def gain(candidate: Candidate, other: Candidate | None) -> Gain | None:
     mine, theirs = score(candidate), score(other)
-    identity = None if other is None else reading.identity(other)
-    if other is None or mine is None or theirs is None or identity is None:
+    if other is None or other.program is None or mine is None or theirs is None:
         return None
     gained = difference(mine, theirs)
-    return Gain(identity, label(other), theirs.value, gained.value, gained.low, gained.high)
+    return Gain(other.program.id, label(other), theirs.value, gained.value, gained.low, gained.high)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
-from deltanas.program import Program, Trained
+from deltanas.program import Trained
 from deltanas.report.intervals import Estimate, wilson
 from deltanas.seams import Candidate, RunView, elites, standing
 
@@ -35,36 +35,20 @@ class Reading:
         self.view = view
         self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
         self.search = tuple(c for c in view.candidates if c.cycle > 0)
-        # An identity costs a parse of the source; the view holds most of them already.
-        self._identities = {program: identity for identity, program in view.programs.items()}
         self._born: dict[str, Candidate] = {}
         for candidate in view.candidates:
-            identity = self.identity(candidate)
-            if identity is None:
+            if candidate.program is None:
                 continue
-            first = self._born.setdefault(identity, candidate)
+            first = self._born.setdefault(candidate.program.id, candidate)
             if score(first) is None and score(candidate) is not None:
-                self._born[identity] = candidate
-
-    def identity(self, candidate: Candidate) -> str | None:
-        """The identity of the candidate's program; None where no edit of the slot applied."""
-        if candidate.draft is None:
-            return None
-        program = candidate.draft.program
-        return self._identities.get(program) or program.id
+                self._born[candidate.program.id] = candidate
 
     def holder(self, identity: str) -> Candidate | None:
         """The first candidate with this program, preferring one that was trained."""
         return self._born.get(identity)
 
-    def source(self, identity: str) -> Program | None:
-        holder = self.holder(identity)
-        if holder is not None and holder.draft is not None:
-            return holder.draft.program
-        return self.view.programs.get(identity)
-
     def lineage(self, candidate: Candidate) -> Lineage:
-        steps, seen = [candidate], {self.identity(candidate)}
+        steps, seen = [candidate], {candidate.program.id if candidate.program else None}
         parent = candidate.parent
         while parent is not None and parent not in seen:
             seen.add(parent)
@@ -77,18 +61,19 @@ class Reading:
 
     def ranked(self) -> list[Candidate]:
         """The trained candidates of the search, one a program, best first."""
-        return self._distinct(sorted(self.search, key=standing))
+        return _distinct(sorted(self.search, key=standing))
 
     def elites(self) -> list[Candidate]:
         """Those of them that beat their parent."""
-        return self._distinct(elites(self.view.candidates))
+        return _distinct(elites(self.view.candidates))
 
-    def _distinct(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        first: dict[str | None, Candidate] = {}
-        for candidate in candidates:
-            if score(candidate) is not None:
-                first.setdefault(self.identity(candidate), candidate)
-        return list(first.values())
+
+def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.program is not None and score(candidate) is not None:
+            first.setdefault(candidate.program.id, candidate)
+    return list(first.values())
 
 
 def label(candidate: Candidate) -> str:
@@ -108,6 +93,6 @@ def accuracy(outcome: object) -> Estimate | None:
     """The accuracy of an outcome with its Wilson interval; None where it has none, or one that is no share."""
     match outcome:
         case Trained(accuracy=share, n=n) if n > 0 and isfinite(share) and 0 <= share <= 1:
-            return wilson(share * n, n)
+            return replace(wilson(share * n, n), value=share)
         case _:
             return None
