@@ -4,6 +4,7 @@ from deltanas.program.canonical import canonical_source
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit, diff
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained
 from deltanas.program.program import PARTS, Part, Program, prm_text
+from deltanas.program.space import SpaceEdit, edits_of
 
 __all__ = [
     "PARTS",
@@ -14,10 +15,12 @@ __all__ = [
     "Program",
     "Refused",
     "Rung",
+    "SpaceEdit",
     "Stage",
     "Trained",
     "apply_edit",
     "canonical_source",
     "diff",
+    "edits_of",
     "prm_text",
 ]

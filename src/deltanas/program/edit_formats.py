@@ -189,3 +189,8 @@ def _tagged(body: list[str], *, lost: bool) -> Reading:
         else:
             tagged.append((" ", line))
     return Reading(tuple(tagged))
+
+
+def is_marker(line: str) -> bool:
+    """Whether a line, standing alone in a SEARCH/REPLACE block, would be taken for one of its marks."""
+    return any(pattern.match(line) for pattern in (_SEARCH, _DIVIDER, _REPLACE))

@@ -1,0 +1,45 @@
+"""The space of simple edits of a program, by analysis of its source: one space, for every driver.
+
+A driver (a uniform sampler, a language model under a grammar) picks one of these edits; none can miss its place. Not
+every edit need build: a check in the sandbox follows.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from deltanas.program.canonical import canonical_source, parsed
+from deltanas.program.space.layers import layer_changes
+from deltanas.program.space.recipe import recipe_changes
+from deltanas.program.space.sizes import size_changes
+from deltanas.program.space.source import Change, Scope, Source, SpaceEdit
+from deltanas.program.space.structure import structure_changes
+from deltanas.program.space.wiring import wiring_changes
+
+__all__ = ["Change", "Scope", "SpaceEdit", "edits_of"]
+
+_GENERATORS = (layer_changes, size_changes, structure_changes, wiring_changes, recipe_changes)
+
+
+@lru_cache(maxsize=256)
+def edits_of(source: str) -> tuple[SpaceEdit, ...]:
+    """Every simple edit of `source`, ordered by line, kind and text; empty where it does not parse.
+
+    Each one applies at the rung "exact", parses, and changes the canonical source; no two give the same program.
+    """
+    text = source.replace("\r\n", "\n")
+    tree = parsed(text)
+    if tree is None or "\r" in text:
+        return ()
+    program = Source(text, tree)
+    found = [(*place, change) for make in _GENERATORS for change in make(program) if (place := program.edit(change))]
+    found.sort(key=lambda one: (one[0], one[1].kind, one[1].new))
+    seen = {canonical_source(text)}
+    kept = []
+    for _, edit, change in found:
+        edited = program.changed(change)
+        canonical = canonical_source(edited)
+        if canonical not in seen and parsed(edited) is not None:
+            seen.add(canonical)
+            kept.append(edit)
+    return tuple(kept)

@@ -1,0 +1,238 @@
+"""A program's source with the positions of its syntax tree: what the edits of the space are cut from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from deltanas.program.edit_formats import is_marker
+
+Scope = Literal["architecture", "recipe"]
+
+RECIPE_FUNCTIONS = frozenset({"train_setup", "learn", "supported_hyperparameters"})
+
+_CLASS_COUNTS = ("out_shape", "classes", "num_class", "n_class")
+
+
+@dataclass(frozen=True)
+class SpaceEdit:
+    """One edit of a program.
+
+    Attributes:
+        kind: what it does: "activation", "kernel", "width", ...
+        scope: whether it changes the network or the way it is trained.
+        old: whole lines of the source, verbatim, that stand in it exactly once.
+        new: the lines in their place.
+    """
+
+    kind: str
+    scope: Scope
+    old: str
+    new: str
+
+    @property
+    def text(self) -> str:
+        """The SEARCH/REPLACE block that `apply_edit` takes."""
+        return f"<<<<<<< SEARCH\n{self.old}\n=======\n{self.new}\n>>>>>>> REPLACE\n"
+
+
+@dataclass(frozen=True)
+class Change:
+    """An edit as spans of the source and their new texts: (start, end, text) in characters, not overlapping."""
+
+    kind: str
+    spans: tuple[tuple[int, int, str], ...]
+    scope: Scope = "architecture"
+
+
+class Source:
+    """Source text, its tree, and where each node stands in it."""
+
+    def __init__(self, text: str, tree: ast.Module) -> None:
+        self.text = text
+        self.tree = tree
+        self.lines = text.split("\n")
+        self._starts = [0]
+        for line in self.lines:
+            self._starts.append(self._starts[-1] + len(line) + 1)
+        self.parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+
+    # Positions
+
+    def span(self, node: ast.expr | ast.stmt) -> tuple[int, int]:
+        """Start and end of a node in characters (the tree counts the bytes of UTF-8)."""
+        end_line, end_column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        return self._offset(node.lineno, node.col_offset), self._offset(end_line, end_column)
+
+    def _offset(self, line: int, column: int) -> int:
+        text = self.lines[line - 1]
+        return self._starts[line - 1] + (column if text.isascii() else len(text.encode()[:column].decode()))
+
+    def of(self, node: ast.expr | ast.stmt) -> str:
+        """The text of a node."""
+        start, end = self.span(node)
+        return self.text[start:end]
+
+    def indentation(self, node: ast.expr | ast.stmt) -> str:
+        """The blanks before the line that a node starts in."""
+        line = self.lines[node.lineno - 1]
+        return line[: len(line) - len(line.lstrip())]
+
+    def starts_line(self, node: ast.expr | ast.stmt) -> bool:
+        start, _ = self.span(node)
+        return not self.text[self._starts[node.lineno - 1] : start].strip()
+
+    # Changes
+
+    def replaced(self, kind: str, node: ast.expr | ast.stmt, text: str, scope: Scope = "architecture") -> Change:
+        return Change(kind, ((*self.span(node), text),), scope)
+
+    def joined(self, texts: list[str], like: ast.expr) -> str:
+        """Elements of a list or call, each on its own line where `like` is."""
+        return (f",\n{self.indentation(like)}" if self.starts_line(like) else ", ").join(texts)
+
+    def changed(self, change: Change) -> str:
+        text = self.text
+        for start, end, new in sorted(change.spans, reverse=True):
+            text = text[:start] + new + text[end:]
+        return text
+
+    def edit(self, change: Change) -> tuple[int, SpaceEdit] | None:
+        """The change as whole lines, with enough lines around them to stand only once; with its first line (from 0)."""
+        first = self.text.count("\n", 0, min(start for start, _, _ in change.spans))
+        last = self.text.count("\n", 0, max(end for _, end, _ in change.spans))
+        behind = len(self.lines) - last - 1
+        new_lines = self.changed(change).split("\n")
+        size = len(self.lines)
+        for extra in range(size):
+            for up in range(extra + 1):
+                a, b = first - up, last + extra - up
+                if a < 0 or b >= size or self._count(self.lines[a : b + 1]) != 1:
+                    continue
+                old, new = self.lines[a : b + 1], new_lines[a : len(new_lines) - behind + extra - up]
+                if any(map(is_marker, [*old, *new])):
+                    return None
+                return first, SpaceEdit(change.kind, change.scope, "\n".join(old), "\n".join(new))
+        return None
+
+    def _count(self, block: list[str]) -> int:
+        starts = range(len(self.lines) - len(block) + 1)
+        return sum(self.lines[i] == block[0] and self.lines[i : i + len(block)] == block for i in starts)
+
+    # Names
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """Local name to the dotted name that it stands for."""
+        names: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    names[alias.asname or alias.name.split(".")[0]] = (
+                        alias.name if alias.asname else alias.name.split(".")[0]
+                    )
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                for alias in node.names:
+                    names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        return names
+
+    def alias(self, dotted: str) -> str | None:
+        """How the program can write a dotted name ("torch.nn" as "nn"), or None where no import leads there."""
+        for name, target in self.imports.items():
+            if target == dotted:
+                return name
+        head, _, last = dotted.rpartition(".")
+        parent = self.alias(head) if head else None
+        return f"{parent}.{last}" if parent else None
+
+    def dotted(self, node: ast.AST) -> str:
+        """The full dotted name that a name or attribute stands for, "" for anything else."""
+        if isinstance(node, ast.Name):
+            return self.imports.get(node.id, "")
+        if isinstance(node, ast.Attribute):
+            head = self.dotted(node.value)
+            return f"{head}.{node.attr}" if head else ""
+        return ""
+
+    def layer(self, node: ast.AST | None) -> str:
+        """The name of the torch.nn layer that a call makes ("Conv2d"), "" for anything else."""
+        if isinstance(node, ast.Call):
+            head, _, name = self.dotted(node.func).rpartition(".")
+            if head == "torch.nn":
+                return name
+        return ""
+
+    # Structure
+
+    def walk(self, *, recipe: bool = False) -> Iterator[ast.AST]:
+        """Every node of the network's code, or of its training's code."""
+        for node in ast.walk(self.tree):
+            if (self.function_of(node) in RECIPE_FUNCTIONS) == recipe:
+                yield node
+
+    def function_of(self, node: ast.AST) -> str:
+        """The name of the outermost function around a node, "" for none."""
+        name = ""
+        above = self.parents.get(node)
+        while above is not None:
+            if isinstance(above, ast.FunctionDef):
+                name = above.name
+            above = self.parents.get(above)
+        return name
+
+    def class_of(self, node: ast.AST) -> ast.ClassDef | None:
+        above: ast.AST | None = node
+        while above is not None and not isinstance(above, ast.ClassDef):
+            above = self.parents.get(above)
+        return above
+
+    @cached_property
+    def classes(self) -> dict[str, ast.ClassDef]:
+        return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+
+    @cached_property
+    def attributes(self) -> dict[tuple[str, str], ast.expr]:
+        """(class, attribute) to what `self.attribute` is set to, for attributes that are set once."""
+        found: dict[tuple[str, str], list[ast.expr]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and (owner := self.class_of(node)):
+                target = node.targets[0]
+                if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
+                    found.setdefault((owner.name, target.attr), []).append(node.value)
+        return {key: values[0] for key, values in found.items() if len(values) == 1}
+
+    @cached_property
+    def looked_into(self) -> set[str]:
+        """Attributes of which the program reads an attribute or an item (`self.conv.weight`)."""
+        nodes = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Attribute | ast.Subscript))
+        return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+
+    @cached_property
+    def classifier(self) -> ast.Call | None:
+        """The linear layer that gives the logits: the last one in `Net` that names the number of classes."""
+        net = self.classes.get("Net")
+        linears = [n for n in ast.walk(net) if self.layer(n) in ("Linear", "LazyLinear")] if net else []
+        calls = sorted((n for n in linears if isinstance(n, ast.Call)), key=lambda n: (n.lineno, n.col_offset))
+        named = [call for call in calls if any(word in self.of(call) for word in _CLASS_COUNTS)]
+        return named[-1] if named else None
+
+
+def given(call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr] | None:
+    """A call's arguments by name, its positional ones named by `names`; None where stars hide them."""
+    if any(isinstance(arg, ast.Starred) for arg in call.args) or len(call.args) > len(names):
+        return None
+    found = dict(zip(names, call.args, strict=False))
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            return None
+        found[keyword.arg] = keyword.value
+    return found
+
+
+def literal_int(node: ast.expr | None) -> int | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, int) and not isinstance(node.value, bool):
+        return node.value
+    return None

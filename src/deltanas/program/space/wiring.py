@@ -1,0 +1,128 @@
+"""Edits of the forward pass: residual sums put in, weakened or taken out, and extra statements."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from deltanas.program.space.layers import ACTIVATION_LAYERS, CONV, FUNCTIONALS, NORMS
+from deltanas.program.space.source import Change, Source, given, literal_int
+
+_IN_PLACE = ACTIVATION_LAYERS | NORMS | {"Identity", "Dropout", "Dropout2d", "Sigmoid"}
+
+
+def wiring_changes(source: Source) -> Iterator[Change]:
+    nn = source.alias("torch.nn")
+    functional = source.alias("torch.nn.functional") or (nn and f"{nn}.functional")
+    for node in source.walk():
+        if source.function_of(node) == "forward" and isinstance(node, ast.Assign | ast.Return) and node.value:
+            if isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Add):
+                yield from _sum(source, node.value)
+            elif isinstance(node.value, ast.Call):
+                yield from _residual(source, node.value)
+                if isinstance(node, ast.Assign) and functional:
+                    yield from _statement(source, functional, node, node.value)
+
+
+def _sum(source: Source, node: ast.BinOp) -> Iterator[Change]:
+    """x + f(x): f alone, or f at half weight."""
+    sides = (node.left, node.right)
+    calls = [side for side in sides if any(isinstance(n, ast.Call) for n in ast.walk(side))]
+    if not calls or not all(isinstance(side, ast.Name | ast.Call | ast.Subscript) for side in sides):
+        return
+    start, _ = source.span(calls[-1])
+    yield Change("residual", ((start, start, "0.5 * "),))
+    if any(isinstance(side, ast.Name) for side in sides):
+        yield source.replaced("residual", node, source.of(calls[-1]))
+
+
+def _residual(source: Source, call: ast.Call) -> Iterator[Change]:
+    """f(x) to x + f(x), where f is seen to keep the shape of x."""
+    if len(call.args) == 1 and not call.keywords and isinstance(call.args[0], ast.Name):
+        function = _made(source, call)
+        if function is not None and _keeps_shape(source, function):
+            start, _ = source.span(call)
+            yield Change("residual", ((start, start, f"{call.args[0].id} + "),))
+
+
+def _made(source: Source, call: ast.Call) -> ast.expr | None:
+    """What `self.name` of `self.name(x)` was set to."""
+    owner = source.class_of(call)
+    if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "self" and owner:
+        return source.attributes.get((owner.name, call.func.attr))
+    return None
+
+
+def _keeps_shape(source: Source, node: ast.expr) -> bool:
+    flow = _flow(source, node)
+    return flow is not None and flow[0] == flow[1] != ""
+
+
+def _flow(source: Source, node: ast.expr) -> tuple[str, str] | None:
+    """The texts of the widths that a layer takes and gives, ("", "") if it takes any; None if it moves the shape."""
+    name = source.layer(node)
+    if not isinstance(node, ast.Call) or name in _IN_PLACE:
+        return ("", "") if name in _IN_PLACE else None
+    if name == "Linear":
+        arguments = given(node, ("in_features", "out_features")) or {}
+        sides = [arguments.get("in_features"), arguments.get("out_features")]
+        return (source.of(sides[0]), source.of(sides[1])) if sides[0] and sides[1] else None
+    if name == "Conv2d":
+        return _conv_flow(source, node)
+    if name == "Sequential":
+        return _sequential_flow(source, node)
+    return None
+
+
+def _conv_flow(source: Source, node: ast.Call) -> tuple[str, str] | None:
+    arguments = given(node, CONV) or {}
+    stride = literal_int(arguments["stride"]) if "stride" in arguments else 1
+    dilation = literal_int(arguments["dilation"]) if "dilation" in arguments else 1
+    padding = literal_int(arguments["padding"]) if "padding" in arguments else 0
+    kernel = literal_int(arguments.get("kernel_size"))
+    wide, out = arguments.get("in_channels"), arguments.get("out_channels")
+    if not wide or not out or stride != 1 or kernel is None or padding is None or dilation is None:
+        return None
+    return (source.of(wide), source.of(out)) if 2 * padding == dilation * (kernel - 1) else None
+
+
+def _sequential_flow(source: Source, node: ast.Call) -> tuple[str, str] | None:
+    if len(node.args) == 1 and isinstance(node.args[0], ast.Starred):
+        # The same block again and again takes what it gives.
+        made = node.args[0].value
+        if (
+            isinstance(made, ast.ListComp)
+            and len(made.generators) == 1
+            and isinstance(made.generators[0].target, ast.Name)
+        ):
+            names = {n.id for n in ast.walk(made.elt) if isinstance(n, ast.Name)}
+            return ("same", "same") if made.generators[0].target.id not in names else None
+        return None
+    flow = ("", "")
+    for element in node.args:
+        step = _flow(source, element)
+        if step is None:
+            return None
+        if step != ("", ""):
+            flow = (flow[0] or step[0], step[1])
+    return flow
+
+
+def _statement(source: Source, functional: str, node: ast.Assign, call: ast.Call) -> Iterator[Change]:
+    """One more statement on the same variable, unless the logits pass here."""
+    target = node.targets[0]
+    if (
+        len(node.targets) != 1
+        or not isinstance(target, ast.Name)
+        or target.id not in {ast.unparse(a) for a in call.args}
+    ):
+        return
+    made = _made(source, call)
+    if made is None or any(n is source.classifier for n in ast.walk(made)):
+        return
+    _, end = source.span(node)
+    texts = [f"{functional}.dropout({target.id}, 0.1, self.training)"]
+    if source.layer(made) in ("Conv2d", "Linear") or source.layer(made) in NORMS:
+        texts += [f"{functional}.{name}({target.id})" for name in FUNCTIONALS[:3]]
+    for text in texts:
+        yield Change("insert", ((end, end, f"\n{source.indentation(node)}{target.id} = {text}"),))
