@@ -68,13 +68,13 @@ def _split(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
 
 def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> tuple[Kind, str] | None:
     """Why there is no result, None if there is one to look at."""
-    no_memory = f"more than {limits.memory / 2**30:g} GiB of memory"
+    no_memory = f"more than {limits.bounds.memory / 2**30:g} GiB of memory"
     if ended.how == "timeout":
         return "timeout", f"took longer than {limits.timeout:g} s"
     if ended.how == "excess":
         return "output", "answered more bytes than are due"
-    if ended.code == -signal.SIGXCPU or (ended.code == -signal.SIGKILL and ended.cpu_seconds >= limits.cpu):
-        return "timeout", f"used more than {limits.cpu} s of CPU time"
+    if ended.code == -signal.SIGXCPU or (ended.code == -signal.SIGKILL and ended.cpu_seconds >= limits.bounds.cpu):
+        return "timeout", f"used more than {limits.bounds.cpu} s of CPU time"
     if ended.code < 0:
         if "bad_alloc" in ended.tail:
             return "memory", f"asked for {no_memory}"

@@ -14,8 +14,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.errors import SandboxError
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import due, judge_build, judge_training
+from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.secret import shuffled
 from deltanas.sandbox.supervise import Ended, Limits, run_child
@@ -27,13 +30,16 @@ _GIB = 2**30
 
 
 class LocalPool:
-    """`deltanas.seams.Runner` on this machine. A context manager: leaving it frees the data that it shares.
+    """`deltanas.seams.Runner` on this machine. A context manager: entering it starts the fork server.
 
     Args:
         dataset: what is trained and evaluated on. epochs: passes over the training images.
         timeout, build_timeout: seconds of wall clock for a training, and for a build check.
         memory_bytes: address space that a program may take on top of the interpreter.
         workers: children at a time, by default as many as the cores allow. threads: CPU threads of each.
+        unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
+
+    Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class LocalPool:
         memory_bytes: int = 4 * _GIB,
         workers: int | None = None,
         threads: int = 1,
+        unsafe: bool = False,
     ) -> None:
         self._dataset = dataset
         self._epochs = epochs
@@ -53,20 +60,29 @@ class LocalPool:
         self._workers = workers or max(1, len(os.sched_getaffinity(0)) // threads)
         self._training = self._limits(timeout, memory_bytes)
         self._building = self._limits(build_timeout, memory_bytes)
-        self._memory = memory_bytes
         self._mean, self._std = _statistics(dataset.train.x)
+        self._unsafe = unsafe
+        self._server = ForkServer()
         self._data: dict[str, int] = {}
 
     @property
     def tier(self) -> str:
-        return "C"
+        """ "A", "B" or "C", by the self-test of the fork server (docs/architecture.md)."""
+        return self._server.tier
 
     def __enter__(self) -> LocalPool:
+        if self.tier == "C" and not self._unsafe:
+            self._server.close()
+            raise SandboxError(
+                "the sandbox is not tight here: the self-test could write a file, open a socket or fork",
+                "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
+            )
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._server.close()
         while self._data:
             os.close(self._data.popitem()[1])
 
@@ -89,7 +105,7 @@ class LocalPool:
             yield position, judge_training(ended, self._training, labels, classes=classes, seed=seed, tier=self.tier)
 
     def _limits(self, timeout: float, memory: int) -> Limits:
-        return Limits(timeout, math.ceil(timeout * self._threads) + 1, memory)
+        return Limits(timeout, Bounds(math.ceil(timeout * self._threads) + 1, memory))
 
     def _job(self, program: Program, mode: Literal["build", "train"], *, seed: int, evaluation: int = 0) -> Job:
         return Job(
@@ -102,7 +118,6 @@ class LocalPool:
             seed=seed,
             epochs=self._epochs,
             threads=self._threads,
-            memory=self._memory,
             training=len(self._dataset.train) if mode == "train" else 0,
             evaluation=evaluation,
             mean=self._mean,
@@ -123,10 +138,12 @@ class LocalPool:
         places = count()
         stop_fd = os.eventfd(0)
 
-        def work() -> None:
+        def work(slot: int) -> None:
             while (position := next(places)) < len(jobs):
                 try:
-                    ended = run_child(jobs[position], data_fd, limits=limits, due=most, stop_fd=stop_fd)
+                    ended = run_child(
+                        self._server, jobs[position], data_fd, limits, due=most, slot=slot, stop_fd=stop_fd
+                    )
                 except BaseException as error:  # noqa: BLE001  carried over to the thread that waits
                     results.put((position, error))
                     return
@@ -134,7 +151,7 @@ class LocalPool:
                     return
                 results.put((position, ended))
 
-        threads = [threading.Thread(target=work) for _ in range(min(self._workers, len(jobs)))]
+        threads = [threading.Thread(target=work, args=(slot,)) for slot in range(min(self._workers, len(jobs)))]
         try:
             for thread in threads:
                 thread.start()

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import resource
 import select
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from typing import Literal
 
 from deltanas.errors import SandboxError
+from deltanas.sandbox.host import ForkServer
+from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.train.job import Job
 
+How = Literal["exit", "timeout", "excess", "stopped"]
 _TAIL = 2000
 """Bytes of a child's own output that are kept for the reason of a failure."""
 _CHUNK = 1 << 16
-_FILE_SIZE = 1 << 20
+_REAP_TIMEOUT_MS = 10_000
+_TRIES = 3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """timeout: seconds of wall clock. cpu: seconds of CPU time. memory: bytes on top of the interpreter."""
+    """timeout: seconds of wall clock."""
 
     timeout: float
-    cpu: int
-    memory: int
+    bounds: Bounds
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Ended:
         answer: what it wrote to the answer's pipe. tail: the end of its stdout and stderr.
     """
 
-    how: Literal["exit", "timeout", "excess", "stopped"]
+    how: How
     code: int
     seconds: float
     cpu_seconds: float
@@ -52,107 +53,87 @@ class Ended:
     tail: str
 
 
-def run_child(job: Job, data_fd: int, *, limits: Limits, due: int, stop_fd: int) -> Ended:
-    """Run one job in a child process of its own.
+def run_child(
+    server: ForkServer, job: Job, data_fd: int, limits: Limits, *, due: int, slot: int, stop_fd: int
+) -> Ended:
+    """Run one job in a child of its own; once more, and then again, if the server dies under it.
 
     Args:
-        limits: what it may take. due: most bytes that the answer may have.
+        due: most bytes that the answer may have. slot: a number that no other running child has.
         stop_fd: the child is killed once this descriptor is readable.
 
     Raises SandboxError if no child can be started.
     """
-    start = time.monotonic()
     with contextlib.ExitStack() as stack:
-        answer, output, process = _spawn(job, data_fd, stack)
-        _limit(process.pid, limits)
-        pidfd = os.pidfd_open(process.pid)
-        stack.callback(os.close, pidfd)
-        how: Literal["exit", "timeout", "excess", "stopped"] = "exit"
-        answered, tail = bytearray(), bytearray()
-        poll = select.poll()
-        for fd in (answer, output, pidfd, stop_fd):
-            poll.register(fd, select.POLLIN)
+        job_fd = sealed([job.to_bytes()])
+        stack.callback(os.close, job_fd)
+        for _ in range(_TRIES):
+            ended = _run_once(server, [job_fd, data_fd], limits, due=due, slot=slot, stop_fd=stop_fd)
+            if ended is not None:
+                return ended
+    raise SandboxError(f"the sandbox's server was killed {_TRIES} times over one program", "is the memory enough?")
+
+
+def _run_once(
+    server: ForkServer, sources: list[int], limits: Limits, *, due: int, slot: int, stop_fd: int
+) -> Ended | None:
+    """None if the server died before it could say how the child ended."""
+    with contextlib.ExitStack() as stack:
+        readers, writers = [], []
+        for _ in ("answer", "output", "status"):
+            reader, writer = os.pipe()
+            os.set_blocking(reader, False)
+            stack.callback(os.close, reader)
+            readers.append(reader)
+            writers.append(writer)
+        start = time.monotonic()
         try:
-            running = True
-            while running and how == "exit":
-                left = start + limits.timeout - time.monotonic()
-                ready = [fd for fd, _ in poll.poll(max(0, left) * 1000)]
-                for fd, kept in ((answer, answered), (output, tail)):
-                    if fd in ready and not _read(fd, kept):
-                        poll.unregister(fd)
-                del tail[:-_TAIL]
-                running = pidfd not in ready
-                if stop_fd in ready:
-                    how = "stopped"
-                elif len(answered) > due:
-                    how = "excess"
-                elif running and left <= 0:
-                    how = "timeout"
+            process = server.launch([*sources, *writers], limits.bounds, slot)
         finally:
-            code, cpu_seconds = _end(process)
+            for writer in writers:
+                os.close(writer)
+        stack.callback(os.close, process)
+        answer, output, status = readers
+        answered, tail = bytearray(), bytearray()
+        try:
+            how = _watch(answer, output, status, stop_fd, answered, tail, due, start + limits.timeout)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+        select.select([status], [], [], _REAP_TIMEOUT_MS / 1000)
+        end = bytearray()
+        if not _read(status, end):
+            return None if how == "exit" else Ended(how, -signal.SIGKILL, time.monotonic() - start, 0.0, b"", "")
         seconds = time.monotonic() - start
         for fd, kept in ((answer, answered), (output, tail)):
             while len(kept) <= due + _TAIL and _read(fd, kept):
                 pass
+        fields = json.loads(end)
         text = tail[-_TAIL:].decode("utf-8", "replace")
-        return Ended(how, code, seconds, cpu_seconds, bytes(answered), text)
+        return Ended(how, fields["code"], seconds, fields["cpu_seconds"], bytes(answered), text)
 
 
-def _spawn(job: Job, data_fd: int, stack: contextlib.ExitStack) -> tuple[int, int, subprocess.Popen[bytes]]:
-    job_fd = sealed([job.to_bytes()])
-    stack.callback(os.close, job_fd)
-    answer, answer_end = os.pipe()
-    output, output_end = os.pipe()
-    for fd in (answer, output):
-        os.set_blocking(fd, False)
-        stack.callback(os.close, fd)
-    with contextlib.ExitStack() as ends:
-        ends.callback(os.close, answer_end)
-        ends.callback(os.close, output_end)
-        # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
-        # -s, -P and the environment below leave as little of the user's own settings.
-        arguments = [str(fd) for fd in (job_fd, data_fd, answer_end)]
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-s", "-P", "-m", "deltanas.train", *arguments],
-                pass_fds=(job_fd, data_fd, answer_end),
-                stdin=subprocess.DEVNULL,
-                stdout=output_end,
-                stderr=output_end,
-                cwd="/",
-                env=environment(job.threads),
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise SandboxError(f"no child process can be started: {error}", f"is {sys.executable} in place?") from error
-    return answer, output, process
-
-
-def environment(threads: int) -> dict[str, str]:
-    """All that a child sees of the environment."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
-    return kept | {
-        "PATH": "/usr/bin:/bin",
-        "LC_ALL": "C.UTF-8",
-        "HOME": "/nonexistent",
-        "OMP_NUM_THREADS": str(threads),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-    }
-
-
-def _limit(pid: int, limits: Limits) -> None:
-    """Limits that a child can't raise again. Its memory it limits itself, once the interpreter is loaded."""
-    bounds = {
-        resource.RLIMIT_CPU: limits.cpu,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_FSIZE: _FILE_SIZE,
-        resource.RLIMIT_NOFILE: 64,
-        resource.RLIMIT_NPROC: 256,
-    }
-    with contextlib.suppress(ProcessLookupError):
-        for name, bound in bounds.items():
-            resource.prlimit(pid, name, (bound, bound))
+def _watch(
+    answer: int, output: int, status: int, stop_fd: int, answered: bytearray, tail: bytearray, due: int, deadline: float
+) -> How:
+    poll = select.poll()
+    for fd in (answer, output, status, stop_fd):
+        poll.register(fd, select.POLLIN)
+    while True:
+        left = deadline - time.monotonic()
+        ready = {fd for fd, _ in poll.poll(max(0.0, left) * 1000)}
+        for fd, kept in ((answer, answered), (output, tail)):
+            if fd in ready and not _read(fd, kept):
+                poll.unregister(fd)
+        del tail[:-_TAIL]
+        if stop_fd in ready:
+            return "stopped"
+        if len(answered) > due:
+            return "excess"
+        if status in ready:
+            return "exit"
+        if left <= 0:
+            return "timeout"
 
 
 def _read(fd: int, kept: bytearray) -> bool:
@@ -163,13 +144,3 @@ def _read(fd: int, kept: bytearray) -> bool:
         return False
     kept += piece
     return bool(piece)
-
-
-def _end(process: subprocess.Popen[bytes]) -> tuple[int, float]:
-    """Kill the child's whole group and reap the child: (exit code or minus the signal, CPU seconds)."""
-    # The child is not reaped yet, so its number, which is its group's too, can't be another's.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_utime + usage.ru_stime

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
 import os
-import resource
 import traceback
 
 import torch
@@ -13,7 +14,27 @@ from deltanas.train.build import check_build
 from deltanas.train.job import REASON_LIMIT, Job
 from deltanas.train.loop import NET_FILE, ContractError, OutputError, train
 
+# What a candidate may import, and what those load later by themselves: in a child some of it may be out of reach.
+_WARM = (
+    "abc", "collections.abc", "contextlib", "copy", "dataclasses", "enum", "functools", "inspect", "itertools", "json",
+    "logging", "math", "numbers", "operator", "random", "re", "statistics", "string", "time", "types", "typing",
+    "typing_extensions", "warnings", "weakref", "numpy", "torch.nn.functional", "torch.optim.lr_scheduler",
+    "torch.nn.utils.parametrizations", "torch.nn.attention", "torch.distributions", "torch.fft", "torch.linalg",
+    "torch.special", "torch.utils.checkpoint", "torch.utils.data", "torch.amp", "torchvision", "torchvision.models",
+)  # fmt: skip
 _OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "Cannot allocate memory")
+
+
+def warm() -> None:
+    """Load now what would cost each child seconds: an optimizer's first step alone imports hundreds of modules."""
+    torch.set_num_threads(1)
+    for name in _WARM:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    layer = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(layer.parameters())
+    layer(torch.zeros(1, 1)).sum().backward()
+    optimizer.step()
 
 
 def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
@@ -22,7 +43,6 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
     try:
         job = Job.from_bytes(_read(job_fd))
         torch.set_num_threads(job.threads)
-        limit_memory(job.memory)
         header: dict[str, object] = check_build(job) if job.mode == "build" else {}
         raw = b"" if job.mode == "build" else train(job, data_fd)
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
@@ -31,14 +51,6 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
     rest = memoryview(line + raw)
     while rest:
         rest = rest[os.write(answer_fd, rest) :]
-
-
-def limit_memory(more: int) -> None:
-    """Let the address space grow by `more` bytes from here; the libraries that are mapped already don't count."""
-    with open("/proc/self/statm") as statm:
-        pages = int(statm.read().split()[0])
-    limit = pages * resource.getpagesize() + more
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def explain(error: BaseException) -> str:

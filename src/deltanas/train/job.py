@@ -24,7 +24,6 @@ class Job:
         in_shape: (1, channels, height, width). classes: number of classes.
         seed: of the initial weights and of the order of the batches.
         threads: CPU threads of the child.
-        memory: bytes of address space that the program may take on top of the interpreter.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
         mean, std: one value a channel, on the scale 0 to 255.
 
@@ -41,7 +40,6 @@ class Job:
     seed: int
     epochs: int
     threads: int
-    memory: int
     training: int = 0
     evaluation: int = 0
     mean: tuple[float, ...] = ()

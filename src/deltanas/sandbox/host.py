@@ -1,0 +1,132 @@
+"""The tool's end of the fork server: start it, ask it for children, start it again when it dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from typing import IO
+
+from deltanas.errors import SandboxError
+from deltanas.sandbox.layers import Bounds, Tier, tier_of
+
+_CHILD_MODULE = "deltanas.train.child"
+_START_TIMEOUT = 120.0
+_ANSWER_TIMEOUT = 30.0
+_TRIES = 3
+
+
+class ForkServer:
+    """One warmed interpreter for the whole pool. `launch` may be called from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._control: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._tier: Tier | None = None
+
+    @property
+    def tier(self) -> Tier:
+        """The sandbox's strength, as the self-test of a running server showed it. Starts the server if need be."""
+        with self._lock:
+            if self._tier is None:
+                self._start()
+            assert self._tier is not None
+            return self._tier
+
+    def launch(self, fds: list[int], bounds: Bounds, slot: int) -> int:
+        """Start a child over descriptors (job, data, answer, output, status). Returns a descriptor of the process.
+
+        Raises SandboxError where the server can't be started or dies at once time and again.
+        """
+        request = json.dumps({"cpu": bounds.cpu, "memory": bounds.memory, "slot": slot}).encode()
+        with self._lock:
+            for _ in range(_TRIES):
+                if self._control is None:
+                    self._start()
+                assert self._control is not None
+                try:
+                    socket.send_fds(self._control, [request], fds)
+                    _, received, _, _ = socket.recv_fds(self._control, 4096, 1)
+                except OSError:
+                    received = []
+                if received:
+                    return received[0]
+                self._stop()
+        raise SandboxError("the sandbox's server dies when it is asked for a child", "is there enough memory?")
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with tempfile.TemporaryFile() as log:
+            with theirs:
+                self._process = _spawn(theirs.fileno(), log)
+            ours.settimeout(_START_TIMEOUT)
+            try:
+                hello = ours.recv(4096)
+            except OSError:
+                hello = b""
+            self._control = ours
+            if not hello:
+                self._stop()
+                log.seek(0)
+                last = log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()[-1:]
+                raise SandboxError(
+                    f"the sandbox's server does not start: {''.join(last) or 'no word from it'}",
+                    f"try: {sys.executable} -s -P -c 'import torch, deltanas'",
+                )
+        ours.settimeout(_ANSWER_TIMEOUT)
+        found = json.loads(hello)
+        tier = tier_of(found["layers"], found["holes"])
+        if self._tier not in {None, tier}:
+            self._stop()
+            raise SandboxError(f"the sandbox was of tier {self._tier} and is now of tier {tier}", "start again")
+        self._tier = tier
+
+    def _stop(self) -> None:
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+def _spawn(control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
+    # -s, -P and the environment leave as little of the user's own settings.
+    command = [sys.executable, "-s", "-P", "-m", "deltanas.sandbox.zygote", str(control_fd), _CHILD_MODULE]
+    try:
+        return subprocess.Popen(
+            command,
+            pass_fds=(control_fd,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise SandboxError(f"the sandbox's server can't be started: {error}", f"is {sys.executable} there?") from error
+
+
+def _environment() -> dict[str, str]:
+    """All that a child sees of the environment."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+    return kept | {
+        "PATH": "/usr/bin:/bin",
+        "LC_ALL": "C.UTF-8",
+        "HOME": "/nonexistent",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "0",
+    }

@@ -1,0 +1,110 @@
+"""The kernel's own fences, called directly: Landlock, seccomp, namespaces, capabilities. See their manual pages."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+
+from deltanas.sandbox.syscalls import filter_program, known, seccomp_number
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+# prctl(2)
+PDEATHSIG, DUMPABLE, SUBREAPER, NO_NEW_PRIVS = 1, 4, 36, 38
+# Numbers that all architectures share.
+_LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
+_CAPABILITY_VERSION_3 = 0x20080522
+_NEWUSER, _NEWNET, _NEWIPC = 0x10000000, 0x40000000, 0x08000000
+
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_FILES_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
+_NETWORK = 0b11
+"""TCP bind and connect, from ABI 4."""
+_SCOPES = 0b11
+"""Abstract unix sockets and signals, from ABI 6."""
+
+
+def prctl(option: int, value: int = 0) -> None:
+    _check(_LIBC.prctl(option, ctypes.c_ulong(value), *[ctypes.c_ulong(0)] * 3), f"prctl {option}")
+
+
+def landlock_abi() -> int:
+    """The version of Landlock that the kernel offers, 0 for none."""
+    return max(0, int(_LIBC.syscall(ctypes.c_long(_LANDLOCK_CREATE), None, ctypes.c_size_t(0), ctypes.c_uint(1))))
+
+
+def landlock_ruleset(readable: Iterable[Path], descriptor: int) -> None:
+    """Make a ruleset, as that descriptor: only `readable` can be read, nothing written, run or connected to."""
+    abi = landlock_abi()
+    files = _FILES_BY_ABI[min(abi, max(_FILES_BY_ABI))] if abi else 0
+    attributes = struct.pack("<QQQ", files, _NETWORK, _SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
+    ruleset = _syscall(
+        _LANDLOCK_CREATE, ctypes.c_char_p(attributes), ctypes.c_size_t(len(attributes)), ctypes.c_uint(0)
+    )
+    for path in readable:
+        try:
+            place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        except OSError:
+            continue  # what isn't there, or not for us, can't be read anyway
+        access = _READ_FILE | (_READ_DIR if path.is_dir() else 0)
+        rule = struct.pack("<Qi", access, place)
+        _syscall(_LANDLOCK_ADD, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint(0))
+        os.close(place)
+    os.dup2(ruleset, descriptor, inheritable=False)
+    os.close(ruleset)
+
+
+def landlock_restrict(ruleset: int) -> None:
+    _syscall(_LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint(0))
+
+
+def seccomp() -> None:
+    """Refuse this process every system call that is not on the list. Needs NO_NEW_PRIVS. Raises OSError."""
+    machine = platform.machine()
+    if not known(machine):
+        raise OSError(f"no table of system calls for {machine}")
+    code = filter_program(machine, os.getpid())
+    held = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("<HxxxxxxQ", len(code) // 8, ctypes.addressof(held))
+    _syscall(seccomp_number(machine), ctypes.c_uint(1), ctypes.c_uint(0), ctypes.c_char_p(program))
+
+
+def drop_capabilities() -> None:
+    """Keep no capability, whatever the user id; they would count inside a user namespace."""
+    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    _check(_LIBC.capset(ctypes.c_char_p(header), ctypes.c_char_p(bytes(24))), "capset")
+
+
+def drop_user(uid: int) -> None:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def leave_namespaces() -> None:
+    """Enter an empty network of our own, and an IPC namespace; an ordinary user needs a user namespace for it.
+
+    Only for a process of one thread. Raises OSError where the machine does not allow it.
+    """
+    uid, gid = os.getuid(), os.getgid()
+    privileged = os.geteuid() == 0
+    _check(_LIBC.unshare(ctypes.c_int(_NEWNET | _NEWIPC | (0 if privileged else _NEWUSER))), "unshare")
+    if not privileged:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def _syscall(number: int, *arguments: object) -> int:
+    return _check(_LIBC.syscall(ctypes.c_long(number), *arguments), f"system call {number}")
+
+
+def _check(result: int, what: str) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")
+    return result

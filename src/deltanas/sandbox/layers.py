@@ -1,0 +1,139 @@
+"""The layers around a candidate, put on between the fork and its first line. What each stops: docs/architecture.md."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import resource
+import signal
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from deltanas.sandbox import kernel
+
+Layer = Literal["user", "namespaces", "landlock", "seccomp"]
+Tier = Literal["A", "B", "C"]
+
+_FIRST_UID = 61184
+"""The first of the user ids that systemd keeps for services that come and go."""
+_THREADS = 128
+_FILES = 64
+_PACKAGES = (
+    "torch", "torchgen", "functorch", "torchvision", "numpy", "sympy", "mpmath", "networkx", "typing_extensions",
+    "einops",
+)  # fmt: skip
+"""What a candidate may import besides the standard library. Not scikit-learn, which holds the labels of `digits`."""
+_SYSTEM = ("/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """cpu: seconds of CPU time. memory: bytes of address space on top of what is there at the fork."""
+
+    cpu: int
+    memory: int
+
+
+def tier_of(layers: list[Layer], holes: list[str]) -> Tier:
+    """The sandbox's strength. holes: the probes that got through, out of "write", "socket" and "fork"."""
+    if holes or not {"landlock", "seccomp"} & set(layers):
+        return "C"
+    apart = {"user", "namespaces"} & set(layers)
+    return "A" if apart and {"landlock", "seccomp"} <= set(layers) else "B"
+
+
+def readable() -> Iterator[Path]:
+    """What a candidate may read: the standard library without its site-packages, and a few packages by name."""
+    for name in ("stdlib", "platstdlib"):
+        folder = Path(sysconfig.get_path(name))
+        yield from (entry for entry in folder.iterdir() if entry.name not in {"site-packages", "dist-packages"})
+    for package in _PACKAGES:
+        spec = importlib.util.find_spec(package)
+        if spec is not None:
+            places = spec.submodule_search_locations or [spec.origin or ""]
+            yield from (Path(place) for place in places if place)
+    yield from map(Path, _SYSTEM)
+
+
+class Layers:
+    """The layers that hold on this machine. Made once in the server, while it has one thread; put on in each child."""
+
+    ruleset = 63
+    """The descriptor of the Landlock ruleset, above those that a child takes over."""
+
+    def __init__(self) -> None:
+        self.wanted: list[Layer] = []
+        if os.geteuid() == 0:
+            self.wanted.append("user")
+        try:
+            kernel.leave_namespaces()
+            self.wanted.append("namespaces")
+        except OSError:
+            pass  # the machine does not allow it; the tier says what is left
+        if kernel.landlock_abi():
+            self.wanted.append("landlock")
+            kernel.landlock_ruleset(readable(), self.ruleset)
+        self.wanted.append("seccomp")
+
+    def put_on(self, bounds: Bounds, slot: int, *, strict: bool) -> list[Layer]:
+        """Put the layers on this process, which can never take them off; those that hold.
+
+        Raises OSError if one fails and `strict`, so that no candidate starts with less than the self-test saw.
+        """
+        held: list[Layer] = []
+        _limit(bounds)
+        for layer in self.wanted:
+            try:
+                self._put_on(layer, slot)
+                held.append(layer)
+            except OSError:
+                if strict:
+                    raise
+        return held
+
+    def _put_on(self, layer: Layer, slot: int) -> None:
+        match layer:
+            case "user":
+                kernel.drop_user(_FIRST_UID + slot)
+                _count_threads()
+            case "namespaces":
+                _count_threads()
+            case "landlock":
+                _give_up_privileges()
+                kernel.landlock_restrict(self.ruleset)
+                os.close(self.ruleset)
+            case "seccomp":
+                _give_up_privileges()
+                kernel.seccomp()
+
+
+def _give_up_privileges() -> None:
+    """For good. The change of user has taken back the first, which the fork had set."""
+    kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.DUMPABLE, 0)
+    kernel.prctl(kernel.NO_NEW_PRIVS, 1)
+    kernel.drop_capabilities()
+
+
+def _count_threads() -> None:
+    """Bound the threads, where the count is of one user, or of one user namespace, that is ours alone."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (_THREADS, _THREADS))
+
+
+def _limit(bounds: Bounds) -> None:
+    """Limits that stay with the process; the CPU's soft one comes first, and its signal says why."""
+    with open("/proc/self/statm") as statm:
+        held = int(statm.read().split()[0]) * resource.getpagesize()
+    limits = {
+        resource.RLIMIT_AS: (held + bounds.memory,) * 2,
+        resource.RLIMIT_CPU: (bounds.cpu, bounds.cpu + 1),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_FSIZE: (0, 0),
+        resource.RLIMIT_NOFILE: (_FILES, _FILES),
+        resource.RLIMIT_MEMLOCK: (0, 0),
+    }
+    for name, (soft, hard) in limits.items():
+        resource.setrlimit(name, (soft, hard))
