@@ -259,6 +259,11 @@ def test_a_writer_killed_at_any_moment_loses_no_settled_row(tmp_path: Path, seco
         run.finish()
 
 
+def test_a_path_that_is_not_utf8() -> None:
+    with pytest.raises(ArchiveError, match="not UTF-8"):
+        sqlite_url(Path(os.fsdecode(b"runs/\xff/archive.db")))
+
+
 def test_urls_that_name_no_archive() -> None:
     for url in (
         "",

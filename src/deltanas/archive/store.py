@@ -242,8 +242,11 @@ _CANDIDATES = candidates  # inside the class the name is a method's
 
 
 def sqlite_url(path: Path) -> str:
-    """The URL of an archive in a file of its own."""
-    return URL.create("sqlite", database=str(path)).render_as_string()
+    """The URL of an archive in a file of its own. Raises ArchiveError for a path that is not UTF-8."""
+    try:
+        return URL.create("sqlite", database=str(path)).render_as_string()
+    except UnicodeEncodeError as error:
+        raise ArchiveError(f"{str(path)!r} can't hold an archive: it is not UTF-8", "Name another folder.") from error
 
 
 def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
@@ -313,6 +316,7 @@ def list_runs(url: str) -> list[RunSummary]:
     place = place_of(url)
     prepare(place, create=False)
     table = candidates.c
+    none = dict.fromkeys(("open", "refused", "failed", "trained"), 0)
     with explained(place.name), place.engine(write=False).begin() as connection:
         tally = select(table.run, table.status, func.count(), func.max(table.accuracy)).group_by(
             table.run, table.status
@@ -320,11 +324,10 @@ def list_runs(url: str) -> list[RunSummary]:
         counts: dict[int, dict[str, int]] = {}
         best: dict[int, float | None] = {}
         for run, status, count, highest in connection.execute(tally):
-            counts.setdefault(run, dict.fromkeys(("open", "refused", "failed", "trained"), 0))[status] = count
+            counts.setdefault(run, dict(none))[status] = count
             if status == "trained":
                 best[run] = highest
         rows = connection.execute(select(runs).order_by(runs.c.id)).all()
-    none = dict.fromkeys(("open", "refused", "failed", "trained"), 0)
     return [
         RunSummary(
             name=row.name,
