@@ -1,5 +1,7 @@
 """Where edits come from: one file a strategy."""
 
+from deltanas.propose.delta import Decoding, DeltaProposer
+from deltanas.propose.edits import Edits
 from deltanas.propose.random import RandomProposer
 
-__all__ = ["RandomProposer"]
+__all__ = ["Decoding", "DeltaProposer", "Edits", "RandomProposer"]

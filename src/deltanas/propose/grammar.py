@@ -1,0 +1,49 @@
+"""Grammars that hold a model's reply to edits, in llguidance's dialect of Lark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from deltanas.program import SpaceEdit
+
+END_OF_BLOCK = ">>>>>>> REPLACE"
+MOST_NEW_LINES = 24
+
+
+def written(edit: SpaceEdit) -> str:
+    """A simple edit as the model writes it."""
+    return f"{edit.old}\n=>\n{edit.new}"
+
+
+def typed_grammar(edits: Sequence[SpaceEdit]) -> str:
+    """Exactly the texts `written(edit)`, grouped by old lines: the model chooses a place, then what to put there."""
+    places: dict[str, list[str]] = {}
+    for edit in edits:
+        places.setdefault(edit.old, []).append(edit.new)
+    rules = [
+        f"p{number}: {_quoted(f'{old}{chr(10)}=>{chr(10)}')} ({' | '.join(map(_quoted, news))})"
+        for number, (old, news) in enumerate(places.items())
+    ]
+    return "\n".join([f"start: {' | '.join(f'p{number}' for number in range(len(places)))}", *rules, ""])
+
+
+def anchored_grammar(source: str) -> str:
+    """SEARCH/REPLACE blocks whose SEARCH side is one or more whole consecutive lines of `source`, the other side free.
+
+    A free line does not begin with ">", as no line of Python does: the block is closed by its mark alone.
+    """
+    lines = [f"{line}\n" for line in source.removesuffix("\n").split("\n")]
+    return "\n".join(
+        [
+            f'start: "<<<<<<< SEARCH\\n" OLD "=======\\n" NEW{{0,{MOST_NEW_LINES}}} {_quoted(END_OF_BLOCK)}',
+            "OLD: LINES & /(?s:.+)/",
+            f"LINES: %regex {json.dumps({'substring_chunks': lines})}",
+            r"NEW: /([^>\n][^\n]*)?\n/",
+            "",
+        ]
+    )
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
