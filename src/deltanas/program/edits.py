@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher, get_close_matches, unified_diff
 from itertools import pairwise
+from operator import eq
 from typing import Literal
 
 from deltanas.errors import EditError
@@ -232,18 +233,20 @@ def _nearest(old: Sequence[str], lines: Sequence[str]) -> str:
     """The lines of the file that share most with `old`, as a diff from the quoted lines to them; "" if none is near."""
     if not lines or not any(line.strip() for line in old):
         return ""
+    quoted, there = [line.strip() for line in old], [line.strip() for line in lines]
     size = min(len(old), len(lines))
-    wanted = Counter(line.strip() for line in old if line.strip())
-    starts = range(len(lines) - size + 1)
-    shared = [(Counter(line.strip() for line in lines[s : s + size]) & wanted).total() for s in starts]
-    start = shared.index(max(shared))
-    if not shared[start]:
-        first = next(line.strip() for line in old if line.strip())
-        close = get_close_matches(first, [line.strip() for line in lines], n=1)
+    wanted = Counter(filter(None, quoted))
+    best, start = (0, 0), 0
+    for at in range(len(lines) - size + 1):
+        window = there[at : at + size]
+        shared = (Counter(window) & wanted).total(), sum(map(eq, quoted, window))
+        if shared > best:
+            best, start = shared, at
+    if not best[0]:
+        close = get_close_matches(next(filter(None, quoted)), there, n=1)
         if not close:
             return ""
-        at = next(i for i, line in enumerate(lines) if line.strip() == close[0])
-        start = min(at, len(lines) - size)
+        start = min(there.index(close[0]), len(lines) - size)
     compared = unified_diff(old, lines[start : start + size], n=len(old), lineterm="")
-    there = [line for line in compared if not line.startswith(("--- ", "+++ ", "@@"))]
-    return "\n".join([f"Nearest, at line {start + 1} (- quoted, + in the file):", *there])
+    shown = list(compared)[3:] or [f" {line}" for line in lines[start : start + size]]
+    return "\n".join([f"Nearest, at line {start + 1} (- quoted, + in the file):", *shown])
