@@ -22,7 +22,6 @@ from deltanas.errors import DeltanasError, EditError
 from deltanas.program import AppliedEdit, apply_edit
 from deltanas.seams import Listener, RunView
 
-__version__ = "0.1.0"
 __all__ = [
     "AppliedEdit",
     "DeltanasError",

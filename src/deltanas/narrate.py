@@ -35,6 +35,7 @@ class Narrator:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
         self._accuracies: dict[str, float] = {}
+        self._names: dict[str, str] = {}
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
         self._best: float | None = None
         self._cycles = 0
@@ -80,7 +81,8 @@ class Narrator:
         self._progress.advance(self._task, 1)
         last = candidate.attempts[-1]
         retried = f", attempt {len(candidate.attempts)}" if len(candidate.attempts) > 1 else ""
-        head = f"  {candidate.cycle}.{candidate.index:02d} {escape(last.goal)}{retried}"
+        parent = self._names.get(candidate.parent or "", "a network")
+        head = f"  {_name(candidate)} from {escape(parent)}: {escape(last.goal)}{retried}"
         if isinstance(candidate.outcome, Refused):
             self._note(candidate)
             self._progress.advance(self._task, 1)
@@ -92,12 +94,12 @@ class Narrator:
     def settled(self, candidate: Candidate) -> None:
         self._note(candidate)
         self._progress.advance(self._task, 1)
-        name = candidate.attempts[-1].goal if candidate.cycle == 0 else ""
-        head = f"  {candidate.cycle}.{candidate.index:02d} {escape(name)}"
+        head = f"  {escape(_name(candidate))}"
         match candidate.outcome:
             case Trained(accuracy=accuracy, seconds=seconds):
                 parent = self._accuracies.get(candidate.parent or "")
-                gain = "" if parent is None else f", {100 * (accuracy - parent):+.1f} points over its parent"
+                parent_name = escape(self._names.get(candidate.parent or "", "its parent"))
+                gain = "" if parent is None else f", {100 * (accuracy - parent):+.1f} points over {parent_name}"
                 self.say(f"{head} [green]{accuracy:.1%}[/]{gain} ({seconds:.1f} s)")
             case Failed(kind=kind, reason=reason):
                 self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
@@ -106,11 +108,13 @@ class Narrator:
 
     def scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
-            self.say(f"  {final.program} {final.outcome.accuracy:.1%} on the test split")
+            name = escape(self._names.get(final.program, final.program))
+            self.say(f"  {name} {final.outcome.accuracy:.1%} on the test split")
 
     def _note(self, candidate: Candidate) -> None:
         if candidate.program and candidate.accuracy is not None:
             self._accuracies[candidate.program.id] = candidate.accuracy
+            self._names[candidate.program.id] = _name(candidate)
             self._best = max(self._best or 0.0, candidate.accuracy)
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
@@ -120,7 +124,12 @@ class Narrator:
 
     def say(self, text: str) -> None:
         if not self._quiet:
-            self._progress.console.print(text)
+            self._progress.console.print(text, soft_wrap=True)
+
+
+def _name(candidate: Candidate) -> str:
+    """A baseline's own name, else cycle.index."""
+    return candidate.attempts[-1].goal if candidate.cycle == 0 else f"{candidate.cycle}.{candidate.index}"
 
 
 def _shown(attempt: Attempt) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deltanas import __version__, nets
+from deltanas import nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
@@ -127,6 +127,7 @@ def _open_pool(dataset: Dataset, config: TrainConfig) -> LocalPool:
         timeout=config.timeout,
         memory_bytes=int(config.memory_gb * 2**30),
         workers=config.workers,
+        unsafe=config.unsafe,
     )
 
 
@@ -194,7 +195,7 @@ def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
     """Where every figure of the run comes from."""
     commit, dirty = _commit()
     return {
-        "version": __version__,
+        "version": metadata.version("deltanas"),
         "commit": commit,
         "dirty": dirty,
         "python": platform.python_version(),

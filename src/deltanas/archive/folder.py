@@ -83,20 +83,28 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
 
     Raises:
         UsageError: the folder holds something else.
-        ArchiveError: the archive can't be made.
+        ArchiveError: the archive can't be made, or holds a run of this name already.
     """
     folder = RunFolder(path, path.resolve().name, archive)
-    own = path / DATABASE
-    if path.exists() and not own.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and not (path.is_dir() and all(entry.name.startswith(DATABASE) for entry in path.iterdir())):
         raise UsageError(f"{path} exists and is not a run", "name an empty or a new folder with --run")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        begun = archive is None and own.exists() and any(run.name == folder.name for run in list_runs(folder.url))
-        run = folder.open(writer=True) if begun else create_run(folder.url, folder.name, manifest)
+        run = _begun(folder, manifest)
         _write_whole(path / POINTER, json.dumps({"format": FORMAT, "name": folder.name, "archive": archive}))
     except OSError as error:
         raise ArchiveError(f"the run folder {path} can't be written: {error.strerror}", "name another --run") from None
     return folder, run
+
+
+def _begun(folder: RunFolder, manifest: dict[str, object]) -> RunArchive:
+    """A new run; or the one of this name that is there already, if nothing was journalled in it yet."""
+    try:
+        return create_run(folder.url, folder.name, manifest)
+    except ArchiveError:
+        if any(run.name == folder.name and not any(run.counts.values()) for run in list_runs(folder.url)):
+            return folder.open(writer=True)
+        raise
 
 
 def _write_whole(path: Path, text: str) -> None:

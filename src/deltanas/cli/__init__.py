@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
-from deltanas import __version__
 from deltanas.cli import read, work
 from deltanas.cli.output import print_text
 from deltanas.errors import DeltanasError, UsageError
@@ -29,7 +29,7 @@ read.add_to(app)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print_text(f"deltanas {__version__}")
+        print_text(f"deltanas {metadata.version('deltanas')}")
         raise typer.Exit
 
 

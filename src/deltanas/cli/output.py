@@ -27,10 +27,14 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console(soft_wrap=True, markup=False, highlight=False).print(table)
+    # Where no terminal sets the width, nothing is cut off: the reader may be another program.
+    width = None if sys.stdout.isatty() else 1_000
+    Console(markup=False, highlight=False, width=width).print(table)
 
 
 def percent(share: float | None) -> str | None:

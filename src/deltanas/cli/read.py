@@ -43,37 +43,30 @@ def _view(path: Path) -> RunView:
 @runs.command("list")
 def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
     """The runs in a folder, the newest last."""
-    rows = []
-    for folder in list_folders(root):
-        view = _view(folder.path)
-        found = summary(view)
-        rows.append(
-            {
-                "run": str(folder.path),
-                "finished": view.finished,
-                "trained": found.trained,
-                "failed": found.failed,
-                "refused": found.refused,
-                "best": found.best.accuracy if found.best else None,
-            }
-        )
+    found = [(str(folder.path), summary(_view(folder.path))) for folder in list_folders(root)]
     if as_json:
-        print_json(rows)
-    else:
-        print_table(
-            ("run", "state", "trained", "failed", "refused", "best"),
-            (
-                (
-                    row["run"],
-                    "finished" if row["finished"] else "not finished",
-                    row["trained"],
-                    row["failed"],
-                    row["refused"],
-                    percent(row["best"]),
-                )
-                for row in rows
-            ),
+        names = ("finished", "trained", "failed", "refused")
+        print_json(
+            [
+                {"run": path, **{name: getattr(run, name) for name in names}, "best": run.best and run.best.accuracy}
+                for path, run in found
+            ]
         )
+        return
+    print_table(
+        ("run", "state", "trained", "failed", "refused", "best"),
+        (
+            (
+                path,
+                "finished" if run.finished else "not finished",
+                run.trained,
+                run.failed,
+                run.refused,
+                percent(run.best.accuracy if run.best else None),
+            )
+            for path, run in found
+        ),
+    )
 
 
 @runs.command("show")
@@ -193,7 +186,7 @@ def datasets_list(as_json: Json = False) -> None:
         print_json(rows)
     else:
         columns = list(rows[0])
-        print_table(columns, ((row[name] for name in columns) for row in rows))
+        print_table(columns, ([row[name] for name in columns] for row in rows))
 
 
 def doctor(as_json: Json = False) -> None:

@@ -1,0 +1,154 @@
+"""Bad input: a message that says what, where and what to do; exit 1 or 2; nothing lost, nothing half made."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deltanas import nets
+from support import Command
+
+RANDOM = ("search", "--strategy", "random", "--baseline", "mlp", "--cycles", "1", "--candidates", "2")
+
+
+def complained(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    for word in words:
+        assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--dataset", "cifar"), ("unknown data set 'cifar'", "digits, fashion-mnist")),
+        (("--strategy", "magic"), ("`strategy` = 'magic'", "'delta' or 'random'")),
+        (("--cycles", "-1"), ("`cycles` = -1", "greater than or equal to 1")),
+        (("--candidates", "0"), ("`candidates` = 0", "greater than or equal to 1")),
+        (("--candidates", "many"), ("--candidates", "valid integer")),
+        (("--train-size", "3"), ("training size of 3", "10 (one image a class)")),
+        (("--baseline", "resnet99"), ("no baseline 'resnet99'", "vgg")),
+        (("--strategy", "delta", "--llm", "gpt"), ("nknown language model 'gpt'", "hub:OWNER/NAME")),
+        (("absent.toml",), ("no config file absent.toml",)),
+        (("--colour", "red"), ("--colour",)),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_and_makes_no_folder(
+    deltanas: Command, tmp_path: Path, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    complained(deltanas(*RANDOM, *options, "--run", "new"), 2, *words)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unknown_config_key_is_named_with_the_known_ones(deltanas: Command, tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("cycle = 3\n")
+    complained(deltanas("search", "c.toml"), 2, "unknown config key `cycle`", "did you mean `cycles`", "candidates")
+
+
+def test_a_model_file_that_is_missing_or_corrupt(deltanas: Command, tmp_path: Path) -> None:
+    delta = ("search", "--strategy", "delta", "--run", "new", "--llm")
+    complained(deltanas(*delta, "gguf:absent.gguf"), 1, "absent.gguf")
+    (tmp_path / "text.gguf").write_text("not a model")
+    complained(deltanas(*delta, "gguf:text.gguf"), 1, "text.gguf")
+    (tmp_path / "cut.gguf").write_bytes(b"GGUF\x03\0\0\0" + b"\1" * 100)
+    complained(deltanas(*delta, "gguf:cut.gguf"), 1, "cut.gguf")
+    complained(deltanas(*delta, "path:absent"), 1, "absent")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"\x7fELF\0\0\1", "NUL byte at offset 4"),
+        (b"# caf\xe9\nclass Net: pass\n", "not UTF-8: byte 0xe9 at offset 5"),
+        (b"x = 1\n" * 200_000, "more than 1,000,000 bytes"),
+        (b"x = 1\n" * 100_000, "the limit is 200,000"),
+        (b"class Net(", "syntax error"),
+    ],
+)
+def test_a_file_that_is_no_program_is_refused_and_the_others_are_evaluated(
+    deltanas: Command, tmp_path: Path, data: bytes, reason: str
+) -> None:
+    (tmp_path / "bad.py").write_bytes(data)
+    (tmp_path / "good.py").write_text(nets.baseline("mlp"))
+    done = deltanas("check", "bad.py", "good.py", "--shape", "1x8x8")
+    assert done.returncode == 1, done.stderr
+    assert "bad.py: " in done.stdout
+    assert reason in done.stdout
+    assert "good.py: ok" in done.stdout
+
+
+def test_a_file_that_is_not_there(deltanas: Command) -> None:
+    complained(deltanas("check", "absent.py"), 2, "absent.py", "No such file")
+    complained(deltanas("evaluate", "."), 2, "directory")
+
+
+def test_a_folder_that_is_not_a_run(deltanas: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("the only copy")
+    complained(deltanas(*RANDOM, "--run", "mine"), 2, "mine exists and is not a run")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+    for command in (("report", "mine"), ("runs", "show", "mine"), ("programs", "list", "--run", "mine")):
+        complained(deltanas(*command), 2, "mine is not a run")
+
+
+def test_a_run_of_another_version_is_left_alone(deltanas: Command, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    pointer = tmp_path / "run" / "run.json"
+    pointer.write_text('{"format": 99, "name": "run", "archive": null}')
+    for command in (("report", "run"), (*RANDOM, "--run", "run")):
+        complained(deltanas(*command), 1, "run format 99", "reads format 1")
+    pointer.write_text("{")
+    complained(deltanas("report", "run"), 1, "run.json is damaged")
+    assert pointer.read_text() == "{"
+
+
+@pytest.fixture
+def small_run(deltanas: Command, tmp_path: Path) -> Path:
+    done = deltanas(*RANDOM, "--run", "run", "--train-size", "50")
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "run"
+
+
+def test_a_truncated_database_is_named_and_left_as_it_is(deltanas: Command, small_run: Path) -> None:
+    database = small_run / "archive.db"
+    whole = database.read_bytes()
+    for size in (len(whole) // 2, 50, 0):
+        database.write_bytes(whole[:size])
+        for command in (("report", "run"), (*RANDOM, "--run", "run", "--train-size", "50")):
+            complained(deltanas(*command), 1, "archive.db")
+        assert database.read_bytes() == whole[:size]
+    database.write_bytes(whole)
+    assert deltanas("report", "run").returncode == 0
+
+
+def test_a_finished_run_is_not_run_again_and_keeps_its_settings(deltanas: Command, small_run: Path) -> None:
+    before = deltanas("programs", "list", "--run", "run", "--json").stdout
+    assert deltanas(*RANDOM, "--run", "run", "--train-size", "50").returncode == 0
+    assert deltanas("programs", "list", "--run", "run", "--json").stdout == before
+    complained(deltanas(*RANDOM, "--run", "run", "--train-size", "60"), 2, "begun with `train.size` = 50, not 60")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system, which needs root")
+def test_a_full_and_a_read_only_disk(deltanas: Command, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], check=True)
+    try:
+        complained(deltanas(*RANDOM, "--run", "disk/run"), 1, "disk")
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        complained(deltanas(*RANDOM, "--run", "disk/other"), 1, "disk/other", "ead-only")
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_an_edit_that_does_not_fit_says_where(deltanas: Command, tmp_path: Path) -> None:
+    (tmp_path / "base.py").write_text("a = 1\nb = 2\n")
+    (tmp_path / "miss.diff").write_text("<<<<<<< SEARCH\nb = 3\n=======\nb = 4\n>>>>>>> REPLACE\n")
+    complained(deltanas("edit", "base.py", "miss.diff"), 1, "b = 3", "b = 2")
+    hit = "<<<<<<< SEARCH\nb = 2\n=======\nb = 4\n>>>>>>> REPLACE\n"
+    assert deltanas("edit", "base.py", "-", text=hit).stdout == "a = 1\nb = 4\n"
