@@ -16,7 +16,7 @@ from runner_contract import RunnerContract
 
 @pytest.fixture(scope="module")
 def runner() -> Iterator[Runner]:
-    with LocalPool(load("digits"), timeout=8, build_timeout=8, memory_bytes=1 << 30) as pool:
+    with LocalPool(load("digits"), timeout=5, build_timeout=5, memory_bytes=1 << 30) as pool:
         yield pool
 
 

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from typing import IO
 
@@ -64,25 +63,23 @@ class ForkServer:
             self._stop()
 
     def _start(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with tempfile.TemporaryFile() as log:
-            with theirs:
-                self._process = _spawn(theirs.fileno(), log)
-            ours.settimeout(_START_TIMEOUT)
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with os.fdopen(os.memfd_create("log"), "w+b") as log:  # a disk may be full
             try:
-                hello = ours.recv(4096)
-            except OSError:
-                hello = b""
-            self._control = ours
-            if not hello:
-                self._stop()
+                with theirs:
+                    self._process = _spawn(theirs.fileno(), log)
+                self._control.settimeout(_START_TIMEOUT)
+                hello = self._control.recv(4096)
+            except OSError as error:
+                hello, reason = b"", str(error)
+            else:
                 log.seek(0)
-                last = log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()[-1:]
-                raise SandboxError(
-                    f"the sandbox's server does not start: {''.join(last) or 'no word from it'}",
-                    f"try: {sys.executable} -s -P -c 'import torch, deltanas'",
-                )
-        ours.settimeout(_ANSWER_TIMEOUT)
+                reason = "".join(log.read().decode("utf-8", "replace").strip().splitlines()[-1:])
+        if not hello:
+            self._stop()
+            hint = f"try: {sys.executable} -s -P -c 'import torch, deltanas'"
+            raise SandboxError(f"the sandbox's server does not start: {reason or 'no word from it'}", hint)
+        self._control.settimeout(_ANSWER_TIMEOUT)
         found = json.loads(hello)
         tier = tier_of(found["layers"], found["holes"])
         if self._tier not in {None, tier}:
@@ -104,19 +101,16 @@ def _spawn(control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
     # -s, -P and the environment leave as little of the user's own settings.
     command = [sys.executable, "-s", "-P", "-m", "deltanas.sandbox.zygote", str(control_fd), _CHILD_MODULE]
-    try:
-        return subprocess.Popen(
-            command,
-            pass_fds=(control_fd,),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise SandboxError(f"the sandbox's server can't be started: {error}", f"is {sys.executable} there?") from error
+    return subprocess.Popen(
+        command,
+        pass_fds=(control_fd,),
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,
+    )
 
 
 def _environment() -> dict[str, str]:

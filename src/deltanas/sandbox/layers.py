@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import resource
@@ -65,18 +66,14 @@ class Layers:
     """The descriptor of the Landlock ruleset, above those that a child takes over."""
 
     def __init__(self) -> None:
-        self.wanted: list[Layer] = []
-        if os.geteuid() == 0:
-            self.wanted.append("user")
-        try:
+        landlock = kernel.landlock_abi() > 0
+        if landlock:
+            kernel.landlock_ruleset(readable(), self.ruleset)
+        self.wanted: list[Layer] = ["user"] if os.geteuid() == 0 else []
+        with contextlib.suppress(OSError):  # not every machine allows it; the tier says what is left
             kernel.leave_namespaces()
             self.wanted.append("namespaces")
-        except OSError:
-            pass  # the machine does not allow it; the tier says what is left
-        if kernel.landlock_abi():
-            self.wanted.append("landlock")
-            kernel.landlock_ruleset(readable(), self.ruleset)
-        self.wanted.append("seccomp")
+        self.wanted += ["landlock", "seccomp"] if landlock else ["seccomp"]
 
     def put_on(self, bounds: Bounds, slot: int, *, strict: bool) -> list[Layer]:
         """Put the layers on this process, which can never take them off; those that hold.
