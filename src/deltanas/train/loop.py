@@ -39,7 +39,8 @@ class Batches:
 
     def __init__(self, x: Tensor, y: Tensor, order: Tensor, batch: int, mean: Tensor, std: Tensor) -> None:
         self._x, self._y, self._mean, self._std = x, y, mean, std
-        self._pieces = [piece for piece in torch.split(order, batch) if len(piece) > 1 or len(order) == 1]
+        pieces = list(torch.split(order, batch))
+        self._pieces = pieces[:-1] if len(pieces[-1]) == 1 < min(batch, len(order)) else pieces
         self._given = 0
 
     def __len__(self) -> int:
@@ -80,7 +81,7 @@ def seed_everything(seed: int) -> None:
 def batch_size(prm: dict[str, Any]) -> int:
     """Images a step: the hyperparameter `batch`, 32 where there is none."""
     batch = prm.get("batch", 32)
-    if not isinstance(batch, (int, float)) or batch != int(batch) or batch < 1:
+    if not (isinstance(batch, (int, float)) and batch >= 1 and float(batch).is_integer()):
         raise ContractError(f"the hyperparameter batch is {batch!r}, not a whole number from 1 up")
     return int(batch)
 

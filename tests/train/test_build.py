@@ -1,0 +1,144 @@
+"""The trace: equal where programs compute alike, different where they do not."""
+
+from __future__ import annotations
+
+import pytest
+
+from deltanas.train.build import check_build
+from deltanas.train.child import explain
+from deltanas.train.job import Job
+from deltanas.train.loop import ContractError
+
+NET = """
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.conv = nn.Conv2d(in_shape[1], 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(0.1)
+        self.head = nn.Linear(8, out_shape[0])
+
+    def forward(self, x):
+        x = F.relu(self.norm(self.conv(x)))
+        a, b = x.chunk(2, 1)
+        x = torch.cat([a * torch.sigmoid(b), b], 1)
+        return self.head(self.drop(x.mean((2, 3))))
+
+    def train_setup(self, prm):
+        self.criteria = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])
+
+    def learn(self, train_data):
+        for inputs, labels in train_data:
+            self.optimizer.zero_grad()
+            loss = self.criteria(self(inputs), labels)
+            loss.backward()
+            self.optimizer.step()
+"""
+
+
+def build(net: str, prm: str = '{"lr": 0.1, "momentum": 0.9}') -> dict[str, object]:
+    return check_build(
+        Job(mode="build", net=net, transform="", prm=prm, in_shape=(1, 3, 9, 9), classes=5, seed=0, epochs=1, threads=1)
+    )
+
+
+def edited(old: str, new: str) -> str:
+    assert NET.count(old) == 1
+    return NET.replace(old, new)
+
+
+@pytest.fixture(scope="module")
+def trace() -> object:
+    return build(NET)["trace"]
+
+
+def test_counts() -> None:
+    built = build(NET)
+    assert built["params"] == 3 * 8 * 9 + 8 + 16 + 8 * 5 + 5
+    assert built["flops"] == 2 * (81 * 8 * 27 + 8 * 5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("F.relu(", "torch.relu("),
+        ("a, b = x.chunk(2, 1)", "first, b = x.chunk(2, 1); a = first"),
+        ("self.drop = nn.Dropout(0.1)", "self.drop = nn.Dropout(0.1); self.unused = nn.Linear(7, 7)"),
+        ("x = torch.cat(", "dead = x.exp() + 1; x = torch.cat("),
+        ("self.drop = nn.Dropout(0.1)", "self.drop = nn.Sequential(nn.Identity(), nn.Dropout(0.1))"),
+        ("self.optimizer.zero_grad()", "self.zero_grad()"),
+    ],
+)
+def test_programs_that_compute_alike_have_one_trace(old: str, new: str, trace: object) -> None:
+    assert build(edited(old, new))["trace"] == trace
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("F.relu(", "F.gelu("),
+        ("a * torch.sigmoid(b)", "b * torch.sigmoid(a)"),
+        ("padding=1", "padding=1, bias=False"),
+        ("padding=1", "padding=1, dilation=1, padding_mode='reflect'"),
+        ("nn.Dropout(0.1)", "nn.Dropout(0.2)"),
+        ("nn.BatchNorm2d(8)", "nn.BatchNorm2d(8, momentum=0.2)"),
+        ("self.drop = nn.Dropout(0.1)", "self.drop = nn.Dropout(0.1); nn.init.orthogonal_(self.conv.weight)"),
+        ("self.drop = nn.Dropout(0.1)", "self.drop = nn.Dropout(0.1); self.conv.weight.data.mul_(0.5)"),
+        ("nn.CrossEntropyLoss()", "nn.CrossEntropyLoss(label_smoothing=0.1)"),
+        ("momentum=prm", "nesterov=True, momentum=prm"),
+        ("momentum=prm", "weight_decay=1e-3, momentum=prm"),
+        ("loss.backward()", "loss.backward(); nn.utils.clip_grad_norm_(self.parameters(), 1.0)"),
+        ("optimizer.step()", "optimizer.step(); self.optimizer.param_groups[0]['lr'] *= 0.5"),
+    ],
+)  # fmt: skip
+def test_programs_that_compute_otherwise_have_another(old: str, new: str, trace: object) -> None:
+    assert build(edited(old, new))["trace"] != trace
+
+
+@pytest.mark.parametrize("prm", ['{"lr": 0.2, "momentum": 0.9}', '{"lr": 0.1, "momentum": 0.8}'])
+def test_hyperparameters_leave_their_mark(prm: str, trace: object) -> None:
+    assert build(NET, prm)["trace"] != trace
+
+
+def test_a_layer_used_twice_is_not_two_layers() -> None:
+    two = edited("self.drop = nn.Dropout(0.1)", "self.drop = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))")
+    one = two.replace("nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))", "nn.Sequential(*[nn.Linear(8, 8)] * 2)")
+    assert build(two)["trace"] != build(one)["trace"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("out_shape[0])", "4)", "the network returns shape (2, 4), not (2, 5)"),
+        ("return self.head", "return self.haed", "line 19: AttributeError: 'Net' object has no attribute 'haed'"),
+        ("a, b = x.chunk(2, 1)", "a, b = x.chunk(3, 1)", "line 17: ValueError: too many values to unpack (expected 2)"),
+        ("self.head(self.drop(x.mean((2, 3))))", "x", "the network returns shape (2, 8, 9, 9), not (2, 5)"),
+        ("self.head(self.drop(x.mean((2, 3))))", "(x, x)", "the network returns a tuple, not a tensor of shape (2, 5)"),
+        ("prm[\"lr\"]", "prm[\"rate\"]", "line 23: KeyError: 'rate'"),
+        ("class Net(", "class Network(", "the program defines no class Net"),
+        ("class Net(nn.Module):", "class Net(nn.Module)", "line 7: SyntaxError: expected ':'"),
+        ("            self.optimizer.step()\n", "", "learn() changes no parameter"),
+        ("def learn(", "def fit(", "AttributeError: 'Net' object has no attribute 'learn'"),
+        ("F.relu(", "F.log(", "line 16: AttributeError: module 'torch.nn.functional' has no attribute 'log'"),
+    ],
+)  # fmt: skip
+def test_a_refusal_says_why_and_where(old: str, new: str, reason: str) -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011  the type is what is asked about below
+        build(edited(old, new))
+    assert explain(caught.value) == reason
+
+
+@pytest.mark.parametrize("batch", ["0", "-1", "1.5", '"many"', "1e999"])
+def test_a_batch_that_is_no_number_is_refused(batch: str) -> None:
+    with pytest.raises(ContractError, match="batch is"):
+        build(NET, f'{{"lr": 0.1, "momentum": 0.9, "batch": {batch}}}')
+
+
+def test_a_long_message_is_cut() -> None:
+    assert len(explain(ValueError("x" * 10_000))) == 600
