@@ -73,6 +73,8 @@ def _functional(source: Source, functional: str, call: ast.Call) -> Iterator[Cha
 def _mean(source: Source, call: ast.Call) -> Iterator[Change]:
     """x.mean(dim=...) in a forward pass is a pool too."""
     method = call.func
+    if source.works_in_place:
+        return
     if isinstance(method, ast.Attribute) and method.attr in ("mean", "amax") and not source.dotted(method):
         arguments = given(call, ("dim", "keepdim"))
         if source.function_of(call) == "forward" and arguments and "dim" in arguments and len(arguments) <= 2:

@@ -211,6 +211,15 @@ class Source:
         return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 
     @cached_property
+    def works_in_place(self) -> bool:
+        nodes = [node for node in ast.walk(self.tree) if isinstance(node, ast.AugAssign)]
+        sums = any(self.function_of(node) == "forward" for node in nodes)
+        sums = any(
+            isinstance(node, ast.AugAssign) and self.function_of(node) == "forward" for node in ast.walk(self.tree)
+        )
+        return sums or "inplace=True" in self.text
+
+    @cached_property
     def classifier(self) -> ast.Call | None:
         """The linear layer that gives the logits: the last one in `Net` that names the number of classes."""
         net = self.classes.get("Net")

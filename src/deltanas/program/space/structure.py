@@ -97,16 +97,17 @@ def _after_layer(source: Source, nn: str, node: ast.Call) -> Iterator[Change]:
     if not _is(source, behind, NORMS):
         for norm in norms:
             yield _added(source, "insert", node, [norm])
-        if not _is(source, behind, ACTIVATION_LAYERS):
+        if not _is(source, behind, ACTIVATION_LAYERS) and not source.works_in_place:
             yield _added(source, "insert", node, [f"{nn}.ReLU()"])
     last: ast.expr = node
-    activation = f"{nn}.ReLU()"
-    while _is(source, behind, NORMS | ACTIVATION_LAYERS) and behind is not None:
+    activation: str | None = None
+    while behind is not None and _is(source, behind, NORMS | ACTIVATION_LAYERS):
         last = behind
         activation = source.of(behind) if _is(source, behind, ACTIVATION_LAYERS) else activation
         behind = _next(chain, behind)
     for layer in more:
-        yield _added(source, "depth", last, [*layer, activation])
+        # A chain that ends in a layer goes on to do so: a sum may follow.
+        yield _added(source, "depth", last, [*layer, activation] if activation else [f"{nn}.ReLU()", *layer])
 
 
 def _more(nn: str, width: str, linear: bool) -> list[list[str]]:

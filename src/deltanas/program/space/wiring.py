@@ -122,7 +122,8 @@ def _statement(source: Source, functional: str, node: ast.Assign, call: ast.Call
         return
     _, end = source.span(node)
     texts = [f"{functional}.dropout({target.id}, 0.1, self.training)"]
-    if source.layer(made) in ("Conv2d", "Linear") or source.layer(made) in NORMS:
+    computed = source.layer(made) in ("Conv2d", "Linear") or source.layer(made) in NORMS
+    if computed and not source.works_in_place:
         texts += [f"{functional}.{name}({target.id})" for name in FUNCTIONALS[:3]]
     for text in texts:
         yield Change("insert", ((end, end, f"\n{source.indentation(node)}{target.id} = {text}"),))
