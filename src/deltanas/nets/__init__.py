@@ -7,7 +7,7 @@ from importlib import resources
 from deltanas.errors import UsageError
 
 # One recipe for all of them, held fixed when networks are compared. batch: images a step; momentum: AdamW's first beta.
-DEFAULT_PRM: dict[str, float] = {"batch": 32, "lr": 0.003, "momentum": 0.9}
+DEFAULT_PRM: dict[str, float] = {"batch": 32, "lr": 0.002, "momentum": 0.9}
 
 
 def baselines() -> dict[str, str]:

@@ -23,9 +23,11 @@ class Attention(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        y = self.norm(x)
-        x = x + self.attention(y, y, y, need_weights=False)[0]
-        x = x + self.mlp(x)
+        y = x.flatten(2).transpose(1, 2)
+        z = self.norm(y)
+        y = y + self.attention(z, z, z, need_weights=False)[0]
+        y = y + self.mlp(y)
+        x = y.transpose(1, 2).reshape(x.shape)
         return x
 
 
@@ -43,6 +45,7 @@ class Net(nn.Module):
         classes = out_shape[0]
         width = 24
         heads = 4
+        grid = 4
         self.convolutions = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -52,15 +55,14 @@ class Net(nn.Module):
             nn.GELU(),
         )
         self.attention = Attention(2 * width, heads)
-        self.norm = nn.LayerNorm(2 * width)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.convolutions(x)
-        x = x.flatten(2).transpose(1, 2)
         x = self.attention(x)
-        x = self.norm(x)
-        x = x.mean(dim=1)
+        x = self.pool(x)
+        x = torch.flatten(x, 1)
         x = self.head(x)
         return x
 

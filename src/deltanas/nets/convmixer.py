@@ -36,9 +36,10 @@ class Net(nn.Module):
         self.device = device
         channels = in_shape[1]
         classes = out_shape[0]
-        width = 48
+        width = 32
         kernel = 5
         patch = 2
+        grid = 4
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=patch, stride=patch),
             nn.GELU(),
@@ -52,8 +53,8 @@ class Net(nn.Module):
             nn.GELU(),
             nn.BatchNorm2d(width),
         )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.features(x)

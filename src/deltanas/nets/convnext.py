@@ -42,16 +42,17 @@ class Net(nn.Module):
         self.device = device
         channels = in_shape[1]
         classes = out_shape[0]
-        width = 24
+        width = 16
         expansion = 3
+        grid = 4
         self.stem = nn.Conv2d(channels, width, kernel_size=4, stride=2, padding=1)
         self.early = Block(width, expansion)
         self.down = nn.Conv2d(width, 2 * width, kernel_size=2, stride=2)
         self.middle = Block(2 * width, expansion)
         self.late = Block(2 * width, expansion)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.norm = nn.LayerNorm(2 * width)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.norm = nn.LayerNorm(grid * grid * 2 * width)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

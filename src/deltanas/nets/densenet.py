@@ -43,6 +43,7 @@ class Net(nn.Module):
         early = width + depth * growth
         narrow = early // 2
         late = narrow + depth * growth
+        grid = 4
         self.stem = nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False)
         self.early = nn.Sequential(*[Layer(width + i * growth, growth) for i in range(depth)])
         self.transition = nn.Sequential(
@@ -53,8 +54,8 @@ class Net(nn.Module):
         )
         self.late = nn.Sequential(*[Layer(narrow + i * growth, growth) for i in range(depth)])
         self.norm = nn.BatchNorm2d(late)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(late, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * late, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

@@ -52,6 +52,7 @@ class Net(nn.Module):
         classes = out_shape[0]
         width = 16
         columns = 2
+        grid = 4
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -61,8 +62,8 @@ class Net(nn.Module):
             nn.Conv2d(width, 2 * width, kernel_size=1, bias=False),
             Fractal(2 * width, columns),
         )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.features(x)

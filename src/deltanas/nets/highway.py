@@ -42,6 +42,7 @@ class Net(nn.Module):
         width = 16
         depth = 2
         bias = -1.0
+        grid = 4
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -50,8 +51,8 @@ class Net(nn.Module):
         self.early = nn.Sequential(*[Highway(width, bias) for _ in range(depth)])
         self.down = nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1)
         self.late = nn.Sequential(*[Highway(2 * width, bias) for _ in range(depth)])
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

@@ -51,6 +51,7 @@ class Net(nn.Module):
         channels = in_shape[1]
         classes = out_shape[0]
         width = 12
+        grid = 4
         self.stem = nn.Sequential(
             nn.Conv2d(channels, 2 * width, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(2 * width),
@@ -61,8 +62,8 @@ class Net(nn.Module):
             nn.MaxPool2d(kernel_size=2, ceil_mode=True),
             Inception(4 * width, 2 * width),
         )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(8 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 8 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

@@ -52,14 +52,14 @@ class Net(nn.Module):
         self.patches = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
         self.blocks = nn.Sequential(*[Block(tokens, width, hidden) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(tokens * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.patches(x)
         x = x.flatten(2).transpose(1, 2)
         x = self.blocks(x)
         x = self.norm(x)
-        x = x.mean(dim=1)
+        x = torch.flatten(x, 1)
         x = self.head(x)
         return x
 

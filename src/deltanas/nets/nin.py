@@ -24,18 +24,21 @@ class Net(nn.Module):
         classes = out_shape[0]
         width = 24
         self.features = nn.Sequential(
-            nn.Conv2d(channels, width, kernel_size=5, stride=2, padding=2, bias=False),
+            nn.Conv2d(channels, width, kernel_size=5, stride=2, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(width, width, kernel_size=1, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            nn.Conv2d(width, width, kernel_size=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, kernel_size=1),
-            nn.ReLU(),
             nn.MaxPool2d(kernel_size=2, ceil_mode=True),
-            nn.Conv2d(width, 2 * width, kernel_size=5, padding=2, bias=False),
+            nn.Conv2d(width, 2 * width, kernel_size=5, padding=2),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, kernel_size=1, bias=False),
             nn.BatchNorm2d(2 * width),
             nn.ReLU(),
-            nn.Conv2d(2 * width, 2 * width, kernel_size=1),
+            nn.Conv2d(2 * width, 2 * width, kernel_size=3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, kernel_size=1, bias=False),
+            nn.BatchNorm2d(2 * width),
             nn.ReLU(),
         )
         self.head = nn.Conv2d(2 * width, classes, kernel_size=1)

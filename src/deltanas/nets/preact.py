@@ -42,13 +42,14 @@ class Net(nn.Module):
         classes = out_shape[0]
         width = 16
         depth = 2
+        grid = 4
         self.stem = nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False)
         self.early = nn.Sequential(*[Block(width) for _ in range(depth)])
         self.down = nn.Conv2d(width, 2 * width, kernel_size=3, stride=2, padding=1, bias=False)
         self.late = nn.Sequential(*[Block(2 * width) for _ in range(depth)])
         self.norm = nn.BatchNorm2d(2 * width)
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

@@ -42,6 +42,7 @@ class Net(nn.Module):
         channels = in_shape[1]
         classes = out_shape[0]
         width = 16
+        grid = 4
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=3, stride=2, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -52,8 +53,8 @@ class Net(nn.Module):
             Block(width, 2 * width, stride=2),
             Block(2 * width, 2 * width, stride=1),
         )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(2 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 2 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)

@@ -23,6 +23,7 @@ class Net(nn.Module):
         channels = in_shape[1]
         classes = out_shape[0]
         width = 16
+        grid = 4
         self.features = nn.Sequential(
             nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm2d(width),
@@ -39,8 +40,8 @@ class Net(nn.Module):
             nn.BatchNorm2d(4 * width),
             nn.ReLU(),
         )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(4 * width, classes)
+        self.pool = nn.AdaptiveAvgPool2d(grid)
+        self.head = nn.Linear(grid * grid * 4 * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.features(x)

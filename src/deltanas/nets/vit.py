@@ -43,15 +43,15 @@ class Net(nn.Module):
         classes = out_shape[0]
         patch = max(2, in_shape[2] // 7)
         tokens = (in_shape[2] // patch) * (in_shape[3] // patch)
-        width = 64
+        width = 48
         heads = 4
-        hidden = 128
+        hidden = 96
         depth = 2
         self.patches = nn.Conv2d(channels, width, kernel_size=patch, stride=patch)
-        self.position = nn.Parameter(0.02 * torch.randn(1, tokens, width))
+        self.position = nn.Parameter(0.5 * torch.randn(1, tokens, width))
         self.blocks = nn.Sequential(*[Block(width, heads, hidden) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
-        self.head = nn.Linear(width, classes)
+        self.head = nn.Linear(tokens * width, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.patches(x)
@@ -59,7 +59,7 @@ class Net(nn.Module):
         x = x + self.position
         x = self.blocks(x)
         x = self.norm(x)
-        x = x.mean(dim=1)
+        x = torch.flatten(x, 1)
         x = self.head(x)
         return x
 
