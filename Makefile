@@ -35,11 +35,11 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/cog --check README.md docs/*.md
+	$(BIN)/cog -I docs --check README.md docs/*.md
 
 # Write what the docs generate from the code: help texts, config keys, baselines.
 docs: setup
-	$(BIN)/cog -r README.md docs/*.md
+	$(BIN)/cog -I docs -r README.md docs/*.md
 
 bench: setup
 	$(BIN)/python benchmarks/trainings.py

@@ -37,10 +37,12 @@ class ModelConfig(_Section):
     """The language model and how it is decoded."""
 
     spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR")
-    decoding: Literal["typed", "anchored"] = Field("typed", description="what the edit is held to while it is decoded")
+    decoding: Literal["typed", "anchored", "free"] = Field(
+        "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
+    )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
-    max_tokens: int = Field(256, ge=16, description="longest reply, in tokens")
+    max_tokens: int = Field(512, ge=16, description="longest reply, in tokens")
     batch: int = Field(8, ge=1, description="replies decoded at a time")
 
 

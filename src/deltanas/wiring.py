@@ -22,7 +22,7 @@ from deltanas.errors import UsageError
 from deltanas.llm import open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
-from deltanas.propose import RandomProposer
+from deltanas.propose import DeltaProposer, RandomProposer
 from deltanas.report import render
 from deltanas.sandbox import LocalPool
 from deltanas.seams import Gate, Listener, Proposer, RunView
@@ -88,8 +88,6 @@ def _proposer(config: SearchConfig) -> Proposer:
         case "random":
             return RandomProposer(edits=config.edits)
         case "delta":
-            from deltanas.propose import DeltaProposer
-
             model = config.model
             return DeltaProposer(
                 open_model(model.spec),

@@ -42,7 +42,7 @@ def search(
     dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
     strategy: Annotated[str | None, typer.Option(help="delta (a language model) | random (the control).")] = None,
     llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
-    decoding: Annotated[str | None, typer.Option(help="typed | anchored: what an edit is held to.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
     edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
     cycles: Annotated[int | None, typer.Option(help="Cycles.")] = None,
     candidates: Annotated[int | None, typer.Option(help="Candidates a cycle.")] = None,

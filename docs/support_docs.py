@@ -1,0 +1,49 @@
+"""What the docs take from the code: the commands and the settings. `make docs` writes it, `make check` compares."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from pydantic import BaseModel
+
+from deltanas import nets
+from deltanas.cli import app
+from deltanas.config import SearchConfig
+
+
+def commands() -> str:
+    """A table of the commands with the first line of their help."""
+    rows = []
+    group = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):  # type: ignore[attr-defined]
+        for inner, sub in sorted(getattr(command, "commands", {}).items()) or [("", command)]:
+            text = (sub.help or "").strip().splitlines()[0]
+            rows.append(f"| `deltanas {name}{' ' + inner if inner else ''}` | {text} |")
+    return "\n".join(["| command | what it does |", "|---|---|", *rows]) + "\n"
+
+
+def settings() -> str:
+    """A table of every key of the config, with its default and its meaning."""
+    rows = [f"| `{key}` | `{default}` | {text} |" for key, default, text in _keys(SearchConfig, "")]
+    return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def baselines() -> str:
+    """The built-in baselines, one a line, with the first line of their docstring."""
+    return "".join(f"- `{name}`: {_first_line(source)}\n" for name, source in nets.baselines().items())
+
+
+def _first_line(source: str) -> str:
+    return source.removeprefix('"""').partition("\n")[0].removesuffix('"""')
+
+
+def _keys(section: type[BaseModel], prefix: str) -> list[tuple[str, str, str]]:
+    keys: list[tuple[str, str, str]] = []
+    for name, field in section.model_fields.items():
+        if isinstance(field.default, BaseModel):
+            keys += _keys(type(field.default), f"{prefix}{name}.")
+        else:
+            default = "not given" if field.default is None else json.dumps(field.default)
+            keys.append((f"{prefix}{name}", default, (field.description or "").replace("|", "\\|")))
+    return keys
