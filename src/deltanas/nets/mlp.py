@@ -1,4 +1,4 @@
-"""Multilayer perceptron on the flattened image (Rumelhart, Hinton and Williams, 1986), with batch normalisation."""
+"""Multilayer perceptron on the flattened image (Rumelhart, Hinton and Williams, 1986), with layer normalisation."""
 
 from collections.abc import Iterable
 
@@ -29,11 +29,11 @@ class Net(nn.Module):
         self.body = nn.Sequential(
             nn.Flatten(),
             nn.Linear(pixels, width),
-            nn.BatchNorm1d(width),
+            nn.LayerNorm(width),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Linear(width, hidden),
-            nn.BatchNorm1d(hidden),
+            nn.LayerNorm(hidden),
             nn.ReLU(),
             nn.Dropout(dropout),
         )
