@@ -11,18 +11,6 @@ def supported_hyperparameters() -> set[str]:
     return {"lr", "momentum"}
 
 
-class Shuffle(nn.Module):
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = torch.unflatten(x, 1, (self.groups, -1))
-        x = x.transpose(1, 2)
-        x = x.flatten(1, 2)
-        return x
-
-
 class Block(nn.Module):
     def __init__(self, width: int, groups: int) -> None:
         super().__init__()
@@ -30,7 +18,7 @@ class Block(nn.Module):
             nn.Conv2d(width, width, kernel_size=1, groups=groups, bias=False),
             nn.BatchNorm2d(width),
             nn.ReLU(),
-            Shuffle(groups),
+            nn.ChannelShuffle(groups),
             nn.Conv2d(width, width, kernel_size=3, padding=1, groups=width, bias=False),
             nn.BatchNorm2d(width),
             nn.Conv2d(width, width, kernel_size=1, groups=groups, bias=False),
