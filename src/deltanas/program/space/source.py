@@ -212,12 +212,9 @@ class Source:
 
     @cached_property
     def works_in_place(self) -> bool:
-        nodes = [node for node in ast.walk(self.tree) if isinstance(node, ast.AugAssign)]
-        sums = any(self.function_of(node) == "forward" for node in nodes)
-        sums = any(
-            isinstance(node, ast.AugAssign) and self.function_of(node) == "forward" for node in ast.walk(self.tree)
-        )
-        return sums or "inplace=True" in self.text
+        """Whether the network overwrites tensors (`x += y`, `inplace=True`), so an output kept for the gradient may go."""
+        sums = (node for node in ast.walk(self.tree) if isinstance(node, ast.AugAssign))
+        return "inplace=True" in self.text or any(self.function_of(node) == "forward" for node in sums)
 
     @cached_property
     def classifier(self) -> ast.Call | None:
