@@ -42,7 +42,7 @@ docs: setup
 	$(BIN)/cog -I docs -r README.md docs/*.md
 
 bench: setup
-	$(BIN)/python benchmarks/trainings.py
+	$(BIN)/python benchmarks/evaluate.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
