@@ -1,13 +1,55 @@
-"""A language model of 60,000 random weights that reads bytes: real in every part, and made in milliseconds."""
+"""A language model of 60,000 random weights that reads bytes: real in every part, and made in milliseconds.
+
+A test module takes the fixtures by `pytest_plugins = ["tiny_model"]`.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from deltanas.llm import Model, open_model
+from deltanas.program import Program
 
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
+
+
+SMALL = """import torch
+from torch import nn
+
+
+def supported_hyperparameters():
+    return {"lr"}
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.conv = nn.Conv2d(in_shape[1], 8, kernel_size=3, padding=1)
+        self.act = nn.ReLU()  # "quoted" \\n é
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(8, out_shape[0])
+
+    def forward(self, x):
+        x = self.act(self.conv(x))
+        x = self.pool(x).flatten(1)
+        return self.head(x)
+
+    def train_setup(self, prm):
+        self.criteria = nn.CrossEntropyLoss()
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"])
+
+    def learn(self, train_data):
+        for inputs, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criteria(self(inputs), labels).backward()
+            self.optimizer.step()
+"""
 
 
 def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:
@@ -16,13 +58,13 @@ def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-    # The formats know no tokenizer without merges: qz is a token of its own.
-    vocabulary = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "qz"]
+    # No format knows a tokenizer without merges: qz is a token of its own. llguidance keeps the byte 255 for itself.
+    vocabulary = [*sorted(set(pre_tokenizers.ByteLevel.alphabet()) - {"ÿ"}), "qz"]
     words = Tokenizer(models.BPE({token: place for place, token in enumerate(vocabulary)}, [("q", "z")]))
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     words.decoder = decoders.ByteLevel()
     marks = ["<|system|>", "<|user|>", "<|assistant|>"]
-    tokenizer = PreTrainedTokenizerFast(
+    tokenizer: Any = cast("Any", PreTrainedTokenizerFast)(
         tokenizer_object=words, eos_token="<|end|>", additional_special_tokens=marks, chat_template=CHAT
     )
     config = LlamaConfig(
@@ -43,3 +85,24 @@ def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:
         LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Model:
+    return open_model(f"path:{tiny_folder}")
+
+
+@pytest.fixture(scope="session")
+def smollm2() -> Model:
+    """The embedded model; the first use on a machine converts it."""
+    return open_model("smollm2")
+
+
+@pytest.fixture(scope="session")
+def small() -> Program:
+    return Program(SMALL)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import transformers
 
 from deltanas.errors import ModelError
-from deltanas.llm import Message, Reply, Request
+from deltanas.llm import Message, Model, Reply, Request
 from deltanas.llm.local import LocalModel, nucleus_draw
+
+pytest_plugins = ["tiny_model"]
 
 CHOICE = 'start: "pick " ("one" | "two thousand and three" | "three") "!"'
 
@@ -24,15 +27,15 @@ def texts(replies: list[Reply]) -> list[str]:
     return [reply.text for reply in replies]
 
 
-def test_no_request_gives_no_reply(tiny: LocalModel) -> None:
+def test_no_request_gives_no_reply(tiny: Model) -> None:
     assert tiny.generate([]) == []
 
 
-def test_greedy_rows_of_unlike_length_equal_transformers_own_greedy_search(tiny: LocalModel, tiny_folder: Path) -> None:
+def test_greedy_rows_of_unlike_length_equal_transformers_own_greedy_search(tiny: Model, tiny_folder: Path) -> None:
     chats = [chat("x"), chat("shared", "so", "first end"), chat("shared", "so", "no"), chat("shared", "else", "a" * 70)]
     replies = tiny.generate([Request(one, key="k", temperature=0, max_tokens=24) for one in chats])
 
-    model = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
+    model: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_folder)
     for one, reply in zip(chats, replies, strict=True):
         prompt = tokenizer.apply_chat_template([m._asdict() for m in one], tokenize=False, add_generation_prompt=True)
@@ -48,7 +51,7 @@ def test_greedy_rows_of_unlike_length_equal_transformers_own_greedy_search(tiny:
         assert reply.text == tokenizer.decode(expected[: reply.reply_tokens])
 
 
-def test_draws_depend_on_the_key_alone(tiny: LocalModel) -> None:
+def test_draws_depend_on_the_key_alone(tiny: Model) -> None:
     def ask(key: str, last: str = "go") -> Request:
         return Request(chat("one", "two", last), key=key, max_tokens=20)
 
@@ -59,7 +62,7 @@ def test_draws_depend_on_the_key_alone(tiny: LocalModel) -> None:
     assert texts(tiny.generate([ask("b"), ask("c", "a longer end"), ask("a")])) == among
 
 
-def test_every_reply_is_of_its_rows_grammar(tiny: LocalModel) -> None:
+def test_every_reply_is_of_its_rows_grammar(tiny: Model) -> None:
     other = 'start: "x" | "xy" | "xyz"'
     keys = [str(number) for number in range(40)]
     requests = [
@@ -73,7 +76,7 @@ def test_every_reply_is_of_its_rows_grammar(tiny: LocalModel) -> None:
     assert all(reply.reply_tokens == len(reply.text) for reply in replies)
 
 
-def test_forced_text_costs_no_step_of_its_own(tiny: LocalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forced_text_costs_no_step_of_its_own(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     steps = []
     forward = transformers.LlamaForCausalLM.forward
 
@@ -87,15 +90,17 @@ def test_forced_text_costs_no_step_of_its_own(tiny: LocalModel, monkeypatch: pyt
     assert len(steps) == 1
 
 
-def test_a_reply_is_cut_off_at_max_tokens(tiny: LocalModel) -> None:
+def test_a_reply_is_cut_off_at_max_tokens(tiny: Model) -> None:
     grammar = "start: /[ab]{40}/"
     long, short = tiny.generate([Request(chat("go"), key="k", grammar=grammar, max_tokens=n) for n in (40, 39)])
     assert long.complete
     assert not short.complete
     assert short.reply_tokens == 39
+    forced = [Request(chat("go"), "k", grammar='start: "abcdef"', max_tokens=n) for n in (4, 6)]
+    assert [(reply.text, reply.complete) for reply in tiny.generate(forced)] == [("abcd", False), ("abcdef", True)]
 
 
-def test_a_stop_text_ends_the_reply_and_belongs_to_it(tiny: LocalModel) -> None:
+def test_a_stop_text_ends_the_reply_and_belongs_to_it(tiny: Model) -> None:
     request = Request(chat("go"), key="k", temperature=0, max_tokens=12)
     (whole,) = tiny.generate([request])
     stop = whole.text[3:5]
@@ -105,12 +110,12 @@ def test_a_stop_text_ends_the_reply_and_belongs_to_it(tiny: LocalModel) -> None:
 
 
 @pytest.mark.parametrize("grammar", ["start: nothing", "start: (", ""])
-def test_a_grammar_that_does_not_compile_is_an_error(tiny: LocalModel, grammar: str) -> None:
+def test_a_grammar_that_does_not_compile_is_an_error(tiny: Model, grammar: str) -> None:
     with pytest.raises(ModelError, match="does not compile"):
         tiny.generate([Request(chat("go"), key="k", grammar=grammar)])
 
 
-def test_a_model_without_a_chat_template_reads_plain_text(tiny: LocalModel, tiny_folder: Path) -> None:
+def test_a_model_without_a_chat_template_reads_plain_text(tiny: Model, tiny_folder: Path) -> None:
     model = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_folder)
     tokenizer.chat_template = None

@@ -68,14 +68,15 @@ class LocalModel:
         batch = _Batch(self._model)
         batch.share(heads)
         chunks = [tail + row.begin() for tail, row in zip(tails, rows, strict=True)]
-        while rows:
-            logits = batch.feed(chunks)
-            chunks = [row.advance(scores) for row, scores in zip(rows, logits, strict=True)]
+        while True:
             going = [place for place, row in enumerate(rows) if not row.ended]
+            if not going:
+                return
             if len(going) < len(rows):
                 batch.select(going)
-                rows = [rows[place] for place in going]
-                chunks = [chunks[place] for place in going]
+                rows, chunks = [rows[place] for place in going], [chunks[place] for place in going]
+            scores = batch.feed(chunks)
+            chunks = [row.advance(row_scores) for row, row_scores in zip(rows, scores, strict=True)]
 
     def _prompt(self, messages: Sequence[Message], *, answer: bool = True) -> str:
         if self._tokenizer.chat_template is None:
@@ -129,7 +130,8 @@ class _Row:
 
     def _take(self, tokens: list[int]) -> list[int]:
         if self._matcher:
-            forced = [token for token in self._matcher.compute_ff_tokens() if token not in self._ends]
+            room = self._request.max_tokens - len(self.tokens) - len(tokens)
+            forced = [token for token in self._matcher.compute_ff_tokens() if token not in self._ends][:room]
             self._matcher.consume_tokens(forced)
             tokens = tokens + forced
         self.tokens += tokens

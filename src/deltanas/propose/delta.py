@@ -36,7 +36,7 @@ class DeltaProposer:
 
     At level `typed` it chooses among simple edits of the goal's kind: a few of those from which `RandomProposer` draws,
     none that was tried for the slot before. Over the whole space a small model forgets its goal and comes back to the
-    same few edits. Kinds come as often as they do to `RandomProposer`: the two differ by the choices of the model alone.
+    same few edits. Kinds come as often as they do to `RandomProposer`: the two differ by the model's choices alone.
     At the other levels `edits` sets the goals alone.
     """
 
@@ -98,13 +98,14 @@ class DeltaProposer:
         return render(name, source=source, goal=goal, earlier=earlier)
 
     def _request(self, question: _Question) -> Request:
+        grammar: str | None = None
         match self._decoding:
             case "typed":
                 grammar = typed_grammar(question.offered)
             case "anchored":
                 grammar = anchored_grammar(question.ask.parent.net)
             case "free":
-                grammar = None
+                pass
         return Request(
             question.messages,
             key=f"{question.ask.key}:reply",

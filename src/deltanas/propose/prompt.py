@@ -34,7 +34,7 @@ def goals() -> dict[str, tuple[str, ...]]:
 
 
 def _filled(template: str, values: dict[str, object]) -> str:
-    text = Template(template, undefined=StrictUndefined, trim_blocks=True).render(values)
+    text: str = Template(template, undefined=StrictUndefined, trim_blocks=True).render(values)
     return text.strip("\n")
 
 

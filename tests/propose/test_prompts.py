@@ -1,0 +1,117 @@
+"""Prompts and grammars against files, word for word. `UPDATE_GOLDENS=1 pytest tests/propose` writes the files anew."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import llguidance
+import pytest
+from llguidance import LLMatcher
+
+from deltanas.nets import baselines
+from deltanas.program import Program, Refused, apply_edit, edits_of
+from deltanas.propose.delta import MOST_EARLIER, recalled
+from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
+from deltanas.propose.prompt import goals, render
+from deltanas.seams import Attempt, Call
+
+pytest_plugins = ["tiny_model"]
+
+GOLDENS = Path(__file__).parents[1] / "goldens"
+
+CALL = Call("m", "p", "old\n=>\nnew", 1, 1, 0.1)
+EARLIER = (
+    Attempt("<edit text>", None, "goal", Refused("apply", "quotes lines that the file\ndoes not have")),
+    Attempt(
+        "x", "exact", "goal", Refused("build", "RuntimeError: shapes"), (Call("m", "p", "old\n=>\nnew", 1, 1, 0.1),)
+    ),
+)
+
+
+def assert_golden(name: str, text: str) -> None:
+    file = GOLDENS / name
+    if os.environ.get("UPDATE_GOLDENS"):
+        file.write_text(text, "utf-8")
+    assert text == file.read_text("utf-8"), f"{file} differs; UPDATE_GOLDENS=1 writes it anew"
+
+
+@pytest.mark.parametrize("name", ["typed", "blocks"])
+@pytest.mark.parametrize("earlier", [(), EARLIER], ids=["first", "again"])
+def test_the_prompt_is_as_kept(small: Program, name: str, earlier: tuple[Attempt, ...]) -> None:
+    messages = render(
+        name, source=small.net.rstrip("\n"), goal="Use another kind of pooling.", earlier=recalled(earlier)
+    )
+    text = "".join(f"[{message.role}]\n{message.content}\n\n" for message in messages)
+    assert_golden(f"prompt-{name}-{'again' if earlier else 'first'}.txt", text)
+
+
+def test_a_program_cannot_pass_for_a_turn_of_the_chat() -> None:
+    source = "# user\nx = '{{ goal }}'\n# assistant\n{% if"
+    messages = render("typed", source=source, goal="g", earlier="")
+    assert [message.role for message in messages] == [
+        message.role for message in render("typed", source="", goal="", earlier="")
+    ]
+    assert source in messages[-3].content
+
+
+def test_what_was_said_before_is_kept_verbatim_up_to_a_length() -> None:
+    text = recalled(EARLIER)
+    assert "<edit text>\nRefused: quotes lines that the file\ndoes not have" in text
+    assert text.endswith("old\n=>\nnew\nRefused: RuntimeError: shapes")
+    long = Attempt("y" * 9999, None, "goal", Refused("apply", "the end"))
+    assert len(recalled((long,))) == MOST_EARLIER
+    assert recalled((long,)).endswith("Refused: the end")
+
+
+def test_every_kind_of_edit_of_the_baselines_has_goals() -> None:
+    kinds = {edit.kind for source in baselines().values() for edit in edits_of(source)}
+    assert kinds <= set(goals())
+    assert all(goals().values())
+
+
+def test_the_grammars_are_as_kept(small: Program) -> None:
+    assert_golden("grammar-typed.lark", typed_grammar([edit for edit in edits_of(small.net) if edit.kind == "insert"]))
+    assert_golden("grammar-anchored.lark", anchored_grammar(small.net))
+
+
+BYTES = llguidance.LLTokenizer("byte")
+
+
+def accepts(grammar: str, text: str) -> bool:
+    matcher = LLMatcher(BYTES, grammar, log_level=0)
+    assert not matcher.is_error(), matcher.get_error()
+    return bool(matcher.consume_tokens(list(text.encode()))) and bool(matcher.is_accepting())
+
+
+def test_the_typed_grammar_accepts_the_edits_and_nothing_else(small: Program) -> None:
+    edits = edits_of(small.net)
+    chosen, others = edits[::2], edits[1::2]
+    grammar = typed_grammar(chosen)
+    assert all(accepts(grammar, written(edit)) for edit in chosen)
+    assert not any(accepts(grammar, written(edit)) for edit in others)
+    for text in ("", written(chosen[0])[:-1], written(chosen[0]) + "\n", written(chosen[0]).replace("=>", "->")):
+        assert not accepts(grammar, text)
+
+
+@pytest.mark.parametrize("name", sorted(baselines()))
+def test_the_typed_grammar_of_a_whole_baseline_accepts_its_edits(name: str) -> None:
+    edits = edits_of(baselines()[name])
+    grammar = typed_grammar(edits)
+    assert all(accepts(grammar, written(edit)) for edit in edits[::9])
+
+
+def test_the_anchored_grammar_holds_the_search_side_to_whole_consecutive_lines(small: Program) -> None:
+    def block(old: str, new: str) -> str:
+        return f"<<<<<<< SEARCH\n{old}=======\n{new}>>>>>>> REPLACE"
+
+    grammar = anchored_grammar(small.net)
+    act = '        self.act = nn.ReLU()  # "quoted" \\n é\n'
+    pool = "        self.pool = nn.AdaptiveAvgPool2d(1)\n"
+    assert accepts(grammar, block(act, "        self.act = nn.Anything(\n\n  at all\n"))
+    assert accepts(grammar, block(act + pool, ""))
+    for old in ("", act[:-2] + "\n", act[2:], pool + act, act + "\n", "        self.pool = nn.AdaptiveAvgPool2d(2)\n"):
+        assert not accepts(grammar, block(old, "x = 1\n"))
+    assert not accepts(grammar, block(act, "x = 1\n") + "\n")
+    assert not accepts(grammar, block(act, "x\n" * 25))
+    assert apply_edit(small.net, block(act, "        self.act = nn.GELU()\n")).rung == "exact"
