@@ -212,7 +212,7 @@ class Source:
 
     @cached_property
     def works_in_place(self) -> bool:
-        """Whether the network overwrites tensors (`x += y`, `inplace=True`), so an output kept for the gradient may go."""
+        """Whether the network overwrites tensors (`x += y`, `inplace=True`) that the gradient may need."""
         sums = (node for node in ast.walk(self.tree) if isinstance(node, ast.AugAssign))
         return "inplace=True" in self.text or any(self.function_of(node) == "forward" for node in sums)
 
