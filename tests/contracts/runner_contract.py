@@ -137,6 +137,15 @@ class RunnerContract:
         assert (outcome.kind, outcome.reason) == ("error", f"line {line}: ValueError: no such luck")
 
     @pytest.mark.parametrize(
+        "code", ["raise ValueError({!r})", "os.write(2, {!r}.encode('utf-8', 'ignore')); os._exit(1)"]
+    )
+    def test_a_reason_is_printable(self, runner: Runner, code: str) -> None:
+        outcome = train_one(runner, learning(code.format("red \x1b[31m \0 \ud800 end")))
+        assert isinstance(outcome, Failed)
+        assert "red" in outcome.reason
+        assert outcome.reason.isprintable()
+
+    @pytest.mark.parametrize(
         ("code", "reason"),
         [
             ("sys.exit(3)", "SystemExit: 3"),

@@ -82,7 +82,7 @@ def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> 
     if ended.code or header is None:
         return "error", _with_tail(f"exited with code {ended.code} and no answer", ended.tail)
     if "failed" in header:
-        kind, reason = header["failed"], str(header.get("reason", ""))[:REASON_LIMIT]
+        kind, reason = header["failed"], _printable(str(header.get("reason", "")))
         if kind == "memory":
             return "memory", f"asked for {no_memory}: {reason}"
         return (cast(Kind, kind) if kind in get_args(Kind) else "error"), reason
@@ -91,7 +91,12 @@ def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> 
 
 def _with_tail(reason: str, tail: str) -> str:
     last = tail.strip().splitlines()[-1:]
-    return f"{reason}: {last[0]}"[:REASON_LIMIT] if last else reason
+    return _printable(f"{reason}: {last[0]}") if last else reason
+
+
+def _printable(text: str) -> str:
+    """Text of a candidate that a terminal, a database and a language model can take."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:REASON_LIMIT])
 
 
 def _signal_name(number: int) -> str:

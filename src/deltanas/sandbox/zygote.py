@@ -99,8 +99,10 @@ def _own_descriptors(fds: list[int], ruleset: int) -> None:
     job, data, answer, output = (fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in fds)
     for target, source in enumerate((null, output, output, job, data, answer)):
         os.dup2(source, target)
-    os.closerange(6, ruleset)
-    os.closerange(ruleset + 1, os.sysconf("SC_OPEN_MAX"))
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > 5 and fd != ruleset:
+            with contextlib.suppress(OSError):  # the listing's own is closed already
+                os.close(fd)
 
 
 def _fork(body: Callable[[], None]) -> int:
