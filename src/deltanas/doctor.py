@@ -12,6 +12,7 @@ from importlib import metadata
 from deltanas.assess import check_programs
 from deltanas.config import TrainConfig
 from deltanas.errors import DeltanasError
+from deltanas.llm import cache_folder
 from deltanas.nets import baseline
 from deltanas.train.data import available
 from deltanas.wiring import gates, open_shape_pool, program_of
@@ -58,6 +59,7 @@ def _distribution(name: str, hint: str, *, needed: bool) -> Finding:
 
 def _cache() -> Finding:
     """Room for the embedded model's dequantised copy, which is written once."""
+    folder = cache_folder()
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(there).free
     good = os.access(there, os.W_OK) and free > CACHE_BYTES

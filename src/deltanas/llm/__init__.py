@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from deltanas.errors import ModelError
 from deltanas.llm.model import Message, Model, Reply, Request
-from deltanas.llm.spec import Spec, parse_spec
+from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
-__all__ = ["Message", "Model", "Reply", "Request", "Spec", "open_model", "parse_spec"]
+__all__ = ["Message", "Model", "Reply", "Request", "Spec", "cache_folder", "open_model", "parse_spec"]
 
 
 def open_model(spec: str) -> Model:

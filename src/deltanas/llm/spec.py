@@ -1,9 +1,13 @@
-"""Which language model: `smollm2`, `hub:OWNER/NAME`, `gguf:PATH` or `path:DIR`."""
+"""Which language model, and where its weights are kept: `smollm2`, `hub:OWNER/NAME`, `gguf:PATH` or `path:DIR`."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast, get_args
+
+import platformdirs
 
 from deltanas.errors import UsageError
 
@@ -34,3 +38,8 @@ def parse_spec(text: str) -> Spec:
     if kind not in get_args(Kind) or not well_formed[kind]:
         raise UsageError(f"Unknown language model {text!r}.", f"Known forms: {FORMS}.")
     return Spec(cast("Kind", kind), where)
+
+
+def cache_folder() -> Path:
+    """Where dequantised weights are kept: the environment's DELTANAS_CACHE, or where this system keeps caches."""
+    return Path(os.environ.get("DELTANAS_CACHE") or platformdirs.user_cache_dir("deltanas"))

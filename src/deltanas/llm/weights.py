@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import struct
 import tempfile
@@ -11,14 +10,13 @@ from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import safetensors
 import torch
 import transformers
 import transformers.modeling_gguf_pytorch_utils
 
 from deltanas.errors import ModelError
-from deltanas.llm.spec import Spec
+from deltanas.llm.spec import Spec, cache_folder
 
 hf: Any = transformers
 """Most of it carries no types."""
@@ -103,11 +101,6 @@ def _load_gguf(gguf: Path) -> tuple[Any, Any]:
             shutil.rmtree(copy, ignore_errors=True)
     _convert(gguf, copy)
     return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True)
-
-
-def cache_folder() -> Path:
-    """The environment's DELTANAS_CACHE, or where this system keeps caches."""
-    return Path(os.environ.get("DELTANAS_CACHE") or platformdirs.user_cache_dir("deltanas"))
 
 
 def _convert(gguf: Path, copy: Path) -> None:
