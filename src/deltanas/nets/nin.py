@@ -1,4 +1,4 @@
-"""Network in network: 1x1 convolutions after each spatial one, classes pooled directly (Lin, Chen and Yan, 2014)."""
+"""Network in network: 1x1 convolutions after each spatial one, one map a class, pooled (Lin, Chen and Yan, 2014)."""
 
 from collections.abc import Iterable
 
@@ -42,7 +42,7 @@ class Net(nn.Module):
             nn.ReLU(),
         )
         self.head = nn.Conv2d(2 * width, classes, kernel_size=1)
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.pool = nn.AdaptiveMaxPool2d(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.features(x)
