@@ -12,6 +12,7 @@ Importing this is cheap: what needs a database or a model is imported where it i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 # The room `check` and the loop `search` are loaded here, before the functions of these names take their place.
@@ -22,6 +23,7 @@ from deltanas.errors import DeltanasError, EditError
 from deltanas.program import AppliedEdit, apply_edit
 from deltanas.seams import Listener, RunView
 
+__version__ = version("deltanas")
 __all__ = [
     "AppliedEdit",
     "DeltanasError",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import shutil
 import struct
 import tempfile
@@ -133,9 +135,9 @@ def _dequantised(gguf: Path) -> tuple[Any, Any]:
     config = hf.AutoConfig.from_pretrained(str(gguf.parent), **place)
     tokenizer = hf.AutoTokenizer.from_pretrained(str(gguf.parent), **place)
     model = hf.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    tensors = hf.modeling_gguf_pytorch_utils.load_gguf_checkpoint(str(gguf), return_tensors=True, model_to_load=model)[
-        "tensors"
-    ]
+    read = hf.modeling_gguf_pytorch_utils.load_gguf_checkpoint
+    with contextlib.redirect_stderr(io.StringIO()):  # it draws a bar of its own, which can't be switched off
+        tensors = read(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
     lacking = model.state_dict().keys() - tensors.keys()
     if lacking - set(model._tied_weights_keys or ()):
         raise ValueError(f"it lacks the weights {', '.join(sorted(lacking))}")
