@@ -82,7 +82,8 @@ class Narrator:
         last = candidate.attempts[-1]
         retried = f", attempt {len(candidate.attempts)}" if len(candidate.attempts) > 1 else ""
         parent = self._names.get(candidate.parent or "", "a network")
-        head = f"  {_name(candidate)} from {escape(parent)}: {escape(last.goal.rstrip("."))}{retried}"
+        goal = last.goal.rstrip(".")
+        head = f"  {_name(candidate)} from {escape(parent)}: {escape(goal)}{retried}"
         if isinstance(candidate.outcome, Refused):
             self._note(candidate)
             self._progress.advance(self._task, 1)
