@@ -18,10 +18,7 @@ import pytest
 
 from deltanas import nets, open_run
 from deltanas.seams import RunView
-from support import Command
-
-SMALL = ("--strategy", "random", "--cycles", "2", "--candidates", "4", "--train-size", "200", "--seed", "3")
-ARGUMENTS = ("search", *SMALL, "--baseline", "mlp", "--baseline", "nin", "--run")
+from support import ARGUMENTS, SMALL, Command
 
 
 def told(view: RunView) -> list[tuple[object, ...]]:
@@ -48,16 +45,6 @@ def orphans() -> Iterator[Callable[[], set[int]]]:
     mine = living()  # a database server of other tests
     yield lambda: living() - mine
     prctl(subreaper, 0, 0, 0, 0)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunView, str, float]:
-    """A run to its end: what it holds, what it printed as JSON, and how long it took, in seconds."""
-    folder = tmp_path_factory.mktemp("undisturbed") / "run"
-    begun = time.monotonic()
-    command = [str(Path(sys.executable).with_name("deltanas")), *ARGUMENTS, str(folder), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=True)
-    return open_run(folder), done.stdout, time.monotonic() - begun
 
 
 def test_the_last_line_is_what_came_of_it(undisturbed: tuple[RunView, str, float]) -> None:
