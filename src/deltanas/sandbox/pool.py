@@ -1,15 +1,17 @@
-"""The local pool: a few children at a time on this machine, and their answers judged as they end."""
+"""Pools: jobs are laid out and their ends judged in the tool's own process; children run here, or on other machines."""
 
 from __future__ import annotations
 
 import math
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import count
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,54 +31,127 @@ from deltanas.train.job import Job
 _GIB = 2**30
 
 
-class LocalPool:
-    """`deltanas.seams.Runner` on this machine. A context manager: entering it starts the fork server.
+@dataclass(eq=False, repr=False)
+class Pool(ABC):
+    """The half of `deltanas.seams.Runner` that never leaves the tool: evaluation labels, the secret order, judging.
 
-    Args:
+    A context manager. A subclass says where the children run, and hands no more than `_arrays` to them.
+
+    Attributes:
         dataset: what is trained and evaluated on. epochs: passes over the training images.
         timeout, build_timeout: seconds of wall clock for a training, and for a build check.
         memory_bytes: address space that a program may take on top of the interpreter.
-        workers: children at a time, by default as many as the cores allow. threads: CPU threads of each.
+        workers: children at a time on each machine, by default as many as its cores allow.
+        threads: CPU threads of each child.
         unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
 
     Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
     """
 
-    def __init__(
-        self,
-        dataset: Dataset,
-        *,
-        epochs: int = 1,
-        timeout: float = 60.0,
-        build_timeout: float = 20.0,
-        memory_bytes: int = 4 * _GIB,
-        workers: int | None = None,
-        threads: int = 1,
-        unsafe: bool = False,
-    ) -> None:
-        self._dataset = dataset
-        self._epochs = epochs
-        self._threads = threads
-        self._workers = workers or max(1, len(os.sched_getaffinity(0)) // threads)
-        self._training = self._limits(timeout, memory_bytes)
-        self._building = self._limits(build_timeout, memory_bytes)
-        self._mean, self._std = _statistics(dataset.train.x)
-        self._unsafe = unsafe
-        self._server = ForkServer()
-        self._data: dict[str, int] = {}
+    dataset: Dataset
+    _: KW_ONLY
+    epochs: int = 1
+    timeout: float = 60.0
+    build_timeout: float = 20.0
+    memory_bytes: int = 4 * _GIB
+    workers: int | None = None
+    threads: int = 1
+    unsafe: bool = False
+
+    def __post_init__(self) -> None:
+        self._mean, self._std = _statistics(self.dataset.train.x)
+
+    @property
+    @abstractmethod
+    def tier(self) -> str:
+        """ "A", "B" or "C", by the self-test of the fork server (docs/architecture.md)."""
+
+    @abstractmethod
+    def __enter__(self) -> Self: ...
+
+    @abstractmethod
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @abstractmethod
+    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+        """Run jobs, several at a time, over the arrays of a split; (position, end) as each ends, each exactly once."""
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        """Check programs in children; the answers in the order of `programs`. Raises SandboxError."""
+        limits = self._limits(self.build_timeout)
+        jobs = [self._job(program, "build", seed=0) for program in programs]
+        ended = dict(self._run(jobs, None, limits, due(0, 0)))
+        return [judge_build(ended[position], limits) for position in range(len(jobs))]
+
+    def train(
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+    ) -> Iterator[tuple[int, Trained | Failed]]:
+        """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
+        images, order = self._evaluated(split)
+        labels, classes, limits = images.y[order], self.dataset.classes, self._limits(self.timeout)
+        jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
+        for position, ended in self._run(jobs, split, limits, due(len(images), classes)):
+            yield position, judge_training(ended, limits, labels, classes=classes, seed=seed, tier=self.tier)
+
+    def _limits(self, timeout: float) -> Limits:
+        return Limits(timeout, Bounds(math.ceil(timeout * self.threads) + 1, self.memory_bytes))
+
+    def _job(self, program: Program, mode: Literal["build", "train"], *, seed: int, evaluation: int = 0) -> Job:
+        return Job(
+            mode=mode,
+            net=program.net,
+            transform=program.transform,
+            prm=program.prm,
+            in_shape=self.dataset.in_shape,
+            classes=self.dataset.classes,
+            seed=seed,
+            epochs=self.epochs,
+            threads=self.threads,
+            training=len(self.dataset.train) if mode == "train" else 0,
+            evaluation=evaluation,
+            mean=self._mean,
+            std=self._std,
+        )
+
+    def _evaluated(self, split: Split) -> tuple[Images, NDArray[np.int64]]:
+        """The images of a split, and the secret order in which a child gets them."""
+        images = self.dataset.test if split == "test" else self.dataset.validation
+        return images, shuffled(len(images), f"{self.dataset.name}:{split}")
+
+    def _arrays(self, split: Split | None) -> list[NDArray[np.generic]]:
+        """All of the data that a child may see, laid down as `Job` says; nothing for a build."""
+        if split is None:
+            return []
+        images, order = self._evaluated(split)
+        return [self.dataset.train.y, self.dataset.train.x, images.x[order]]
+
+    def _refuse_leaks(self, tier: str, where: str) -> None:
+        if tier == "C" and not self.unsafe:
+            raise SandboxError(
+                f"the sandbox is not tight {where}: the self-test could write a file, open a socket or fork",
+                "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
+            )
+
+
+@dataclass(eq=False, repr=False)
+class LocalPool(Pool):
+    """Children of one fork server on this machine."""
+
+    _server: ForkServer = field(init=False, default_factory=ForkServer)
+    _data: dict[Split | None, int] = field(init=False, default_factory=dict)
 
     @property
     def tier(self) -> str:
-        """ "A", "B" or "C", by the self-test of the fork server (docs/architecture.md)."""
         return self._server.tier
 
-    def __enter__(self) -> LocalPool:
-        if self.tier == "C" and not self._unsafe:
+    def __enter__(self) -> Self:
+        try:
+            self._refuse_leaks(self.tier, "here")
+        except SandboxError:
             self._server.close()
-            raise SandboxError(
-                "the sandbox is not tight here: the self-test could write a file, open a socket or fork",
-                "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
-            )
+            raise
         return self
 
     def __exit__(
@@ -86,54 +161,10 @@ class LocalPool:
         while self._data:
             os.close(self._data.popitem()[1])
 
-    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
-        """Check programs in children; the answers in the order of `programs`. Raises SandboxError."""
-        jobs = [self._job(program, "build", seed=0) for program in programs]
-        ended = dict(self._run(jobs, self._shared("", None), self._building, due(0, 0)))
-        return [judge_build(ended[position], self._building) for position in range(len(jobs))]
-
-    def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
-    ) -> Iterator[tuple[int, Trained | Failed]]:
-        """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
-        images = self._dataset.test if split == "test" else self._dataset.validation
-        order = shuffled(len(images), f"{self._dataset.name}:{split}")
-        data_fd = self._shared(split, images.take(order))
-        labels, classes = images.y[order], self._dataset.classes
-        jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
-        for position, ended in self._run(jobs, data_fd, self._training, due(len(images), classes)):
-            yield position, judge_training(ended, self._training, labels, classes=classes, seed=seed, tier=self.tier)
-
-    def _limits(self, timeout: float, memory: int) -> Limits:
-        return Limits(timeout, Bounds(math.ceil(timeout * self._threads) + 1, memory))
-
-    def _job(self, program: Program, mode: Literal["build", "train"], *, seed: int, evaluation: int = 0) -> Job:
-        return Job(
-            mode=mode,
-            net=program.net,
-            transform=program.transform,
-            prm=program.prm,
-            in_shape=self._dataset.in_shape,
-            classes=self._dataset.classes,
-            seed=seed,
-            epochs=self._epochs,
-            threads=self._threads,
-            training=len(self._dataset.train) if mode == "train" else 0,
-            evaluation=evaluation,
-            mean=self._mean,
-            std=self._std,
-        )
-
-    def _shared(self, split: str, evaluation: Images | None) -> int:
-        """The descriptor of the data for a split, laid down as `Job` says; nothing for a build."""
+    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         if split not in self._data:
-            train = self._dataset.train
-            arrays = [train.y, train.x, evaluation.x] if evaluation else []
-            self._data[split] = sealed(np.ascontiguousarray(array).data for array in arrays)
-        return self._data[split]
-
-    def _run(self, jobs: Sequence[Job], data_fd: int, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
-        """Run jobs, several at a time; (position, end) as each ends."""
+            self._data[split] = laid_down(self._arrays(split))
+        data_fd = self._data[split]
         results: SimpleQueue[tuple[int, Ended | BaseException]] = SimpleQueue()
         places = count()
         stop_fd = os.eventfd(0)
@@ -151,7 +182,10 @@ class LocalPool:
                     return
                 results.put((position, ended))
 
-        threads = [threading.Thread(target=work, args=(slot,)) for slot in range(min(self._workers, len(jobs)))]
+        threads = [
+            threading.Thread(target=work, args=(slot,))
+            for slot in range(min(self.workers or cores() // self.threads or 1, len(jobs)))
+        ]
         try:
             for thread in threads:
                 thread.start()
@@ -165,6 +199,16 @@ class LocalPool:
             for thread in threads:
                 thread.join()
             os.close(stop_fd)
+
+
+def laid_down(arrays: Iterable[NDArray[np.generic]]) -> int:
+    """A descriptor of a sealed memory file with the arrays back to back. The caller closes it."""
+    return sealed(np.ascontiguousarray(array).data for array in arrays)
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _statistics(x: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
