@@ -18,7 +18,13 @@ PDEATHSIG, DUMPABLE, SUBREAPER, NO_NEW_PRIVS = 1, 4, 36, 38
 # Numbers that all architectures share.
 _LANDLOCK_CREATE, _LANDLOCK_ADD, _LANDLOCK_RESTRICT = 444, 445, 446
 _CAPABILITY_VERSION_3 = 0x20080522
-_NEWUSER, _NEWNET, _NEWIPC = 0x10000000, 0x40000000, 0x08000000
+_NEWUSER, _NEWNET, _NEWIPC, _NEWNS = 0x10000000, 0x40000000, 0x08000000, 0x00020000
+
+# mount(2)
+_RDONLY, _NOSUID, _NODEV, _NOEXEC, _REMOUNT, _NOATIME, _NODIRATIME = 1, 2, 4, 8, 32, 1024, 2048
+_BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
+_KEPT = _NOSUID | _NODEV | _NOEXEC | _NOATIME | _NODIRATIME
+"""What a mount in a user namespace must keep of the mount that it shows; `statvfs` gives the same bits."""
 
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
 _FILES_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
@@ -86,17 +92,52 @@ def drop_user(uid: int) -> None:
 
 
 def leave_namespaces() -> None:
-    """Enter an empty network of our own, and an IPC namespace; an ordinary user needs a user namespace for it.
+    """Enter an empty network of our own, an IPC and a mount namespace; an ordinary user needs a user namespace for it.
 
     Only for a process of one thread. Raises OSError where the machine does not allow it.
     """
     uid, gid = os.getuid(), os.getgid()
     privileged = os.geteuid() == 0
-    _check(_LIBC.unshare(ctypes.c_int(_NEWNET | _NEWIPC | (0 if privileged else _NEWUSER))), "unshare")
+    _check(_LIBC.unshare(ctypes.c_int(_NEWNET | _NEWIPC | _NEWNS | (0 if privileged else _NEWUSER))), "unshare")
     if not privileged:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def make_view(readable: Iterable[Path], place: Path) -> None:
+    """Lay a small read-only tree over the folder `place`: nothing but `readable`, each under its own path.
+
+    Only in a mount namespace of our own (`leave_namespaces`): no other process sees it. Raises OSError.
+    """
+    _mount(None, Path("/"), _REC | _PRIVATE)
+    _mount("tmpfs", place, _NOSUID | _NODEV, "tmpfs", b"mode=755")
+    folders: set[Path] = set()
+    for path in readable:
+        target = place / path.relative_to("/")
+        try:
+            if path.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.touch()
+            _mount(str(path), target, _BIND | _REC)
+        except OSError:
+            continue  # as for Landlock
+        _close_to_writing(target)
+        folders.update(path.parents)
+    for folder in folders:  # importers that have listed a folder already need not, and must not, list it again
+        os.utime(place / folder.relative_to("/"), ns=(0, folder.stat().st_mtime_ns))
+    _close_to_writing(place)
+
+
+def _close_to_writing(place: Path) -> None:
+    _mount(None, place, _REMOUNT | _BIND | _RDONLY | (os.statvfs(place).f_flag & _KEPT))
+
+
+def _mount(source: str | None, target: Path, flags: int, kind: str | None = None, options: bytes | None = None) -> None:
+    names = [name and os.fsencode(name) for name in (source, str(target), kind)]
+    _check(_LIBC.mount(*names, ctypes.c_ulong(flags), options), f"mount on {target}")
 
 
 def _syscall(number: int, *arguments: object) -> int:

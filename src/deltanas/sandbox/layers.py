@@ -1,4 +1,4 @@
-"""The layers around a candidate, put on between the fork and its first line. What each stops: docs/architecture.md."""
+"""The layers around a candidate, put on between the fork and its first line. What each stops: docs/security.md."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Literal
 
 from deltanas.sandbox import kernel
 
-Layer = Literal["user", "namespaces", "landlock", "seccomp"]
+Layer = Literal["view", "user", "namespaces", "landlock", "seccomp"]
 Tier = Literal["A", "B", "C"]
 
 _FIRST_UID = 61184
@@ -27,6 +27,8 @@ _PACKAGES = (
     "einops",
 )  # fmt: skip
 """What a candidate may import besides the standard library. Not scikit-learn, which holds the labels of `digits`."""
+_VIEW = Path("/proc/fs")
+"""Where the view is laid: a folder that every Linux has, in which nothing lies that a candidate may read."""
 _SYSTEM = ("/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
 
 
@@ -39,11 +41,12 @@ class Bounds:
 
 
 def tier_of(layers: list[Layer], holes: list[str]) -> Tier:
-    """The sandbox's strength. holes: the probes that got through, out of "write", "socket" and "fork"."""
-    if holes or not {"landlock", "seccomp"} & set(layers):
+    """The sandbox's strength. holes: the probes that got through, out of "write", "read", "socket" and "fork"."""
+    held, open_ = set(layers), set(holes)
+    if open_ - {"read"} or not held & {"landlock", "seccomp"}:
         return "C"
-    apart = {"user", "namespaces"} & set(layers)
-    return "A" if apart and {"landlock", "seccomp"} <= set(layers) else "B"
+    whole = held & {"user", "namespaces"} and held & {"view", "landlock"} and "seccomp" in held
+    return "A" if whole and not open_ else "B"
 
 
 def readable() -> Iterator[Path]:
@@ -73,6 +76,8 @@ class Layers:
         with contextlib.suppress(OSError):  # not every machine allows it; the tier says what is left
             kernel.leave_namespaces()
             self.wanted.append("namespaces")
+            kernel.make_view(readable(), _VIEW)
+            self.wanted.insert(0, "view")  # while the child may still change its root
         self.wanted += ["landlock", "seccomp"] if landlock else ["seccomp"]
 
     def put_on(self, bounds: Bounds, slot: int, *, strict: bool) -> list[Layer]:
@@ -93,6 +98,9 @@ class Layers:
 
     def _put_on(self, layer: Layer, slot: int) -> None:
         match layer:
+            case "view":
+                os.chroot(_VIEW)
+                os.chdir("/")
             case "user":
                 kernel.drop_user(_FIRST_UID + slot)
                 _count_threads()

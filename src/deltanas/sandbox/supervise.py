@@ -100,7 +100,7 @@ def _run_once(
         finally:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(process, signal.SIGKILL)
-        select.select([status], [], [], _REAP_TIMEOUT_MS / 1000)
+        _wait(status)
         end = bytearray()
         if not _read(status, end):
             return None if how == "exit" else Ended(how, -signal.SIGKILL, time.monotonic() - start, 0.0, b"", "")
@@ -111,6 +111,13 @@ def _run_once(
         fields = json.loads(end)
         text = tail[-_TAIL:].decode("utf-8", "replace")
         return Ended(how, fields["code"], seconds, fields["cpu_seconds"], bytes(answered), text)
+
+
+def _wait(fd: int) -> None:
+    """Until it can be read, or the server has had time enough to reap."""
+    poll = select.poll()  # select() itself takes no descriptor above 1023, and a user may hold that many
+    poll.register(fd, select.POLLIN)
+    poll.poll(_REAP_TIMEOUT_MS)
 
 
 def _watch(

@@ -39,6 +39,7 @@ class _Child:
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
+    _die_with_the_tool(control)
     module = importlib.import_module(sys.argv[2])
     kernel.prctl(kernel.SUBREAPER, 1)
     module.warm()
@@ -51,8 +52,21 @@ def main() -> None:
     gc.freeze()
     held, holes = _self_test(layers)
     layers.wanted = held
+    fcntl.fcntl(control, fcntl.F_SETFL, 0)
     control.send(json.dumps({"layers": held, "holes": holes}).encode())
     _serve(control, layers, module.main)
+
+
+def _die_with_the_tool(control: socket.socket) -> None:
+    """While torch is imported nobody listens: let the kernel send SIGIO, which ends us, once the other end is closed.
+
+    Not PDEATHSIG: that follows the thread which started us, and the pool's threads come and go.
+    """
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(control, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(control, fcntl.F_SETFL, os.O_ASYNC)
+    if select.select([control], [], [], 0)[0]:
+        raise SystemExit("the tool is gone")
 
 
 def _serve(control: socket.socket, layers: Layers, entry: _Entry) -> None:
@@ -176,6 +190,15 @@ def _write_a_file() -> None:
         pass
 
 
+def _read_a_file() -> None:
+    """One that every machine has, or one of our own."""
+    for path in ("/etc/passwd", __file__):
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_RDONLY))
+            return
+    raise PermissionError
+
+
 def _open_a_socket() -> None:
     socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 
@@ -187,7 +210,9 @@ def _fork_once() -> None:
     os.waitpid(pid, 0)
 
 
-_PROBES: dict[str, Callable[[], None]] = {"write": _write_a_file, "socket": _open_a_socket, "fork": _fork_once}
+_PROBES: dict[str, Callable[[], None]] = {
+    "write": _write_a_file, "read": _read_a_file, "socket": _open_a_socket, "fork": _fork_once,
+}  # fmt: skip
 
 
 def _succeeds(attempt: Callable[[], None]) -> bool:
