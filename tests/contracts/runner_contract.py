@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator, Iterator
 from functools import cache
@@ -293,11 +294,11 @@ def descendants() -> set[int]:
 
 
 def below(pid: int) -> set[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
-        return set()
-    return {int(child) for child in children}.union(*(below(int(child)) for child in children))
+    children: set[int] = set()
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):  # a thread's children are its own
+        with contextlib.suppress(OSError):
+            children |= {int(child) for child in task.read_text().split()}
+    return children.union(*map(below, children))
 
 
 def cmdline(pid: int) -> bytes:

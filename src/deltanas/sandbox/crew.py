@@ -1,0 +1,162 @@
+"""The nodes of a Ray cluster that work for a pool: found, started, watched, and started again when they are lost."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from deltanas.errors import SandboxError
+from deltanas.sandbox.connect import reach
+from deltanas.sandbox.node import Hello, Node
+
+LOSSES = 3
+"""So often a node may be lost, with nothing done in between, before it is left alone."""
+_BEAT = 2.0
+"""Seconds between two looks at the cluster while nothing ends."""
+_SILENCE = 10.0
+"""Seconds for which the cluster may be out of reach. Ray itself ends the whole process after 60."""
+_START_SECONDS = 180.0
+
+
+@dataclass(eq=False)
+class Member:
+    """An actor on a node. slots: children at a time. due: when it counts as lost, unless it has said hello by then."""
+
+    node: str
+    host: str
+    actor: Any
+    hello: Any
+    slots: int
+    due: float
+    ready: bool = False
+
+
+class Crew:
+    """Args: workers, threads: as in `Pool`. admit: raises SandboxError for what a node that says hello lacks."""
+
+    def __init__(self, ray: Any, workers: int | None, threads: int, admit: Callable[[Hello], None]) -> None:
+        self._ray = ray
+        self._workers = workers
+        self._threads = threads
+        self._admit = admit
+        self._gcs = ray.get_runtime_context().gcs_address
+        self._affinity = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
+        self._losses: Counter[str] = Counter()
+        self._missed: float | None = None
+        self.members: dict[str, Member] = {}
+        self.short = False
+        """Has a node been lost since the last `enlist`?"""
+        self.trouble = SandboxError("none has as many cores as one child needs", _HINT)
+
+    def enlist(self) -> None:
+        """An actor for each node that has none. Raises SandboxError where there is no node left."""
+        reach(self._gcs)
+        self.short = False
+        for node in self._ray.nodes():
+            identity, cpus = node["NodeID"], int(node["Resources"].get("CPU", 0))
+            slots = self._workers or cpus // self._threads
+            if node["Alive"] and cpus and slots and identity not in self.members and self._losses[identity] < LOSSES:
+                actor = (
+                    self._ray.remote(Node)
+                    .options(
+                        num_cpus=min(slots * self._threads, cpus),
+                        max_concurrency=slots + 2,  # `hello` and `stop` are answered while all slots work
+                        scheduling_strategy=self._affinity(identity, soft=False),
+                    )
+                    .remote()
+                )
+                due = time.monotonic() + _START_SECONDS
+                host = node["NodeManagerHostname"]
+                self.members[identity] = Member(identity, host, actor, actor.hello.remote(), slots, due)
+        if not self.members:
+            message = f"no node of the Ray cluster at {self._gcs} is left to work on: {self.trouble.message}"
+            raise SandboxError(message, self.trouble.hint)
+
+    def starting(self) -> list[Member]:
+        return [member for member in self.members.values() if not member.ready]
+
+    def wait(self, refs: Sequence[Any]) -> list[Any]:
+        """At most one of `refs` and the hellos that has ended; none where the beat passed, and the cluster lives."""
+        hellos = {member.hello: member for member in self.starting()}
+        ended, _ = self._ray.wait([*refs, *hellos], num_returns=1, timeout=_BEAT)
+        if ended and ended[0] in hellos:
+            self._greet(hellos[ended[0]])
+            return []
+        for member in hellos.values():
+            if time.monotonic() > member.due:
+                self.lose(member, SandboxError(f"no answer in {_START_SECONDS:g} s, are its cores taken?", _HINT))
+        if not ended:
+            self._check()
+        return list(ended)
+
+    def result(self, member: Member, ref: Any) -> Any:
+        """What a call came to; None where the member was lost over it."""
+        try:
+            value = self._ray.get(ref, timeout=_START_SECONDS)
+        except self._ray.exceptions.RayError as error:
+            self.lose(member, _told(error))
+            return None
+        self._losses.pop(member.node, None)
+        return value
+
+    def lose(self, member: Member, trouble: SandboxError) -> None:
+        """Give an actor up. Its node gets another at the next `enlist`, unless it was lost too often."""
+        self.short = True
+        self._losses[member.node] += 1
+        self.trouble = SandboxError(f"{member.host}: {trouble.message}", trouble.hint)
+        self.members.pop(member.node, None)
+        self._kill(member)
+
+    def given_up(self) -> bool:
+        """Is there a node that lives, and was lost too often?"""
+        lost = {node for node, count in self._losses.items() if count >= LOSSES}
+        return any(node["Alive"] and node["NodeID"] in lost for node in self._ray.nodes())
+
+    def dismiss(self) -> None:
+        while self.members:
+            self._kill(self.members.popitem()[1])
+
+    def _kill(self, member: Member) -> None:
+        with contextlib.suppress(self._ray.exceptions.RayError, ValueError):
+            self._ray.kill(member.actor)
+
+    def _greet(self, member: Member) -> None:
+        try:
+            hello = self._ray.get(member.hello)
+        except self._ray.exceptions.RayError as error:
+            self.lose(member, _told(error))
+            return
+        try:
+            self._admit(hello)
+            member.ready = True
+        except SandboxError as error:
+            self._losses[member.node] = LOSSES
+            self.lose(member, error)
+
+    def _check(self) -> None:
+        try:
+            reach(self._gcs)
+        except SandboxError as error:
+            now = time.monotonic()
+            self._missed = self._missed or now
+            if now - self._missed > _SILENCE:
+                raise SandboxError(f"the Ray cluster is gone: {error.message}", _HINT) from error
+        else:
+            self._missed = None
+
+
+_HINT = "what was settled is kept: mend the cluster and give the same command again, or use --executor local"
+
+
+def _told(error: Exception) -> SandboxError:
+    """An error of Ray's, which may hold a traceback of many lines, in one."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, SandboxError):
+        return SandboxError(cause.message, cause.hint)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return SandboxError(" ".join(dict.fromkeys((lines[0], lines[-1]))), _HINT)
