@@ -65,6 +65,7 @@ def evaluate(
     seed: int = 0,
     seeds: int = 1,
     train_size: int | None = None,
+    resize: int | None = None,
     timeout: float = 300.0,
     prm: Mapping[str, float] | None = None,
 ) -> Evaluation:
@@ -77,7 +78,7 @@ def evaluate(
     from deltanas.config import read_config
     from deltanas.wiring import gates, open_dataset_pool, program_of
 
-    train = {"size": train_size, "epochs": epochs, "timeout": timeout}
+    train = {"size": train_size, "resize": resize, "epochs": epochs, "timeout": timeout}
     config = read_config({"dataset": dataset, "seed": seed, "train": train})
     with open_dataset_pool(dataset, config.train) as pool:
         (result,) = evaluate_programs([program_of(source, prm)], gates(pool), pool, seed=seed, seeds=seeds)

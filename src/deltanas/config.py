@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from deltanas.errors import UsageError
 
 Strategy = Literal["delta", "random"]
+Executor = Literal["local", "ray"]
 Edits = Literal["architecture", "recipe", "both"]
 
 
@@ -24,6 +25,9 @@ class TrainConfig(_Section):
     """How a candidate is trained. The recipe is the same for all of them."""
 
     size: Annotated[int, Field(ge=1)] | None = Field(None, description="training images to use; all if not given")
+    resize: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="height and width that images are squeezed to; as they are if not given"
+    )
     epochs: int = Field(1, ge=1, description="epochs of a training; the proxy of the field is one")
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
     memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")
@@ -31,6 +35,10 @@ class TrainConfig(_Section):
         None, description="trainings at a time; one a core if not given"
     )
     unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")
+    executor: Executor = Field("local", description="who trains: local (this machine) | ray (a Ray cluster)")
+    address: str | None = Field(
+        None, description="with ray: the cluster's HOST:PORT, or auto; one on this machine, for the run, if not given"
+    )
 
 
 class ModelConfig(_Section):
@@ -99,7 +107,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     """
     begun = read_config(stored)
     wanted = read_config(_merged(begun.model_dump(), given))
-    may_change = {"train.workers", "train.unsafe"}
+    may_change = {"train.workers", "train.unsafe", "train.executor", "train.address"}
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:
         if now[key] != then.get(key) and key not in may_change:

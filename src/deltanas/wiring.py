@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -18,13 +19,13 @@ from deltanas import nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
-from deltanas.errors import UsageError
+from deltanas.errors import DataError, UsageError
 from deltanas.llm import open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
 from deltanas.propose import DeltaProposer, RandomProposer
 from deltanas.report import render
-from deltanas.sandbox import LocalPool
+from deltanas.sandbox import LocalPool, Pool, RayPool
 from deltanas.seams import Gate, Listener, Proposer, RunView
 from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
@@ -56,13 +57,15 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             if run.finished:
                 yield OpenSearch(None, run, folder)
                 return
-            parts = stack.enter_context(_parts(config))
+            parts = stack.enter_context(_parts(config, run))
         else:
             config = read_config(given)
             parts = stack.enter_context(_parts(config))
-            folder, run = begin_run(path or _new_path(config), config.archive, manifest(config, parts.runner.tier))
+            origin = {**manifest(config, parts.runner.tier), "data": parts.data}
+            folder, run = begin_run(path or _new_path(config), config.archive, origin)
             stack.enter_context(run)
             resumed_config(_stored_config(run), given)
+            _require_same_data(run, parts.data)
         search = Search(_plan(config), parts.baselines, parts.proposer, parts.gates, parts.runner, run, listener)
         yield OpenSearch(search, run, folder)
 
@@ -72,15 +75,20 @@ class _Parts:
     baselines: dict[str, Program]
     proposer: Proposer
     gates: tuple[Gate, ...]
-    runner: LocalPool
+    runner: Pool
+    data: dict[str, object]
 
 
 @contextmanager
-def _parts(config: SearchConfig) -> Iterator[_Parts]:
+def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_Parts]:
     baselines = programs_of(config.baselines, config.prm) if config.baselines else builtin_programs(config.prm)
     proposer = _proposer(config)
-    with open_dataset_pool(config.dataset, config.train) as runner:
-        yield _Parts(baselines, proposer, (*gates(runner), NoveltyGate()), runner)
+    dataset = _load(config.dataset, config.train)
+    data = dataset.record
+    if begun is not None:
+        _require_same_data(begun, data)
+    with _open_pool(dataset, config.train) as runner:
+        yield _Parts(baselines, proposer, (*gates(runner), NoveltyGate()), runner, data)
 
 
 def _proposer(config: SearchConfig) -> Proposer:
@@ -104,22 +112,27 @@ def _plan(config: SearchConfig) -> Plan:
     return Plan(config.cycles, config.candidates, config.seed, config.retries, config.finals)
 
 
-def gates(runner: LocalPool) -> tuple[Gate, ...]:
+def gates(runner: Pool) -> tuple[Gate, ...]:
     return ContractGate(), BuildGate(runner)
 
 
-def open_dataset_pool(name: str, config: TrainConfig) -> LocalPool:
-    return _open_pool(load(name, train_size=config.size), config)
+def open_dataset_pool(name: str, config: TrainConfig) -> Pool:
+    return _open_pool(_load(name, config), config)
 
 
-def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> LocalPool:
+def _load(name: str, config: TrainConfig) -> Dataset:
+    return load(name, train_size=config.size, resize=config.resize)
+
+
+def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
     """A pool for checks alone. `shape`: (channels, height, width)."""
     images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
     return _open_pool(Dataset("blank", images, images, images, classes), config)
 
 
-def _open_pool(dataset: Dataset, config: TrainConfig) -> LocalPool:
-    return LocalPool(
+def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
+    pool: Callable[..., Pool] = partial(RayPool, address=config.address) if config.executor == "ray" else LocalPool
+    return pool(
         dataset,
         epochs=config.epochs,
         timeout=config.timeout,
@@ -231,6 +244,19 @@ def _stored_config(run: RunArchive) -> dict[str, object]:
     return stored
 
 
+def _require_same_data(run: RunArchive, data: Mapping[str, object]) -> None:
+    """Raises DataError where the run was begun on other images, labels or splits."""
+    begun = run.manifest.get("data", data)
+    assert isinstance(begun, dict)
+    if begun != data:
+        first = next(key for key in data if begun.get(key) != data[key])
+        raise DataError(
+            f"the data is not what the run was begun with: `{first}` was {begun.get(first)}, and is {data[first]}",
+            "put the data back as it was, or begin another run with --run",
+        )
+
+
 def _new_path(config: SearchConfig) -> Path:
     """`runs/` of the working directory, named by data set, strategy and time."""
-    return Path("runs") / f"{config.dataset}-{config.strategy}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = config.dataset if ":" not in config.dataset else Path(config.dataset.partition(":")[2]).stem
+    return Path("runs") / f"{name}-{config.strategy}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

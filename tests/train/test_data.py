@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError, UsageError
-from deltanas.train.data import FASHION_FILES, Images, available, load, stratified_order
+from deltanas.train.data import Images, available, load, official
+from deltanas.train.data.idx import IDX_FILES as FASHION_FILES
+from deltanas.train.data.splits import stratified_order
 
 
 def idx(values: NDArray[np.uint8]) -> bytes:
@@ -32,12 +35,15 @@ def numbered(n: int) -> NDArray[np.uint8]:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A small data set in the four official files: 600 images to train on, 100 to test on."""
+    monkeypatch.setenv("DELTANAS_DATA", str(tmp_path))
+    monkeypatch.setitem(official.DEBIAN, "fashion-mnist", tmp_path / "absent")
+    folder = tmp_path / "fashion-mnist" / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
     test = numbered(100)
     test[:, 1, 2] = 1
     for name, values in zip(FASHION_FILES, (numbered(600), labels(600), test, labels(100)), strict=True):
-        (tmp_path / name).write_bytes(idx(values))
-    monkeypatch.setenv("DELTANAS_DATA", str(tmp_path))
-    return tmp_path
+        (folder / name).write_bytes(idx(values))
+    return folder
 
 
 def rows(images: Images) -> set[bytes]:
@@ -94,6 +100,29 @@ def test_a_smaller_subset_lies_within_a_larger_one() -> None:
 def test_an_impossible_size_names_the_possible(size: int) -> None:
     with pytest.raises(UsageError, match=r"10 .* to 1078"):
         load("digits", train_size=size)
+
+
+def test_equal_data_has_an_equal_fingerprint_and_no_other() -> None:
+    data = load("digits")
+    assert load("digits").fingerprint == data.fingerprint
+    x = data.test.x.copy()
+    x[-1, 0, 0, 0] ^= 1
+    for other in (
+        replace(data, test=Images(x, data.test.y)),
+        replace(data, test=Images(data.test.x, data.test.y[::-1])),
+        replace(data, train=data.train.take(np.arange(len(data.train))[::-1])),
+        load("digits", train_size=1000),
+        load("digits", resize=4),
+    ):
+        assert other.fingerprint != data.fingerprint
+    assert (data.record["train"], data.record["sha256"]) == (1078, data.fingerprint)
+
+
+def test_images_are_squeezed_when_asked() -> None:
+    data, plain = load("digits", resize=16), load("digits")
+    assert data.in_shape == (1, 1, 16, 16)
+    assert (data.train.y == plain.train.y).all()
+    assert abs(data.train.x.mean() - plain.train.x.mean()) < 2
 
 
 def test_an_unknown_name_lists_the_known() -> None:

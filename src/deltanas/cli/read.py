@@ -16,7 +16,7 @@ from deltanas.errors import UsageError
 from deltanas.program import Failed, Program, Refused, diff
 from deltanas.report import summary
 from deltanas.seams import Candidate, RunView, elites
-from deltanas.train.data import available
+from deltanas.train.data import available, prepare
 from deltanas.wiring import write_report
 
 runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
@@ -181,12 +181,38 @@ def report(
 @datasets.command("list")
 def datasets_list(as_json: Json = False) -> None:
     """The data sets that are known, and whether they are on this machine."""
-    rows = [asdict(info) for info in available()]
+    infos = available()
     if as_json:
-        print_json(rows)
+        print_json([asdict(info) for info in infos])
+        return
+    rows = (
+        (info.name, "found" if info.found else "missing", info.images, _shape(info.shape), info.where) for info in infos
+    )
+    print_table(("name", "state", "images", "shape", "where"), rows)
+    print_text("\nYour own: folder:PATH (a folder of images for each class), npz:PATH (arrays x and y).")
+    for info in infos:
+        if not info.found:
+            print_text(f"\n{info.name} is missing: {info.hint}")
+
+
+def _shape(shape: tuple[int, int, int] | None) -> str:
+    return "differs: give --resize" if shape is None else "x".join(map(str, shape))
+
+
+@datasets.command("prepare")
+def datasets_prepare(
+    name: Annotated[str, typer.Argument(help="A published data set.", metavar="NAME")],
+    root: Annotated[
+        Path | None, typer.Option("--dir", help="Folder for data sets; DELTANAS_DATA or the cache if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Download a published data set, whole or not at all, and compare its checksums; its folder on stdout."""
+    folder = prepare(name, root)
+    if as_json:
+        print_json({"name": name, "folder": str(folder)})
     else:
-        columns = list(rows[0])
-        print_table(columns, ([row[name] for name in columns] for row in rows))
+        print_text(str(folder))
 
 
 def doctor(as_json: Json = False) -> None:

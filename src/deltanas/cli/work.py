@@ -12,7 +12,7 @@ import typer
 
 from deltanas.assess import Evaluation, check_programs, evaluate_programs
 from deltanas.cli.output import Json, print_json, print_table, print_text
-from deltanas.config import TrainConfig, given_settings, read_config
+from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Refused, apply_edit
@@ -29,6 +29,8 @@ from deltanas.wiring import (
 
 Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
 Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
+Executor = Annotated[str | None, typer.Option(help="local (this machine) | ray (a Ray cluster).")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster, HOST:PORT or auto; implies --executor ray.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
 
 
@@ -49,9 +51,12 @@ def search(
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     baseline: Annotated[list[str] | None, typer.Option(help="Built-in name or a file; may be repeated.")] = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a training.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Limit of a training, in seconds.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trainings at a time.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
+    executor: Executor = None,
+    address: Address = None,
     archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
     unsafe: Unsafe = False,
@@ -71,10 +76,13 @@ def search(
         "model.spec": llm,
         "model.decoding": decoding,
         "train.size": train_size,
+        "train.resize": resize,
         "train.epochs": epochs,
         "train.timeout": timeout,
         "train.workers": workers,
         "train.unsafe": unsafe or None,
+        "train.executor": executor or (address and "ray"),
+        "train.address": address,
     }
     with Narrator(quiet=quiet) as narrator, open_search(given_settings(config, options), run, narrator) as opened:
         narrator.say(f"run: {opened.folder.path}")
@@ -109,12 +117,13 @@ def check(
     dataset: Annotated[str | None, typer.Option(help="Take the shapes of this data set.")] = None,
     shape: Annotated[str, typer.Option(help="Channels x height x width of an image.")] = "3x32x32",
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
+    resize: Annotated[int | None, typer.Option(help="Height and width of the data set's images, squeezed.")] = None,
     prm: Prm = None,
     unsafe: Unsafe = False,
     as_json: Json = False,
 ) -> None:
     """Check programs: contract, shapes, parameters and FLOPs; why not, line by line."""
-    config = TrainConfig(unsafe=unsafe, workers=1)
+    config = read_config({"train": {"resize": resize, "unsafe": unsafe, "workers": 1}}).train
     programs = _programs(files, prm)
     pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
     good = True
@@ -139,14 +148,26 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="The root of all chance.")] = 0,
     seeds: Annotated[int, typer.Option(help="Trainings of each program, with derived seeds.", min=1)] = 1,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
     timeout: Annotated[float, typer.Option(help="Limit of a training, in seconds.")] = 300.0,
-    workers: Annotated[int | None, typer.Option(help="Trainings at a time.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
+    executor: Executor = None,
+    address: Address = None,
     prm: Prm = None,
     unsafe: Unsafe = False,
     as_json: Json = False,
 ) -> None:
     """Train programs in the sandbox and score them on the validation split."""
-    train = {"size": train_size, "epochs": epochs, "timeout": timeout, "workers": workers, "unsafe": unsafe}
+    train = {
+        "size": train_size,
+        "resize": resize,
+        "epochs": epochs,
+        "timeout": timeout,
+        "workers": workers,
+        "unsafe": unsafe,
+        "executor": executor or ("ray" if address else "local"),
+        "address": address,
+    }
     config = read_config({"dataset": dataset, "seed": seed, "train": train})
     programs = _programs(files, prm)
     good = True

@@ -1,0 +1,9 @@
+"""Data sets as uint8 arrays in memory, with splits that never change. The tool's own process loads them."""
+
+from __future__ import annotations
+
+from deltanas.train.data.catalog import available, load
+from deltanas.train.data.fetch import prepare
+from deltanas.train.data.records import Dataset, DatasetInfo, Images
+
+__all__ = ["Dataset", "DatasetInfo", "Images", "available", "load", "prepare"]

@@ -1,0 +1,97 @@
+"""What a data set is once it is in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Images:
+    """One split. x: uint8 [n, c, h, w]. y: int64 [n], labels from 0."""
+
+    x: NDArray[np.uint8]
+    y: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: NDArray[np.int64]) -> Images:
+        return Images(np.ascontiguousarray(self.x[indices]), np.ascontiguousarray(self.y[indices]))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in three splits that share no image; selection sees `validation`, the final report `test`.
+
+    dropped: images left out as repeats of others, pixel by pixel.
+    """
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    classes: int
+    dropped: int = 0
+
+    @property
+    def in_shape(self) -> tuple[int, int, int, int]:
+        """(1, channels, height, width), as the LEMUR contract has it."""
+        _, channels, height, width = self.train.x.shape
+        return (1, channels, height, width)
+
+    @property
+    def out_shape(self) -> tuple[int]:
+        return (self.classes,)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over pixels, labels and order of all splits: equal for equal data only."""
+        digest = hashlib.sha256()
+        for split in (self.train, self.validation, self.test):
+            digest.update(repr(split.x.shape).encode())
+            digest.update(np.ascontiguousarray(split.x).data)
+            digest.update(np.ascontiguousarray(split.y, dtype="<i8").data)
+        return digest.hexdigest()
+
+    @property
+    def record(self) -> dict[str, object]:
+        """What a run keeps of its data, to know it again."""
+        return {
+            "train": len(self.train),
+            "validation": len(self.validation),
+            "test": len(self.test),
+            "shape": list(self.in_shape[1:]),
+            "classes": self.classes,
+            "dropped": self.dropped,
+            "sha256": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True)
+class Splits:
+    """What a loader returns: three splits that may still share images. dropped: repeats left out already."""
+
+    train: Images
+    validation: Images
+    test: Images
+    classes: int
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `deltanas datasets list` shows.
+
+    shape: (channels, height, width), None where the images differ in size. hint: how to get it, "" where found.
+    """
+
+    name: str
+    found: bool
+    where: str
+    images: int
+    shape: tuple[int, int, int] | None
+    hint: str
