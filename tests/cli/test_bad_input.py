@@ -152,3 +152,7 @@ def test_an_edit_that_does_not_fit_says_where(deltanas: Command, tmp_path: Path)
     complained(deltanas("edit", "base.py", "miss.diff"), 1, "b = 3", "b = 2")
     hit = "<<<<<<< SEARCH\nb = 2\n=======\nb = 4\n>>>>>>> REPLACE\n"
     assert deltanas("edit", "base.py", "-", text=hit).stdout == "a = 1\nb = 4\n"
+    (tmp_path / "edited.py").write_text("a = 1\nb = 4\n")
+    delta = deltanas("edit", "--diff", "base.py", "edited.py").stdout
+    assert delta.startswith("--- ")
+    assert deltanas("edit", "base.py", "-", text=delta).stdout == "a = 1\nb = 4\n"

@@ -15,7 +15,7 @@ from deltanas.cli.output import Json, print_json, print_table, print_text
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
-from deltanas.program import Program, Refused, apply_edit
+from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.report import Gain, Summary, summary
 from deltanas.wiring import (
     gates,
@@ -185,16 +185,20 @@ def evaluate(
 def edit(
     base: Annotated[Path, typer.Argument(help="The program to edit.", metavar="BASE")],
     edit: Annotated[Path, typer.Argument(help="A unified diff or SEARCH/REPLACE blocks; - for stdin.", metavar="EDIT")],
+    inverse: Annotated[bool, typer.Option("--diff", help="EDIT is the edited program: print the diff to it.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Apply an edit, exactly or not at all; the edited program on stdout."""
+    """Apply an edit, exactly or not at all; the edited program on stdout. With --diff: the least edit between two."""
     source = _text(base)
     text = sys.stdin.read() if str(edit) == "-" else _text(edit)
-    applied = apply_edit(source, text)
-    if as_json:
-        print_json(asdict(applied))
+    if inverse:
+        result = {"diff": diff(source, text, base.name)}
     else:
-        sys.stdout.write(applied.source)
+        result = asdict(apply_edit(source, text))
+    if as_json:
+        print_json(result)
+    else:
+        sys.stdout.write(result["diff" if inverse else "source"])
 
 
 def _text(path: Path) -> str:
