@@ -19,7 +19,7 @@ from deltanas.seams import Runner
 from deltanas.train.data import load
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
-from runner_contract import HONEST, descendants, honest_score, learning, train_one
+from runner_contract import FORWARD, HONEST, descendants, honest_score, learning, program, train_one
 
 HELPERS = """
 
@@ -71,6 +71,16 @@ WRITING = {
     "the data's size": "os.ftruncate(4, 0)",
     "the job": "os.write(3, b'x')",
     "the data for all, mapped": "mmap.mmap(4, 0, access=mmap.ACCESS_WRITE)",
+    "the data's blocks": "syscall(285, 4, 0, 0, 1 << 30)",
+    "the data's seals": "fcntl.fcntl(4, 1033, 1)",
+    "a lock on the data": "fcntl.flock(4, fcntl.LOCK_EX)",
+    "a wider pipe": "fcntl.fcntl(1, 1031, 1 << 24)",
+    "a second name": "os.link({victim!r}, {victim!r} + '2')",
+    "a device": "os.mknod('/tmp/deltanas-attack', 0o060600, os.makedev(8, 0))",
+    "a terminal": "os.open('/dev/ptmx', os.O_RDWR)",
+    "the kernel's log": "open('/dev/kmsg', 'w')",
+    "its own memory": "open('/proc/self/mem', 'r+b')",
+    "who is killed first": "open('/proc/self/oom_score_adj', 'w')",
 }
 READING = {
     "a secret file": "open({victim!r}).read()",
@@ -85,6 +95,16 @@ READING = {
     "the tool's environment": "open('/proc/{tool}/environ').read()",
     "the tool's memory by call": "syscall(310, {tool}, 0, 0, 0, 0, 0)",
     "the list of processes": "os.listdir('/proc')",
+    "whether a file is there": "os.stat({victim!r})",
+    "whether a user has keys": "os.stat('/root/.ssh' if os.path.isdir('/root') else '/root')",
+    "its own map": "open('/proc/self/maps').read()",
+    "another's command line": "open('/proc/1/cmdline').read()",
+    "the server's files": "os.listdir(f'/proc/{{os.getppid()}}/fd')",
+    "the mounts": "open('/proc/mounts').read()",
+    "the kernel's log": "syscall(103, 3, 0, 0)",
+    "a file by its handle": "syscall(304, -100, 0, 0)",
+    "what others do to files": "syscall(294, 0)",
+    "what all do to files": "syscall(300, 0, 0)",
 }
 PROCESSES = {
     "fork": "os.fork()",
@@ -111,6 +131,14 @@ PROCESSES = {
     "to trace itself": "syscall(101, 0, 0, 0, 0)",
     "to outlive the server": "checked(LIBC.prctl(1, 0, 0, 0, 0))",
     "to be seen by others": "checked(LIBC.prctl(4, 1, 0, 0, 0))",
+    "to stop the server": "os.kill(os.getppid(), signal.SIGSTOP)",
+    "to write the tool's memory": "syscall(311, {tool}, 0, 0, 0, 0, 0)",
+    "to take the server's files": "syscall(438, 0, 0, 0)",
+    "to compare with the server": "syscall(312, os.getpid(), os.getppid(), 0, 0, 0)",
+    "to queue a signal": "syscall(129, {tool}, 34, 0)",
+    "to hold the tool to one core": "os.sched_setaffinity({tool}, {{0}})",
+    "to run before all others": "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))",
+    "a thread in a network of its own": "syscall(56, 0x10000 | 0x800 | 0x100 | 0x40000000, 0, 0, 0, 0)",
 }
 NETWORK = {
     "TCP": "socket.socket(socket.AF_INET, socket.SOCK_STREAM).connect(('127.0.0.1', {port}))",
@@ -122,6 +150,8 @@ NETWORK = {
     "netlink": "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
     "raw packets": "socket.socket(socket.AF_PACKET, socket.SOCK_RAW)",
     "virtual sockets": "socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)",
+    "the kernel's ciphers": "socket.socket(38, socket.SOCK_SEQPACKET)",
+    "a tunnel": "os.open('/dev/net/tun', os.O_RDWR)",
 }
 KERNEL = {
     "to be root": "os.setuid(0) or checked(-(os.getuid() != 0))" if os.getuid() else "os.setuid(0)",
@@ -146,6 +176,21 @@ KERNEL = {
     "priority": "os.setpriority(os.PRIO_PROCESS, 0, -20)",
     "device control": "fcntl.ioctl(1, 0x5412, b'x')",
     "500 files": "[os.open('/dev/null', os.O_RDONLY) for _ in range(500)]",
+    "a filter of its own": "syscall(317, 1, 0, 0)",
+    "the numbers of x32": "syscall(0x40000000 + 39)",
+    "a module": "syscall(175, 0, 0, 0)",
+    "another kernel": "syscall(246, 0, 0, 0, 0)",
+    "swap": "syscall(167, 0, 0)",
+    "ports": "syscall(172, 3)",
+    "fixed addresses": "syscall(135, 0x40000)",
+    "a file system": "syscall(430, 0, 0)",
+    "a tree of mounts": "syscall(428, -100, 0, 0)",
+    "another root by mount": "syscall(155, 0, 0)",
+    "semaphores": "syscall(64, 0, 1, 0o1600)",
+    "a queue with a name": "syscall(240, 0, 0o102, 0o600, 0)",
+    "secret memory": "syscall(447, 0)",
+    "locked memory": "syscall(149, 0, 4096)",
+    "timers": "syscall(222, 0, 0, 0)",
 }
 ATTACKS = {
     f"{kind}: {name}": code
@@ -275,6 +320,39 @@ time.sleep(1000)
     assert isinstance(outcome, Failed)
     assert outcome.kind == "timeout"
     assert outcome.cpu_seconds < 9
+
+
+def test_machine_code_of_another_architecture_is_killed(runner: Runner) -> None:
+    """`int 0x80` reaches the calls of i386, whose numbers differ from those that the filter allows."""
+    code = """
+memory = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+memory.write(bytes.fromhex("b814000000cd80c3"))
+ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))()
+"""
+    outcome = train_one(runner, hostile(code))
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.startswith("was ended by SIGSYS")
+
+
+def test_passes_over_a_copy_of_the_data_show_in_cpu_time_alone(runner: Runner) -> None:
+    """What a program computes with its time is its own; the limits bound it, and what it used stands in the outcome."""
+    greedy = program(
+        FORWARD
+        + """
+    def learn(self, train_data):
+        kept = list(train_data)
+        for inputs, labels in kept * 15:
+            self.zero_grad()
+            self.criteria(self(inputs), labels).backward()
+            with torch.no_grad():
+                for weight in self.parameters():
+                    weight -= 0.1 * weight.grad
+"""
+    )
+    honest, outcome = train_one(runner, HONEST), train_one(runner, greedy)
+    assert isinstance(honest, Trained)
+    assert isinstance(outcome, Trained)
+    assert outcome.cpu_seconds > 2 * honest.cpu_seconds
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes an ordinary user, which root alone can")

@@ -70,13 +70,14 @@ class Layers:
 
     def __init__(self) -> None:
         landlock = kernel.landlock_abi() > 0
+        paths = list(readable())
         if landlock:
-            kernel.landlock_ruleset(readable(), self.ruleset)
+            kernel.landlock_ruleset(paths, self.ruleset)
         self.wanted: list[Layer] = ["user"] if os.geteuid() == 0 else []
         with contextlib.suppress(OSError):  # not every machine allows it; the tier says what is left
             kernel.leave_namespaces()
             self.wanted.append("namespaces")
-            kernel.make_view(readable(), _VIEW)
+            kernel.make_view(paths, _VIEW)
             self.wanted.insert(0, "view")  # while the child may still change its root
         self.wanted += ["landlock", "seccomp"] if landlock else ["seccomp"]
 

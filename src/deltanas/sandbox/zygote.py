@@ -40,6 +40,7 @@ class _Child:
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     _die_with_the_tool(control)
+    tempfile.tempdir = "/tmp"  # noqa: S108  torch asks for one as it is imported, and must not try the disk: it may be full
     module = importlib.import_module(sys.argv[2])
     kernel.prctl(kernel.SUBREAPER, 1)
     module.warm()
