@@ -9,13 +9,13 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
 
 from deltanas.errors import DataError, UsageError
-from deltanas.train.data.official import DEBIAN, OFFICIAL, Official, compare, data_folder
+from deltanas.train.data.official import DEBIAN, OFFICIAL, Official, compare, data_folder, intact
 
 PATIENCE = 30.0
 """Seconds without an answer from a server."""
@@ -54,31 +54,36 @@ def _fill(entry: Official, folder: Path, hint: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
         place = Path(new) / entry.inner
         place.mkdir(parents=True, exist_ok=True)
-        for file, md5 in entry.archive_sums(entry.torchvision).items():
+        sums = entry.archive_sums(entry.torchvision)
+        for file, md5 in sums.items():
             given = folder / file
             if given.is_file():
                 compare(given, md5, hint)
                 os.link(given.resolve(), place / file)
-        _download(entry, Path(new), hint)
+        with _network_faults(entry.name, {place / file: md5 for file, md5 in sums.items()}, hint):
+            entry.download(Path(new))
         for top in tops:
             (Path(new) / top).replace(folder / top)
 
 
-def _download(entry: Official, root: Path, hint: str) -> None:
+@contextmanager
+def _network_faults(name: str, sums: Mapping[Path, str], hint: str) -> Iterator[None]:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
         with redirect_stdout(sys.stderr):
-            entry.download(root)
-    except _network_faults() as error:
+            yield
+    except _faults() as error:
         if isinstance(error, OSError) and error.errno in _DISK:
             raise
-        raise DataError(f"{entry.name} can't be downloaded: {str(error).strip()}", hint) from None
+        wrong = [file.name for file, md5 in sums.items() if file.is_file() and not intact(file, md5)]
+        cause = f"{wrong[0]} arrived cut short or changed (its MD5 sum is not the published one)" if wrong else error
+        raise DataError(f"{name} can't be downloaded: {str(cause).strip()}", hint) from None
     finally:
         socket.setdefaulttimeout(before)
 
 
-def _network_faults() -> tuple[type[Exception], ...]:
+def _faults() -> tuple[type[Exception], ...]:
     """What torchvision lets through: no network, a wrong sum (RuntimeError), a refusal by Google Drive (gdown)."""
     faults: tuple[type[Exception], ...] = (OSError, RuntimeError, HTTPException)
     if importlib.util.find_spec("gdown"):
