@@ -221,27 +221,43 @@ def hostile(attack: str) -> Program:
     return Program(candidate.net + HELPERS + textwrap.indent(attack, "    ") + "\n", prm=candidate.prm)
 
 
-@pytest.mark.parametrize("name", ATTACKS)
-def test_refused(name: str, runner: Runner, score: float, tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("unharmed")
-    before = victim.stat()
+@pytest.fixture(scope="module")
+def refused(runner: Runner, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Trained | Failed, bool]]:
+    """How each attack ended, two at a time, and whether the file that it went for is as it was."""
     import sklearn
 
+    honest_score(runner)  # type: ignore[arg-type]  # before any attack, for `score` to give again
+    folder = tmp_path_factory.mktemp("victims")
     digits = str(Path(sklearn.__file__).parent / "datasets" / "data" / "digits.csv.gz")
     secret = str(Path(os.environ.get("DELTANAS_STATE", "/")) / "secret")
-    code = ATTACKS[name].format(victim=str(victim), digits=digits, secret=secret, tool=os.getpid(), port=22)
-    outcome = train_one(runner, hostile(code))
+    victims = [folder / str(place) for place in range(len(ATTACKS))]
+    for victim in victims:
+        victim.write_text("unharmed")
+    before = [traits(victim) for victim in victims]
+    candidates = [
+        hostile(code.format(victim=str(victim), digits=digits, secret=secret, tool=os.getpid(), port=22))
+        for code, victim in zip(ATTACKS.values(), victims, strict=True)
+    ]
+    outcomes = dict(runner.train(candidates, seed=0))
+    assert sorted(folder.iterdir()) == sorted(victims)
+    assert not descendants()
+    return {
+        name: (outcomes[place], victim.exists() and traits(victim) == before[place])
+        for place, (name, victim) in enumerate(zip(ATTACKS, victims, strict=True))
+    }
+
+
+def traits(path: Path) -> tuple[int, float, int, int, int]:
+    found = path.stat()
+    return found.st_mode, found.st_mtime, found.st_uid, found.st_size, found.st_nlink
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_refused(name: str, score: float, refused: dict[str, tuple[Trained | Failed, bool]]) -> None:
+    outcome, unharmed = refused[name]
     assert isinstance(outcome, Trained), outcome
     assert outcome.accuracy == score
-    after = victim.stat()
-    assert (after.st_mode, after.st_mtime, after.st_uid, after.st_size) == (
-        before.st_mode,
-        before.st_mtime,
-        before.st_uid,
-        before.st_size,
-    )
-    assert not descendants()
+    assert unharmed
 
 
 def test_the_environment_holds_no_secret(runner: Runner) -> None:
