@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import struct
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +125,15 @@ def test_images_are_squeezed_when_asked() -> None:
     assert data.in_shape == (1, 1, 16, 16)
     assert (data.train.y == plain.train.y).all()
     assert abs(data.train.x.mean() - plain.train.x.mean()) < 2
+
+
+def test_torch_is_not_loaded_for_data(folder: Path) -> None:
+    """It costs the tool's own process seconds, and candidates do not need it there."""
+    code = "import sys; from deltanas.train.data import load; load('digits', resize=4); load('fashion-mnist')"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; print('torch' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 def test_an_unknown_name_lists_the_known() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import json
 import os
 import pickle
 import struct
@@ -25,7 +26,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
+from typer.testing import CliRunner
 
+from deltanas.cli import app
 from deltanas.errors import DataError, UsageError
 from deltanas.train.data import available, load, official, pictures, prepare
 from deltanas.train.data.idx import IDX_FILES
@@ -385,6 +388,16 @@ def test_another_folder(served: tuple[Path, str], cache: Path, tmp_path: Path, m
     assert len(load("svhn").test) == 30
     with pytest.raises(UsageError, match="'digits' is not a data set to download"):
         prepare("digits")
+
+
+def test_the_command_prints_the_folder(served: tuple[Path, str], cache: Path, monkeypatch: Patch) -> None:
+    publish("svhn", served, monkeypatch)
+    done = CliRunner().invoke(app, ["datasets", "prepare", "svhn", "--json"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout) == {"name": "svhn", "folder": str(cache / "svhn")}
+    listed = CliRunner().invoke(app, ["datasets", "list"]).stdout
+    assert "svhn is missing" not in listed
+    assert f"mnist is missing: deltanas datasets prepare mnist; without a network, put {IDX_FILES[0]}" in listed
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="mounts a small file system, which needs root")
