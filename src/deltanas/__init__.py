@@ -19,7 +19,7 @@ from pathlib import Path
 import deltanas.check as _check  # noqa: F401
 import deltanas.search as _search  # noqa: F401
 from deltanas.assess import Evaluation, Verdict, check_programs, evaluate_programs
-from deltanas.errors import DeltanasError, EditError
+from deltanas.errors import DeltanasError, EditError, UsageError
 from deltanas.program import AppliedEdit, apply_edit
 from deltanas.seams import Listener, RunView
 
@@ -45,13 +45,21 @@ def check(
     """Does a program fulfil the contract, build and train a step? It runs in the sandbox, never in this process.
 
     Args:
-        in_shape: (batch, channels, height, width) of the images. out_shape: (classes,).
+        in_shape: (batch, channels, height, width) of the images, with or without the batch. out_shape: (classes,).
         prm: hyperparameters that replace the default recipe's.
+
+    Raises:
+        UsageError: shapes of another form.
     """
     from deltanas.config import TrainConfig
     from deltanas.wiring import gates, open_shape_pool, program_of
 
-    _, channels, height, width = in_shape
+    if len(in_shape) not in (3, 4) or len(out_shape) != 1 or min(*in_shape, *out_shape) < 1:
+        raise UsageError(
+            f"no shapes of images and classes: {tuple(in_shape)}, {tuple(out_shape)}",
+            "give (batch, channels, height, width) and (classes,)",
+        )
+    channels, height, width = in_shape[-3:]
     with open_shape_pool((channels, height, width), out_shape[0], TrainConfig(workers=1)) as pool:
         (verdict,) = check_programs([program_of(source, prm)], gates(pool))
     return verdict

@@ -1,0 +1,53 @@
+"""deltanas from Python: the same answers as on the command line, and a cheap import."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import deltanas
+from deltanas import nets
+from deltanas.errors import UsageError
+
+
+def test_importing_it_loads_neither_torch_nor_a_database() -> None:
+    code = "import sys, deltanas; print(sorted({'torch', 'sqlalchemy', 'transformers'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_check_tells_what_is_wrong() -> None:
+    verdict = deltanas.check(nets.baseline("mlp"), (1, 1, 8, 8), (10,))
+    assert verdict.ok
+    assert verdict.reasons == ()
+    assert verdict.params == deltanas.check(nets.baseline("mlp"), (1, 8, 8), (10,)).params
+    verdict = deltanas.check("class Net: pass", (1, 1, 8, 8), (10,))
+    assert not verdict.ok
+    assert "no function `supported_hyperparameters()`" in verdict.reasons
+    with pytest.raises(UsageError, match="no shapes"):
+        deltanas.check("", (8, 8), (10,))
+
+
+def test_evaluate_gives_the_accuracy_that_a_search_gives(tmp_path: Path) -> None:
+    source = nets.baseline("mlp")
+    result = deltanas.evaluate(source, dataset="digits", train_size=100, seed=4)
+    assert result.status == "trained"
+    config = {
+        "strategy": "random", "cycles": 1, "candidates": 1, "seed": 4, "baselines": ["mlp"], "train": {"size": 100},
+    }  # fmt: skip
+    view = deltanas.search(config, run=tmp_path / "run")
+    assert view.candidates[0].accuracy == result.accuracy
+    assert view.candidates[0].program is not None
+    assert view.candidates[0].program.id == result.program
+    assert deltanas.open_run(tmp_path / "run") == view
+
+
+def test_apply_edit_and_its_error() -> None:
+    edit = "<<<<<<< SEARCH\nb = 2\n=======\nb = 3\n>>>>>>> REPLACE\n"
+    assert deltanas.apply_edit("a = 1\nb = 2\n", edit) == deltanas.AppliedEdit("a = 1\nb = 3\n", "exact")
+    with pytest.raises(deltanas.EditError) as miss:
+        deltanas.apply_edit("a = 1\nb = 22\n", edit)
+    assert "b = 22" in miss.value.nearest
