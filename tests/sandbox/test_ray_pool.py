@@ -69,7 +69,7 @@ def test_the_local_pool_gives_the_same_scores_to_the_last_digit(runner: Runner) 
         assert local.build([HONEST, SLOW]) == runner.build([HONEST, SLOW])
 
 
-@pytest.mark.parametrize("victim", ["fork server", "actor"])
+@pytest.mark.parametrize("victim", ["actor", pytest.param("fork server", marks=pytest.mark.slow)])
 def test_a_kill_in_the_middle_costs_no_result(runner: Runner, victim: str) -> None:
     before = accuracies(runner)
     [server] = servers()
