@@ -42,7 +42,8 @@ docs: setup
 	$(BIN)/cog -I docs -r README.md docs/*.md
 
 bench: setup
-	$(BIN)/python benchmarks/evaluate.py
+	$(BIN)/deltanas bench sandbox
+	$(BIN)/deltanas bench evaluate
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,7 @@
+"""Benchmarks: what an evaluation costs, beside other ways to the same score, in one run and in turns."""
+
+from deltanas.bench.evaluate import bench_evaluate
+from deltanas.bench.sandbox import bench_sandbox
+from deltanas.bench.soak import soak
+
+__all__ = ["bench_evaluate", "bench_sandbox", "soak"]
