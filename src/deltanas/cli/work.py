@@ -191,10 +191,7 @@ def edit(
     """Apply an edit, exactly or not at all; the edited program on stdout. With --diff: the least edit between two."""
     source = _text(base)
     text = sys.stdin.read() if str(edit) == "-" else _text(edit)
-    if inverse:
-        result = {"diff": diff(source, text, base.name)}
-    else:
-        result = asdict(apply_edit(source, text))
+    result = {"diff": diff(source, text, base.name)} if inverse else asdict(apply_edit(source, text))
     if as_json:
         print_json(result)
     else:
