@@ -109,7 +109,7 @@ def bench_evaluate(
             place = str(lemur.resolve())
             rival = Rival("deltanas.bench.lemur", place, folder=folder, threads=cores, hint=INSTALL)
             ways["lemur"] = stack.enter_context(rival).train
-        turns = _turns(ways, repeats, quiet, cores, say)
+        turns = _turns(ways, repeats, quiet, say)
     counted = {name: [turn.costs[name] for turn in turns if turn.others <= quiet] for name in ways}
     return {
         **began,
@@ -127,7 +127,7 @@ def bench_evaluate(
 
 
 def _turns(
-    ways: dict[str, Callable[[int], Cost]], repeats: int, quiet: float, cores: int, say: Callable[[str], None]
+    ways: dict[str, Callable[[int], Cost]], repeats: int, quiet: float, say: Callable[[str], None]
 ) -> list[Turn]:
     for way in ways.values():
         way(0)  # what a first time costs is no candidate's
@@ -138,7 +138,7 @@ def _turns(
         clock, worked = time.perf_counter(), _worked()
         costs = {name: way(len(turns) + 1) for name, way in ways.items()}
         own = sum(cost.cpu_seconds * cost.candidates for cost in costs.values())
-        others = (_worked() - worked - own) / (cores * (time.perf_counter() - clock))
+        others = (_worked() - worked - own) / ((os.cpu_count() or 1) * (time.perf_counter() - clock))
         turns.append(Turn(costs, max(0.0, others)))
         seconds = ", ".join(f"{name} {value:.2f}" for name, value in _seconds(turns[-1]).items())
         say(f"turn {len(turns)}, seconds a candidate: {seconds}; others took {turns[-1].others:.0%} of the cores")
