@@ -25,7 +25,7 @@ class Failed:
         kind: "timeout", "memory", "crash", "error" (the program raised), "output" (logits of a wrong
             size or not finite).
         seconds, cpu_seconds: wall and CPU time, measured by the parent of the child process.
-        tier: the sandbox's strength, "A" to "C" (docs/architecture.md).
+        tier: the sandbox's strength, "A" to "C" (docs/security.md).
     """
 
     kind: Literal["timeout", "memory", "crash", "error", "output"]

@@ -64,7 +64,7 @@ class Pool(ABC):
     @property
     @abstractmethod
     def tier(self) -> str:
-        """ "A", "B" or "C", by the self-test of the fork server (docs/architecture.md)."""
+        """ "A", "B" or "C", by the self-test of the fork server (docs/security.md)."""
 
     @abstractmethod
     def __enter__(self) -> Self: ...
