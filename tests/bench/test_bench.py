@@ -66,6 +66,7 @@ def test_images_in_the_format_of_mnist(tmp_path: Path) -> None:
     assert raw[16:] == images.tobytes()
 
 
+@pytest.mark.slow
 def test_the_sandbox_alone() -> None:
     result: dict[str, Any] = bench_sandbox(2)
     assert len(result["milliseconds"]) == 4
@@ -73,6 +74,7 @@ def test_the_sandbox_alone() -> None:
         assert 0 < spread["low"] <= spread["median"] <= spread["p95"] <= spread["high"]
 
 
+@pytest.mark.slow
 def test_a_short_soak(deltanas: Command) -> None:
     done = deltanas("bench", "sandbox", "--soak", 20, "--json")
     assert done.returncode == 0, done.stderr
