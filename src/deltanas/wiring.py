@@ -23,7 +23,7 @@ from deltanas.errors import DataError, UsageError
 from deltanas.llm import open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
-from deltanas.propose import DeltaProposer, RandomProposer
+from deltanas.propose import DeltaProposer, RandomProposer, Space
 from deltanas.report import render
 from deltanas.sandbox import LocalPool, Pool, RayPool
 from deltanas.seams import Gate, Listener, Proposer, RunView
@@ -82,19 +82,20 @@ class _Parts:
 @contextmanager
 def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_Parts]:
     baselines = programs_of(config.baselines, config.prm) if config.baselines else builtin_programs(config.prm)
-    proposer = _proposer(config)
     dataset = _load(config.dataset, config.train)
     data = dataset.record
     if begun is not None:
         _require_same_data(begun, data)
     with _open_pool(dataset, config.train) as runner:
-        yield _Parts(baselines, proposer, (*gates(runner), NoveltyGate()), runner, data)
+        yield _Parts(
+            baselines, _proposer(config, Space(runner, config.edits)), (*gates(runner), NoveltyGate()), runner, data
+        )
 
 
-def _proposer(config: SearchConfig) -> Proposer:
+def _proposer(config: SearchConfig, space: Space) -> Proposer:
     match config.strategy:
         case "random":
-            return RandomProposer(edits=config.edits)
+            return RandomProposer(space)
         case "delta":
             model = config.model
             return DeltaProposer(

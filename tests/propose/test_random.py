@@ -10,7 +10,7 @@ import pytest
 
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
-from deltanas.propose import Edits, RandomProposer
+from deltanas.propose import Edits, RandomProposer, Space
 from deltanas.seams import Ask, Attempt, Proposal
 
 pytest_plugins = ["tiny_model"]
@@ -20,13 +20,17 @@ def ask(parent: Program, index: int = 0, earlier: tuple[Attempt, ...] = ()) -> A
     return Ask(1, index, len(earlier), f"0:1:{index}:{len(earlier)}", parent, earlier)
 
 
+def proposer(edits: Edits = "architecture") -> RandomProposer:
+    return RandomProposer(Space(None, edits))
+
+
 def refused(proposal: Proposal) -> Attempt:
     return Attempt(proposal.edit, proposal.rung, proposal.goal, Refused("novelty", "seen"))
 
 
 def test_every_proposal_is_one_edit_of_the_space(small: Program) -> None:
     kinds = {edit.text: edit.kind for edit in edits_of(small.net) if edit.scope == "architecture"}
-    proposals = RandomProposer().propose([ask(small, index) for index in range(40)])
+    proposals = proposer().propose([ask(small, index) for index in range(40)])
     for proposal in proposals:
         assert proposal.program is not None
         assert proposal.program.parent == small.id != proposal.program.id
@@ -38,14 +42,14 @@ def test_every_proposal_is_one_edit_of_the_space(small: Program) -> None:
 @pytest.mark.parametrize("edits", ["architecture", "recipe", "both"])
 def test_only_edits_of_the_scope_that_was_asked_for(small: Program, edits: Edits) -> None:
     scopes = {edit.text: edit.scope for edit in edits_of(small.net)}
-    drawn = {scopes[p.edit] for p in RandomProposer(edits).propose([ask(small, index) for index in range(60)])}
+    drawn = {scopes[p.edit] for p in proposer(edits).propose([ask(small, index) for index in range(60)])}
     assert drawn == ({"architecture", "recipe"} if edits == "both" else {edits})
 
 
 def test_edits_are_drawn_uniformly(small: Program) -> None:
     space = [edit for edit in edits_of(small.net) if edit.scope == "recipe"]
     n = 100 * len(space)
-    counts = Counter(p.edit for p in RandomProposer("recipe").propose([ask(small, index) for index in range(n)]))
+    counts = Counter(p.edit for p in proposer("recipe").propose([ask(small, index) for index in range(n)]))
     assert set(counts) == {edit.text for edit in space}
     # Chi-square with len(space) - 1 degrees of freedom: mean k, deviation sqrt(2 k). Five deviations are allowed.
     chi2 = sum((count - 100) ** 2 / 100 for count in counts.values())
@@ -54,21 +58,21 @@ def test_edits_are_drawn_uniformly(small: Program) -> None:
 
 
 def test_the_same_ask_gives_the_same_proposal_in_any_company(small: Program) -> None:
-    alone = RandomProposer().propose([ask(small, 3)])[0]
-    among = RandomProposer().propose([ask(small, index) for index in range(6)])
+    alone = proposer().propose([ask(small, 3)])[0]
+    among = proposer().propose([ask(small, index) for index in range(6)])
     assert among[3] == alone
     assert len({proposal.edit for proposal in among}) > 1
 
 
 def test_a_slot_never_sees_an_edit_twice_and_ends_when_all_were_tried(small: Program) -> None:
     space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
-    proposer = RandomProposer("recipe")
+    recipe = proposer("recipe")
     earlier: tuple[Attempt, ...] = ()
     for _ in space:
-        (proposal,) = proposer.propose([ask(small, 0, earlier)])
+        (proposal,) = recipe.propose([ask(small, 0, earlier)])
         earlier = (*earlier, refused(proposal))
     assert {attempt.edit for attempt in earlier} == space
-    (last,) = proposer.propose([ask(small, 0, earlier)])
+    (last,) = recipe.propose([ask(small, 0, earlier)])
     assert last.program is None
     assert last.refusal is not None
     assert last.refusal.stage == "apply"
@@ -76,7 +80,7 @@ def test_a_slot_never_sees_an_edit_twice_and_ends_when_all_were_tried(small: Pro
 
 @pytest.mark.parametrize("source", ["", "x = 1\n", "def broken(:\n"])
 def test_a_program_without_simple_edits_is_refused(source: str) -> None:
-    (proposal,) = RandomProposer().propose([ask(Program(source))])
+    (proposal,) = proposer().propose([ask(Program(source))])
     assert proposal.program is None
     assert proposal.refusal is not None
 
@@ -84,7 +88,7 @@ def test_a_program_without_simple_edits_is_refused(source: str) -> None:
 def test_a_descendant_keeps_the_other_parts_and_can_be_edited_again() -> None:
     program = replace(Program(baselines()["mlp"]), transform="t = 1\n", prm='{"lr": 0.1}')
     for index in range(3):
-        (proposal,) = RandomProposer().propose([ask(program, index)])
+        (proposal,) = proposer().propose([ask(program, index)])
         assert proposal.program is not None
         assert (proposal.program.transform, proposal.program.prm) == (program.transform, program.prm)
         program = proposal.program
