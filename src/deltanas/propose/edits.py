@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from deltanas.errors import EditError
-from deltanas.program import Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.program import Program, Refused, SpaceEdit, apply_edit, edits_of
 from deltanas.seams import Ask, Call, Proposal
 
 Edits = Literal["architecture", "recipe", "both"]
@@ -17,6 +17,11 @@ def open_edits(ask: Ask, edits: Edits) -> list[SpaceEdit]:
     tried = {attempt.edit for attempt in ask.earlier}
     space = edits_of(ask.parent.net)
     return [edit for edit in space if edits in ("both", edit.scope) and edit.text not in tried]
+
+
+def made(parent: Program, edit: SpaceEdit) -> Program:
+    """What an edit of the parent's space makes of it."""
+    return parent.edited("net", apply_edit(parent.net, edit.text).source)
 
 
 def proposal_of(ask: Ask, edit: str, goal: str, calls: tuple[Call, ...] = ()) -> Proposal:

@@ -1,17 +1,19 @@
-"""The space of edits as the proposers see it: which edits are open to a slot, and fair draws among them."""
+"""The space of edits as the proposers see it: fair draws among the edits of a slot's parent that were seen to hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from random import Random
 from typing import Protocol
 
 from deltanas.program import Program, Refused, SpaceEdit
-from deltanas.propose.edits import Edits, open_edits
+from deltanas.propose.edits import Edits, made, open_edits
 from deltanas.seams import Ask, Built
 
 WIDTHS = 0.25
 """Share of the draws that change a width, where a program has such edits. The rest of the space is drawn uniformly."""
+
+_Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[SpaceEdit, ...]]
 
 
 class Builds(Protocol):
@@ -24,7 +26,9 @@ class Space:
     """Draws edits of a slot's parent, none that was tried for the slot before. Same asks, same draws.
 
     The kind of an edit comes first: a width with probability `WIDTHS`, else as often as the other edits are of it;
-    then any edit of the kind, each as likely as the others.
+    then any edit of the kind, each as likely as the others. What is drawn is verified then and there: an edit whose
+    program does not build, or computes what its parent computes, is passed over, a kind that has no other too. So the
+    draws are those from the space of all edits that hold, at the cost of those that were looked at.
     """
 
     def __init__(self, builds: Builds | None, edits: Edits = "architecture") -> None:
@@ -37,19 +41,65 @@ class Space:
         return [offered[0] if offered else None for offered in self.offer(asks, 1)]
 
     def offer(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
-        """Up to `most` edits of one kind a slot, in the order of the source; none where no edit is left."""
-        return [self._offer(ask, most) for ask in asks]
+        """Up to `most` edits of one kind a slot, in the order of the source; none where no edit is left.
+
+        What the slots need is verified together, so that the workers share it.
+        """
+        choices = [self._choice(ask, most) for ask in asks]
+        chosen: dict[int, tuple[SpaceEdit, ...]] = {}
+        answers: dict[int, Sequence[bool] | None] = dict.fromkeys(range(len(asks)))
+        while answers:
+            wanted: dict[int, Sequence[SpaceEdit]] = {}
+            for slot, answer in answers.items():
+                try:
+                    wanted[slot] = choices[slot].send(answer)  # type: ignore[arg-type]  # None starts it
+                except StopIteration as ended:
+                    chosen[slot] = ended.value
+            answers = self._hold([asks[slot].parent for slot in wanted], wanted)
+        return [chosen[slot] for slot in range(len(asks))]
 
     def kind(self, ask: Ask) -> str | None:
         """The kind that `offer` tries first, without verifying anything; None where no edit is left."""
         space = open_edits(ask, self._edits)
         return drawn_kind(ask.rng("kind"), [edit.kind for edit in space]) if space else None
 
-    def _offer(self, ask: Ask, most: int) -> tuple[SpaceEdit, ...]:
+    def _choice(self, ask: Ask, most: int) -> _Choice:
+        """Yields edits to verify and takes whether each holds; returns what is chosen."""
         space = open_edits(ask, self._edits)
-        kind = self.kind(ask)
-        places = [place for place, edit in enumerate(space) if edit.kind == kind]
-        return tuple(space[place] for place in sorted(ask.rng("edit").sample(places, min(most, len(places)))))
+        rng = ask.rng("kind")
+        while space:
+            kind = drawn_kind(rng, [edit.kind for edit in space])
+            places = [place for place, edit in enumerate(space) if edit.kind == kind]
+            ask.rng(f"edit:{kind}").shuffle(places)
+            kept: list[int] = []
+            while places and len(kept) < most:
+                tried, places = places[: most - len(kept)], places[most - len(kept) :]
+                held = yield [space[place] for place in tried]
+                kept += [place for place, holds in zip(tried, held, strict=True) if holds]
+            if kept:
+                return tuple(space[place] for place in sorted(kept))
+            space = [edit for edit in space if edit.kind != kind]
+        return ()
+
+    def _hold(
+        self, parents: Sequence[Program], wanted: dict[int, Sequence[SpaceEdit]]
+    ) -> dict[int, Sequence[bool] | None]:
+        """Whether each edit's program builds and computes something else than its parent."""
+        if self._builds is None:
+            return {slot: [True] * len(edits) for slot, edits in wanted.items()}
+        children = [made(at, edit) for at, edits in zip(parents, wanted.values(), strict=True) for edit in edits]
+        answers = self._builds.build([*parents, *children])
+        origins, results = answers[: len(parents)], iter(answers[len(parents) :])
+        return {
+            slot: [_differs(origin, next(results)) for _ in edits]
+            for origin, (slot, edits) in zip(origins, wanted.items(), strict=True)
+        }
+
+
+def _differs(parent: Built | Refused, child: Built | Refused) -> bool:
+    if isinstance(child, Refused):
+        return False
+    return isinstance(parent, Refused) or child.trace != parent.trace
 
 
 def drawn_kind(rng: Random, kinds: Sequence[str]) -> str:
