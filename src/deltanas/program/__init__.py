@@ -1,8 +1,9 @@
 """What flows through the house: programs, outcomes, edits and the space of edits. Pure: nothing here runs a program."""
 
 from deltanas.program.canonical import canonical_source
-from deltanas.program.edits import AppliedEdit, Rung, apply_edit, diff
-from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained
+from deltanas.program.diffs import diff
+from deltanas.program.edits import AppliedEdit, Rung, apply_edit
+from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.program import PARTS, Part, Program, prm_text
 from deltanas.program.space import SpaceEdit, edits_of
 
@@ -20,7 +21,9 @@ __all__ = [
     "Trained",
     "apply_edit",
     "canonical_source",
+    "combined",
     "diff",
     "edits_of",
     "prm_text",
+    "standard_error",
 ]

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from typing import Literal
 
 from deltanas.errors import EditError
 
@@ -16,12 +17,25 @@ lines of the file, copied exactly
 the lines to put in their place
 >>>>>>> REPLACE"""
 
-_SEARCH, _DIVIDER, _REPLACE = (re.compile(p) for p in (r"<{5,9} ?SEARCH\b", r"={5,9}\s*$", r">{5,9} ?REPLACE\b"))
-_FENCE = re.compile(r"(?:```|~~~)\s*(\w*)")
+_SEARCH, _DIVIDER, _REPLACE = (
+    re.compile(rf"([ \t]*){pattern}")
+    for pattern in (r"(?:<{5,9}|-{5,9}) ?SEARCH\b", r"={5,9}\s*$", r"(?:>{5,9}|\+{5,9}) ?REPLACE\b")
+)
+_FENCE = re.compile(r"([ \t]*)(?:```|~~~)\s*(\w*)")
+_TAG = re.compile(r"</?([A-Za-z][\w-]*)>\s*$")
+_DIFF_NAMES = ("diff", "patch", "udiff", "delta")
 _OTHER_HEADER = re.compile(
     r"diff --git |Index: |index [0-9a-f]+\.\.|(new|deleted) file mode |similarity index |\*\*\* "
 )
-_STATED_LINE = re.compile(r"@@ *-(\d+)")
+_STATED = re.compile(r"@@ *-(\d+)(?:,(\d+))?(?: +\+\d+(?:,(\d+))?)?")
+
+MOST_COMPARED = 4_000_000
+"""Old lines times new lines of a block up to which they are compared; beyond, all old ones go and all new ones come."""
+
+
+Column = Literal["own", "lost", "overwritten"]
+"""How a diff's lines bear their mark: in a column of its own; kept lines without the blank that marks them; so, and the
+marks of the others over their first blank."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,11 @@ class Reading:
         """The consecutive lines of the baseline that this reading speaks of."""
         return [text for tag, text in self.lines if tag != "+"]
 
+    @cached_property
+    def new(self) -> list[str]:
+        """What it puts in their place."""
+        return [text for tag, text in self.lines if tag != "-"]
+
 
 @dataclass(frozen=True)
 class Hunk:
@@ -42,11 +61,13 @@ class Hunk:
 
     Attributes:
         readings: the ways to read it, most literal first.
+        looser: further ways, for where none of `readings` has a place.
         line: the 1-based line that a diff states for its first old line; a hint.
         final_newline: whether the new text ends in a newline, where a diff says so and reaches the end of the file.
     """
 
     readings: tuple[Reading, ...]
+    looser: tuple[Reading, ...] = ()
     line: int | None = None
     final_newline: bool | None = None
 
@@ -70,21 +91,22 @@ def _blocks(lines: list[str]) -> list[Hunk]:
     hunks: list[Hunk] = []
     old: list[str] | None = None
     new: list[str] | None = None
+    margin = ""
     for line in lines:
         number = len(hunks) + 1
-        if _SEARCH.match(line):
+        if opening := _mark(_SEARCH, line, margin if old is not None else None):
             if old is not None:
                 raise _malformed(number, "a second SEARCH line before its REPLACE line")
-            old = []
-        elif _REPLACE.match(line):
+            old, margin = [], opening[1]
+        elif _mark(_REPLACE, line, margin if old is not None else None):
             if old is None or new is None:
                 raise _malformed(number, "a REPLACE line with no SEARCH and ======= lines before it")
-            hunks.append(Hunk((_compared(old, new),)))
+            hunks.append(_block(old, new))
             old = new = None
         elif old is None:
             if line.startswith("@@"):
                 raise _malformed(number, "a hunk of a diff among SEARCH/REPLACE blocks")
-        elif _DIVIDER.match(line):
+        elif _mark(_DIVIDER, line, margin):
             if new is not None:
                 raise _malformed(number, "two ======= lines")
             new = []
@@ -97,12 +119,40 @@ def _blocks(lines: list[str]) -> list[Hunk]:
     return hunks
 
 
+def _mark(pattern: re.Pattern[str], line: str, margin: str | None) -> re.Match[str] | None:
+    """`line` as a mark. Inside a block it stands as far in as the block's first mark, or not at all."""
+    found = pattern.match(line)
+    return found if found and (margin is None or found[1] in ("", margin)) else None
+
+
+def _block(old: list[str], new: list[str]) -> Hunk:
+    """Small models put fences inside the marks, and empty lines between the marks and the code."""
+    bare = _without_fence(old), _without_fence(new)
+    looser = [_compared(*_without_outer_blanks(*sides)) for sides in ((old, new), bare)]
+    return Hunk((_compared(old, new),), (*([_compared(*bare)] if bare != (old, new) else []), *looser))
+
+
+def _without_fence(lines: list[str]) -> list[str]:
+    fenced = len(lines) > 1 and _FENCE.match(lines[0]) and _FENCE.match(lines[-1])
+    return lines[1:-1] if fenced else lines
+
+
+def _without_outer_blanks(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
+    """Both sides without the empty lines that both begin or both end with."""
+    for end in (0, -1):
+        while old and new and not old[end].strip() and not new[end].strip():
+            old, new = (side[1:] if end == 0 else side[:-1] for side in (old, new))
+    return old, new
+
+
 def _malformed(number: int, what: str) -> EditError:
     return EditError(f"Edit {number} has {what}.", EXPECTED, edit=number)
 
 
 def _compared(old: list[str], new: list[str]) -> Reading:
     """A block as tagged lines, so that lines on both sides stay as the baseline has them."""
+    if len(old) * len(new) > MOST_COMPARED:
+        return Reading((*(("-", text) for text in old), *(("+", text) for text in new)))
     tagged: list[tuple[str, str]] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -114,38 +164,63 @@ def _compared(old: list[str], new: list[str]) -> Reading:
 
 @dataclass
 class _Open:
-    """A hunk while its lines are being collected."""
+    """A hunk while its lines are being collected. `stated`: the match of its `@@` line with line and counts."""
 
-    line: int | None
+    stated: re.Match[str] | None
     fenced: bool
     body: list[str]
 
 
 def _diff_hunks(lines: list[str]) -> list[Hunk]:
-    """Hunks begin at `@@`, or, where a diff has none, after its file header or at the start of its fence."""
+    """Hunks begin at `@@`, or, where a diff has none, after its file header or at the start of its fence or tag."""
     found: list[_Open] = []
     current: _Open | None = None
     fenced = awaiting = False
     skip = 0
-    for i, line in enumerate(lines):
-        fence = _FENCE.match(line)
+    for i in range(len(lines)):
+        if not fenced and current is None:
+            _dedent_fence(lines, i)
+        line = lines[i]
+        fence, tag = _FENCE.match(line) if line.startswith(("```", "~~~")) else None, _TAG.match(line)
         if skip:
             skip -= 1
         elif fence:
             fenced, current = not fenced, None
-            awaiting = fenced and fence[1].lower() in ("diff", "patch", "udiff")
+            awaiting = fenced and fence[2].lower() in _DIFF_NAMES
         elif _is_file_header(lines, i, inside=current is not None):
             current, awaiting, skip = None, True, 1
-        elif _OTHER_HEADER.match(line):
-            current = None
+        elif tag or _OTHER_HEADER.match(line):
+            current, awaiting = None, tag is not None and tag[1].lower() in _DIFF_NAMES and "/" not in line
         elif line.startswith("@@") or (current is None and awaiting and line):
-            stated = _STATED_LINE.match(line)
-            current = _Open(int(stated[1]) if stated else None, fenced, [] if line.startswith("@@") else [line])
+            current = _Open(_STATED.match(line), fenced, [] if line.startswith("@@") else [line])
             found.append(current)
             awaiting = False
         elif current is not None:
             current.body.append(line)
-    return [_hunk(one) for one in found if any(one.body)]
+    hunks = [_hunk(one) for one in found if any(one.body)]
+    if fenced and current is not None and _is_short(current):
+        raise _malformed(len(hunks), "fewer lines than it states, and its code fence never ends: it is cut short")
+    return hunks
+
+
+def _dedent_fence(lines: list[str], start: int) -> None:
+    """Where an indented code fence begins (as in a list), take its indentation from all of its lines, in place."""
+    fence = _FENCE.match(lines[start])
+    if not fence or not fence[1]:
+        return
+    for i in range(start, len(lines)):
+        line = lines[i]
+        lines[i] = line.removeprefix(fence[1]) if line.strip() else line[len(fence[1]) :]
+        if i > start and lines[i].startswith(("```", "~~~")):
+            return
+
+
+def _is_short(one: _Open) -> bool:
+    if one.stated is None:
+        return False
+    old = sum(not line.startswith(("+", "\\")) for line in one.body)
+    new = sum(not line.startswith(("-", "\\")) for line in one.body)
+    return old < int(one.stated[2] or 1) or new < int(one.stated[3] or 1)
 
 
 def _is_file_header(lines: list[str], i: int, *, inside: bool) -> bool:
@@ -165,8 +240,11 @@ def _hunk(one: _Open) -> Hunk:
             body.append(line)
     final_newline = None if not ends else "new" not in ends
     bodies = [body, body[: _end_of_hunk(body, one.fenced)]]
-    readings = (_tagged(lines, lost=lost) for lines in bodies for lost in (False, True))
-    return Hunk(tuple(dict.fromkeys(readings)), one.line, final_newline)
+    readings, looser = (
+        tuple(dict.fromkeys(_tagged(lines, column) for lines in bodies for column in columns))
+        for columns in (("own", "lost"), ("overwritten",))
+    )
+    return Hunk(readings, looser, int(one.stated[1]) if one.stated else None, final_newline)
 
 
 def _end_of_hunk(body: list[str], fenced: bool) -> int:
@@ -180,12 +258,14 @@ def _end_of_hunk(body: list[str], fenced: bool) -> int:
     return len(body)
 
 
-def _tagged(body: list[str], *, lost: bool) -> Reading:
-    """`lost`: the kept lines were written without the space that marks them, so their first blank is their own."""
+def _tagged(body: list[str], column: Column) -> Reading:
     tagged = []
     for line in body:
-        if line.startswith(("+", "-")) or (line.startswith(" ") and not lost):
-            tagged.append((line[0], line[1:]))
+        if line.startswith(("+", "-")):
+            gone = line[1:2] if column == "overwritten" else ""
+            tagged.append((line[0], (gone if not gone.strip() else "") + line[1:]))
+        elif line.startswith(" ") and column == "own":
+            tagged.append((" ", line[1:]))
         else:
             tagged.append((" ", line))
     return Reading(tuple(tagged))

@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher, get_close_matches, unified_diff
-from itertools import pairwise
+from difflib import get_close_matches, unified_diff
+from itertools import product
 from operator import eq
 from typing import Literal
 
@@ -31,6 +31,12 @@ class AppliedEdit:
 
 
 NO_SHIFT: Shift = ("", "")
+MOST_CHARACTERS = 1_000_000
+"""Longest edit that is read. No network is as long."""
+MOST_QUOTED = 40
+"""Lines of a hunk that are compared with the file to say what came nearest."""
+_ELISION = re.compile(r"#\s*(?:\.\.\.|…)|#.*\b(?:existing|remaining|unchanged|rest of(?: the)?) code\b", re.IGNORECASE)
+"""What stands for lines that a lazy model left out."""
 
 
 @dataclass(frozen=True)
@@ -50,65 +56,31 @@ def apply_edit(base: str, edit: str) -> AppliedEdit:
     """`base` with `edit` applied: a unified diff or SEARCH/REPLACE blocks, prose and code fences around them ignored.
 
     Line numbers and counts in `@@` are hints: they choose among several exact places, and nothing else. Hunks are
-    looked up in `base` as it was given, may not overlap, and apply all or none. Kept lines stay as they are in `base`,
-    down to their line endings; whether the text ends in a newline changes only where a diff says so.
+    looked up in `base` as it was given, may share lines that all of them keep, and apply all or none; one that is said
+    twice counts once. Kept lines stay as they are in `base`, down to their line endings; whether the text ends in a
+    newline changes only where a diff says so.
 
-    Raises EditError where the text holds no edit, a hunk has no place or several, hunks overlap, or nothing changes.
+    Raises EditError where the text holds no edit, a hunk has no place or several, hunks contradict one another, new
+    text is left out (`# ... existing code ...`), or nothing changes.
     """
-    lines, endings = _split(base)
+    if len(edit) > MOST_CHARACTERS:
+        raise EditError(f"The edit has {len(edit):,} characters.", f"At most {MOST_CHARACTERS:,} are read.")
+    lines, endings = split_lines(base)
     hunks = hunks_of(edit)
-    placed = [_place(number, hunk, lines) for number, hunk in enumerate(hunks, start=1)]
-    ordered = sorted(placed, key=lambda one: (one.start, one.end))
-    for before, after in pairwise(ordered):
-        if after.start < before.end or after.start == before.start:
-            raise EditError(
-                f"Edits {before.number} and {after.number} overlap at line {after.start + 1}.",
-                "Join them into one edit.",
-                edit=max(before.number, after.number),
-            )
+    placed = []
+    for number, hunk in enumerate(hunks, start=1):
+        if hunk.final_newline is not None or not _is_idle(hunk.readings[0], lines):
+            _refuse_elision(number, hunk.readings[0], lines)
+            placed.append(_place(number, hunk, lines))
+    said = {(one.start, one.reading): one for one in reversed(placed)}
+    ordered = sorted(said.values(), key=lambda one: (one.start, one.end))
     source = _rendered(lines, endings, ordered)
     if source == base:
         raise EditError("The edit changes nothing.", "Change at least one line.", edit=1)
     return AppliedEdit(source, max((one.rung for one in placed), key=RUNGS.index))
 
 
-def diff(base: str, edited: str, name: str = "net.py") -> str:
-    """The unified diff from `base` to `edited`, "" where they have the same lines.
-
-    Three lines of context, more where a hunk would otherwise have several places in `base`, so that the numbers in
-    `@@` are never needed. `edited` is taken to have the line endings of `base`.
-    """
-    old, new = _with_newlines(base), _with_newlines(edited)
-    if old == new:
-        return ""
-    plain = [line.removesuffix("\n") for line in old]
-    context = 3
-    groups = _groups(old, new, context)
-    while context < len(old) and any(len(_places(plain[g[0][1] : g[-1][2]], plain, "exact")) != 1 for g in groups):
-        context += 1
-        groups = _groups(old, new, context)
-    text = [f"--- a/{name}\n", f"+++ b/{name}\n"]
-    for group in groups:
-        text.append(f"@@ -{_range(group[0][1], group[-1][2])} +{_range(group[0][3], group[-1][4])} @@\n")
-        for tag, i1, i2, j1, j2 in group:
-            if tag == "equal":
-                text += [" " + line for line in old[i1:i2]]
-            else:
-                text += ["-" + line for line in old[i1:i2]]
-                text += ["+" + line for line in new[j1:j2]]
-    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in text)
-
-
-def _groups(old: list[str], new: list[str], context: int) -> list[list[tuple[str, int, int, int, int]]]:
-    # A fresh matcher each time: get_grouped_opcodes cuts the opcodes that its matcher keeps.
-    return list(SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(context))
-
-
-def _range(start: int, end: int) -> str:
-    return f"{start + 1 if end > start else start},{end - start}"
-
-
-def _split(text: str) -> tuple[list[str], list[str]]:
+def split_lines(text: str) -> tuple[list[str], list[str]]:
     """Lines without their endings, and the endings ("" only for a last line that has none)."""
     parts = re.split(r"(\r?\n)", text)
     lines, endings = parts[0::2], [*parts[1::2], ""]
@@ -117,9 +89,26 @@ def _split(text: str) -> tuple[list[str], list[str]]:
     return lines, endings
 
 
-def _with_newlines(text: str) -> list[str]:
-    lines, endings = _split(text)
-    return [line + ("\n" if ending else "") for line, ending in zip(lines, endings, strict=True)]
+def _is_idle(reading: Reading, lines: Sequence[str]) -> bool:
+    """Whether a hunk changes nothing, wherever it stands: small models wrap their edit in such hunks."""
+    return reading.old == reading.new and bool(reading.old) and bool(places_of(reading.old, lines, "exact"))
+
+
+def _refuse_elision(number: int, reading: Reading, lines: Sequence[str]) -> None:
+    there = {line.strip() for line in lines}
+    before = ""
+    for tag, text in reading.lines:
+        if tag == "-":
+            continue
+        bare = text.strip()
+        left_out = _ELISION.match(bare) or (bare in ("...", "…") and not before.endswith(":"))
+        if tag == "+" and left_out and bare not in there:
+            raise EditError(
+                f"Edit {number} leaves lines out ({bare!r}).",
+                "Write out every new line; quote fewer of the lines that stay.",
+                edit=number,
+            )
+        before = bare
 
 
 def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
@@ -130,9 +119,11 @@ def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
             "Quote at least one line of the file, unchanged, next to the new ones.",
             edit=number,
         )
-    for rung in RUNGS:
-        for reading in hunk.readings:
-            places = _places(reading.old, lines, rung)
+    for readings, rung in product((hunk.readings, hunk.looser), RUNGS):
+        for reading in readings:
+            if lines and not reading.old:
+                continue
+            places = places_of(reading.old, lines, rung)
             if len(places) > 1 and rung == "exact" and hunk.line is not None:
                 places = [place for place in places if place[0] == hunk.line - 1] or places
             if len(places) > 1:
@@ -153,7 +144,7 @@ def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
     )
 
 
-def _places(old: Sequence[str], lines: Sequence[str], rung: Rung) -> list[tuple[int, Shift]]:
+def places_of(old: Sequence[str], lines: Sequence[str], rung: Rung) -> list[tuple[int, Shift]]:
     """Every start in `lines` where `old` stands, with the shift of indentation from `old` to what stands there."""
     if rung != "exact":
         old, lines = [line.rstrip(" \t") for line in old], [line.rstrip(" \t") for line in lines]
@@ -207,30 +198,47 @@ def _shifted(number: int, reading: Reading, shift: Shift) -> Reading:
 
 
 def _rendered(lines: list[str], endings: list[str], ordered: list[_Placed]) -> str:
+    """`ordered`: by place. Raises EditError where two hunks make of the same lines what can't both be."""
     default = next((ending for ending in endings if ending), "\n")
-    out: list[tuple[str, str]] = []
-    ends = not endings or endings[-1] != ""
-    cursor = 0
+    kept: dict[int, _Placed] = {}
+    removed: dict[int, _Placed] = {}
+    added: dict[int, list[tuple[_Placed, str]]] = {}
     for one in ordered:
-        out += zip(lines[cursor : one.start], endings[cursor : one.start], strict=True)
         cursor = one.start
         for tag, text in one.reading.lines:
             if tag == "+":
-                out.append((text, default))
+                here = added.setdefault(cursor, [])
+                if here and here[-1][0] is not one and (here[-1][0].end > one.start or one.start == one.end):
+                    raise _overlap(here[-1][0], one, cursor)
+                here.append((one, text))
                 continue
-            if tag == " ":
-                out.append((lines[cursor], endings[cursor] or default))
+            for others in (removed,) if tag == " " else (removed, kept):
+                if cursor in others:
+                    raise _overlap(others[cursor], one, cursor)
+            (kept if tag == " " else removed)[cursor] = one
             cursor += 1
+    out: list[tuple[str, str]] = []
+    for place in range(len(lines) + 1):
+        out += [(text, default) for _, text in added.get(place, ())]
+        if place < len(lines) and place not in removed:
+            out.append((lines[place], endings[place] or default))
+    ends = not endings or endings[-1] != ""
+    for one in ordered:
         if one.end == len(lines) and one.final_newline is not None:
             ends = one.final_newline
-    out += zip(lines[cursor:], endings[cursor:], strict=True)
     if out:
         out[-1] = (out[-1][0], (out[-1][1] or default) if ends else "")
     return "".join(line + ending for line, ending in out)
 
 
+def _overlap(first: _Placed, second: _Placed, at: int) -> EditError:
+    low, high = sorted((first.number, second.number))
+    return EditError(f"Edits {low} and {high} overlap at line {at + 1}.", "Join them into one edit.", edit=high)
+
+
 def _nearest(old: Sequence[str], lines: Sequence[str]) -> str:
     """The lines of the file that share most with `old`, as a diff from the quoted lines to them; "" if none is near."""
+    old = old[:MOST_QUOTED]
     if not lines or not any(line.strip() for line in old):
         return ""
     quoted, there = [line.strip() for line in old], [line.strip() for line in lines]
@@ -247,6 +255,9 @@ def _nearest(old: Sequence[str], lines: Sequence[str]) -> str:
         if not close:
             return ""
         start = min(there.index(close[0]), len(lines) - size)
-    compared = unified_diff(old, lines[start : start + size], n=len(old), lineterm="")
-    shown = list(compared)[3:] or [f" {line}" for line in lines[start : start + size]]
-    return "\n".join([f"Nearest, at line {start + 1} (- quoted, + in the file):", *shown])
+    near = lines[start : start + size]
+    compared = list(unified_diff(old, near, n=3, lineterm=""))[2:]
+    shown = compared or ["@@ +1 @@", *(f" {line}" for line in near)]
+    first = int(shown[0].partition("+")[2].split(",")[0].split(" ")[0])
+    rest = ["..." if line.startswith("@@") else line for line in shown[1:]]
+    return "\n".join([f"Nearest, at line {start + first} (- quoted, + in the file):", *rest])
