@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 
@@ -15,8 +15,9 @@ from deltanas.errors import DeltanasError
 from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.propose import Tournament
 from deltanas.seams import Ask, Built, Candidate, Draft, Proposal, Split, elites, lineage
-from deltanas.search import Plan, Search, drawn_by_rank, ranked_parents
+from deltanas.search import Plan, Search, by_rank, ranked_parents
 
 BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
@@ -126,20 +127,24 @@ def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_a
     assert selection.isdisjoint(final.outcome.seed for final in view.finals if isinstance(final.outcome, Trained))
 
 
-def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str) -> None:
+@pytest.mark.parametrize("parent", [by_rank, Tournament(population=6, share=0.5)], ids=["rank", "evolution"])
+def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(
+    url: str, parent: Callable[[Sequence[Candidate], Random], Program]
+) -> None:
+    plan = Plan(cycles=3, candidates=7, seed=5, parent=parent)
     with create_run(url, "whole", {}) as archive:
-        proposer, runner = run(archive)
+        proposer, runner = run(archive, plan=plan)
         whole = archive.view()
     moments = len(proposer.asks) + sum(runner.trained.values())
     for moment in range(0, moments, 5):
         name = f"stopped-{moment}"
         with create_run(url, name, {}) as archive:
             try:
-                run(archive, fuse=moment)
+                run(archive, fuse=moment, plan=plan)
             except StopError:
                 assert not archive.finished
         with open_run(url, name, writer=True) as archive:
-            run(archive)
+            run(archive, plan=plan)
             view = archive.view()
         assert view.candidates == whole.candidates
         assert sorted(view.finals, key=lambda f: f.program) == sorted(whole.finals, key=lambda f: f.program)
@@ -162,16 +167,19 @@ def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> No
         run(archive, plan=Plan(cycles=5, candidates=7, seed=1))
         journal = archive.candidates()
     for cycle in range(1, 6):
-        allowed = {p.id for p in ranked_parents(c for c in journal if c.cycle < cycle)}
+        allowed = {p.id for p in ranked_parents([c for c in journal if c.cycle < cycle])}
         assert {c.parent for c in journal if c.cycle == cycle} <= allowed
     roots = {p.id for p in BASELINES.values()}
     assert any(c.parent not in roots for c in journal if c.cycle), "no elite ever became a parent"
 
 
 def test_parents_are_drawn_by_rank() -> None:
-    parents = [Program(net=f"{n}") for n in range(4)]
+    journal = [
+        Candidate(0, n, "baseline", None, Draft(Program(net=f"{n}")), (), Trained((9 - n) / 10, 10, 0, 0, 0, "C"))
+        for n in range(4)
+    ]
     rng = Random(0)
-    counts = Counter(drawn_by_rank(parents, rng).net for _ in range(20_000))
+    counts = Counter(by_rank(journal, rng).net for _ in range(20_000))
     weights = [1, 1 / 2, 1 / 3, 1 / 4]
     for n, weight in enumerate(weights):
         assert counts[str(n)] / 20_000 == pytest.approx(weight / sum(weights), abs=0.015)

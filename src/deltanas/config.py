@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deltanas.errors import UsageError
 
-Strategy = Literal["delta", "random"]
+Strategy = Literal["delta", "full", "random", "evolution"]
 Executor = Literal["local", "ray"]
 Edits = Literal["architecture", "recipe", "both"]
 
@@ -50,15 +50,28 @@ class ModelConfig(_Section):
     )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
-    max_tokens: int = Field(512, ge=16, description="longest reply, in tokens")
+    max_tokens: Annotated[int, Field(ge=16)] | None = Field(
+        None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
+    )
     batch: int = Field(8, ge=1, description="replies decoded at a time")
+
+
+class EvolutionConfig(_Section):
+    """How strategy `evolution` chooses parents."""
+
+    population: int = Field(100, ge=1, description="with evolution: the youngest so many trained candidates are alive")
+    share: float = Field(0.25, gt=0, le=1, description="with evolution: share of them in each tournament")
 
 
 class SearchConfig(_Section):
     """One search. Every field has a default that works offline on a CPU."""
 
     dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
-    strategy: Strategy = Field("delta", description="who proposes: delta (a language model) | random (the control)")
+    strategy: Strategy = Field(
+        "delta",
+        description="who proposes: delta (a language model) | full (it writes whole programs) | random (the control)"
+        " | evolution",
+    )
     edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
     cycles: int = Field(2, ge=1, description="cycles")
     candidates: int = Field(8, ge=1, description="candidates a cycle")
@@ -72,6 +85,7 @@ class SearchConfig(_Section):
     prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
+    evolution: EvolutionConfig = EvolutionConfig()
 
 
 def given_settings(path: Path | None = None, options: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -162,5 +176,7 @@ def _known(sections: list[str]) -> list[str]:
             return list(TrainConfig.model_fields)
         case ["model"]:
             return list(ModelConfig.model_fields)
+        case ["evolution"]:
+            return list(EvolutionConfig.model_fields)
         case _:
             return list(SearchConfig.model_fields)

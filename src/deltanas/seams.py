@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from statistics import fmean
 from typing import Literal, Protocol
 
 from deltanas.program import Outcome, Program, Refused, Stage, Trained
@@ -43,6 +44,20 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the earlier cycles know of a parent, and of the goals that were asked for.
+
+    Attributes:
+        accuracy: the parent's, in [0, 1]. params: its trainable parameters. None where it was not trained.
+        gains: by goal, the mean gain in accuracy over their parents of the candidates that were trained for it.
+    """
+
+    accuracy: float | None = None
+    params: int | None = None
+    gains: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A slot to fill: propose one edit of `parent`.
 
@@ -58,6 +73,7 @@ class Ask:
     key: str
     parent: Program
     earlier: tuple[Attempt, ...] = ()
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     def again(self, earlier: tuple[Attempt, ...]) -> Ask:
         """The next attempt at this slot."""
@@ -129,6 +145,23 @@ def elites(candidates: Iterable[Candidate]) -> list[Candidate]:
         return c.accuracy is not None and parent is not None and c.accuracy > parent
 
     return sorted(filter(beats_parent, pool), key=standing)
+
+
+def telemetry(parent: Program, journal: Sequence[Candidate]) -> Telemetry:
+    """What `journal` knows of `parent` and of the goals that its candidates were asked for."""
+    known = {c.program.id: c for c in journal if c.program and c.accuracy is not None}
+    gains: dict[str, list[float]] = {}
+    for candidate in journal:
+        before = known[candidate.parent].accuracy if candidate.parent in known else None
+        goal = next((attempt.goal for attempt in candidate.attempts if attempt.refusal is None), "")
+        if candidate.accuracy is not None and before is not None:
+            gains.setdefault(goal, []).append(candidate.accuracy - before)
+    row = known.get(parent.id)
+    return Telemetry(
+        row.accuracy if row else None,
+        row.draft.params if row and row.draft else None,
+        {goal: fmean(values) for goal, values in gains.items()},
+    )
 
 
 def standing(candidate: Candidate) -> tuple[float, int, int]:

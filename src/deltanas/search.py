@@ -7,7 +7,7 @@ killed goes on where its journal ends, and ends as the undisturbed run would hav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -29,7 +29,14 @@ from deltanas.seams import (
     elites,
     lineage,
     standing,
+    telemetry,
 )
+
+
+def by_rank(journal: Sequence[Candidate], rng: Random) -> Program:
+    """A baseline or an elite, with probability proportional to 1 / rank: gains add up, the others stay in play."""
+    parents = ranked_parents(journal)
+    return rng.choices(parents, [1 / rank for rank in range(1, len(parents) + 1)])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Plan:
         cycles, candidates: number of cycles, and slots to fill in each.
         seed: the root of all chance. retries: further proposals for a slot whose proposal was refused.
         finals: so many of the best elites are trained once more and scored on the test split, with their baselines.
+        parent: chooses the parent of a slot, given the candidates of all earlier cycles.
     """
 
     cycles: int
@@ -47,6 +55,7 @@ class Plan:
     seed: int
     retries: int = 2
     finals: int = 3
+    parent: Callable[[Sequence[Candidate], Random], Program] = by_rank
 
 
 class Search:
@@ -78,6 +87,7 @@ class Search:
         if not journal:
             self._archive.open(self._checked_baselines())
         self._train(0)
+        _require_baseline(self._archive.candidates())
         for cycle in range(1, plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
@@ -94,21 +104,21 @@ class Search:
     def _propose(self, cycle: int) -> None:
         """Fill the slots of a cycle. A batch of slots is journalled whole, before anything of it is trained."""
         journal = self._archive.candidates()
-        parents = ranked_parents(c for c in journal if c.cycle < cycle)
+        earlier = [c for c in journal if c.cycle < cycle]
         filled = {c.index for c in journal if c.cycle == cycle}
         missing = [index for index in range(self._plan.candidates) if index not in filled]
         self._listener.begin(cycle, "propose", len(missing))
         for start in range(0, len(missing), self._proposer.batch):
-            candidates = self._fill(
-                [self._ask(cycle, i, parents) for i in missing[start : start + self._proposer.batch]]
-            )
+            places = missing[start : start + self._proposer.batch]
+            candidates = self._fill([self._ask(cycle, index, earlier) for index in places])
             self._archive.open(candidates)
             for candidate in candidates:
                 self._listener.proposed(candidate)
 
-    def _ask(self, cycle: int, index: int, parents: Sequence[Program]) -> Ask:
+    def _ask(self, cycle: int, index: int, earlier: Sequence[Candidate]) -> Ask:
         slot = f"{self._plan.seed}:{cycle}:{index}"
-        return Ask(cycle, index, 0, f"{slot}:0", drawn_by_rank(parents, Random(f"{slot}:parent")))
+        parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
+        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier))
 
     def _fill(self, asks: Sequence[Ask]) -> list[Candidate]:
         """Ask for each slot; where a gate refused, ask again with its reason, up to `retries` times."""
@@ -176,18 +186,17 @@ def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Dra
     return verdicts
 
 
-def ranked_parents(candidates: Iterable[Candidate]) -> list[Program]:
-    """The baselines and the elites, the most accurate first: what a cycle draws its parents from."""
-    pool = list(candidates)
-    baselines = [c for c in pool if c.cycle == 0 and c.accuracy is not None]
-    if not baselines:
+def _require_baseline(journal: Sequence[Candidate]) -> None:
+    """Raises DeltanasError, with what became of each baseline, where none was trained."""
+    rows = [c for c in journal if c.cycle == 0]
+    if all(c.accuracy is None for c in rows):
         reasons = [
-            f"{c.attempts[-1].goal}: {c.outcome.reason}" for c in pool if isinstance(c.outcome, Refused | Failed)
+            f"{c.attempts[-1].goal}: {c.outcome.reason}" for c in rows if isinstance(c.outcome, Refused | Failed)
         ]
         raise DeltanasError("no baseline could be trained, so there is nothing to edit", "\n  ".join(reasons))
-    return [c.program for c in sorted(baselines + elites(pool), key=standing) if c.program]
 
 
-def drawn_by_rank(parents: Sequence[Program], rng: Random) -> Program:
-    """Probability proportional to 1 / rank: gains add up, and the others stay in play."""
-    return rng.choices(parents, [1 / rank for rank in range(1, len(parents) + 1)])[0]
+def ranked_parents(journal: Sequence[Candidate]) -> list[Program]:
+    """The baselines and the elites, the most accurate first."""
+    baselines = [c for c in journal if c.cycle == 0 and c.accuracy is not None]
+    return [c.program for c in sorted(baselines + elites(journal), key=standing) if c.program]

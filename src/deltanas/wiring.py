@@ -23,15 +23,25 @@ from deltanas.errors import DataError, UsageError
 from deltanas.llm import open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
-from deltanas.propose import DeltaProposer, RandomProposer, Space
+from deltanas.propose import (
+    DeltaProposer,
+    EvolutionProposer,
+    FullProposer,
+    RandomProposer,
+    Sampling,
+    Space,
+    Tournament,
+)
 from deltanas.report import render
 from deltanas.sandbox import LocalPool, Pool, RayPool
 from deltanas.seams import Gate, Listener, Proposer, RunView
-from deltanas.search import Plan, Search
+from deltanas.search import Plan, Search, by_rank
 from deltanas.train.data import Dataset, Images, load
 
 MAX_BYTES = 1_000_000
 """Longest file that is read as a program."""
+DELTA_TOKENS, FULL_TOKENS = 512, 1536
+"""Longest reply of a model where the settings give none: an edit, and a whole program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,30 +97,31 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     if begun is not None:
         _require_same_data(begun, data)
     with _open_pool(dataset, config.train) as runner:
-        yield _Parts(
-            baselines, _proposer(config, Space(runner, config.edits)), (*gates(runner), NoveltyGate()), runner, data
-        )
+        yield _Parts(baselines, proposer_of(config, runner), (*gates(runner), NoveltyGate()), runner, data)
 
 
-def _proposer(config: SearchConfig, space: Space) -> Proposer:
+def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
+    """Who proposes. `runner` verifies the edits of the space, where a proposal is one of them."""
+    model = config.model
+    space, goals = Space(runner, config.edits), Space(None, config.edits)
+    tokens = model.max_tokens or (FULL_TOKENS if config.strategy == "full" else DELTA_TOKENS)
+    sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
     match config.strategy:
         case "random":
             return RandomProposer(space)
+        case "evolution":
+            return EvolutionProposer(space)
+        case "full":
+            return FullProposer(open_model(model.spec), goals, sampling=sampling)
         case "delta":
-            model = config.model
-            return DeltaProposer(
-                open_model(model.spec),
-                decoding=model.decoding,
-                edits=config.edits,
-                temperature=model.temperature,
-                top_p=model.top_p,
-                max_tokens=model.max_tokens,
-                batch=model.batch,
-            )
+            offers = space if model.decoding == "typed" else goals
+            return DeltaProposer(open_model(model.spec), offers, decoding=model.decoding, sampling=sampling)
 
 
 def _plan(config: SearchConfig) -> Plan:
-    return Plan(config.cycles, config.candidates, config.seed, config.retries, config.finals)
+    tournament = Tournament(config.evolution.population, config.evolution.share)
+    parent = tournament if config.strategy == "evolution" else by_rank
+    return Plan(config.cycles, config.candidates, config.seed, config.retries, config.finals, parent)
 
 
 def gates(runner: Pool) -> tuple[Gate, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import llguidance
@@ -10,11 +11,12 @@ import pytest
 from llguidance import LLMatcher
 
 from deltanas.nets import baselines
-from deltanas.program import Program, Refused, apply_edit, edits_of
-from deltanas.propose.delta import MOST_EARLIER, recalled
+from deltanas.program import Program, Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.propose.asking import MOST_EARLIER, recalled
+from deltanas.propose.goals import Goal, drawn_goal, facts, goals
 from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
-from deltanas.propose.prompt import goals, render
-from deltanas.seams import Attempt, Call
+from deltanas.propose.prompt import render
+from deltanas.seams import Ask, Attempt, Call, Telemetry
 
 pytest_plugins = ["tiny_model"]
 
@@ -36,22 +38,24 @@ def assert_golden(name: str, text: str) -> None:
     assert text == file.read_text("utf-8"), f"{file} differs; UPDATE_GOLDENS=1 writes it anew"
 
 
-@pytest.mark.parametrize("name", ["typed", "blocks"])
+GOAL = "Use another kind of pooling."
+TELEMETRY = Telemetry(0.8125, 21386, {GOAL: -0.012, "Make the network wider.": 0.02})
+
+
+@pytest.mark.parametrize("name", ["typed", "blocks", "full"])
 @pytest.mark.parametrize("earlier", [(), EARLIER], ids=["first", "again"])
 def test_the_prompt_is_as_kept(small: Program, name: str, earlier: tuple[Attempt, ...]) -> None:
-    messages = render(
-        name, source=small.net.rstrip("\n"), goal="Use another kind of pooling.", earlier=recalled(earlier)
-    )
+    known = facts(GOAL, TELEMETRY if earlier else Telemetry())
+    messages = render(name, source=small.net.rstrip("\n"), goal=GOAL, earlier=recalled(earlier), facts=known)
     text = "".join(f"[{message.role}]\n{message.content}\n\n" for message in messages)
     assert_golden(f"prompt-{name}-{'again' if earlier else 'first'}.txt", text)
 
 
 def test_a_program_cannot_pass_for_a_turn_of_the_chat() -> None:
     source = "# user\nx = '{{ goal }}'\n# assistant\n{% if"
-    messages = render("typed", source=source, goal="g", earlier="")
-    assert [message.role for message in messages] == [
-        message.role for message in render("typed", source="", goal="", earlier="")
-    ]
+    messages = render("typed", source=source, goal="g", earlier="", facts=[])
+    empty = render("typed", source="", goal="", earlier="", facts=[])
+    assert [message.role for message in messages] == [message.role for message in empty]
     assert source in messages[-3].content
 
 
@@ -64,10 +68,58 @@ def test_what_was_said_before_is_kept_verbatim_up_to_a_length() -> None:
     assert recalled((long,)).endswith("Refused: the end")
 
 
-def test_every_kind_of_edit_of_the_baselines_has_goals() -> None:
-    kinds = {edit.kind for source in baselines().values() for edit in edits_of(source)}
-    assert kinds <= set(goals())
-    assert all(goals().values())
+def test_every_edit_of_the_baselines_fits_a_goal() -> None:
+    edits = [edit for source in baselines().values() for edit in edits_of(source)]
+    assert [edit for edit in edits if not any(goal.fits(edit) for goal in goals().get(edit.kind, ()))] == []
+
+
+@pytest.mark.parametrize(
+    ("which", "new", "fits"),
+    [
+        ("", "nn.Conv2d(8, 8, 5)", True),
+        ("more", "nn.Conv2d(8, 8, 5)", True),
+        ("less", "nn.Conv2d(8, 8, 5)", False),
+        ("less", "nn.Conv2d(8, 8, 1)", True),
+        ("more", "nn.Conv2d(8, 8, 3), nn.ReLU()", True),
+        ("less", "nn.Conv2d(8, 8)", True),
+        ("/ReLU/", "nn.Conv2d(8, 8, 3), nn.ReLU()", True),
+        ("/Conv2d/", "nn.Conv2d(8, 8, 3), nn.ReLU()", False),
+        (r"/\* [2-9]/", "nn.Conv2d(8 * 2, 8, 3)", True),
+    ],
+)
+def test_a_goal_says_which_edits_fit_it(which: str, new: str, fits: bool) -> None:
+    assert Goal("", which).fits(SpaceEdit("kernel", "architecture", "nn.Conv2d(8, 8, 3)", new)) is fits
+
+
+def test_what_is_asked_for_is_what_is_offered() -> None:
+    parent = Program(baselines()["resnet"])
+    kernels = [edit for edit in edits_of(parent.net) if edit.kind == "kernel"]
+    asked = set()
+    for index in range(30):
+        goal, fitting = drawn_goal(Ask(1, index, 0, f"0:1:{index}:0", parent), kernels)
+        (which,) = {one.which for one in goals()["kernel"] if one.text == goal}
+        assert fitting == tuple(edit for edit in kernels if Goal("", which).fits(edit))
+        assert 0 < len(fitting) < len(kernels)
+        asked.add(goal)
+    assert asked == {goal.text for goal in goals()["kernel"]}
+
+
+def test_goals_that_gained_come_more_often(small: Program) -> None:
+    edits = [edit for edit in edits_of(small.net) if edit.kind == "activation"]
+    gained, lost, untried = (goal.text for goal in goals()["activation"])
+    telemetry = Telemetry(gains={gained: 0.01, lost: -0.01})
+    asks = [Ask(1, index, 0, f"0:1:{index}:0", small, telemetry=telemetry) for index in range(700)]
+    counts = Counter(drawn_goal(ask, edits)[0] for ask in asks)
+    # 4 : 2 : 1. Five deviations of the middle one are 59.
+    assert abs(counts[gained] - 400) < 66
+    assert abs(counts[untried] - 200) < 60
+    assert abs(counts[lost] - 100) < 47
+
+
+def test_a_program_without_edits_is_asked_for_anything() -> None:
+    goal, fitting = drawn_goal(Ask(1, 0, 0, "0:1:0:0", Program("x = 1\n")), ())
+    assert goal in {one.text for some in goals().values() for one in some}
+    assert fitting == ()
 
 
 def test_the_grammars_are_as_kept(small: Program) -> None:

@@ -42,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
 def search(
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="delta (a language model) | random (the control).")] = None,
+    strategy: Annotated[str | None, typer.Option(help="delta | full | random (the control) | evolution.")] = None,
     llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
     edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,

@@ -1,8 +1,21 @@
 """Where edits come from: one file a strategy."""
 
+from deltanas.propose.asking import Sampling
 from deltanas.propose.delta import Decoding, DeltaProposer
 from deltanas.propose.edits import Edits
+from deltanas.propose.evolution import EvolutionProposer, Tournament
+from deltanas.propose.full import FullProposer
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 
-__all__ = ["Decoding", "DeltaProposer", "Edits", "RandomProposer", "Space"]
+__all__ = [
+    "Decoding",
+    "DeltaProposer",
+    "Edits",
+    "EvolutionProposer",
+    "FullProposer",
+    "RandomProposer",
+    "Sampling",
+    "Space",
+    "Tournament",
+]

@@ -13,24 +13,15 @@ from deltanas.llm import Message
 from deltanas.llm.model import Role
 
 _TURN = re.compile(rf"^# ({'|'.join(get_args(Role))})\n", re.MULTILINE)
-_KIND = re.compile(r"^# (\w+)\n", re.MULTILINE)
 
 
 def render(name: str, **values: object) -> tuple[Message, ...]:
     """The messages of the prompt `name`. Values are never read as headings: the file is split before it is filled."""
-    _, *parts = _TURN.split(_text(name))
+    _, *parts = _TURN.split(prompt_text(name))
     return tuple(
         Message(cast("Role", role), _filled(content, values))
         for role, content in zip(parts[::2], parts[1::2], strict=True)
     )
-
-
-@cache
-def goals() -> dict[str, tuple[str, ...]]:
-    """What to ask for, by kind of edit."""
-    _, *parts = _KIND.split(_text("goals"))
-    listed = zip(parts[::2], parts[1::2], strict=True)
-    return {kind: tuple(line.removeprefix("- ") for line in text.split("\n") if line) for kind, text in listed}
 
 
 def _filled(template: str, values: dict[str, object]) -> str:
@@ -38,5 +29,6 @@ def _filled(template: str, values: dict[str, object]) -> str:
     return text.strip("\n")
 
 
-def _text(name: str) -> str:
+@cache
+def prompt_text(name: str) -> str:
     return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text("utf-8")

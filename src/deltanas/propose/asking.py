@@ -1,0 +1,113 @@
+"""What every strategy with a language model does alike: questions in batches, prompts that fit, calls on record."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deltanas.llm import Message, Model, Reply, Request
+from deltanas.program import Refused, SpaceEdit
+from deltanas.propose.goals import facts
+from deltanas.propose.prompt import render
+from deltanas.seams import Ask, Attempt, Call, Proposal
+
+MOST_EARLIER = 1500
+"""Characters of the earlier attempts that go back to the model, the last ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How replies are drawn. batch: so many at a time. max_prompt, max_tokens: of a prompt and a reply, in tokens."""
+
+    batch: int = 8
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_prompt: int = 4096
+    max_tokens: int = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One ask as the model will get it.
+
+    Attributes:
+        goal: what is asked for. prompt: name of the file that puts it into words.
+        offered: the edits that the grammar holds the reply to, if any.
+        grammar, stop: of the `Request`.
+    """
+
+    ask: Ask
+    goal: str
+    prompt: str
+    offered: tuple[SpaceEdit, ...] = ()
+    grammar: str | None = None
+    stop: tuple[str, ...] = ()
+
+
+class ModelProposer(ABC):
+    """Puts asks to a language model; a subclass says what is asked, and what is made of a reply."""
+
+    def __init__(self, model: Model, sampling: Sampling | None = None) -> None:
+        self.sampling = sampling or Sampling()
+        self._model = model
+        self._max_prompt = min(self.sampling.max_prompt, model.context - self.sampling.max_tokens)
+
+    @property
+    def batch(self) -> int:
+        return self.sampling.batch
+
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        prepared = [one if isinstance(one, Proposal) else self._prepared(one) for one in self.questions(asks)]
+        waiting = [one for one in prepared if not isinstance(one, Proposal)]
+        replies: list[Reply] = []
+        for start in range(0, len(waiting), self.batch):
+            replies += self._model.generate([request for _, request in waiting[start : start + self.batch]])
+        answered = iter(zip(waiting, replies, strict=True))
+        return [one if isinstance(one, Proposal) else self._answered(*next(answered)) for one in prepared]
+
+    @abstractmethod
+    def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
+        """What to ask the model for each slot, or the answer where there is nothing to ask."""
+
+    @abstractmethod
+    def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+        """What the reply proposes."""
+
+    def _prepared(self, question: Question) -> tuple[Question, Request] | Proposal:
+        """The question with its prompt; without what was said before, where the prompt is too long with it."""
+        ask, length = question.ask, 0
+        known = facts(question.goal, ask.telemetry)
+        for earlier in dict.fromkeys((recalled(ask.earlier), "")):
+            source = ask.parent.net.removesuffix("\n")
+            messages = render(question.prompt, source=source, goal=question.goal, earlier=earlier, facts=known)
+            length = self._model.count(messages)
+            if length <= self._max_prompt:
+                return question, self._request(question, messages)
+        reason = f"the prompt has {length} tokens, {self._max_prompt} are allowed"
+        return Proposal(None, "", None, question.goal, Refused("apply", reason))
+
+    def _request(self, question: Question, messages: tuple[Message, ...]) -> Request:
+        return Request(
+            messages,
+            key=f"{question.ask.key}:reply",
+            grammar=question.grammar,
+            stop=question.stop,
+            max_tokens=self.sampling.max_tokens,
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+        )
+
+    def _answered(self, waiting: tuple[Question, Request], reply: Reply) -> Proposal:
+        call = Call(self._model.name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
+        return self.answer(waiting[0], reply, (call,))
+
+
+def recalled(earlier: Sequence[Attempt]) -> str:
+    """What the model said before and why it was refused, verbatim; where that is too long, its end."""
+    said = [
+        f"{attempt.calls[-1].reply if attempt.calls else attempt.edit}\nRefused: {attempt.refusal.reason}"
+        for attempt in earlier
+        if attempt.refusal
+    ]
+    return "\n\n".join(said)[-MOST_EARLIER:]

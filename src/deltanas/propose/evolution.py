@@ -1,0 +1,43 @@
+"""Regularised evolution over the same space of edits, without a model: the rival that learns from its scores alone.
+
+E. Real, A. Aggarwal, Y. Huang, Q. V. Le (2019), "Regularized evolution for image classifier architecture search", AAAI.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from deltanas.program import Program
+from deltanas.propose.random import RandomProposer
+from deltanas.seams import Candidate, standing
+
+
+class EvolutionProposer(RandomProposer):
+    """A mutation is one edit of the space, drawn as the control draws it: only the choice of parents differs."""
+
+    strategy = "evolution"
+
+
+@dataclass(frozen=True, slots=True)
+class Tournament:
+    """Whose edit comes next: the most accurate of a uniform sample of the population.
+
+    The population is the youngest of all that were trained, baselines among them: who leaves it leaves by age, however
+    good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side.
+
+    Attributes:
+        population: programs in it, at most. share: of them that take part in a tournament, at least one.
+    """
+
+    population: int = 100
+    share: float = 0.25
+
+    def __call__(self, journal: Sequence[Candidate], rng: Random) -> Program:
+        """The parent of a slot. `journal`: the candidates of all earlier cycles, oldest first; some was trained."""
+        living = [candidate for candidate in journal if candidate.accuracy is not None][-self.population :]
+        winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=standing)
+        assert winner.program is not None
+        return winner.program

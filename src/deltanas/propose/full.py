@@ -1,0 +1,64 @@
+"""Whole programs by a language model, as most of the field has them written: the rival of edits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from deltanas.llm import Model, Reply
+from deltanas.program import Refused
+from deltanas.propose.asking import ModelProposer, Question, Sampling
+from deltanas.propose.goals import drawn_goal
+from deltanas.propose.space import Space
+from deltanas.seams import Ask, Call, Proposal
+
+RUNG = "full"
+"""Stands where an edit has the rung on which it applied: a whole file is never counted as an edit."""
+
+END_OF_FILE = "\n```\n\n"
+"""A code block that closes, with a blank line behind it: what would follow is prose."""
+
+GOALS = 12
+"""Edits of the space among which a goal has to fit one."""
+
+_BLOCK = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
+_BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
+
+
+class FullProposer(ModelProposer):
+    """Asks a language model for the whole of a new program, given the parent and a goal that fits it."""
+
+    strategy = "full"
+
+    def __init__(self, model: Model, space: Space, *, sampling: Sampling | None = None) -> None:
+        """space: where the goals come from, as they do for edits."""
+        super().__init__(model, sampling)
+        self._space = space
+
+    def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
+        goals = [drawn_goal(ask, edits)[0] for ask, edits in zip(asks, self._space.offer(asks, GOALS), strict=True)]
+        return [Question(ask, goal, "full", stop=(END_OF_FILE,)) for ask, goal in zip(asks, goals, strict=True)]
+
+    def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+        ask, goal = question.ask, question.goal
+        source = extracted(reply.text)
+        if source is None:
+            refusal = Refused("apply", "the reply holds no program: no code block and no line that begins one")
+        elif source.rstrip() == ask.parent.net.rstrip():
+            refusal = Refused("apply", "the reply repeats the file; change what it computes")
+        else:
+            return Proposal(ask.parent.edited("net", source), reply.text, RUNG, goal, None, calls)
+        return Proposal(None, reply.text, None, goal, refusal, calls)
+
+
+def extracted(reply: str) -> str | None:
+    """The program in a reply; None where there is none.
+
+    That is its code block, whose end may be missing; of several the first that defines `Net`, else the longest. Without
+    a block it is everything from the first line that begins a program.
+    """
+    blocks: list[str] = _BLOCK.findall(reply)
+    if blocks:
+        return next((block for block in blocks if "class Net" in block), max(blocks, key=len))
+    begins = _BEGINNING.search(reply)
+    return reply[begins.start() :] if begins else None
