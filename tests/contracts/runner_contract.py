@@ -126,6 +126,25 @@ class RunnerContract:
         scores = {train_one(runner, HONEST, seed).accuracy for seed in range(3)}  # type: ignore[union-attr]
         assert len(scores) > 1
 
+    def test_a_program_that_needs_a_contiguous_layout_is_trained_in_it(self, runner: Runner) -> None:
+        layers = HEAD[HEAD.index("nn.Flatten") : HEAD.index("        )\n\n    def train_setup")]
+        convolution = "nn.Conv2d(in_shape[1], 4, 3, padding=1), nn.ReLU()\n"
+        head = "        self.head = nn.Linear(4 * in_shape[2] * in_shape[3], out_shape[0])\n"
+        source = HONEST.net.replace(layers, convolution).replace(
+            "\n    def train_setup", f"{head}\n    def train_setup"
+        )
+        source = source.replace("return self.layers(x)", "return self.head(self.layers(x).view(len(x), -1))")
+        outcome = train_one(runner, Program(source, prm=HONEST.prm))
+        assert isinstance(outcome, Trained), outcome
+        assert outcome.accuracy > 0.6
+
+    def test_more_than_one_step_a_batch_is_refused(self, runner: Runner) -> None:
+        twice = HONEST.net.replace("self.optimizer.step()", "self.optimizer.step(); self.optimizer.step()")
+        outcome = train_one(runner, Program(twice, prm=HONEST.prm))
+        assert isinstance(outcome, Failed)
+        assert outcome.kind == "error"
+        assert outcome.reason == "learn() took 2 optimizer steps for 1 batches: one a batch"
+
     def test_the_order_of_sets_does_not_move_a_score(self, runner: Runner) -> None:
         order = "torch.manual_seed(sum(n * ord(c[0]) for n, c in enumerate({'a', 'b', 'c', 'd', 'e', 'f'})))"
         candidate = program(FORWARD + LEARN + f"\n{order}\n")

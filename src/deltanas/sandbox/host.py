@@ -121,6 +121,9 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "HOME": "/nonexistent",
         "OMP_NUM_THREADS": "1",
+        # Keep freed memory: activations are freed and taken again each batch, and to fault their pages in anew is dear.
+        "MALLOC_MMAP_MAX_": "0",
+        "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONHASHSEED": "0",
     }

@@ -26,7 +26,7 @@ from deltanas.sandbox.secret import shuffled
 from deltanas.sandbox.supervise import Ended, Limits, run_child
 from deltanas.seams import Built, Split
 from deltanas.train.data import Dataset, Images
-from deltanas.train.job import Job
+from deltanas.train.job import Augment, Job
 
 _GIB = 2**30
 
@@ -43,6 +43,7 @@ class Pool(ABC):
         memory_bytes: address space that a program may take on top of the interpreter.
         workers: children at a time on each machine, by default as many as its cores allow.
         threads: CPU threads of each child.
+        augment: what is done to training images, "flip" and "crop"; evaluation images are never changed.
         unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
 
     Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
@@ -56,6 +57,7 @@ class Pool(ABC):
     memory_bytes: int = 4 * _GIB
     workers: int | None = None
     threads: int = 1
+    augment: tuple[Augment, ...] = ()
     unsafe: bool = False
 
     def __post_init__(self) -> None:
@@ -113,6 +115,7 @@ class Pool(ABC):
             evaluation=evaluation,
             mean=self._mean,
             std=self._std,
+            augment=self.augment if mode == "train" else (),
         )
 
     def _evaluated(self, split: Split) -> tuple[Images, NDArray[np.int64]]:

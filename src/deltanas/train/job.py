@@ -10,9 +10,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+Augment = Literal["flip", "crop"]
 HEADER_LIMIT = 4096
 REASON_LIMIT = 600
 """Bytes of the answer's first line, and characters of the reason in it."""
+PROBE = 32
+"""Figures of a build check's probe, in four parts."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Job:
         threads: CPU threads of the child.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
         mean, std: one value a channel, on the scale 0 to 255.
+        augment: what is done to training images (`train/augment.py`).
 
     The mapped data, back to back: labels int64 [training], images uint8 [training, c, h, w], then the images to
     evaluate uint8 [evaluation, c, h, w]. The labels of the last never come here.
@@ -44,6 +48,7 @@ class Job:
     evaluation: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    augment: tuple[Augment, ...] = ()
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -51,6 +56,6 @@ class Job:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Job:
         fields = json.loads(raw)
-        for name in ("in_shape", "mean", "std"):
+        for name in ("in_shape", "mean", "std", "augment"):
             fields[name] = tuple(fields[name])
         return cls(**fields)

@@ -6,7 +6,9 @@ import json
 import mmap
 import random
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,12 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
+from deltanas.train.augment import Augmentation
 from deltanas.train.job import Job
 
 NET_FILE = "<net>"
 """The file name under which a candidate is compiled, by which its own lines are found in a traceback."""
 _EVALUATION_BATCH = 256
+_NEEDS_CONTIGUOUS = "view size is not compatible"
+"""What torch says where a program calls `view` on what a convolution gave it in channels-last."""
 
 
 class ContractError(Exception):
@@ -34,28 +40,68 @@ class Batches:
     """One pass over the training images: float32 inputs [b, c, h, w], normalised, and int64 labels [b].
 
     `iter` goes on where an earlier one stopped; once all batches are given out, one more `iter` is an error: an epoch
-    is one pass. A last batch of a single image is left out, as batch norm can't train on it.
+    is one pass. A last batch of a single image is left out, as batch norm can't train on it. `given`: batches so far.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, order: Tensor, batch: int, mean: Tensor, std: Tensor) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        order: Tensor,
+        batch: int,
+        mean: Tensor,
+        std: Tensor,
+        *,
+        augmentation: Augmentation | None = None,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         self._x, self._y, self._mean, self._std = x, y, mean, std
+        self._augmentation, self._layout = augmentation, layout
         pieces = list(torch.split(order, batch))
         self._pieces = pieces[:-1] if len(pieces[-1]) == 1 < min(batch, len(order)) else pieces
-        self._given = 0
+        self.given = 0
 
     def __len__(self) -> int:
         return len(self._pieces)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self._given == len(self._pieces):
+        if self.given == len(self._pieces):
             raise RuntimeError("learn() may pass over its data once")
         return self._rest()
 
     def _rest(self) -> Iterator[tuple[Tensor, Tensor]]:
-        while self._given < len(self._pieces):
-            piece = self._pieces[self._given]
-            self._given += 1
-            yield normalise(self._x[piece], self._mean, self._std), self._y[piece]
+        while self.given < len(self._pieces):
+            piece = self._pieces[self.given]
+            self.given += 1
+            x = self._x[piece]
+            if self._augmentation:
+                x = self._augmentation(x)
+            yield normalise(x, self._mean, self._std, self._layout), self._y[piece]
+
+
+class _UnfitLayoutError(Exception):
+    """The program asks for a contiguous layout, and nothing of it has been trained yet."""
+
+
+@contextmanager
+def bounded_steps(given: Callable[[], int]) -> Iterator[None]:
+    """Hold each optimizer to one step a batch; `given`: batches so far.
+
+    It stops what a program does without a thought, such as several steps on each batch. One that means harm can step
+    by hand: what that costs shows in its CPU time alone.
+    """
+    steps: Counter[Optimizer] = Counter()
+
+    def count(optimizer: Optimizer, *_: object) -> None:
+        steps[optimizer] += 1
+        if steps[optimizer] > given():
+            raise ContractError(f"learn() took {steps[optimizer]} optimizer steps for {given()} batches: one a batch")
+
+    handle = register_optimizer_step_pre_hook(count)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 @dataclass(frozen=True)
@@ -67,9 +113,9 @@ class _Data:
     std: Tensor
 
 
-def normalise(x: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+def normalise(x: Tensor, mean: Tensor, std: Tensor, layout: torch.memory_format = torch.contiguous_format) -> Tensor:
     """uint8 [n, c, h, w] to float32 of mean 0 and deviation 1 a channel. mean, std: [c, 1, 1]."""
-    return x.to(torch.float32).sub_(mean).div_(std)
+    return x.to(torch.float32, memory_format=layout).sub_(mean).div_(std)
 
 
 def seed_everything(seed: int) -> None:
@@ -104,24 +150,51 @@ def construct(job: Job) -> nn.Module:
 
 
 def train(job: Job, data_fd: int) -> bytes:
-    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes]."""
+    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes].
+
+    Images and weights lie in memory channels-last, which is faster (docs/lab.md), unless the program can't have it so.
+    """
     data = _map(job, data_fd)
-    seed_everything(job.seed)
-    net: Any = construct(job)
-    batch = batch_size(json.loads(job.prm))
-    shuffle = torch.Generator().manual_seed(job.seed)
-    for _ in range(job.epochs):
-        order = torch.randperm(job.training, generator=shuffle)
-        net.train()
-        net.learn(Batches(data.x, data.y, order, batch, data.mean, data.std))
+    layout = torch.channels_last
+    try:
+        net = _trained(job, data, layout)
+    except _UnfitLayoutError:
+        layout = torch.contiguous_format
+        net = _trained(job, data, layout)
     net.eval()
     logits = []
     with torch.inference_mode():
         for x in torch.split(data.evaluation, _EVALUATION_BATCH):
-            out = net(normalise(x, data.mean, data.std))
+            out = net(normalise(x, data.mean, data.std, layout))
             check_logits(out, len(x), job.classes)
             logits.append(out.to(torch.float32))
     return torch.cat(logits).contiguous().numpy().tobytes()
+
+
+def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
+    seed_everything(job.seed)
+    net: Any = construct(job)
+    for weight in net.parameters():
+        if weight.dim() == 4:
+            weight.data = weight.data.contiguous(memory_format=layout)
+    batch = batch_size(json.loads(job.prm))
+    shuffle = torch.Generator().manual_seed(job.seed)
+    augmentation = Augmentation(job.augment, job.seed) if job.augment else None
+    epochs: list[Batches] = []
+    with bounded_steps(lambda: sum(epoch.given for epoch in epochs)):
+        for _ in range(job.epochs):
+            order = torch.randperm(job.training, generator=shuffle)
+            epochs.append(
+                Batches(data.x, data.y, order, batch, data.mean, data.std, augmentation=augmentation, layout=layout)
+            )
+            net.train()
+            try:
+                net.learn(epochs[-1])
+            except RuntimeError as error:
+                if len(epochs) == epochs[0].given == 1 and _NEEDS_CONTIGUOUS in str(error):
+                    raise _UnfitLayoutError from None
+                raise
+    return net  # type: ignore[no-any-return]
 
 
 def check_logits(out: object, n: int, classes: int) -> None:
