@@ -1,0 +1,56 @@
+"""Can the ranking be believed? The six results of the convergence theory as diagnostics, with intervals.
+
+Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentration`, `validity`, `novelty`,
+`reliability`. `convergence` computes those that a table allows. What can't be computed is a `LackingError`, or an
+`Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
+"""
+
+from deltanas.study.components import Components, components
+from deltanas.study.concentration import Concentration, concentration
+from deltanas.study.convergence import Convergence, as_json, convergence
+from deltanas.study.estimate import Absent, Estimate, LackingError
+from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.monotone import Monotone, monotone
+from deltanas.study.nll import EliteNll, elite_nll
+from deltanas.study.novelty import Novelty, novelty, shingles
+from deltanas.study.reliability import Reliability, reliability
+from deltanas.study.run import convergence_of, trials_of
+from deltanas.study.trials import COLUMNS, Trials, read_trials
+from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
+from deltanas.study.words import described
+
+__all__ = [
+    "COLUMNS",
+    "Absent",
+    "Components",
+    "Concentration",
+    "Convergence",
+    "EliteNll",
+    "Estimate",
+    "LackingError",
+    "Monotone",
+    "Novelty",
+    "Reliability",
+    "Trials",
+    "Validity",
+    "as_json",
+    "components",
+    "concentration",
+    "convergence",
+    "convergence_of",
+    "described",
+    "elite_nll",
+    "largest_ratio",
+    "monotone",
+    "novelty",
+    "pearson_of",
+    "predicted_ratio",
+    "read_trials",
+    "reliability",
+    "shingles",
+    "snr_for",
+    "spearman_of",
+    "trials_of",
+    "truncated",
+    "validity",
+]

@@ -1,0 +1,119 @@
+"""The six diagnostics of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from math import isfinite
+from typing import TypeVar
+
+import numpy as np
+
+from deltanas.study.concentration import Concentration, concentration
+from deltanas.study.estimate import Absent, Floats, LackingError
+from deltanas.study.monotone import Monotone, monotone
+from deltanas.study.nll import EliteNll
+from deltanas.study.novelty import Novelty
+from deltanas.study.reliability import Reliability, reliability, unknown
+from deltanas.study.trials import Texts, Trials
+from deltanas.study.validity import Validity, validity
+
+Found = TypeVar("Found")
+Column = TypeVar("Column", Floats, Texts)
+
+NO_NLL = "the likelihood of the elites under the model before and after a tuning was not recorded"
+NO_TEXTS = "a table holds no texts of programs to compare: give a run's folder"
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """The six results of the theory as diagnostics; one that can't be computed is `Absent` and says why."""
+
+    nll: EliteNll | Absent
+    monotone: Monotone | Absent
+    concentration: Concentration | Absent
+    validity: Validity | Absent
+    novelty: Novelty | Absent
+    reliability: Reliability
+
+
+def convergence(
+    trials: Trials, *, repeats: int = 1, nll: EliteNll | Absent | None = None, novelty: Novelty | Absent | None = None
+) -> Convergence:
+    """The diagnostics of a table. `nll` and `novelty` need what a table does not hold, and are computed apart.
+
+    Args:
+        repeats: the score whose reliability is asked about is the mean of so many trainings.
+    """
+    rows = trials.candidates()
+    first = [group[0] for group in rows]
+
+    def quality() -> Floats:
+        proxy = _column(trials.proxy, "proxy")
+        return np.array([_mean(proxy[group]) for group in rows])
+
+    return Convergence(
+        nll=nll or Absent(NO_NLL),
+        monotone=_tried(lambda: monotone(_column(trials.cycle, "cycle")[first], quality())),
+        concentration=_tried(
+            lambda: concentration(_column(trials.cycle, "cycle")[first], _column(trials.elite, "elite")[first])
+        ),
+        validity=_tried(
+            lambda: validity(
+                None if trials.generator is None else [trials.generator[row] or "(not named)" for row in first],
+                _column(trials.tokens, "tokens")[first],
+                _column(trials.valid, "valid")[first],
+            )
+        ),
+        novelty=novelty or Absent(NO_TEXTS),
+        reliability=_reliability(trials, repeats),
+    )
+
+
+def _mean(values: Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _column(column: Column | None, name: str) -> Column:
+    if column is None:
+        raise LackingError(f"no column `{name}`")
+    return column
+
+
+def _tried(diagnose: Callable[[], Found]) -> Found | Absent:
+    try:
+        return diagnose()
+    except LackingError as lacking:
+        return Absent(lacking.message)
+
+
+def _reliability(trials: Trials, repeats: int) -> Reliability:
+    try:
+        program, proxy = _column(trials.program, "program"), _column(trials.proxy, "proxy")
+    except LackingError as lacking:
+        return unknown(lacking.message, repeats)
+    rows = [row for row in trials.trainings() if program[row]]
+    target = None if trials.target is None else trials.target[rows]
+    return reliability([program[row] for row in rows], proxy[rows], target, repeats=repeats)
+
+
+def as_json(found: Convergence) -> dict[str, object]:
+    """Plain data for JSON: no infinity and no NaN; what is absent says why."""
+    return {
+        field.name: {"why": part.why} if isinstance(part := getattr(found, field.name), Absent) else _plain(part)
+        for field in fields(found)
+    }
+
+
+def _plain(value: object) -> object:
+    match value:
+        case Absent(why=why):
+            return {"value": None, "low": None, "high": None, "why": why}
+        case float() if not isfinite(value):
+            return None
+        case _ if is_dataclass(value):
+            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+    return value

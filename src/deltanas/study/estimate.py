@@ -1,0 +1,232 @@
+"""What every diagnostic is made of: a value with its interval, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, inf, log, sqrt
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from deltanas.errors import DataError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+Z = float(special.ndtri(0.975))
+"""Quantile of the standard normal distribution for two-sided 95 % intervals."""
+CHI2 = Z * Z
+"""The 95 % quantile of chi-square with one degree of freedom."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95 % interval, all three in the same unit."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """What can't be computed, and what is lacking for it."""
+
+    why: str
+
+
+class LackingError(DataError):
+    """The data can't answer this question; the message says what is lacking."""
+
+
+def column(values: ArrayLike, name: str) -> Floats:
+    """A flat array of floats; NaN and None stand for what was not measured.
+
+    Raises:
+        DataError: not one-dimensional, an infinite value, or one that is no number; the message names its place.
+    """
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        array = np.array([_number(value, name, place) for place, value in enumerate(_flat(values, name))], float)
+    if array.ndim != 1:
+        raise DataError(f"`{name}` has {array.ndim} dimensions; give one number for each row")
+    if np.isinf(array).any():
+        raise DataError(f"`{name}` is infinite at position {int(np.flatnonzero(np.isinf(array))[0])}")
+    return array
+
+
+def _flat(values: ArrayLike, name: str) -> Sequence[Any]:
+    if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
+        raise DataError(f"`{name}` is no list of numbers")
+    return list(values)
+
+
+def _number(value: object, name: str, place: int) -> float:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise DataError(f"`{name}` is no number at position {place}: {value!r}") from None
+
+
+def flags(values: ArrayLike, name: str) -> Floats:
+    """A column of 0 and 1, NaN where it was not recorded. Raises DataError on any other value."""
+    array = column(values, name)
+    wrong = ~(np.isnan(array) | (array == 0) | (array == 1))
+    if wrong.any():
+        place = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"`{name}` is {array[place]:g} at position {place}; it is 0 or 1")
+    return array
+
+
+def same_length(**columns: Sequence[Any] | NDArray[Any] | None) -> None:
+    """Raises DataError where columns that belong together differ in length."""
+    lengths = {name: len(values) for name, values in columns.items() if values is not None}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
+        raise DataError(f"the columns differ in length: {listed}")
+
+
+def share(successes: int, n: int) -> Estimate:
+    """The share `successes / n` with its score interval; all in [0, 1].
+
+    E. B. Wilson (1927), JASA 22:209-212.
+
+    Raises:
+        LackingError: n = 0.
+    """
+    if n < 1:
+        raise LackingError("a share of nothing")
+    value = successes / n
+    centre = (value + CHI2 / (2 * n)) / (1 + CHI2 / n)
+    half = Z / (1 + CHI2 / n) * sqrt(value * (1 - value) / n + CHI2 / (4 * n * n))
+    return Estimate(value, max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half)))
+
+
+def difference(a: Estimate, b: Estimate) -> Estimate:
+    """a - b of independent estimates. R. G. Newcombe (1998), Statistics in Medicine 17:873-890, method 10."""
+    gap = a.value - b.value
+    below = sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
+    above = sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
+    return Estimate(gap, gap - below, gap + above)
+
+
+def ratio(x1: int, n1: int, x2: int, n2: int) -> Estimate:
+    """(x1 / n1) / (x2 / n2) of independent shares with its score interval; `high` is infinite where x2 = 0.
+
+    P. A. R. Koopman (1984), "Confidence intervals for the ratio of two binomial proportions", Biometrics 40:513-517.
+
+    Raises:
+        LackingError: a group is empty, or nothing succeeded in the second.
+    """
+    if min(n1, n2) < 1:
+        raise LackingError("a group is empty")
+    if x2 == 0:
+        raise LackingError("nothing succeeded in the group that the other is compared with")
+
+    def statistic(log_ratio: float) -> float:
+        phi = exp(log_ratio)
+        a, b, c = (n1 + n2) * phi, -(phi * (n1 + x2) + x1 + n2), x1 + x2
+        p2 = (-b - sqrt(max(0.0, b * b - 4 * a * c))) / (2 * a)
+        return _misfit(x1, n1, phi * p2) + _misfit(x2, n2, p2)
+
+    value = (x1 / n1) / (x2 / n2)
+    middle = log(value) if x1 else log(0.5 / n1)
+    high = bisect(lambda t: statistic(t) - CHI2, middle, middle + 40)
+    low = exp(bisect(lambda t: CHI2 - statistic(t), middle - 40, middle)) if x1 else 0.0
+    return Estimate(value, min(low, value), exp(high))
+
+
+def _misfit(x: int, n: int, p: float) -> float:
+    """(x - np)^2 / (np(1 - p)), 0 where the share p is at an end and x with it."""
+    variance = n * p * (1 - p)
+    return (x - n * p) ** 2 / variance if variance > 1e-12 else (0.0 if abs(x - n * p) < 1e-6 else inf)
+
+
+def hazard(exposure: Floats, survived: Floats) -> Estimate:
+    """The rate t at which P(survive an exposure L) = exp(-t L); maximum likelihood and likelihood-ratio interval.
+
+    With L tokens and "is valid" this is the token-error model, eps = 1 - exp(-t); with L cycles and "is no elite" the
+    geometric concentration. S. S. Wilks (1938), Annals of Mathematical Statistics 9:60-62.
+
+    Args:
+        exposure: L of each trial, > 0. survived: 1 or 0 of each trial.
+
+    Returns:
+        t per unit of exposure, >= 0; infinite where nothing survived, with a finite lower limit.
+
+    Raises:
+        LackingError: no trial.
+    """
+    if len(exposure) == 0:
+        raise LackingError("no trial")
+    lived, died = float(exposure[survived == 1].sum()), exposure[survived == 0]
+    fit = _fit(lived, died)
+    best = likelihood(lived, died, fit)
+    scale = 1 / float(exposure.mean())
+
+    def excess(t: float) -> float:
+        return 2 * (best - likelihood(lived, died, t)) - CHI2
+
+    top = fit if fit < inf else _beyond(lambda t: -excess(t), scale)
+    low = 0.0 if fit == 0 else bisect(lambda t: -excess(t), 0.0, top)
+    high = inf if fit == inf else bisect(excess, fit, _beyond(excess, max(fit, scale)))
+    return Estimate(fit, low, high)
+
+
+def _fit(lived: float, died: Floats) -> float:
+    if lived == 0:
+        return inf
+    if len(died) == 0:
+        return 0.0
+
+    def slope(t: float) -> float:
+        with np.errstate(over="ignore"):
+            return lived - float((died / np.expm1(t * died)).sum())
+
+    top = 1 / float(died.mean())
+    while slope(top) < 0:
+        top *= 4
+    return bisect(slope, 0.0, top)
+
+
+def likelihood(lived: float, died: Floats, t: float) -> float:
+    """Log likelihood of the rate t; `lived` is the exposure survived in all, `died` the exposures that were not."""
+    if t == inf:
+        return 0.0 if lived == 0 else -inf
+    if t == 0:
+        return 0.0 if len(died) == 0 else -inf
+    return -t * lived + float(np.log(-np.expm1(-t * died)).sum())
+
+
+def _beyond(rising: Callable[[float], float], start: float) -> float:
+    """A rate from `start` on at which a rising function is not negative."""
+    t = start
+    while rising(t) < 0:
+        t *= 4
+    return t
+
+
+def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
+    """The root of a rising function between two points; an end where it has none."""
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        if rising(middle) < 0:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def mean(values: Floats) -> Estimate:
+    """The mean with Student's interval. Raises LackingError under two values."""
+    n = len(values)
+    if n < 2:
+        raise LackingError(f"{n} value{'' if n == 1 else 's'}: an interval needs two or more")
+    half = float(special.stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
+    return Estimate(float(values.mean()), float(values.mean()) - half, float(values.mean()) + half)

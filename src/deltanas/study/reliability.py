@@ -1,0 +1,301 @@
+"""Does a cheap score rank programs as their target would? What variance components predict, and what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import ceil, exp, inf, log, sqrt
+from random import Random
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from deltanas.errors import DataError
+from deltanas.study.components import Components, Groups, components_of, grouped
+from deltanas.study.estimate import Absent, Estimate, Floats, LackingError
+from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.ranks import averaged, coefficient, fisher, spearman
+
+TRUSTED, USELESS = 0.8, 0.5
+"""Spearman from which on a ranking is called trusted, and under which it is not."""
+_DRAWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Truncation:
+    """The rank correlation among the best `share` of the programs, chosen by the score itself.
+
+    Attributes:
+        predicted: from the closed forms, taking what is left as normal. measured: mean over draws of one score a
+            program, with the interval of a single draw, which is too wide rather than too narrow.
+    """
+
+    share: float
+    predicted: Estimate | Absent
+    measured: Estimate | Absent
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """The sixth diagnostic. `snr`, the rhos and `repeats_needed` are about the mean of `repeats` trainings.
+
+    Attributes:
+        programs, trainings: with a score. pairs: programs with a score and a target.
+        var_arch, var_noise: of one training, in squared units of the score.
+        form: what the predicted rhos assume of the target. "noiseless target": it has one value a program, or there is
+            none and the program's own level is meant. "both noisy": it has repeats, whose own noise is used.
+        other_form, other_pearson, other_spearman: the other closed form, beside.
+        repeats_needed: trainings a program for a predicted rho_S of `TRUSTED`.
+    """
+
+    repeats: int
+    programs: int
+    trainings: int
+    pairs: int
+    var_arch: Estimate | Absent
+    var_noise: Estimate | Absent
+    snr: Estimate | Absent
+    form: Form
+    rho_pearson: Estimate | Absent
+    rho_spearman_predicted: Estimate | Absent
+    rho_spearman_measured: Estimate | Absent
+    other_form: Form
+    other_pearson: Estimate | Absent
+    other_spearman: Estimate | Absent
+    truncation: Truncation
+    repeats_needed: int | None
+    verdict: str
+
+
+def reliability(
+    program: Sequence[str], proxy: ArrayLike, target: ArrayLike | None = None, *, repeats: int = 1
+) -> Reliability:
+    """Variance components, SNR, predicted and measured rank correlation between one training's score and the target.
+
+    Args:
+        program: name of the program of each training. proxy: its cheap score; NaN is left out.
+        target: its score after the long training, NaN where it had none. A program's rows may all hold the same value
+            (a target without repeats, taken as noiseless) or different ones (each one long training).
+        repeats: R: the score is the mean of so many trainings.
+
+    Raises:
+        DataError: columns that don't fit together, or hold something else than numbers.
+    """
+    if repeats < 1:
+        raise DataError(f"{repeats} repeats", "a score is the mean of one training or more")
+    scores = grouped(program, proxy, "proxy")
+    targets = None if target is None else grouped(program, target, "target")
+    noisy = targets is not None and _repeated(targets)
+    form: Form = "both noisy" if noisy else "noiseless target"
+    other: Form = "noiseless target" if noisy else "both noisy"
+    parts = _components(scores)
+    snr = parts if isinstance(parts, Absent) else parts.snr
+    rho = _attenuated(scores, targets, parts, repeats) if noisy and targets else _closed(snr, repeats, form)
+    pairs = _pairs(scores, targets, noisy, repeats)
+    measured = pairs if isinstance(pairs, Absent) else _measured(*pairs)
+    predicted = _spearman(rho)
+    beside = _closed(snr, repeats, other)
+    needed = _needed(snr)
+    return Reliability(
+        repeats=repeats,
+        programs=len(scores.names),
+        trainings=len(scores.score),
+        pairs=0 if isinstance(pairs, Absent) else len(pairs[0].names),
+        var_arch=parts if isinstance(parts, Absent) else parts.var_arch,
+        var_noise=parts if isinstance(parts, Absent) else parts.var_noise,
+        snr=_mapped(snr, lambda ratio: repeats * ratio),
+        form=form,
+        rho_pearson=rho,
+        rho_spearman_predicted=predicted,
+        rho_spearman_measured=measured,
+        other_form=other,
+        other_pearson=beside,
+        other_spearman=_spearman(beside),
+        truncation=Truncation(TOP, _spearman(_mapped(rho, truncated)), _best_measured(pairs)),
+        repeats_needed=needed,
+        verdict=verdict(predicted, measured, needed if repeats == 1 else None),
+    )
+
+
+def unknown(why: str, repeats: int = 1) -> Reliability:
+    """Nothing is known, for one reason."""
+    absent = Absent(why)
+    return Reliability(
+        repeats=repeats,
+        programs=0,
+        trainings=0,
+        pairs=0,
+        var_arch=absent,
+        var_noise=absent,
+        snr=absent,
+        form="noiseless target",
+        rho_pearson=absent,
+        rho_spearman_predicted=absent,
+        rho_spearman_measured=absent,
+        other_form="both noisy",
+        other_pearson=absent,
+        other_spearman=absent,
+        truncation=Truncation(TOP, absent, absent),
+        repeats_needed=None,
+        verdict=f"Not known: {why}.",
+    )
+
+
+def _mapped(estimate: Estimate | Absent, rising: Callable[[float], float]) -> Estimate | Absent:
+    """An exact interval stays exact under a rising function."""
+    if isinstance(estimate, Absent):
+        return estimate
+    return Estimate(rising(estimate.value), rising(estimate.low), rising(estimate.high))
+
+
+def _spearman(rho: Estimate | Absent) -> Estimate | Absent:
+    return _mapped(rho, spearman_of)
+
+
+def _closed(snr: Estimate | Absent, repeats: int, form: Form) -> Estimate | Absent:
+    return _mapped(snr, lambda ratio: pearson_of(repeats * ratio, form))
+
+
+def _components(scores: Groups) -> Components | Absent:
+    try:
+        return components_of(scores)
+    except LackingError as lacking:
+        return Absent(lacking.message)
+
+
+def _repeated(groups: Groups) -> bool:
+    """Does a program have two different values? The same value on each of its rows is one value, told often."""
+    if not groups.names:
+        return False
+    starts = np.cumsum(groups.sizes) - groups.sizes
+    return bool((np.maximum.reduceat(groups.score, starts) > np.minimum.reduceat(groups.score, starts)).any())
+
+
+def _attenuated(scores: Groups, targets: Groups, parts: Components | Absent, repeats: int) -> Estimate | Absent:
+    """sqrt(rel_score x rel_target), rel = R SNR / (1 + R SNR) of each; SNR / (1 + SNR) where both are equally noisy.
+
+    The two limits are joined on the log scale (MOVER: G. Y. Zou and A. Donner (2008), Statistics in Medicine
+    27:1693-1702) with the correlation that comes from the programs that both have in common.
+    """
+    other = _components(targets)
+    if isinstance(parts, Absent):
+        return parts
+    if isinstance(other, Absent):
+        return other
+    a, b = (_mapped(c.snr, lambda ratio: pearson_of(repeats * ratio, "both noisy")) for c in (parts, other))
+    assert isinstance(a, Estimate)
+    assert isinstance(b, Estimate)
+    if a.value * b.value == 0:
+        return Estimate(0.0, 0.0, sqrt(a.high * b.high))
+    common = _shared(scores, targets, parts, other)
+    below = _joined(log(a.value) - _log(a.low), log(b.value) - _log(b.low), common)
+    above = _joined(log(a.high) - log(a.value), log(b.high) - log(b.value), common)
+    value = sqrt(a.value * b.value)
+    return Estimate(value, value * exp(-below), min(1.0, value * exp(above)))
+
+
+def _joined(a: float, b: float, correlation: float) -> float:
+    return inf if inf in (a, b) else sqrt(a * a + b * b + 2 * correlation * a * b) / 2
+
+
+def _log(x: float) -> float:
+    return log(x) if x > 0 else -inf
+
+
+def _shared(scores: Groups, targets: Groups, a: Components, b: Components) -> float:
+    """Correlation of the logarithms of the two F ratios: only their numerators have the programs in common."""
+    mine, theirs = _common(scores, targets)
+    if len(mine.names) < 3 or 0 in (mine.means.std(), theirs.means.std()):
+        return 0.0
+    of_means = float(np.corrcoef(mine.means, theirs.means)[0, 1])
+    parts = [(1 / (c.programs - 1), 1 / (c.trainings - c.programs)) for c in (a, b)]
+    return of_means**2 * sqrt(parts[0][0] * parts[1][0]) / sqrt(sum(parts[0]) * sum(parts[1]))
+
+
+def _common(a: Groups, b: Groups) -> tuple[Groups, Groups]:
+    both = frozenset(a.names) & frozenset(b.names)
+    return a.only(both), b.only(both)
+
+
+def _pairs(scores: Groups, targets: Groups | None, noisy: bool, repeats: int) -> tuple[Groups, Groups] | Absent:
+    if targets is None or not targets.names:
+        return Absent("no target: no program has a long training to compare with")
+    if not noisy:
+        targets = Groups(targets.names, np.arange(len(targets.names)), targets.means)
+    mine, theirs = _common(averaged(scores, repeats), averaged(targets, repeats) if noisy else targets)
+    if not mine.names:
+        return Absent(f"no program has both a target and {repeats} trainings")
+    return mine, theirs
+
+
+def _measured(scores: Groups, targets: Groups) -> Estimate | Absent:
+    try:
+        return spearman(scores, targets)
+    except LackingError as lacking:
+        return Absent(lacking.message)
+
+
+def _best_measured(pairs: tuple[Groups, Groups] | Absent) -> Estimate | Absent:
+    """Mean over draws of one score a program of Spearman's rho among those that it puts first."""
+    if isinstance(pairs, Absent):
+        return pairs
+    scores, targets = pairs
+    k = len(scores.names)
+    best = round(TOP * k)
+    if best < 4:
+        return Absent(f"{best} of {k} programs are in the best quarter: a rank correlation needs four or more")
+    rng, found = Random(0), []
+    for _ in range(_DRAWS):
+        mine, theirs = (_drawn(groups, rng) for groups in (scores, targets))
+        first = np.argsort(-mine, kind="stable")[:best]
+        with suppress(LackingError):
+            found.append(coefficient(*(_single(values[first]) for values in (mine, theirs))))
+    return fisher(float(np.mean(found)), best) if found else Absent("the programs of the best quarter are all alike")
+
+
+def _drawn(groups: Groups, rng: Random) -> Floats:
+    sizes = groups.sizes
+    starts = np.cumsum(sizes) - sizes
+    return groups.score[[start + rng.randrange(size) for start, size in zip(starts, sizes, strict=True)]]
+
+
+def _single(values: Floats) -> Groups:
+    return Groups(tuple(map(str, range(len(values)))), np.arange(len(values)), values)
+
+
+def _needed(snr: Estimate | Absent) -> int | None:
+    if isinstance(snr, Absent) or snr.value == 0:
+        return None
+    return max(1, ceil(snr_for(TRUSTED) / snr.value))
+
+
+def verdict(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None = None) -> str:
+    """Can the ranking be trusted? In words; the measured correlation decides where there is one."""
+    if isinstance(measured, Estimate):
+        known, source = measured, "measured against the target"
+    elif isinstance(predicted, Estimate):
+        known, source = predicted, "predicted from repeats; not measured"
+    else:
+        return f"Not known: {predicted.why}; {measured.why}."
+    figures = f"Spearman {known.value:.2f} [{known.low:.2f}, {known.high:.2f}], {source}"
+    if known.low >= TRUSTED:
+        words = "The ranking can be trusted"
+    elif known.high < USELESS:
+        words = "The ranking can't be trusted"
+    elif known.low >= USELESS:
+        words = "The ranking is a coarse guide: it tells good from bad, not good from better"
+    else:
+        words = "Not decided by this data: the interval is too wide"
+    return f"{words} ({figures}).{_remark(predicted, measured, needed)}"
+
+
+def _remark(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None) -> str:
+    if isinstance(predicted, Estimate) and isinstance(measured, Estimate):
+        if predicted.low > measured.high:
+            return " Repeats agree better than the target does: the score measures something else, steadily."
+        if measured.low > predicted.high:
+            return " The target agrees better than repeats allow: the noise of the repeats is not that of the ranking."
+    if isinstance(predicted, Estimate) and predicted.high > 0 and predicted.low < TRUSTED and needed and needed > 1:
+        return f" The mean of {needed} trainings a program would be needed for a predicted {TRUSTED:g}."
+    return ""

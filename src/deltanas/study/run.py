@@ -1,0 +1,103 @@
+"""A run as the arrays that the diagnostics read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+
+from deltanas.program import Refused, Trained, canonical_source
+from deltanas.seams import Attempt, Candidate, RunView
+from deltanas.study.convergence import Convergence, convergence
+from deltanas.study.estimate import Absent, LackingError
+from deltanas.study.novelty import Novelty, novelty, shingles
+from deltanas.study.trials import Trials
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    program: str = ""
+    seed: str = ""
+    proxy: float = nan
+    cycle: float = nan
+    elite: float = nan
+    tokens: float = nan
+    valid: float = nan
+    generator: str = ""
+
+
+def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
+    """The diagnostics of a run."""
+    return convergence(trials_of(view), repeats=repeats, novelty=_novelty(view))
+
+
+def trials_of(view: RunView) -> Trials:
+    """A run as a table.
+
+    A candidate has a row for each of its trainings, or one if it was never trained, and one for each answer of a
+    language model. The elite set is fixed for all cycles: networks at least as accurate as the best baseline. Baselines
+    are no candidates, so they have no cycle. There is no target: a run holds no long trainings.
+    """
+    best = max((c.accuracy for c in view.candidates if c.cycle == 0 and c.accuracy is not None), default=nan)
+    rows = [row for candidate in view.candidates for row in _rows(candidate, best)]
+    return Trials(
+        program=tuple(row.program for row in rows),
+        seed=tuple(row.seed for row in rows),
+        generator=tuple(row.generator for row in rows),
+        proxy=np.array([row.proxy for row in rows], float),
+        cycle=np.array([row.cycle for row in rows], float),
+        elite=np.array([row.elite for row in rows], float),
+        tokens=np.array([row.tokens for row in rows], float),
+        valid=np.array([row.valid for row in rows], float),
+    )
+
+
+def _rows(candidate: Candidate, best: float) -> Iterator[_Row]:
+    cycle = nan if candidate.cycle == 0 else float(candidate.cycle)
+    settled = candidate.cycle > 0 and candidate.outcome is not None
+    accuracy = candidate.accuracy
+    elite = float(accuracy is not None and accuracy >= best) if settled and best == best else nan
+    program = candidate.program.id if candidate.program else ""
+    trained = [candidate.outcome] if isinstance(candidate.outcome, Trained) else []
+    for training in trained:
+        yield _Row(program, str(training.seed), training.accuracy, cycle, elite, generator=candidate.strategy)
+    if not trained and settled:
+        yield _Row(program, cycle=cycle, elite=elite, generator=candidate.strategy)
+    for attempt in candidate.attempts:
+        if attempt.calls:
+            length = sum(call.reply_tokens for call in attempt.calls)
+            yield _Row(tokens=length or nan, valid=_valid(attempt), generator=candidate.strategy)
+
+
+def _valid(attempt: Attempt) -> float:
+    """A program that is known already is a valid one."""
+    return float(attempt.refusal is None or attempt.refusal.stage == "novelty")
+
+
+def _novelty(view: RunView) -> Novelty | Absent:
+    kept = [c for c in view.candidates if c.program is not None and not isinstance(c.outcome, Refused)]
+    proposals = [(c.cycle, a) for c in view.candidates if c.cycle for a in c.attempts if _valid(a)]
+    programs = [c.program for c in kept if c.program is not None]
+    families = _families(view.candidates)
+    try:
+        return novelty(
+            [shingles(canonical_source(program.net)) for program in programs],
+            cycle=[c.cycle or nan for c in kept],
+            family=[families[program.id] for program in programs],
+            proposal_cycle=[float(cycle) for cycle, _ in proposals],
+            repeat=[float(attempt.refusal is not None) for _, attempt in proposals],
+        )
+    except LackingError as lacking:
+        return Absent(lacking.message)
+
+
+def _families(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """For each program the baseline that it descends from; parents come before their children."""
+    families: dict[str, str] = {}
+    for candidate in candidates:
+        if candidate.program is not None:
+            own = candidate.program.id
+            families.setdefault(own, families.get(candidate.parent or "", own))
+    return families

@@ -1,0 +1,89 @@
+"""The diagnostics in words and figures, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deltanas.study.concentration import Concentration
+from deltanas.study.convergence import Convergence
+from deltanas.study.estimate import Absent, Estimate
+from deltanas.study.monotone import Monotone
+from deltanas.study.nll import EliteNll
+from deltanas.study.novelty import Novelty
+from deltanas.study.reliability import Reliability
+from deltanas.study.validity import Validity
+
+Part = EliteNll | Monotone | Concentration | Validity | Novelty | Reliability
+
+
+def described(found: Convergence) -> str:
+    """The six diagnostics, each with its verdict and the figures behind it."""
+    parts: tuple[tuple[str, Part | Absent], ...] = (
+        ("1 elite NLL", found.nll),
+        ("2 quality per cycle", found.monotone),
+        ("3 concentration", found.concentration),
+        ("4 validity", found.validity),
+        ("5 novelty", found.novelty),
+        ("6 proxy reliability", found.reliability),
+    )
+    return "\n".join(line for name, part in parts for line in _part(name, part))
+
+
+def _part(name: str, part: Part | Absent) -> Iterator[str]:
+    if isinstance(part, Absent):
+        yield f"{name}: not computed: {part.why}"
+        return
+    yield f"{name}: {part.verdict}"
+    for line in _figures(part):
+        yield f"    {line}"
+
+
+def _figures(part: Part) -> Iterator[str]:
+    match part:
+        case EliteNll():
+            yield f"nats a token: {_words(part.before)} before, {_words(part.after)} after, {part.programs} programs"
+        case Monotone():
+            yield from _monotone(part)
+        case Concentration():
+            for share in part.cycles:
+                mark = ", broken" if share.broken else ""
+                yield f"cycle {share.cycle}: {_words(share.share)}, bound {share.bound:.3g}, n = {share.n}{mark}"
+        case Validity():
+            for generator in part.generators:
+                yield (
+                    f"{generator.name}: valid {_words(generator.valid)}, {generator.tokens:.0f} tokens, "
+                    f"eps {_words(generator.eps)}, n = {generator.n}"
+                )
+        case Novelty():
+            yield f"largest Jaccard index {part.largest:.3f}; repeats {_words(part.repeats)}"
+            for cycle in part.cycles:
+                if cycle.effective is not None:
+                    yield f"cycle {cycle.cycle}: {cycle.families} families, like {cycle.effective:.1f} of equal weight"
+        case Reliability():
+            yield from _reliability(part)
+
+
+def _monotone(part: Monotone) -> Iterator[str]:
+    for row in part.cycles:
+        yield f"cycle {row.cycle}: {_words(row.mean)}, n = {row.n}"
+    for step in part.falls:
+        p = "no p value" if step.p is None else f"p = {step.p:.2g}"
+        yield f"falls by {step.fall:.4g} into cycle {step.cycle}, {p}"
+
+
+def _reliability(part: Reliability) -> Iterator[str]:
+    score = "one training" if part.repeats == 1 else f"the mean of {part.repeats} trainings"
+    yield f"{part.trainings} trainings of {part.programs} programs, {part.pairs} with a target; the score is {score}"
+    yield f"variance of programs {_words(part.var_arch)}, of one training {_words(part.var_noise)}"
+    yield f"SNR {_words(part.snr)}"
+    yield f"Spearman predicted ({part.form}) {_words(part.rho_spearman_predicted)}"
+    yield f"Spearman predicted ({part.other_form}) {_words(part.other_spearman)}"
+    yield f"Spearman measured {_words(part.rho_spearman_measured)}"
+    best = part.truncation
+    yield f"among the best {best.share:.0%}: predicted {_words(best.predicted)}, measured {_words(best.measured)}"
+
+
+def _words(estimate: Estimate | Absent) -> str:
+    if isinstance(estimate, Absent):
+        return f"not known ({estimate.why})"
+    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
