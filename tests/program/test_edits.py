@@ -317,7 +317,7 @@ def test_whatever_is_accepted_is_the_one_legal_reading(base: list[str], old: lis
     same = ladder[applied.rung]
     results = replacements(base, old, new, same)
     for end, rest in ((0, slice(1, None)), (-1, slice(None, -1))):  # empty lines that end both sides are none
-        while not results and old and new and not old[end].strip() and not new[end].strip():
+        while not results and any(map(str.strip, old)) and new and not old[end].strip() and not new[end].strip():
             results = replacements(base, old := old[rest], new := new[rest], same)
     assert [same(line) for line in applied.source.split("\n")[:-1]] in results
     if applied.rung != "indentation":

@@ -1,7 +1,8 @@
-"""Benchmarks: what an evaluation costs, beside other ways to the same score, in one run and in turns."""
+"""Benchmarks: what an evaluation costs, beside other ways to the same score; how edits are read."""
 
+from deltanas.bench.edits import bench_edits
 from deltanas.bench.evaluate import bench_evaluate
 from deltanas.bench.sandbox import bench_sandbox
 from deltanas.bench.soak import soak
 
-__all__ = ["bench_evaluate", "bench_sandbox", "soak"]
+__all__ = ["bench_edits", "bench_evaluate", "bench_sandbox", "soak"]

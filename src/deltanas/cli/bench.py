@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deltanas.bench import bench_evaluate, bench_sandbox, soak
+from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, soak
 from deltanas.cli.output import Json, print_json, print_table, print_text
 
 bench = typer.Typer(help="Measure this machine, in turns and in one run.", no_args_is_help=True)
@@ -51,6 +51,22 @@ def sandbox(
         _print(soak(candidates, say=_say), as_json, "groups")
     else:
         _print(bench_sandbox(repeats), as_json, "milliseconds")
+
+
+@bench.command("edits")
+def edits(
+    lemur: Annotated[
+        Path | None, typer.Option(help="LEMUR's wheel, or the folder into which pip installed it.", metavar="PATH")
+    ] = None,
+    each: Annotated[int, typer.Option(help="Edits of each fault.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Edits as models write them, faults and all: how many are applied as meant, and whether one makes a wrong program.
+
+    They are made from LEMUR's networks, or, without --lemur, from the built-in ones. 95 % Wilson intervals.
+    """
+    _print(bench_edits(lemur, each=each, seed=seed), as_json, "faults")
 
 
 def _say(text: str) -> None:

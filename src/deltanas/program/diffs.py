@@ -25,7 +25,7 @@ def diff(base: str, edited: str, name: str = "net.py") -> str:
     context = 3
     groups = _groups(pieces, len(old), context)
     while context < len(old) and any(len(places_of(old[g[0][0] : g[-1][1]], old, "exact")) != 1 for g in groups):
-        context += 1
+        context += max(1, context // 3)
         groups = _groups(pieces, len(old), context)
     text = [f"--- a/{name}\n", f"+++ b/{name}\n"]
     for group in groups:

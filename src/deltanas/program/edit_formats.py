@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
+from itertools import takewhile
 from typing import Literal
 
 from deltanas.errors import EditError
@@ -29,8 +31,10 @@ _OTHER_HEADER = re.compile(
 )
 _STATED = re.compile(r"@@ *-(\d+)(?:,(\d+))?(?: +\+\d+(?:,(\d+))?)?")
 
-MOST_COMPARED = 4_000_000
+MOST_COMPARED = 250_000
 """Old lines times new lines of a block up to which they are compared; beyond, all old ones go and all new ones come."""
+MOST_PEELED = 2
+"""Empty lines inside each mark of a block that are taken for decoration."""
 
 
 Column = Literal["own", "lost", "overwritten"]
@@ -40,9 +44,13 @@ marks of the others over their first blank."""
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a hunk: lines tagged " " (kept), "-" (removed) or "+" (added), in the order of the file."""
+    """One way to read a hunk: lines tagged " " (kept), "-" (removed) or "+" (added), in the order of the file.
+
+    `lost`: its kept lines are taken to have lost their mark.
+    """
 
     lines: tuple[tuple[str, str], ...]
+    lost: bool = False
 
     @cached_property
     def old(self) -> list[str]:
@@ -127,9 +135,10 @@ def _mark(pattern: re.Pattern[str], line: str, margin: str | None) -> re.Match[s
 
 def _block(old: list[str], new: list[str]) -> Hunk:
     """Small models put fences inside the marks, and empty lines between the marks and the code."""
-    bare = _without_fence(old), _without_fence(new)
-    looser = [_compared(*_without_outer_blanks(*sides)) for sides in ((old, new), bare)]
-    return Hunk((_compared(old, new),), (*([_compared(*bare)] if bare != (old, new) else []), *looser))
+    ways = [(old, new), (_without_fence(old), _without_fence(new))]
+    ways += [peeled for sides in ways for peeled in _peeled(*sides)]
+    first, *looser = dict.fromkeys((tuple(old), tuple(new)) for old, new in ways)
+    return Hunk((_compared(*first),), tuple(_compared(*sides) for sides in looser))
 
 
 def _without_fence(lines: list[str]) -> list[str]:
@@ -137,19 +146,23 @@ def _without_fence(lines: list[str]) -> list[str]:
     return lines[1:-1] if fenced else lines
 
 
-def _without_outer_blanks(old: list[str], new: list[str]) -> tuple[list[str], list[str]]:
-    """Both sides without the empty lines that both begin or both end with."""
-    for end in (0, -1):
-        while old and new and not old[end].strip() and not new[end].strip():
-            old, new = (side[1:] if end == 0 else side[:-1] for side in (old, new))
-    return old, new
+def _peeled(old: list[str], new: list[str]) -> list[tuple[list[str], list[str]]]:
+    """Both sides without empty lines that both begin or both end with, fewest of them first."""
+    most = [0, 0]
+    for side, (a, b) in enumerate(((old, new), (old[::-1], new[::-1]))):
+        most[side] = sum(1 for _ in takewhile(lambda pair: not (pair[0] + pair[1]).strip(), zip(a, b, strict=False)))
+    if not any(line.strip() for line in old):
+        return []
+    cuts = [(i, j) for i in range(min(most[0], MOST_PEELED) + 1) for j in range(min(most[1], MOST_PEELED) + 1)]
+    cuts = sorted((cut for cut in cuts if 0 < sum(cut) <= len(new)), key=sum)
+    return [(old[i : len(old) - j], new[i : len(new) - j]) for i, j in cuts]
 
 
 def _malformed(number: int, what: str) -> EditError:
     return EditError(f"Edit {number} has {what}.", EXPECTED, edit=number)
 
 
-def _compared(old: list[str], new: list[str]) -> Reading:
+def _compared(old: Sequence[str], new: Sequence[str]) -> Reading:
     """A block as tagged lines, so that lines on both sides stay as the baseline has them."""
     if len(old) * len(new) > MOST_COMPARED:
         return Reading((*(("-", text) for text in old), *(("+", text) for text in new)))
@@ -268,7 +281,7 @@ def _tagged(body: list[str], column: Column) -> Reading:
             tagged.append((" ", line[1:]))
         else:
             tagged.append((" ", line))
-    return Reading(tuple(tagged))
+    return Reading(tuple(tagged), column == "lost")
 
 
 def is_marker(line: str) -> bool:

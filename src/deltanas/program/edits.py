@@ -31,7 +31,7 @@ class AppliedEdit:
 
 
 NO_SHIFT: Shift = ("", "")
-MOST_CHARACTERS = 1_000_000
+MOST_CHARACTERS = 250_000
 """Longest edit that is read. No network is as long."""
 MOST_QUOTED = 40
 """Lines of a hunk that are compared with the file to say what came nearest."""
@@ -51,14 +51,24 @@ class _Placed:
     def end(self) -> int:
         return self.start + len(self.reading.old)
 
+    @property
+    def changes(self) -> tuple[int, int]:
+        """The first place that changes and the last: 2 i + 1 is line i, 2 i the gap before it."""
+        places, cursor = [], self.start
+        for tag, _ in self.reading.lines:
+            if tag != " ":
+                places.append(2 * cursor + (tag == "-"))
+            cursor += tag != "+"
+        return (places[0], places[-1]) if places else (2 * self.start, 2 * self.start)
+
 
 def apply_edit(base: str, edit: str) -> AppliedEdit:
     """`base` with `edit` applied: a unified diff or SEARCH/REPLACE blocks, prose and code fences around them ignored.
 
     Line numbers and counts in `@@` are hints: they choose among several exact places, and nothing else. Hunks are
-    looked up in `base` as it was given, may share lines that all of them keep, and apply all or none; one that is said
-    twice counts once. Kept lines stay as they are in `base`, down to their line endings; whether the text ends in a
-    newline changes only where a diff says so.
+    looked up in `base` as it was given and apply all or none. Neighbours may quote some of the same lines; a hunk that
+    is said twice counts once. Kept lines stay as they are in `base`, down to their line endings; whether the text ends
+    in a newline changes only where a diff says so.
 
     Raises EditError where the text holds no edit, a hunk has no place or several, hunks contradict one another, new
     text is left out (`# ... existing code ...`), or nothing changes.
@@ -121,7 +131,7 @@ def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
         )
     for readings, rung in product((hunk.readings, hunk.looser), RUNGS):
         for reading in readings:
-            if lines and not reading.old:
+            if (lines and not reading.old) or (reading.lost and not _is_indented_like(lines, reading)):
                 continue
             places = places_of(reading.old, lines, rung)
             if len(places) > 1 and rung == "exact" and hunk.line is not None:
@@ -144,16 +154,32 @@ def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
     )
 
 
+def _is_indented_like(lines: Sequence[str], reading: Reading) -> bool:
+    """Whether new lines stand as far in as lines of the file do.
+
+    A hunk that only adds can be read as having lost the marks of its kept lines, or as moved by one blank.
+    """
+    known = {_indent(line) for line in lines}
+    added = [text for tag, text in reading.lines if tag == "+" and text.strip()]
+    return any(tag == "-" for tag, _ in reading.lines) or all(_indent(text) in known for text in added)
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
 def places_of(old: Sequence[str], lines: Sequence[str], rung: Rung) -> list[tuple[int, Shift]]:
     """Every start in `lines` where `old` stands, with the shift of indentation from `old` to what stands there."""
-    if rung != "exact":
+    if rung == "exact":
+        old, lines = list(old), list(lines)
+    else:
         old, lines = [line.rstrip(" \t") for line in old], [line.rstrip(" \t") for line in lines]
     found = []
     for start in range(len(lines) - len(old) + 1):
         shift: Shift | None = NO_SHIFT
         if rung == "indentation":
             shift = _shift(old, lines[start : start + len(old)])
-        elif any(line != lines[start + i] for i, line in enumerate(old)):
+        elif lines[start : start + len(old)] != old:
             shift = None
         if shift is not None:
             found.append((start, shift))
@@ -198,42 +224,51 @@ def _shifted(number: int, reading: Reading, shift: Shift) -> Reading:
 
 
 def _rendered(lines: list[str], endings: list[str], ordered: list[_Placed]) -> str:
-    """`ordered`: by place. Raises EditError where two hunks make of the same lines what can't both be."""
+    """The text with the hunks applied, which are ordered by place. Raises EditError where two of them clash."""
+    _refuse_clashes(ordered)
     default = next((ending for ending in endings if ending), "\n")
-    kept: dict[int, _Placed] = {}
-    removed: dict[int, _Placed] = {}
-    added: dict[int, list[tuple[_Placed, str]]] = {}
+    removed: set[int] = set()
+    added: dict[int, list[str]] = {}
     for one in ordered:
         cursor = one.start
         for tag, text in one.reading.lines:
             if tag == "+":
-                here = added.setdefault(cursor, [])
-                if here and here[-1][0] is not one and (here[-1][0].end > one.start or one.start == one.end):
-                    raise _overlap(here[-1][0], one, cursor)
-                here.append((one, text))
+                added.setdefault(cursor, []).append(text)
                 continue
-            for others in (removed,) if tag == " " else (removed, kept):
-                if cursor in others:
-                    raise _overlap(others[cursor], one, cursor)
-            (kept if tag == " " else removed)[cursor] = one
+            if tag == "-":
+                removed.add(cursor)
             cursor += 1
     out: list[tuple[str, str]] = []
     for place in range(len(lines) + 1):
-        out += [(text, default) for _, text in added.get(place, ())]
+        out += [(text, default) for text in added.get(place, ())]
         if place < len(lines) and place not in removed:
             out.append((lines[place], endings[place] or default))
     ends = not endings or endings[-1] != ""
     for one in ordered:
         if one.end == len(lines) and one.final_newline is not None:
             ends = one.final_newline
-    if out:
-        out[-1] = (out[-1][0], (out[-1][1] or default) if ends else "")
+    if out and not ends:
+        out[-1] = (out[-1][0], "")
     return "".join(line + ending for line, ending in out)
 
 
-def _overlap(first: _Placed, second: _Placed, at: int) -> EditError:
-    low, high = sorted((first.number, second.number))
-    return EditError(f"Edits {low} and {high} overlap at line {at + 1}.", "Join them into one edit.", edit=high)
+def _refuse_clashes(ordered: list[_Placed]) -> None:
+    """Hunks may overlap in what they quote, where one comes before the other; but not where both quote the same.
+
+    Two that quote the same lines are most often two proposals, of which one was to be chosen.
+    """
+    for place, one in enumerate(ordered):
+        for other in ordered[place + 1 :]:
+            if other.start >= one.end and other.start > one.start:
+                break
+            same = (one.start, one.end) == (other.start, other.end)
+            if same or other.end < one.end or one.changes[1] >= other.changes[0]:
+                low, high = sorted((one.number, other.number))
+                raise EditError(
+                    f"Edits {low} and {high} overlap at line {other.start + 1}.",
+                    "Join them into one edit.",
+                    edit=high,
+                )
 
 
 def _nearest(old: Sequence[str], lines: Sequence[str]) -> str:
