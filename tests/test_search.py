@@ -14,10 +14,11 @@ from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
 from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
+from deltanas.policy import by_rank, ranked_parents
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import Tournament
 from deltanas.seams import Ask, Built, Candidate, Draft, Proposal, Split, elites, lineage
-from deltanas.search import Plan, Search, by_rank, ranked_parents
+from deltanas.search import Plan, Search
 
 BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
@@ -90,7 +91,7 @@ def run(archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = Non
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    Search(plan, BASELINES, proposer, [NoveltyGate()], runner, archive, Silent()).run()
+    Search(plan, BASELINES, proposer, [], NoveltyGate(), runner, archive, Silent()).run()
     return proposer, runner
 
 
@@ -213,6 +214,6 @@ def test_no_trainable_baseline_is_an_error_that_says_why(url: str) -> None:
 
     fuse = Fuse()
     with create_run(url, "run", {}) as archive:
-        search = Search(Plan(1, 2, 0), BASELINES, Scripted(fuse), [], Broken(fuse), archive, Silent())
+        search = Search(Plan(1, 2, 0), BASELINES, Scripted(fuse), [], NoveltyGate(), Broken(fuse), archive, Silent())
         with pytest.raises(DeltanasError, match="took longer than 1 s"):
             search.run()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Literal
 
-from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.seams import Draft, Gate, Runner
-from deltanas.search import judged, training_seed
+from deltanas.program import Failed, Program, Refused, Trained, standard_error
+from deltanas.seams import Draft, Gate, Runner, judged
+from deltanas.search import training_seed
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,7 @@ def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str) -
     )
     if failures:
         return evaluation
-    error = stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
-    return replace(evaluation, accuracy=fmean(accuracies), standard_error=error)
+    return replace(evaluation, accuracy=fmean(accuracies), standard_error=standard_error(accuracies))
 
 
 def _drafts(programs: Sequence[Program | Refused]) -> list[Draft | Refused]:

@@ -76,7 +76,11 @@ class SearchConfig(_Section):
     cycles: int = Field(2, ge=1, description="cycles")
     candidates: int = Field(8, ge=1, description="candidates a cycle")
     seed: int = Field(0, ge=0, description="the root of all chance")
-    retries: int = Field(2, ge=0, description="further proposals for a slot whose proposal was refused")
+    proposals: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
+        1, description="drawn for a slot in each round, the first that passes is kept; auto: by what the run measured"
+    )
+    retries: int = Field(2, ge=0, description="further rounds for a slot of whose proposals none passed")
+    seeds: int = Field(1, ge=1, description="trainings of each candidate, with derived seeds; their mean is its score")
     finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
     baselines: tuple[str, ...] = Field(
         (), description="names of built-in baselines or files; all built-in ones if empty"
@@ -116,6 +120,8 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
     """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
 
+    The run may be lengthened: `cycles` may grow.
+
     Raises:
         UsageError: `given` asks for something else than the run was begun with.
     """
@@ -124,7 +130,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     may_change = {"train.workers", "train.unsafe", "train.executor", "train.address"}
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:
-        if now[key] != then.get(key) and key not in may_change:
+        longer = key == "cycles" and now[key] > then[key]
+        if now[key] != then.get(key) and key not in may_change and not longer:
             raise UsageError(
                 f"the run was begun with `{key}` = {then.get(key)!r}, not {now[key]!r}",
                 "a run keeps its settings: leave the option out to resume it, or name another --run",

@@ -13,9 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deltanas.program import Failed, Refused, Trained
 from deltanas.seams import Attempt, Candidate, Final
 
-STEPS = 2
-"""A candidate counts twice: when it is journalled and when it is settled."""
-
 LINES = 4
 """So many lines of an edit are shown."""
 
@@ -39,6 +36,7 @@ class Narrator:
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
         self._best: float | None = None
         self._cycles = 0
+        self._seeds = 1
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -61,12 +59,13 @@ class Narrator:
     ) -> None:
         self._progress.stop()
 
-    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
-        self._cycles = cycles
+    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
+        self._cycles, self._seeds = cycles, seeds
         for candidate in journal:
             self._note(candidate)
-        done = sum(STEPS if candidate.outcome else 1 for candidate in journal)
-        self._progress.update(self._task, total=STEPS * total, completed=done)
+        # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
+        done = sum(1 + (seeds if candidate.outcome else len(candidate.trainings)) for candidate in journal)
+        self._progress.update(self._task, total=(1 + seeds) * total, completed=done)
         if journal:
             self.say(f"resuming: the journal holds {len(journal)} of {total} candidates, baselines included")
 
@@ -79,29 +78,38 @@ class Narrator:
 
     def proposed(self, candidate: Candidate) -> None:
         self._progress.advance(self._task, 1)
-        last = candidate.attempts[-1]
-        retried = f", attempt {len(candidate.attempts)}" if len(candidate.attempts) > 1 else ""
+        last = candidate.kept or candidate.attempts[-1]
+        count = candidate.attempts.index(last) + 1
+        retried = f", attempt {count}" if count > 1 else ""
         parent = self._names.get(candidate.parent or "", "a network")
         goal = last.goal.rstrip(".")
-        head = f"  {_name(candidate)} from {escape(parent)}: {escape(goal)}{retried}"
+        made = f" from {escape(parent)}: {escape(goal)}{retried}" if candidate.cycle else ""
+        head = f"  {escape(_name(candidate))}{made}"
         if isinstance(candidate.outcome, Refused):
             self._note(candidate)
-            self._progress.advance(self._task, 1)
+            self._progress.advance(self._task, self._seeds)
             reason = escape(candidate.outcome.reason.splitlines()[0])
             self.say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
-        else:
+        elif candidate.cycle:
             self.say(f"{head}\n{_shown(last)}")
+
+    def trained(self, candidate: Candidate) -> None:  # noqa: ARG002
+        self._progress.advance(self._task, 1)
 
     def settled(self, candidate: Candidate) -> None:
         self._note(candidate)
-        self._progress.advance(self._task, 1)
+        self._progress.advance(self._task, self._seeds - len(candidate.trainings))
         head = f"  {escape(_name(candidate))}"
         match candidate.outcome:
             case Trained(accuracy=accuracy, seconds=seconds):
                 parent = self._accuracies.get(candidate.parent or "")
                 parent_name = escape(self._names.get(candidate.parent or "", "its parent"))
-                gain = "" if parent is None else f", {100 * (accuracy - parent):+.1f} points over {parent_name}"
-                self.say(f"{head} [green]{accuracy:.1%}[/]{gain} ({seconds:.1f} s)")
+                # Adding 0.0 turns -0.0 into 0.0.
+                points = None if parent is None else round(100 * (accuracy - parent), 1) + 0.0
+                gain = "" if points is None else f", {points:+.1f} points over {parent_name}"
+                error = candidate.standard_error
+                spread = "" if error is None else f" +- {error:.1%} ({len(candidate.trainings)} seeds)"
+                self.say(f"{head} [green]{accuracy:.1%}[/]{spread}{gain} ({seconds:.1f} s)")
             case Failed(kind=kind, reason=reason):
                 self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
@@ -141,20 +149,24 @@ def _shown(attempt: Attempt) -> str:
     same = [line for line in out if line in into]
     changed = [("red", "-", line) for line in out if line not in same]
     changed += [("green", "+", line) for line in into if line not in same]
-    lines = [f"      [{colour}]{sign} {escape(line.strip())}[/]" for colour, sign, line in changed[:LINES]]
+    changed = [(colour, sign, text) for colour, sign, line in changed if (text := line.strip())]
+    lines = [f"      [{colour}]{sign} {escape(text)}[/]" for colour, sign, text in changed[:LINES]]
     return "\n".join([*lines, *(["      ..."] if len(changed) > LINES else [])])
 
 
 class Silent:
     """A `Listener` that says nothing, for searches from Python."""
 
-    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
+    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
         pass
 
     def begin(self, cycle: int, phase: Phase, total: int) -> None:
         pass
 
     def proposed(self, candidate: Candidate) -> None:
+        pass
+
+    def trained(self, candidate: Candidate) -> None:
         pass
 
     def settled(self, candidate: Candidate) -> None:

@@ -8,8 +8,17 @@ from random import Random
 from statistics import fmean
 from typing import Literal, Protocol
 
-from deltanas.program import Outcome, Program, Refused, Stage, Trained
-from deltanas.program.outcome import Failed
+from deltanas.program import (
+    Failed,
+    Outcome,
+    Probe,
+    Program,
+    Refused,
+    Stage,
+    Trained,
+    same_function,
+    standard_error,
+)
 
 Split = Literal["validation", "test"]
 
@@ -34,6 +43,9 @@ class Attempt:
         edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said where it holds no edit.
         rung: the rung of the ladder on which the edit applied ("exact", ...), None where it did not apply.
         goal: what the edit was asked to do.
+        round: 0 for the first proposals of the slot; the later ones had the refusals of the rounds before.
+        program: identity of what the edit made of the parent: its own where only comments or layout changed.
+        trace, effective: as in `Draft`; None where it did not build.
     """
 
     edit: str
@@ -41,6 +53,10 @@ class Attempt:
     goal: str
     refusal: Refused | None
     calls: tuple[Call, ...] = ()
+    round: int = 0
+    program: str | None = None
+    trace: str | None = None
+    effective: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +80,7 @@ class Ask:
     Attributes:
         cycle, index, attempt: the slot's place; `attempt` counts from 0.
         key: the seed of every random choice made for this proposal.
-        earlier: the attempts at this slot that were refused, oldest first, to go back to the model verbatim.
+        earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
     """
 
     cycle: int
@@ -76,9 +92,16 @@ class Ask:
     telemetry: Telemetry = field(default_factory=Telemetry)
 
     def again(self, earlier: tuple[Attempt, ...]) -> Ask:
-        """The next attempt at this slot."""
+        """The first ask of the slot's next round."""
+        return replace(self._numbered(len(earlier)), earlier=earlier)
+
+    def several(self, count: int) -> list[Ask]:
+        """So many asks of one round, none of which knows of the others."""
+        return [self._numbered(self.attempt + place) for place in range(count)]
+
+    def _numbered(self, attempt: int) -> Ask:
         slot, _, _ = self.key.rpartition(":")
-        return replace(self, attempt=self.attempt + 1, key=f"{slot}:{self.attempt + 1}", earlier=earlier)
+        return replace(self, attempt=attempt, key=f"{slot}:{attempt}")
 
     def rng(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that one draw more in one place moves no other."""
@@ -87,7 +110,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """The answer to an `Ask`: a program, or the reason why there is none (`refusal`, stage "apply")."""
+    """The answer to an `Ask`: a program, or the reason why there is none (`refusal`, stage "parse" or "apply")."""
 
     program: Program | None
     edit: str
@@ -95,6 +118,12 @@ class Proposal:
     goal: str
     refusal: Refused | None = None
     calls: tuple[Call, ...] = ()
+
+    def judged(self, draft: Draft | None, refusal: Refused | None, number: int) -> Attempt:
+        """What becomes of it in round `number`. draft: as far as the gates got with it."""
+        program = self.program.id if self.program else None
+        known = (draft.trace, draft.effective) if draft else (None, None)
+        return Attempt(self.edit, self.rung, self.goal, refusal, self.calls, number, program, *known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +134,29 @@ class Draft:
         params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
         trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
             compute alike.
+        probe: what the network computes, in a few figures (`train/build.py` says how they are made).
+        effective: the traced operations differ from the parent's, and so does the probe. None where the parent's
+            probe is not known, or for a baseline.
     """
 
     program: Program
     params: int | None = None
     flops: int | None = None
     trace: str | None = None
+    probe: Probe | None = None
+    effective: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A row of the journal. `outcome` None: opened, its training not settled. Cycle 0 holds the baselines."""
+    """A row of the journal. Cycle 0 holds the baselines.
+
+    Attributes:
+        attempts: all proposals for the slot. `draft` is of the first that no gate refused, or of the last.
+        outcome: None: opened, not settled. Of several trainings it is what they come to together
+            (`program.outcome.combined`).
+        trainings: every training, in the order of the seeds.
+    """
 
     cycle: int
     index: int
@@ -124,6 +165,7 @@ class Candidate:
     draft: Draft | None
     attempts: tuple[Attempt, ...] = ()
     outcome: Outcome | None = None
+    trainings: tuple[Trained | Failed, ...] = ()
 
     @property
     def program(self) -> Program | None:
@@ -133,6 +175,24 @@ class Candidate:
     def accuracy(self) -> float | None:
         """In [0, 1]; None if it was not trained: no candidate scores what was not measured."""
         return self.outcome.accuracy if isinstance(self.outcome, Trained) else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the accuracy, over the seeds; None for fewer than two trainings, or where it has no accuracy."""
+        scores = [each.accuracy for each in self.trainings if isinstance(each, Trained)]
+        return standard_error(scores) if isinstance(self.outcome, Trained) else None
+
+    @property
+    def kept(self) -> Attempt | None:
+        """The attempt whose program is trained: the first that no gate refused."""
+        return next((attempt for attempt in self.attempts if attempt.refusal is None), None)
+
+    def tried(self, attempt: Attempt, draft: Draft | None) -> Candidate:
+        """The row with one more attempt: refused for now, or open with the first that passed."""
+        attempts = (*self.attempts, attempt)
+        if self.kept:
+            return replace(self, attempts=attempts)
+        return replace(self, attempts=attempts, draft=draft, outcome=attempt.refusal)
 
 
 def elites(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -215,13 +275,23 @@ class Proposer(Protocol):
 
 
 class Gate(Protocol):
-    """Judges drafts in their order: each comes back richer, or refused."""
+    """Judges drafts: each comes back richer, or refused. Judging alone changes nothing in the gate."""
 
     @property
     def stage(self) -> Stage: ...
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]: ...
     def remember(self, drafts: Sequence[Draft]) -> None:
-        """Take note of programs that the run holds already (the baselines, and on resume the candidates so far)."""
+        """Take note of programs that the run holds: those that are kept, and on resume the candidates so far."""
+
+
+def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Draft | Refused]:
+    """Each gate sees, in order, what the gates before it let through."""
+    verdicts = list(drafts)
+    for gate in gates:
+        through = {place: verdict for place, verdict in enumerate(verdicts) if isinstance(verdict, Draft)}
+        for place, verdict in zip(through, gate.judge(list(through.values())), strict=True):
+            verdicts[place] = verdict
+    return verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +301,11 @@ class Built:
     params: int
     flops: int
     trace: str
+    probe: Probe
+
+    def differs(self, parent: Built) -> bool:
+        """It computes another function: by other operations, and with other outputs."""
+        return self.trace != parent.trace and not same_function(self.probe, parent.probe)
 
 
 class Runner(Protocol):
@@ -251,11 +326,14 @@ class Runner(Protocol):
 class Listener(Protocol):
     """Told of what happens as it happens: a progress bar, a log."""
 
-    def plan(self, cycles: int, total: int, journal: Sequence[Candidate]) -> None:
-        """The run will have `total` candidates, baselines included; its journal holds these already."""
+    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
+        """The run will have `total` candidates, baselines included, each trained `seeds` times; these it has now."""
 
     def begin(self, cycle: int, phase: Literal["check", "propose", "train", "test"], total: int) -> None: ...
     def proposed(self, candidate: Candidate) -> None: ...
+    def trained(self, candidate: Candidate) -> None:
+        """The last of its trainings so far has just ended."""
+
     def settled(self, candidate: Candidate) -> None: ...
     def scored(self, final: Final) -> None: ...
 
@@ -269,6 +347,8 @@ class Archive(Protocol):
     def open(self, candidates: Sequence[Candidate]) -> None:
         """Journal candidates before they are trained: refused ones are settled at once, the others stay open."""
 
-    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None: ...
+    def record(self, cycle: int, index: int, training: Trained | Failed, outcome: Trained | Failed | None) -> None:
+        """Journal the next training of an open candidate and, if it was the last, what they come to."""
+
     def add_final(self, final: Final) -> None: ...
     def finish(self) -> None: ...

@@ -11,12 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from deltanas.errors import DeltanasError
-from deltanas.program import Failed, Program, Refused
+from deltanas.policy import by_rank, proposals_due, require_baseline
+from deltanas.program import Failed, Program, Refused, combined
 from deltanas.seams import (
     Archive,
     Ask,
-    Attempt,
     Candidate,
     Draft,
     Final,
@@ -27,16 +26,10 @@ from deltanas.seams import (
     Runner,
     Split,
     elites,
+    judged,
     lineage,
-    standing,
     telemetry,
 )
-
-
-def by_rank(journal: Sequence[Candidate], rng: Random) -> Program:
-    """A baseline or an elite, with probability proportional to 1 / rank: gains add up, the others stay in play."""
-    parents = ranked_parents(journal)
-    return rng.choices(parents, [1 / rank for rank in range(1, len(parents) + 1)])[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +38,12 @@ class Plan:
 
     Attributes:
         cycles, candidates: number of cycles, and slots to fill in each.
-        seed: the root of all chance. retries: further proposals for a slot whose proposal was refused.
+        seed: the root of all chance.
+        retries: further rounds for a slot of whose proposals none passed; they go back with the reasons.
         finals: so many of the best elites are trained once more and scored on the test split, with their baselines.
         parent: chooses the parent of a slot, given the candidates of all earlier cycles.
+        proposals: drawn for a slot in each round, the first that passes is kept; None: by what the journal measured.
+        seeds: trainings of each candidate.
     """
 
     cycles: int
@@ -56,6 +52,8 @@ class Plan:
     retries: int = 2
     finals: int = 3
     parent: Callable[[Sequence[Candidate], Random], Program] = by_rank
+    proposals: int | None = 1
+    seeds: int = 1
 
 
 class Search:
@@ -66,7 +64,8 @@ class Search:
         plan: Plan,
         baselines: Mapping[str, Program],
         proposer: Proposer,
-        gates: Sequence[Gate],
+        checks: Sequence[Gate],
+        novelty: Gate,
         runner: Runner,
         archive: Archive,
         listener: Listener,
@@ -74,20 +73,24 @@ class Search:
         self._plan = plan
         self._baselines = baselines
         self._proposer = proposer
-        self._gates = gates
+        self._checks = checks
+        self._novelty = novelty
         self._runner = runner
         self._archive = archive
         self._listener = listener
 
     def run(self) -> None:
         journal, plan = self._archive.candidates(), self._plan
-        self._listener.plan(plan.cycles, len(self._baselines) + plan.cycles * plan.candidates, journal)
-        for gate in self._gates:
-            gate.remember([c.draft for c in journal if c.draft and not isinstance(c.outcome, Refused)])
+        total = len(self._baselines) + plan.cycles * plan.candidates
+        self._listener.plan(plan.cycles, total, plan.seeds, journal)
+        self._remember([c.draft for c in journal if c.draft and not isinstance(c.outcome, Refused)])
         if not journal:
-            self._archive.open(self._checked_baselines())
+            baselines = self._checked_baselines()
+            self._archive.open(baselines)
+            for candidate in baselines:
+                self._listener.proposed(candidate)
         self._train(0)
-        _require_baseline(self._archive.candidates())
+        require_baseline(self._archive.candidates())
         for cycle in range(1, plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
@@ -98,8 +101,9 @@ class Search:
         """The baselines pass the same gates as their descendants, and are journalled as cycle 0."""
         self._listener.begin(0, "check", len(self._baselines))
         proposals = [Proposal(program, "", None, name) for name, program in self._baselines.items()]
-        rows = [Candidate(0, index, "baseline", None, None) for index in range(len(proposals))]
-        return [_attempted(row, p, v) for row, p, v in zip(rows, proposals, self._judged(proposals), strict=True)]
+        rows = {index: Candidate(0, index, "baseline", None, None) for index in range(len(proposals))}
+        self._judge(rows, list(rows), proposals, 0)
+        return list(rows.values())
 
     def _propose(self, cycle: int) -> None:
         """Fill the slots of a cycle. A batch of slots is journalled whole, before anything of it is trained."""
@@ -108,10 +112,13 @@ class Search:
         filled = {c.index for c in journal if c.cycle == cycle}
         missing = [index for index in range(self._plan.candidates) if index not in filled]
         self._listener.begin(cycle, "propose", len(missing))
-        for start in range(0, len(missing), self._proposer.batch):
-            places = missing[start : start + self._proposer.batch]
-            candidates = self._fill([self._ask(cycle, index, earlier) for index in places])
+        while missing:
+            count = self._plan.proposals or proposals_due(journal)
+            size = max(1, self._proposer.batch // count)
+            candidates = self._fill([self._ask(cycle, index, earlier) for index in missing[:size]], count)
             self._archive.open(candidates)
+            missing = missing[size:]
+            journal += candidates
             for candidate in candidates:
                 self._listener.proposed(candidate)
 
@@ -120,33 +127,53 @@ class Search:
         parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
         return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier))
 
-    def _fill(self, asks: Sequence[Ask]) -> list[Candidate]:
-        """Ask for each slot; where a gate refused, ask again with its reason, up to `retries` times."""
+    def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
+        """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""
         rows = {a.index: Candidate(a.cycle, a.index, self._proposer.strategy, a.parent.id, None) for a in asks}
-        for _ in range(1 + self._plan.retries):
-            proposals = self._proposer.propose(asks)
-            for ask, proposal, verdict in zip(asks, proposals, self._judged(proposals), strict=True):
-                rows[ask.index] = _attempted(rows[ask.index], proposal, verdict)
+        for number in range(1 + self._plan.retries):
+            drawn = [one for ask in asks for one in ask.several(count)]
+            self._judge(rows, [ask.index for ask in drawn], self._proposer.propose(drawn), number)
             asks = [a.again(rows[a.index].attempts) for a in asks if isinstance(rows[a.index].outcome, Refused)]
             if not asks:
                 break
         return list(rows.values())
 
-    def _judged(self, proposals: Sequence[Proposal]) -> list[Draft | Refused]:
+    def _judge(
+        self, rows: dict[int, Candidate], slots: Sequence[int], proposals: Sequence[Proposal], number: int
+    ) -> None:
+        """Give each slot its proposals. All are checked together; what is new is seen one by one, in their order."""
         nothing = Refused("apply", "no program was proposed")
-        return judged([Draft(p.program) if p.program else p.refusal or nothing for p in proposals], self._gates)
+        drafts = [Draft(p.program) if p.program else p.refusal or nothing for p in proposals]
+        for slot, proposal, checked in zip(slots, proposals, judged(drafts, self._checks), strict=True):
+            (verdict,) = judged([checked], [self._novelty])
+            if isinstance(verdict, Draft) and rows[slot].kept is None:
+                self._remember([verdict])
+            draft = next((one for one in (verdict, checked) if isinstance(one, Draft)), None)
+            attempt = proposal.judged(draft, verdict if isinstance(verdict, Refused) else None, number)
+            rows[slot] = rows[slot].tried(attempt, draft or (Draft(proposal.program) if proposal.program else None))
+
+    def _remember(self, drafts: Sequence[Draft]) -> None:
+        for gate in (*self._checks, self._novelty):
+            gate.remember(drafts)
 
     def _train(self, cycle: int) -> None:
-        """Train what the journal holds open; each result is settled as it comes."""
-        opened = [
-            (c, c.program) for c in self._archive.candidates() if c.cycle == cycle and c.program and c.outcome is None
-        ]
-        self._listener.begin(cycle, "train", len(opened))
-        programs = [program for _, program in opened]
-        for place, outcome in self._runner.train(programs, seed=training_seed(self._plan.seed)):
-            candidate = replace(opened[place][0], outcome=outcome)
-            self._archive.settle(cycle, candidate.index, outcome)
-            self._listener.settled(candidate)
+        """Train what the journal holds open, seed by seed; each result is journalled as it comes."""
+        seeds = self._plan.seeds
+        for repeat in range(seeds):
+            opened = [c for c in self._archive.candidates() if c.cycle == cycle and c.program and c.outcome is None]
+            if repeat == 0:
+                self._listener.begin(cycle, "train", sum(seeds - len(c.trainings) for c in opened))
+            due = [(c, c.program) for c in opened if c.program and len(c.trainings) == repeat]
+            programs = [program for _, program in due]
+            for place, training in self._runner.train(programs, seed=training_seed(self._plan.seed, repeat=repeat)):
+                trainings = (*due[place][0].trainings, training)
+                ended = len(trainings) == seeds or isinstance(training, Failed)
+                outcome = combined(trainings) if ended else None
+                candidate = replace(due[place][0], trainings=trainings, outcome=outcome)
+                self._archive.record(cycle, candidate.index, training, outcome)
+                self._listener.trained(candidate)
+                if ended:
+                    self._listener.settled(candidate)
 
     def _score_finals(self) -> None:
         """The best elites and their baselines, trained with a fresh seed and scored on the test split, once."""
@@ -162,41 +189,6 @@ class Search:
             self._listener.scored(final)
 
 
-def _attempted(row: Candidate, proposal: Proposal, verdict: Draft | Refused) -> Candidate:
-    """The row with one more attempt: refused for now, or open."""
-    refusal = verdict if isinstance(verdict, Refused) else None
-    attempt = Attempt(proposal.edit, proposal.rung, proposal.goal, refusal, proposal.calls)
-    refused_draft = Draft(proposal.program) if proposal.program else None
-    draft = verdict if isinstance(verdict, Draft) else refused_draft
-    return replace(row, draft=draft, attempts=(*row.attempts, attempt), outcome=refusal)
-
-
 def training_seed(seed: int, split: Split = "validation", repeat: int = 0) -> int:
     """One for all candidates: networks are compared, not seeds. The test has another than the selection."""
     return Random(f"{seed}:{split}:{repeat}").randrange(2**31)
-
-
-def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Draft | Refused]:
-    """Each gate sees, in order, what the gates before it let through."""
-    verdicts = list(drafts)
-    for gate in gates:
-        through = {place: verdict for place, verdict in enumerate(verdicts) if isinstance(verdict, Draft)}
-        for place, verdict in zip(through, gate.judge(list(through.values())), strict=True):
-            verdicts[place] = verdict
-    return verdicts
-
-
-def _require_baseline(journal: Sequence[Candidate]) -> None:
-    """Raises DeltanasError, with what became of each baseline, where none was trained."""
-    rows = [c for c in journal if c.cycle == 0]
-    if all(c.accuracy is None for c in rows):
-        reasons = [
-            f"{c.attempts[-1].goal}: {c.outcome.reason}" for c in rows if isinstance(c.outcome, Refused | Failed)
-        ]
-        raise DeltanasError("no baseline could be trained, so there is nothing to edit", "\n  ".join(reasons))
-
-
-def ranked_parents(journal: Sequence[Candidate]) -> list[Program]:
-    """The baselines and the elites, the most accurate first."""
-    baselines = [c for c in journal if c.cycle == 0 and c.accuracy is not None]
-    return [c.program for c in sorted(baselines + elites(journal), key=standing) if c.program]

@@ -22,6 +22,7 @@ from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_conf
 from deltanas.errors import DataError, UsageError
 from deltanas.llm import open_model
 from deltanas.novelty import NoveltyGate
+from deltanas.policy import by_rank
 from deltanas.program import Program, Refused, prm_text
 from deltanas.propose import (
     DeltaProposer,
@@ -35,7 +36,7 @@ from deltanas.propose import (
 from deltanas.report import render
 from deltanas.sandbox import LocalPool, Pool, RayPool
 from deltanas.seams import Gate, Listener, Proposer, RunView
-from deltanas.search import Plan, Search, by_rank
+from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
 
 MAX_BYTES = 1_000_000
@@ -64,6 +65,8 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             folder = read_folder(path)
             run = stack.enter_context(folder.open(writer=True))
             config = resumed_config(_stored_config(run), given)
+            if config.cycles > read_config(_stored_config(run)).cycles:
+                run.reopen({**run.manifest, "config": config.model_dump(mode="json")})
             if run.finished:
                 yield OpenSearch(None, run, folder)
                 return
@@ -76,7 +79,16 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             stack.enter_context(run)
             resumed_config(_stored_config(run), given)
             _require_same_data(run, parts.data)
-        search = Search(_plan(config), parts.baselines, parts.proposer, parts.gates, parts.runner, run, listener)
+        search = Search(
+            _plan(config),
+            parts.baselines,
+            parts.proposer,
+            gates(parts.runner),
+            NoveltyGate(),
+            parts.runner,
+            run,
+            listener,
+        )
         yield OpenSearch(search, run, folder)
 
 
@@ -84,7 +96,6 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
 class _Parts:
     baselines: dict[str, Program]
     proposer: Proposer
-    gates: tuple[Gate, ...]
     runner: Pool
     data: dict[str, object]
 
@@ -97,7 +108,7 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     if begun is not None:
         _require_same_data(begun, data)
     with _open_pool(dataset, config.train) as runner:
-        yield _Parts(baselines, proposer_of(config, runner), (*gates(runner), NoveltyGate()), runner, data)
+        yield _Parts(baselines, proposer_of(config, runner), runner, data)
 
 
 def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
@@ -121,7 +132,16 @@ def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
 def _plan(config: SearchConfig) -> Plan:
     tournament = Tournament(config.evolution.population, config.evolution.share)
     parent = tournament if config.strategy == "evolution" else by_rank
-    return Plan(config.cycles, config.candidates, config.seed, config.retries, config.finals, parent)
+    return Plan(
+        cycles=config.cycles,
+        candidates=config.candidates,
+        seed=config.seed,
+        retries=config.retries,
+        finals=config.finals,
+        parent=parent,
+        proposals=None if config.proposals == "auto" else config.proposals,
+        seeds=config.seeds,
+    )
 
 
 def gates(runner: Pool) -> tuple[Gate, ...]:

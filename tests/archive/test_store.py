@@ -5,19 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -30,7 +26,7 @@ from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema
 from deltanas.archive.place import place_of
 from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
-from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.program import Failed, Program, Refused, Trained, combined
 from deltanas.seams import Attempt, Call, Candidate, Draft, Final
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
@@ -97,7 +93,7 @@ class ArchiveContract:
         run.settle(1, 0, TRAINED)
         run.add_final(Final(CHILD.id, FAILED))
         run.add_final(Final(BASE.id, replace(TRAINED, accuracy=0.1 + 0.2)))
-        expected = [replace(CANDIDATES[0]), replace(CANDIDATES[1], outcome=TRAINED), *CANDIDATES[2:]]
+        expected = [CANDIDATES[0], replace(CANDIDATES[1], outcome=TRAINED, trainings=(TRAINED,)), *CANDIDATES[2:]]
         assert run.candidates() == expected
         with open_run(url, "first") as reader:
             view = reader.view()
@@ -151,6 +147,35 @@ class ArchiveContract:
         with pytest.raises(ArchiveError, match="never opened"):
             run.settle(9, 9, TRAINED)
         assert run.candidates()[1].outcome == FAILED
+
+    def test_each_training_is_kept_and_the_last_settles(self, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        second = replace(TRAINED, accuracy=0.5, seed=5)
+        run.record(1, 0, TRAINED, None)
+        assert (run.candidates()[1].outcome, run.candidates()[1].trainings) == (None, (TRAINED,))
+        run.record(1, 0, second, combined([TRAINED, second]))
+        settled = run.candidates()[1]
+        assert settled.trainings == (TRAINED, second)
+        assert settled.accuracy == (0.8125 + 0.5) / 2
+        assert settled.standard_error == pytest.approx(0.15625)
+        with pytest.raises(ArchiveError, match="settled already"):
+            run.record(1, 0, second, None)
+        assert len(run.candidates()[1].trainings) == 2
+
+    def test_what_is_known_of_attempts_and_drafts_comes_back(self, run: RunArchive) -> None:
+        tried = replace(NO_EDIT, round=1, program="p", trace="t", effective=False)
+        kept = replace(APPLIED, round=1, program=CHILD.id, trace="t2", effective=True)
+        draft = Draft(CHILD, 1, 2, "t2", (0.1, None, -1e-30), effective=True)
+        candidate = Candidate(1, 0, "delta", BASE.id, draft, (tried, kept, tried), FAILED, (TRAINED, FAILED))
+        run.open([CANDIDATES[0], candidate])
+        assert run.candidates()[1] == candidate
+
+    def test_a_run_can_be_lengthened(self, url: str, run: RunArchive) -> None:
+        run.finish()
+        run.reopen({"config": {"cycles": 9}})
+        assert not run.finished
+        with open_run(url, "first") as reader:
+            assert (reader.manifest, reader.finished) == ({"config": {"cycles": 9}}, False)
 
     def test_a_program_is_one_row_and_keeps_its_first_text(self, url: str, run: RunArchive) -> None:
         again = Program(f"# a comment\n{BASE.net}", prm=BASE.prm)
@@ -315,7 +340,7 @@ class ArchiveContract:
         ]
         for use in uses:
             with pytest.raises(
-                ArchiveError, match=r"newer deltanas \(schema 9999, this version knows 0001\)"
+                ArchiveError, match=r"newer deltanas \(schema 9999, this version knows 0\d+\)"
             ) as refusal:
                 use(url)
             assert "Upgrade" in refusal.value.hint
@@ -328,8 +353,8 @@ class ArchiveContract:
         newer = tmp_path / "migrations"
         shutil.copytree(schema.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
         monkeypatch.setattr(schema, "MIGRATIONS", newer)
-        command.revision(schema.scripts(), "a colour", rev_id="0002")
-        (script,) = (newer / "versions").glob("0002_*.py")
+        command.revision(schema.scripts(), "a colour", rev_id="9000")
+        (script,) = (newer / "versions").glob("9000_*.py")
         body = "op.add_column('runs', sa.Column('colour', sa.Text))"
         empty = script.read_text()
         script.write_text(
@@ -343,7 +368,7 @@ class ArchiveContract:
         with open_run(url, "first") as reader:
             assert reader.candidates() == CANDIDATES
         assert sql(url, "SELECT colour FROM runs") is None
-        assert sql(url, "SELECT version_num FROM deltanas_schema") == "0002"
+        assert sql(url, "SELECT version_num FROM deltanas_schema") == "9000"
 
     def test_the_migrations_make_the_tables(self, url: str, run: RunArchive) -> None:
         with place_of(url).engine(write=True).connect() as connection:
@@ -364,71 +389,10 @@ class TestSqlite(ArchiveContract):
         return sqlite_url(tmp_path / "a ?%&#run" / "archive.db")
 
 
-@pytest.fixture(scope="session")
-def server() -> Iterator[Path]:
-    """A PostgreSQL server of Debian's package, on a socket in a folder of its own. It won't run as root."""
-    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
-    if not programs:
-        pytest.skip("PostgreSQL is not installed (Debian: apt install postgresql)")
-    account = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
-    folder = Path(tempfile.mkdtemp(prefix="deltanas-pg-", dir="/tmp"))
-    try:
-        if account:
-            shutil.chown(folder, "postgres", "postgres")
-        data = folder / "data"
-        common: dict[str, Any] = {"cwd": folder, **account}
-        initdb = [
-            str(programs[-1].with_name("initdb")),
-            "-D",
-            str(data),
-            "-U",
-            "postgres",
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--no-sync",
-        ]
-        subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **common)
-        with (folder / "log").open("wb") as log:
-            started = subprocess.Popen(
-                [programs[-1], "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"],
-                stdout=log,
-                stderr=log,
-                **common,
-            )
-        try:
-            deadline = time.monotonic() + 60
-            while not (folder / ".s.PGSQL.5432").exists() or not _answers(folder):
-                assert started.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline, (folder / "log").read_text()
-                time.sleep(0.1)
-            yield folder
-        finally:
-            started.send_signal(signal.SIGINT)  # ends the sessions and shuts down
-            started.wait(60)
-    finally:
-        shutil.rmtree(folder)
-
-
-def _answers(folder: Path) -> bool:
-    try:
-        psycopg.connect(host=str(folder), user="postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
-
-
-_NUMBERS = count()
-
-
 class TestPostgres(ArchiveContract):
     @pytest.fixture
-    def url(self, server: Path) -> str:
-        name = f"archive{next(_NUMBERS)}"
-        with psycopg.connect(host=str(server), user="postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        return f"postgresql://postgres:secret@/{name}?host={server}"
+    def url(self, postgres: str) -> str:
+        return postgres
 
     def test_a_lost_connection_is_told_and_not_replaced(self, url: str, run: RunArchive) -> None:
         """A new connection would come without the lock."""

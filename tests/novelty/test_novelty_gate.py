@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
 from deltanas.seams import Draft
@@ -11,10 +14,32 @@ def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -
     return Draft(Program(net=source, prm=prm, parent=parent), 1, 1, trace)
 
 
+def judged_in_turn(gate: NoveltyGate, drafts: Sequence[Draft]) -> list[Draft | Refused]:
+    """As the loop does it: what passes is kept."""
+    verdicts: list[Draft | Refused] = []
+    for each in drafts:
+        verdicts += gate.judge([each])
+        gate.remember([verdict for verdict in verdicts[-1:] if isinstance(verdict, Draft)])
+    return verdicts
+
+
+def test_judging_alone_remembers_nothing() -> None:
+    gate = NoveltyGate()
+    for _ in range(2):
+        assert isinstance(gate.judge([draft("a(1)\n", "t1")])[0], Draft)
+
+
+def test_an_edit_without_effect_is_refused_with_its_reason() -> None:
+    gate = NoveltyGate()
+    (refused,) = gate.judge([replace(draft("a(1)\n", "t1", "parent"), effective=False)])
+    assert isinstance(refused, Refused)
+    assert "the edit has no effect" in refused.reason
+
+
 def test_the_first_passes_and_its_repeats_do_not() -> None:
     gate = NoveltyGate()
-    first, renamed, other = gate.judge(
-        [draft("width(1)\n", "t1"), draft("width( 1 )  # comment\n", "t1"), draft("width(2)\n", "t2")]
+    first, renamed, other = judged_in_turn(
+        gate, [draft("width(1)\n", "t1"), draft("width( 1 )  # comment\n", "t1"), draft("width(2)\n", "t2")]
     )
     assert isinstance(first, Draft)
     assert isinstance(renamed, Refused)
@@ -35,15 +60,15 @@ def test_a_change_that_computes_the_same_as_the_parent_is_refused() -> None:
 
 def test_a_refused_program_is_not_remembered() -> None:
     gate = NoveltyGate()
-    gate.judge([draft("a(1)\n", "t1"), draft("b(1)\n", "t1")])
+    judged_in_turn(gate, [draft("a(1)\n", "t1"), draft("b(1)\n", "t1")])
     (again,) = gate.judge([draft("b(1)\n", "t2")])
     assert isinstance(again, Draft)
 
 
 def test_another_recipe_is_another_candidate() -> None:
     gate = NoveltyGate()
-    slow, fast = gate.judge(
-        [draft("a(1)\n", "t1", prm=prm_text({"lr": 0.01})), draft("a(1)\n", "t1", prm=prm_text({"lr": 0.1}))]
+    slow, fast = judged_in_turn(
+        gate, [draft("a(1)\n", "t1", prm=prm_text({"lr": 0.01})), draft("a(1)\n", "t1", prm=prm_text({"lr": 0.1}))]
     )
     assert isinstance(slow, Draft)
     assert isinstance(fast, Draft)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -12,7 +13,7 @@ from sqlalchemy import Row
 
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
-from deltanas.program import Failed, Outcome, Program, Refused, Trained
+from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained
 from deltanas.seams import Attempt, Call, Candidate, Draft, Final
 
 Values = dict[str, Any]
@@ -107,6 +108,7 @@ def candidate_values(run: int, candidate: Candidate) -> Values:
         "params": None if draft is None else draft.params,
         "flops": None if draft is None else draft.flops,
         "trace": None if draft is None else draft.trace,
+        "probe": None if draft is None or draft.probe is None else json.dumps(draft.probe),
         "opened": now(),
         **outcome_values(candidate.outcome),
     }
@@ -124,7 +126,17 @@ def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
             "goal": attempt.goal,
             "stage": None if attempt.refusal is None else attempt.refusal.stage,
             "reason": None if attempt.refusal is None else attempt.refusal.reason,
+            "round": attempt.round,
+            "program": attempt.program,
+            "trace": attempt.trace,
+            "effective": attempt.effective,
         }
+
+
+def training_values(run: int, candidate: Candidate) -> Iterator[Values]:
+    for repeat, training in enumerate(candidate.trainings):
+        slot = {"run": run, "cycle": candidate.cycle, "index": candidate.index, "repeat": repeat}
+        yield {**slot, **outcome_values(training)}
 
 
 def call_values(run: int, candidate: Candidate) -> Iterator[Values]:
@@ -154,9 +166,10 @@ def candidates_from(
     rows: Iterable[Row[Any]],
     attempt_rows: Iterable[Row[Any]],
     call_rows: Iterable[Row[Any]],
+    training_rows: Iterable[Row[Any]],
     programs: Mapping[str, Program],
 ) -> list[Candidate]:
-    """Candidates with their attempts and calls; all rows in the order of their keys.
+    """Candidates with their attempts, calls and trainings; all rows in the order of their keys.
 
     A candidate whose program is damaged (absent from `programs`) keeps its place, without its draft.
     """
@@ -168,19 +181,33 @@ def candidates_from(
     for row in attempt_rows:
         refusal = None if row.stage is None else Refused(row.stage, row.reason)
         made = tuple(calls.get((*_slot(row), row.attempt), ()))
-        attempts.setdefault(_slot(row), []).append(Attempt(row.edit, row.rung, row.goal, refusal, made))
-    return [
-        Candidate(
+        known = (row.round, row.program, row.trace, row.effective)
+        attempts.setdefault(_slot(row), []).append(Attempt(row.edit, row.rung, row.goal, refusal, made, *known))
+    trainings: dict[Slot, list[Trained | Failed]] = {}
+    for row in training_rows:
+        trainings.setdefault(_slot(row), []).append(scored_from(row))
+    found = []
+    for row in rows:
+        candidate = Candidate(
             cycle=row.cycle,
             index=_slot(row)[1],
             strategy=row.strategy,
             parent=row.parent,
-            draft=Draft(programs[row.program], row.params, row.flops, row.trace) if row.program in programs else None,
+            draft=None,
             attempts=tuple(attempts.get(_slot(row), ())),
             outcome=outcome_from(row),
+            trainings=tuple(trainings.get(_slot(row), ())),
         )
-        for row in rows
-    ]
+        last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
+        effective = last.effective if last else None
+        program = programs.get(row.program)
+        draft = Draft(program, row.params, row.flops, row.trace, _probe(row.probe), effective) if program else None
+        found.append(replace(candidate, draft=draft))
+    return found
+
+
+def _probe(text: str | None) -> Probe | None:
+    return None if text is None else tuple(json.loads(text))
 
 
 def final_from(row: Row[Any]) -> Final:

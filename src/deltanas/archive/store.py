@@ -18,7 +18,7 @@ from deltanas.archive.faults import explained
 from deltanas.archive.lock import FileLock, lock_run
 from deltanas.archive.place import Place, place_of
 from deltanas.archive.schema import prepare
-from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs
+from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs, trainings
 from deltanas.errors import ArchiveError
 from deltanas.program import Failed, Program, Trained
 from deltanas.seams import Candidate, Final, RunView
@@ -110,22 +110,37 @@ class RunArchive:
             self._require_new(connection, candidates)
             self._insert(connection, programs, self._new_programs(connection, candidates))
             self._insert(connection, _CANDIDATES, [records.candidate_values(self._run, each) for each in candidates])
-            for table, values in ((attempts, records.attempt_values), (calls, records.call_values)):
+            for table, values in (
+                (attempts, records.attempt_values),
+                (calls, records.call_values),
+                (trainings, records.training_values),
+            ):
                 self._insert(connection, table, [row for each in candidates for row in values(self._run, each)])
 
-    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None:
-        """Give an open candidate its outcome. Raises ArchiveError if it was settled already or never opened."""
+    def record(self, cycle: int, index: int, training: Trained | Failed, outcome: Trained | Failed | None) -> None:
+        """Journal the next training of an open candidate and, if it was the last, what they come to.
+
+        Raises ArchiveError if the candidate was settled already or never opened.
+        """
         table = _CANDIDATES.c
         here = (table.run == self._run, table.cycle == cycle, table.index == index)
         with self._write() as connection:
-            change = update(_CANDIDATES).where(*here, table.status == "open").values(records.outcome_values(outcome))
-            if connection.execute(change).rowcount == 1:
-                return
             status = connection.execute(select(table.status).where(*here)).scalar_one_or_none()
-        what = "was never opened" if status is None else f"is settled already ({status})"
-        raise ArchiveError(
-            f"run '{self.name}', cycle {cycle}, index {index} {what}", "What is recorded stays as it was."
-        )
+            if status != "open":
+                what = "was never opened" if status is None else f"is settled already ({status})"
+                raise ArchiveError(
+                    f"run '{self.name}', cycle {cycle}, index {index} {what}", "What is recorded stays as it was."
+                )
+            slot = {"run": self._run, "cycle": cycle, "index": index}
+            held = select(func.count()).select_from(trainings).filter_by(**slot)
+            repeat = connection.execute(held).scalar_one()
+            self._insert(connection, trainings, [{**slot, "repeat": repeat, **records.outcome_values(training)}])
+            if outcome is not None:
+                connection.execute(update(_CANDIDATES).where(*here).values(records.outcome_values(outcome)))
+
+    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None:
+        """Record a candidate's only training."""
+        self.record(cycle, index, outcome, outcome)
 
     def add_final(self, final: Final) -> None:
         """Raises ArchiveError if the program has its final score already: the test split is used once."""
@@ -144,6 +159,13 @@ class RunArchive:
         with self._write() as connection:
             unfinished = (runs.c.id == self._run, runs.c.finished.is_(None))
             connection.execute(update(runs).where(*unfinished).values(finished=records.now()))
+
+    def reopen(self, manifest: dict[str, object]) -> None:
+        """Let the run go on under a manifest that says what it is now to come to; it is finished no more."""
+        values = {"manifest": _manifest_text(manifest), "finished": None}
+        with self._write() as connection:
+            connection.execute(update(runs).where(runs.c.id == self._run).values(values))
+        self.manifest = manifest
 
     def close(self) -> None:
         """Give back the connection and the lock. More than once does no harm."""
@@ -224,11 +246,11 @@ class RunArchive:
         return intact, damage
 
     def _candidates(self, connection: Connection, intact: dict[str, Program]) -> list[Candidate]:
-        rows, attempt_rows, call_rows = (
+        rows, attempt_rows, call_rows, training_rows = (
             connection.execute(select(table).where(table.c.run == self._run).order_by(*table.primary_key))
-            for table in (_CANDIDATES, attempts, calls)
+            for table in (_CANDIDATES, attempts, calls, trainings)
         )
-        return records.candidates_from(rows, attempt_rows, call_rows, intact)
+        return records.candidates_from(rows, attempt_rows, call_rows, training_rows, intact)
 
     def _finals(self, connection: Connection) -> list[Final]:
         rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))
@@ -239,6 +261,10 @@ class RunArchive:
 
 
 _CANDIDATES = candidates  # inside the class the name is a method's
+
+
+def _manifest_text(manifest: dict[str, object]) -> str:
+    return json.dumps(manifest, sort_keys=True, allow_nan=False)
 
 
 def sqlite_url(path: Path) -> str:
@@ -261,7 +287,7 @@ def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
     """
     if not 0 < len(name) <= 200 or clean(name) != name:
         raise ArchiveError(f"{name[:200]!r} can't name a run", "Give 1 to 200 characters of plain text.")
-    text = json.dumps(manifest, sort_keys=True, allow_nan=False)
+    text = _manifest_text(manifest)
     place = place_of(url)
     prepare(place, create=True)
     with explained(place.name):

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Dialect,
@@ -105,6 +106,7 @@ candidates = Table(
     Column("params", BigInteger),
     Column("flops", BigInteger),
     Column("trace", Text),
+    Column("probe", Text),
     Column("opened", Text, nullable=False),
     *_outcome(),
     ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
@@ -123,6 +125,21 @@ attempts = Table(
     Column("goal", CleanText, nullable=False),
     Column("stage", Text),
     Column("reason", CleanText),
+    Column("round", Integer, nullable=False, server_default="0"),
+    Column("program", Text),
+    Column("trace", Text),
+    Column("effective", Boolean),
+    ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
+)
+
+trainings = Table(
+    "trainings",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("repeat", Integer, primary_key=True),
+    *_outcome(),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deltanas.check.contract import contract_faults
-from deltanas.program import Refused, Stage
-from deltanas.seams import Draft, Runner
+from deltanas.program import Program, Refused, Stage
+from deltanas.seams import Built, Draft, Runner
 
 
 class ContractGate:
@@ -26,24 +26,47 @@ class ContractGate:
 
 
 class BuildGate:
-    """Builds each network in the sandbox, checks its output shape and runs one training step.
+    """Builds each network in the sandbox, checks its output shape and runs its first training steps.
 
-    What passes comes back with its parameters, FLOPs and the hash of its traced operations.
+    What passes comes back with its parameters, FLOPs, the hash of its traced operations, its probe and, where its
+    parent is known, whether it computes another function than that.
     """
 
     stage: Stage = "build"
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
+        self._known: dict[str, Draft] = {}
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         results = self._runner.build([draft.program for draft in drafts])
         return [
-            result
-            if isinstance(result, Refused)
-            else replace(draft, params=result.params, flops=result.flops, trace=result.trace)
+            result if isinstance(result, Refused) else self._passed(draft, result)
             for draft, result in zip(drafts, results, strict=True)
         ]
 
     def remember(self, drafts: Sequence[Draft]) -> None:
-        """Each program is judged by itself."""
+        self._known |= {draft.program.id: draft for draft in drafts}
+
+    def _passed(self, draft: Draft, built: Built) -> Draft:
+        parent = self._known.get(draft.program.parent or "")
+        return replace(
+            draft,
+            params=built.params,
+            flops=built.flops,
+            trace=built.trace,
+            probe=built.probe,
+            effective=None if parent is None else _effective(draft.program, built, parent),
+        )
+
+
+def _effective(program: Program, built: Built, parent: Draft) -> bool | None:
+    """None where the parent's probe is not known: its run was begun by an older version.
+
+    Other hyperparameters train differently, even where two steps don't show it: the batch, for one.
+    """
+    if (program.prm, program.transform) != (parent.program.prm, parent.program.transform):
+        return True
+    if parent.params is None or parent.flops is None or parent.trace is None or parent.probe is None:
+        return None
+    return built.differs(Built(parent.params, parent.flops, parent.trace, parent.probe))

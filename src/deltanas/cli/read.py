@@ -13,7 +13,7 @@ from deltanas.archive import list_folders, read_folder
 from deltanas.cli.output import Json, RunArgument, RunOption, percent, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
-from deltanas.program import Failed, Program, Refused, diff
+from deltanas.program import Failed, Program, Refused, Trained, diff
 from deltanas.report import summary
 from deltanas.seams import Candidate, RunView, elites
 from deltanas.train.data import available, prepare
@@ -101,6 +101,7 @@ def runs_export(
 
 def _row(candidate: Candidate) -> dict[str, object]:
     outcome = candidate.outcome
+    last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
     return {
         "cycle": candidate.cycle,
         "index": candidate.index,
@@ -109,7 +110,9 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "program": candidate.program.id if candidate.program else None,
         "parent": candidate.parent,
         "accuracy": candidate.accuracy,
-        "rung": candidate.attempts[-1].rung if candidate.attempts else None,
+        "standard_error": candidate.standard_error,
+        "accuracies": [each.accuracy for each in candidate.trainings if isinstance(each, Trained)],
+        "rung": last.rung if last else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
     }
 
@@ -125,7 +128,9 @@ def programs_list(
     if as_json:
         print_json(rows)
     else:
-        columns = ("cycle", "index", "strategy", "status", "program", "parent", "accuracy", "rung", "reason")
+        columns = (
+            "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "standard_error", "rung", "reason",
+        )  # fmt: skip
         print_table(columns, ([_cell(row[name]) for name in columns] for row in rows))
 
 

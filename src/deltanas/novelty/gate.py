@@ -1,4 +1,4 @@
-"""The novelty gate: exact repeats are refused, whether repeated in text or only in function."""
+"""The novelty gate: repeats are refused, whether repeated in text or only in function."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from deltanas.program import Refused, Stage
 from deltanas.seams import Draft
 
+NO_OP = "the edit has no effect: with equal weights the outputs are the parent's, before and after training steps"
+
 
 class NoveltyGate:
-    """Refuses a program that the run holds already; every program that passes is remembered at once.
+    """Refuses a program that the run holds already, and one that computes what its parent computes.
 
     Two programs are the same if their canonical sources and hyperparameters are equal, or if they trace to the same
-    operations on the same shapes with the same optimizer: an edit that changes nothing that is computed is a no-op.
+    operations on the same shapes with the same optimizer. An edit after which other operations give the parent's
+    outputs, such as a second ReLU after a first, is a no-op (`Draft.effective`).
     """
 
     stage: Stage = "novelty"
@@ -38,7 +41,8 @@ class NoveltyGate:
         if twin is not None:
             of = "its parent" if twin == program.parent else f"program {twin}"
             return Refused("novelty", f"the network computes the same as {of}; change what it computes")
-        self.remember([draft])
+        if draft.effective is False:
+            return Refused("novelty", f"{NO_OP}; change what the network computes")
         return draft
 
 

@@ -4,6 +4,7 @@ from deltanas.program.canonical import canonical_source
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
+from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import PARTS, Part, Program, prm_text
 from deltanas.program.space import SpaceEdit, edits_of
 
@@ -13,6 +14,7 @@ __all__ = [
     "Failed",
     "Outcome",
     "Part",
+    "Probe",
     "Program",
     "Refused",
     "Rung",
@@ -25,5 +27,6 @@ __all__ = [
     "diff",
     "edits_of",
     "prm_text",
+    "same_function",
     "standard_error",
 ]

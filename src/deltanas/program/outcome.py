@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
 from typing import Literal
 
-Stage = Literal["apply", "contract", "build", "novelty"]
-"""Where a candidate can be refused, in this order: its edit, the static contract, the build check, novelty."""
+Stage = Literal["parse", "apply", "contract", "build", "step", "novelty"]
+"""Where a proposal can be refused, in this order: no edit can be read, it does not apply, the static contract, it does
+not build or gives a wrong output, its first training steps fail, novelty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Trained:
     Attributes:
         accuracy: share of `n` evaluation images whose largest logit is at the label, in [0, 1].
         n: number of evaluation images.
-        seed: seed of the initial weights and of the order of the batches.
+        seed: seed of the initial weights and of the order of the batches; the first one's of several trainings.
         seconds, cpu_seconds: wall and CPU time, measured by the parent of the child process.
         tier: the sandbox's strength, "A" to "C".
     """
@@ -56,3 +59,24 @@ class Trained:
 
 
 Outcome = Refused | Failed | Trained
+
+
+def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
+    """What several trainings of one program come to: the mean accuracy with all the time spent, or the first failure.
+
+    Raises ValueError if there is none.
+    """
+    if not trainings:
+        raise ValueError("no training, no outcome")
+    failed = next((each for each in trainings if isinstance(each, Failed)), None)
+    seconds, cpu = sum(each.seconds for each in trainings), sum(each.cpu_seconds for each in trainings)
+    if failed is not None:
+        return replace(failed, seconds=seconds, cpu_seconds=cpu)
+    scores = [each for each in trainings if isinstance(each, Trained)]
+    accuracy = fmean(each.accuracy for each in scores)
+    return replace(scores[0], accuracy=accuracy, seconds=seconds, cpu_seconds=cpu)
+
+
+def standard_error(accuracies: Sequence[float]) -> float | None:
+    """Of the mean over trainings that differ in their seeds alone; None for fewer than two."""
+    return stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None

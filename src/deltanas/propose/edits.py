@@ -29,7 +29,7 @@ def proposal_of(ask: Ask, edit: str, goal: str, calls: tuple[Call, ...] = ()) ->
     try:
         applied = apply_edit(ask.parent.net, edit)
     except EditError as error:
-        return Proposal(None, edit, None, goal, Refused("apply", str(error)), calls)
+        return Proposal(None, edit, None, goal, Refused("apply" if error.edit else "parse", str(error)), calls)
     return Proposal(ask.parent.edited("net", applied.source), edit, applied.rung, goal, None, calls)
 
 

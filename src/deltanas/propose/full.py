@@ -43,7 +43,7 @@ class FullProposer(ModelProposer):
         ask, goal = question.ask, question.goal
         source = extracted(reply.text)
         if source is None:
-            refusal = Refused("apply", "the reply holds no program: no code block and no line that begins one")
+            refusal = Refused("parse", "the reply holds no program: no code block and no line that begins one")
         elif source.rstrip() == ask.parent.net.rstrip():
             refusal = Refused("apply", "the reply repeats the file; change what it computes")
         else:

@@ -12,7 +12,7 @@ from deltanas.report.intervals import wilson
 from deltanas.seams import Attempt, Candidate
 
 STEPS = ("proposed", "applied", "contract", "built", "novel", "trained")
-_PASSED_BEFORE = {"apply": 0, "contract": 1, "build": 2, "novelty": 3}
+_PASSED_BEFORE = {"parse": 0, "apply": 0, "contract": 1, "build": 2, "step": 2, "novelty": 3}
 _NOVEL, _TRAINED = 4, 5
 
 
@@ -62,8 +62,8 @@ def funnel(search: Sequence[Candidate]) -> Funnel:
     first = [(_depth(c.attempts[0], c.outcome), _pending(c, c.attempts[0])) for c in search if c.attempts]
     attempts = []
     for candidate in search:
-        # A slot trains at most one of its attempts: the last that passed.
-        chosen = max((i for i, a in enumerate(candidate.attempts) if a.refusal is None), default=-1)
+        # A slot trains at most one of its attempts: the first that passed.
+        chosen = next((i for i, a in enumerate(candidate.attempts) if a.refusal is None), -1)
         for position, attempt in enumerate(candidate.attempts):
             outcome = candidate.outcome if position == chosen else None
             attempts.append((_depth(attempt, outcome), position == chosen and _pending(candidate, attempt)))

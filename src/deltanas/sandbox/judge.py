@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from math import isfinite
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from deltanas.program import Failed, Refused, Trained
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
-from deltanas.train.job import HEADER_LIMIT, REASON_LIMIT
+from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
 _LOGIT = 4
@@ -28,11 +29,13 @@ def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
     header, raw = _split(ended.answer)
     failure = _failure(ended, header, limits)
     if failure:
-        return Refused("build", failure[1])
+        return Refused("step" if header and header.get("step") is True else "build", failure[1])
     match header:
-        case {"params": int(params), "flops": int(flops), "trace": str(trace)} if not raw:
-            if 0 <= params < 2**63 and 0 <= flops < 2**63 and len(trace) == 16 and trace.isalnum() and trace.isascii():
-                return Built(params, flops, trace)
+        case {"params": int(params), "flops": int(flops), "trace": str(trace), "probe": list(figures)} if not raw:
+            sound = len(trace) == 16 and trace.isalnum() and trace.isascii() and len(figures) == PROBE
+            probe = tuple(figure if isinstance(figure, float) and isfinite(figure) else None for figure in figures)
+            if 0 <= params < 2**63 and 0 <= flops < 2**63 and sound:
+                return Built(params, flops, trace, probe)
     return Refused("build", "the build check gave an answer that makes no sense")
 
 

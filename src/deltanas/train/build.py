@@ -1,18 +1,21 @@
-"""The build check: shapes, parameters, FLOPs and the trace of a program. Runs inside the sandbox only."""
+"""The build check: shapes, parameters, FLOPs, the trace and the probe of a program. Runs inside the sandbox only."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from deltanas.train.job import Job
+from deltanas.train.job import PROBE, Job
 from deltanas.train.loop import (
     Batches,
     ContractError,
@@ -22,6 +25,11 @@ from deltanas.train.loop import (
     construct,
     seed_everything,
 )
+
+_SPREAD = 3.0
+"""Standard deviation of the probe's images: wide enough that what limits activations shows."""
+_PATTERN = 65_521
+_PROJECTIONS = PROBE // 4
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -74,49 +82,123 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return self._content[key]
 
 
+class StepError(Exception):
+    """The program builds and gives outputs, but its training steps fail. Its cause is what they raised."""
+
+
 def check_build(job: Job) -> dict[str, object]:
     """Build the program, run it on two images, and train it for two steps of two images.
 
     Two steps, as a momentum shows from the second on only.
 
-    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace`.
-    Raises ContractError where the output is wrong, and whatever the program raises.
+    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace`, and `probe`: figures that
+    are equal for programs that compute the same function. It has four parts, each some fixed projections of logits:
+
+    - with the program's own initial weights, evaluating: shows what the initialisation changes;
+    - with given weights (`fill`), evaluating and training (one seed, so dropout shows);
+    - the change of the logits, evaluating, that the two training steps make: shows the recipe.
+
+    Raises ContractError where the output is wrong, StepError where a training step fails, and whatever the program
+    raises before.
     """
     seed_everything(job.seed)
     batch_size(json.loads(job.prm))
-    x = torch.randn(4, *job.in_shape[1:])
+    x = _SPREAD * torch.randn(4, *job.in_shape[1:])
     y = torch.arange(4) % job.classes
-    with Tracer() as tracer:
+    tracer, parts, outputs = Tracer(), [], []
+    with tracer:
         net: Any = construct(job)
-        outputs = []
+        parts.append(_evaluated(net, x[:2], job))
+    if not bool(torch.isfinite(parts[0]).all()):
+        raise ContractError("the untrained network returns values that are not finite")
+    for value in net.parameters():
+        tracer.content(value)  # the trace goes by how weights came about, not by what they are filled with
+    fill(net)
+    with tracer:
         for mode in (False, True):
             net.train(mode)
-            outputs.append(net(x[:2]))
-            _check_output(outputs[-1], job.classes)
+            seed_everything(job.seed)
+            outputs.append(_checked(net(x[:2]), job.classes))
         seen = tracer.describe(outputs)
+        parts += [out.detach() for out in outputs]
         before = {name: tracer.content(value) for name, value in net.named_parameters()}
         params = sum(value.numel() for value in net.parameters() if value.requires_grad)
-        scale = torch.ones(job.in_shape[1], 1, 1)
-        net.learn(Batches(x, y, torch.arange(4), 2, torch.zeros_like(scale), scale))
+        try:
+            _learn(net, x, y)
+        except BaseException as error:  # SystemExit too
+            raise StepError from error
         after = sorted(
             tracer.describe(value) for name, value in net.named_parameters() if tracer.content(value) != before[name]
         )
     if not after:
-        raise ContractError("learn() changes no parameter")
-    net.eval()
+        raise StepError from ContractError("learn() changes no parameter")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net.eval()
         net(x[:1])
-    return {"params": params, "flops": counter.get_total_flops(), "trace": _hash(seen, *after)[:16]}
+    parts.append(_evaluated(net, x[:2], job) - parts[1])
+    probe = [figure for part in parts for figure in _projected(part)]
+    return {"params": params, "flops": counter.get_total_flops(), "trace": _hash(seen, *after)[:16], "probe": probe}
 
 
-def _check_output(out: object, classes: int) -> None:
+def fill(net: nn.Module) -> None:
+    """Give every parameter and running statistic a value by its shape and by how many of that shape come before it.
+
+    So equal layers of two programs get equal weights, whatever other layers stand between them. Matrices and kernels
+    are normal with variance 1 / fan-in, vectors and statistics (a variance must be positive) uniform in [0.5, 1.5].
+    Other buffers keep their values: they may be what an edit changes.
+    """
+    normal, uniform = _pattern()
+    statistics = [
+        value for part in net.modules() if isinstance(part, _NormBase) for value in part.buffers(recurse=False)
+    ]
+    counts: Counter[tuple[int, ...]] = Counter()
+    with torch.no_grad():
+        for value in [*net.parameters(), *statistics]:
+            if value.is_floating_point() and value.layout is torch.strided:
+                shape = tuple(value.shape)
+                offset = zlib.crc32(repr((shape, counts[shape])).encode()) % len(normal)
+                counts[shape] += 1
+                flat = (normal if value.dim() > 1 else uniform).repeat(value.numel() // len(normal) + 2)
+                scale = (shape[0] / max(1, value.numel())) ** 0.5 if value.dim() > 1 else 1.0
+                value.copy_(flat[offset : offset + value.numel()].view(shape) * scale)
+
+
+def _pattern() -> tuple[Tensor, Tensor]:
+    """Normal and uniform draws; weights are cut from them, which is faster than to draw each."""
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(_PATTERN, generator=generator), 0.5 + torch.rand(_PATTERN, generator=generator)
+
+
+def _learn(net: Any, x: Tensor, y: Tensor) -> None:
+    scale = torch.ones(x.shape[1], 1, 1)
+    seed_everything(0)
+    net.train()
+    net.learn(Batches(x, y, torch.arange(len(x)), 2, torch.zeros_like(scale), scale))
+
+
+def _evaluated(net: Any, x: Tensor, job: Job) -> Tensor:
+    net.eval()
+    seed_everything(job.seed)
+    with torch.no_grad():
+        return _checked(net(x), job.classes)
+
+
+def _projected(logits: Tensor) -> list[float | None]:
+    """Projections of the logits, of eight digits; None where a logit is not finite."""
+    flat = logits.reshape(-1).to(torch.float64)
+    if not bool(torch.isfinite(flat).all()):
+        return [None] * _PROJECTIONS
+    directions = torch.randn(_PROJECTIONS, len(flat), dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    return [float(f"{value:.8g}") for value in (directions @ flat).tolist()]
+
+
+def _checked(out: object, classes: int) -> Tensor:
     try:
         check_logits(out, 2, classes)
     except OutputError as error:
         raise ContractError(str(error)) from None
     assert isinstance(out, Tensor)
-    if not bool(torch.isfinite(out.detach()).all()):
-        raise ContractError("the untrained network returns values that are not finite")
+    return out
 
 
 def _hash(*texts: str) -> str:

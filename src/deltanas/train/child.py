@@ -10,7 +10,7 @@ import traceback
 
 import torch
 
-from deltanas.train.build import check_build
+from deltanas.train.build import StepError, check_build
 from deltanas.train.job import REASON_LIMIT, Job
 from deltanas.train.loop import NET_FILE, ContractError, OutputError, train
 
@@ -46,7 +46,7 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
         header: dict[str, object] = check_build(job) if job.mode == "build" else {}
         raw = b"" if job.mode == "build" else train(job, data_fd)
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
-        header = {"failed": _kind(error), "reason": explain(error)}
+        header = {"failed": _kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
     line = json.dumps(header).encode() + b"\n"
     rest = memoryview(line + raw)
     while rest:
@@ -55,6 +55,8 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
 
 def explain(error: BaseException) -> str:
     """One short line, with the candidate's own line number where the error passed through its source."""
+    if isinstance(error, StepError) and error.__cause__ is not None:
+        return explain(error.__cause__)
     message = " ".join(str(error).split())
     if isinstance(error, (ContractError, OutputError)):
         return message[:REASON_LIMIT]
@@ -66,6 +68,8 @@ def explain(error: BaseException) -> str:
 
 
 def _kind(error: BaseException) -> str:
+    if isinstance(error, StepError) and error.__cause__ is not None:
+        return _kind(error.__cause__)
     if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
         return "memory"
     return "output" if isinstance(error, OutputError) else "error"

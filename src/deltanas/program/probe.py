@@ -1,0 +1,26 @@
+"""Probes: what a network computes, in a few figures, and when two of them show one function."""
+
+from __future__ import annotations
+
+Probe = tuple[float | None, ...]
+"""`PARTS` parts of equal length; None where a figure is not finite. `train/build.py` says how they are made."""
+
+PARTS = 4
+TOLERANCE = 1e-5
+"""Largest difference between two probes of one function, relative to the largest figure of the part (docs/lab.md)."""
+
+
+def same_function(one: Probe, other: Probe) -> bool:
+    """Every part of both is finite, and they are close: what is not known counts as different."""
+    each = len(one) // PARTS
+    return len(one) == len(other) and all(
+        _close(one[start : start + each], other[start : start + each]) for start in range(0, len(one), each)
+    )
+
+
+def _close(one: Probe, other: Probe) -> bool:
+    a, b = ([figure for figure in part if figure is not None] for part in (one, other))
+    if len(a) < len(one) or len(b) < len(other):
+        return False
+    scale = max(map(abs, [*a, *b]))
+    return all(abs(x - y) <= TOLERANCE * scale for x, y in zip(a, b, strict=True))
