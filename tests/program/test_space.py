@@ -261,7 +261,11 @@ def test_every_edit_applies_parses_and_changes_the_program_in_its_own_way(name: 
     seen = {canonical_source(source)}
     for edit in edits:
         applied = apply_edit(source, edit.text)
-        assert applied == AppliedEdit(source.replace(edit.old, edit.new, 1), "exact")
+        expected = source
+        for old, new in zip(edit.old.split("\n...\n"), edit.new.split("\n...\n"), strict=True):
+            assert expected.count(old) == 1
+            expected = expected.replace(old, new)
+        assert applied == AppliedEdit(expected, "exact")
         ast.parse(applied.source)
         canonical = canonical_source(applied.source)
         assert canonical not in seen, edit

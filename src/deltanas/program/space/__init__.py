@@ -12,7 +12,9 @@ from functools import lru_cache
 from types import CodeType
 
 from deltanas.program.canonical import parsed
+from deltanas.program.space.coupled import coupled_changes
 from deltanas.program.space.layers import layer_changes
+from deltanas.program.space.numbers import number_changes
 from deltanas.program.space.recipe import recipe_changes
 from deltanas.program.space.sizes import size_changes
 from deltanas.program.space.source import Change, Scope, Source, SpaceEdit
@@ -21,7 +23,15 @@ from deltanas.program.space.wiring import wiring_changes
 
 __all__ = ["Change", "Scope", "SpaceEdit", "edits_of"]
 
-_GENERATORS = (layer_changes, size_changes, structure_changes, wiring_changes, recipe_changes)
+_GENERATORS = (
+    layer_changes,
+    size_changes,
+    coupled_changes,
+    number_changes,
+    structure_changes,
+    wiring_changes,
+    recipe_changes,
+)
 
 
 @lru_cache(maxsize=256)

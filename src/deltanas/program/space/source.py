@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -11,6 +11,10 @@ from typing import Literal
 from deltanas.program.edit_formats import is_marker
 
 Scope = Literal["architecture", "recipe"]
+
+_APART = "\n...\n"
+_NEAR = 2
+"""Changed lines that are no further apart than this stand in one hunk."""
 
 RECIPE_FUNCTIONS = frozenset({"train_setup", "learn", "supported_hyperparameters"})
 
@@ -24,8 +28,9 @@ class SpaceEdit:
     Attributes:
         kind: what it does: "activation", "kernel", "width", ...
         scope: whether it changes the network or the way it is trained.
-        old: whole lines of the source, verbatim, that stand in it exactly once.
-        new: the lines in their place.
+        old: whole lines of the source, verbatim, that stand in it exactly once; where the edit has several places, one
+            after the other, with a line `...` between them.
+        new: the lines in their place, likewise.
     """
 
     kind: str
@@ -35,8 +40,9 @@ class SpaceEdit:
 
     @property
     def text(self) -> str:
-        """The SEARCH/REPLACE block that `apply_edit` takes."""
-        return f"<<<<<<< SEARCH\n{self.old}\n=======\n{self.new}\n>>>>>>> REPLACE\n"
+        """The SEARCH/REPLACE blocks that `apply_edit` takes, one a place."""
+        places = zip(self.old.split(_APART), self.new.split(_APART), strict=True)
+        return "".join(f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n" for old, new in places)
 
 
 @dataclass(frozen=True)
@@ -102,21 +108,43 @@ class Source:
 
     def edit(self, change: Change) -> tuple[int, SpaceEdit] | None:
         """The change as whole lines, with enough lines around them to stand only once; with its first line (from 0)."""
-        first = self.text.count("\n", 0, min(start for start, _, _ in change.spans))
-        last = self.text.count("\n", 0, max(end for _, end, _ in change.spans))
-        behind = len(self.lines) - last - 1
-        new_lines = self.changed(change).split("\n")
+        places = self._places(sorted(change.spans))
+        if places is None or any(line == "..." or is_marker(line) for _, old, new in places for line in (*old, *new)):
+            return None
+        olds = _APART.join("\n".join(old) for _, old, _ in places)
+        news = _APART.join("\n".join(new) for _, _, new in places)
+        return places[0][0], SpaceEdit(change.kind, change.scope, olds, news)
+
+    def _places(self, spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, list[str], list[str]]] | None:
+        """(first line, old lines, new lines) of each hunk; changes that are near to one another share one."""
+        hunks: list[tuple[int, int, list[tuple[int, int, str]]]] = []
+        for span in spans:
+            first, last = self._alone(*(self.text.count("\n", 0, at) for at in span[:2]))
+            inside = [span]
+            while hunks and 0 <= first <= hunks[-1][1] + _NEAR:
+                start, end, before = hunks.pop()
+                first, last = self._alone(start, max(end, last))
+                inside = before + inside
+            if first < 0:
+                return None
+            hunks.append((first, last, inside))
+        placed = []
+        for first, last, inside in hunks:
+            new_lines = self.changed(Change("", tuple(inside))).split("\n")
+            placed.append(
+                (first, self.lines[first : last + 1], new_lines[first : len(new_lines) - len(self.lines) + last + 1])
+            )
+        return placed
+
+    def _alone(self, first: int, last: int) -> tuple[int, int]:
+        """The fewest lines around these that stand only once in the source; (-1, -1) where there are none."""
         size = len(self.lines)
         for extra in range(size):
             for up in range(extra + 1):
                 a, b = first - up, last + extra - up
-                if a < 0 or b >= size or self._count(self.lines[a : b + 1]) != 1:
-                    continue
-                old, new = self.lines[a : b + 1], new_lines[a : len(new_lines) - behind + extra - up]
-                if any(map(is_marker, [*old, *new])):
-                    return None
-                return first, SpaceEdit(change.kind, change.scope, "\n".join(old), "\n".join(new))
-        return None
+                if a >= 0 and b < size and self._count(self.lines[a : b + 1]) == 1:
+                    return a, b
+        return -1, -1
 
     def _count(self, block: list[str]) -> int:
         starts = range(len(self.lines) - len(block) + 1)
@@ -192,6 +220,20 @@ class Source:
     @cached_property
     def classes(self) -> dict[str, ast.ClassDef]:
         return {node.name: node for node in self.tree.body if isinstance(node, ast.ClassDef)}
+
+    @cached_property
+    def parameters(self) -> dict[str, list[str]]:
+        """Function or class to the names of its positional parameters, less `self`."""
+        found: dict[str, list[str]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef):
+                owner = self.parents.get(node)
+                made = isinstance(owner, ast.ClassDef) and node.name == "__init__"
+                names = [argument.arg for argument in node.args.args]
+                found[owner.name if isinstance(owner, ast.ClassDef) and made else node.name] = names[
+                    names[:1] == ["self"] :
+                ]
+        return found
 
     @cached_property
     def attributes(self) -> dict[tuple[str, str], ast.expr]:

@@ -1,0 +1,40 @@
+"""What torch's layers and functions do to the width of a tensor: the size of its channels or features."""
+
+from __future__ import annotations
+
+SIDES = {
+    **dict.fromkeys(("Conv1d", "Conv2d", "Conv3d"), ("in_channels", "out_channels", "kernel_size")),
+    **dict.fromkeys(("ConvTranspose1d", "ConvTranspose2d"), ("in_channels", "out_channels", "kernel_size")),
+    **dict.fromkeys(("Conv2dNormActivation", "Conv3dNormActivation"), ("in_channels", "out_channels", "kernel_size")),
+    "Linear": ("in_features", "out_features", "bias"),
+    **dict.fromkeys(("LazyConv2d", "LazyConv1d"), ("out_channels", "kernel_size", "stride")),
+    "LazyLinear": ("out_features", "bias"),
+}
+"""The first arguments of layers that take one width and give another."""
+SAME = {
+    **dict.fromkeys(("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d"), "num_features"),
+    "LayerNorm": "normalized_shape",
+    "RMSNorm": "normalized_shape",
+    "GroupNorm": "num_channels",
+    "MultiheadAttention": "embed_dim",
+    "PReLU": "num_parameters",
+}
+"""Layers that give the width that they take, and the argument that names it."""
+PASSING = frozenset(
+    """AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d CELU ChannelShuffle Dropout
+    Dropout1d Dropout2d ELU Flatten GELU Hardsigmoid Hardswish Hardtanh Identity LPPool2d LazyBatchNorm2d LeakyReLU
+    LocalResponseNorm MaxPool1d MaxPool2d Mish ReLU ReLU6 ReflectionPad2d SELU SiLU Sigmoid Softmax Softplus
+    StochasticDepth Tanh Upsample ZeroPad2d""".split()  # noqa: SIM905
+)
+"""Layers that give what width they take, and name none."""
+FUNCTIONS = frozenset(
+    """adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d celu channel_shuffle checkpoint dropout dropout2d elu
+    flatten gelu hardsigmoid hardswish interpolate leaky_relu max_pool1d max_pool2d mean mish normalize pad permute relu
+    relu6 relu_ selu sigmoid silu softmax softplus sqrt stochastic_depth tanh transpose""".split()  # noqa: SIM905
+)
+"""Functions of torch that keep the width of their first argument."""
+METHODS = frozenset(
+    """amax clone contiguous expand expand_as flatten float mean permute real relu reshape sigmoid softmax squeeze sum tanh
+    to transpose unsqueeze view""".split()  # noqa: SIM905
+)
+"""Methods of a tensor that keep its width, if not its place."""
