@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from deltanas.program.space.flow import Follower, Width
+from deltanas.program.space.flow import Follower
 from deltanas.program.space.source import Change, Source, given, literal_int
-from deltanas.program.space.tables import SAME, SIDES
+from deltanas.program.space.tables import SAME, SIDES, Width
 
 Span = tuple[int, int, str]
 _FACTORS = ((1, 2), (3, 2), (2, 1))

@@ -10,44 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from deltanas.program.space.source import Source, given
-from deltanas.program.space.tables import FUNCTIONS, METHODS, PASSING, SAME, SIDES
+from deltanas.program.space.tables import FUNCTIONS, METHODS, PASSING, SAME, SIDES, Flow, Width
 
 _MOST_STEPS = 4000
 """Calls that are followed in one program at most."""
-
-
-@dataclass(eq=False)
-class Width:
-    """One width: the arguments that hold it, and those that hold a sum that it is a part of (after a concatenation).
-
-    fixed: something that can't be edited depends on it. through: it enters or leaves the class that it is seen in.
-    """
-
-    sites: list[ast.expr] = field(default_factory=list)
-    sums: list[ast.expr] = field(default_factory=list)
-    fixed: bool = False
-    through: bool = False
-    _same: Width | None = None
-
-    def root(self) -> Width:
-        width = self
-        while width._same is not None:
-            width = width._same
-        return width
-
-    def join(self, other: Width) -> Width:
-        one, two = self.root(), other.root()
-        if one is not two:
-            one.sites += two.sites
-            one.sums += two.sums
-            one.fixed |= two.fixed
-            one.through |= two.through
-            two._same = one
-        return one
-
-
-Flow = tuple[Width, ...]
-"""The width of a tensor: of its channels or features, as the sum of its parts. (): not a tensor, or not known."""
 
 
 @dataclass
