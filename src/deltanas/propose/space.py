@@ -99,7 +99,7 @@ class Space:
 def _differs(parent: Built | Refused, child: Built | Refused) -> bool:
     if isinstance(child, Refused):
         return False
-    return isinstance(parent, Refused) or child.trace != parent.trace
+    return isinstance(parent, Refused) or child.differs(parent)
 
 
 def drawn_kind(rng: Random, kinds: Sequence[str]) -> str:

@@ -24,21 +24,22 @@ SAME = {
 }
 """Layers that give the width that they take, and the argument that names it."""
 PASSING = frozenset(
-    """AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d CELU ChannelShuffle
-    Dropout Dropout1d Dropout2d ELU Flatten GELU Hardsigmoid Hardswish Hardtanh Identity LPPool2d LazyBatchNorm2d LeakyReLU
-    LocalResponseNorm MaxPool1d MaxPool2d Mish ReLU ReLU6 ReflectionPad2d SELU SiLU Sigmoid Softmax Softplus
-    StochasticDepth Tanh Upsample ZeroPad2d""".split()  # noqa: SIM905
+    """AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveMaxPool2d AlphaDropout AvgPool1d AvgPool2d CELU
+    ChannelShuffle Dropout Dropout1d Dropout2d ELU Flatten GELU Hardsigmoid Hardswish Hardtanh Identity
+    LazyBatchNorm2d LeakyReLU LocalResponseNorm LPPool2d MaxPool1d MaxPool2d Mish ReflectionPad2d ReLU ReLU6
+    SELU Sigmoid SiLU Softmax Softplus StochasticDepth Tanh Upsample ZeroPad2d""".split()  # noqa: SIM905
 )
 """Layers that give what width they take, and name none."""
 FUNCTIONS = frozenset(
-    """adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d celu channel_shuffle checkpoint dropout dropout2d
-    elu flatten gelu hardsigmoid hardswish interpolate leaky_relu max_pool1d max_pool2d mean mish normalize pad permute relu
-    relu6 relu_ selu sigmoid silu softmax softplus sqrt stochastic_depth tanh transpose""".split()  # noqa: SIM905
+    """adaptive_avg_pool2d adaptive_max_pool2d avg_pool1d avg_pool2d celu channel_shuffle checkpoint dropout
+    dropout2d elu flatten gelu hardsigmoid hardswish interpolate leaky_relu max_pool1d max_pool2d mean mish
+    normalize pad permute relu relu6 relu_ selu sigmoid silu softmax softplus sqrt stochastic_depth tanh
+    transpose""".split()  # noqa: SIM905
 )
 """Functions of torch that keep the width of their first argument."""
 METHODS = frozenset(
-    """amax clone contiguous expand expand_as flatten float mean permute real relu reshape sigmoid softmax squeeze sum
-    tanh to transpose unsqueeze view""".split()  # noqa: SIM905
+    """amax clone contiguous expand expand_as flatten float mean permute real relu reshape sigmoid softmax
+    squeeze sum tanh to transpose unsqueeze view""".split()  # noqa: SIM905
 )
 """Methods of a tensor that keep its width, if not its place."""
 
