@@ -122,7 +122,9 @@ def _mean_ranks(groups: Groups) -> Floats:
 def _spread(groups: Groups) -> float:
     """Expected sum of squares of the midranks: (k^3 - k) / 12, less what ties take."""
     k = len(groups.names)
-    _, value = np.unique(groups.score, return_inverse=True)
+    distinct, value = np.unique(groups.score, return_inverse=True)
+    if len(distinct) == len(value):
+        return (k**3 - k) / 12
     share = 1 / groups.sizes[groups.place]
     keys, at = np.unique(np.stack([value, groups.place]), axis=1, return_inverse=True)
     p = np.bincount(at.ravel(), share)

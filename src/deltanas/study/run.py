@@ -60,7 +60,7 @@ def _rows(candidate: Candidate, best: float) -> Iterator[_Row]:
     accuracy = candidate.accuracy
     elite = float(accuracy is not None and accuracy >= best) if settled and best == best else nan
     program = candidate.program.id if candidate.program else ""
-    trained = [candidate.outcome] if isinstance(candidate.outcome, Trained) else []
+    trained = [training for training in candidate.trainings if isinstance(training, Trained)]
     for training in trained:
         yield _Row(program, str(training.seed), training.accuracy, cycle, elite, generator=candidate.strategy)
     if not trained and settled:

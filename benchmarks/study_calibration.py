@@ -1,0 +1,45 @@
+"""How often the intervals of `deltanas study convergence` cover the truth, over simulated studies of known truth.
+
+    python benchmarks/study_calibration.py [--studies N] [--out FILE]
+
+Every design of `deltanas.study.simulate` in turn. What the file holds already is not run again, so a run that was
+stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from deltanas.study.simulate import DESIGNS, Design, coverage
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", type=int, default=400, help="simulated studies of each design")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/study_calibration.json"))
+    options = parser.parse_args()
+    rows = json.loads(options.out.read_text("utf-8")) if options.out.exists() else []
+    done = {(row["design"], row["studies"]) for row in rows}
+    for design in DESIGNS:
+        if (repr(design), options.studies) in done:
+            continue
+        rows += [{"design": repr(design), **found} for found in _rows(design, options.studies)]
+        part = options.out.with_suffix(".part")
+        part.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", "utf-8")
+        part.replace(options.out)
+        sys.stderr.write(f"{design}\n")
+
+
+def _rows(design: Design, studies: int) -> list[dict[str, object]]:
+    return [
+        {**asdict(found), "share": round(found.share, 4), "error": round(found.error, 4)}
+        for found in coverage(design, studies)
+    ]
+
+
+if __name__ == "__main__":
+    main()
