@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +22,12 @@ from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_fol
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
-from deltanas.llm import open_model
+from deltanas.llm import cache_folder, open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank
 from deltanas.program import Program, Refused, prm_text
 from deltanas.propose import (
+    CachedBuilds,
     DeltaProposer,
     EvolutionProposer,
     FullProposer,
@@ -114,7 +117,7 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
 def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
     """Who proposes. `runner` verifies the edits of the space, where a proposal is one of them."""
     model = config.model
-    space, goals = Space(runner, config.edits), Space(None, config.edits)
+    space, goals = Space(kept_builds(runner), config.edits), Space(None, config.edits)
     tokens = model.max_tokens or (FULL_TOKENS if config.strategy == "full" else DELTA_TOKENS)
     sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
     match config.strategy:
@@ -142,6 +145,14 @@ def _plan(config: SearchConfig) -> Plan:
         proposals=None if config.proposals == "auto" else config.proposals,
         seeds=config.seeds,
     )
+
+
+def kept_builds(runner: Pool) -> CachedBuilds:
+    """The pool's build checks, kept between runs under all that their answers depend on but the program."""
+    code = [files("deltanas.train").joinpath(name).read_text("utf-8") for name in ("build.py", "loop.py")]
+    data = runner.dataset
+    check = json.dumps([data.in_shape[1:], data.classes, platform.python_version(), metadata.version("torch"), *code])
+    return CachedBuilds(runner, cache_folder() / "builds", check)
 
 
 def gates(runner: Pool) -> tuple[Gate, ...]:

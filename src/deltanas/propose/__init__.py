@@ -7,8 +7,10 @@ from deltanas.propose.evolution import EvolutionProposer, Tournament
 from deltanas.propose.full import FullProposer
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
+from deltanas.propose.space_cache import CachedBuilds
 
 __all__ = [
+    "CachedBuilds",
     "Decoding",
     "DeltaProposer",
     "Edits",
