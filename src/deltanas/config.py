@@ -32,7 +32,12 @@ class TrainConfig(_Section):
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
     memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")
     workers: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="trainings at a time; one a core if not given"
+        None, description="trainings at a time; as many as the cores allow if not given"
+    )
+    threads: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="CPU threads of a training; if neither this nor workers is given, as `deltanas bench workers`"
+        " found best on this machine, else one",
     )
     unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")
     executor: Executor = Field("local", description="who trains: local (this machine) | ray (a Ray cluster)")

@@ -14,6 +14,7 @@ from deltanas.config import TrainConfig
 from deltanas.errors import DeltanasError
 from deltanas.llm import cache_folder
 from deltanas.nets import baseline
+from deltanas.sandbox import stored_calibration
 from deltanas.train.data import available
 from deltanas.wiring import gates, open_shape_pool, program_of
 
@@ -41,6 +42,7 @@ def _findings() -> Iterator[Finding]:
     yield Finding("python", True, True, f"{platform.python_version()} on {platform.machine()}, {os.cpu_count()} cores")
     yield _distribution("torch", "pip install torch", needed=True)
     yield _sandbox()
+    yield _calibration()
     for info in available():
         yield Finding(f"data set {info.name}", info.found, info.name == "digits", info.where, info.hint)
     for name in ("transformers", "gguf", "llguidance"):
@@ -65,6 +67,15 @@ def _cache() -> Finding:
     good = os.access(there, os.W_OK) and free > CACHE_BYTES
     hint = f"it needs {CACHE_BYTES / 1e9:.1f} GB and the right to write; DELTANAS_CACHE names another folder"
     return Finding("cache", good, True, f"{folder}, {free / 1e9:.1f} GB free", "" if good else hint)
+
+
+def _calibration() -> Finding:
+    found, word = stored_calibration()
+    if found is None:
+        return Finding("calibration", not word, False, word or "none: one-thread trainings", "deltanas bench workers")
+    rates = ", ".join(f"{rate:.0f} ({shape})" for shape, rate in found.rates.items())
+    best = f"workers x threads: {found.cores // found.threads} x {found.threads}"
+    return Finding("calibration", True, False, f"{best}; candidates an hour: {rates}")
 
 
 def _sandbox() -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -37,7 +38,7 @@ from deltanas.propose import (
     Tournament,
 )
 from deltanas.report import render
-from deltanas.sandbox import LocalPool, Pool, RayPool
+from deltanas.sandbox import LocalPool, Pool, RayPool, cores, stored_calibration
 from deltanas.seams import Gate, Listener, Proposer, RunView
 from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
@@ -75,7 +76,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
                 return
             parts = stack.enter_context(_parts(config, run))
         else:
-            config = read_config(given)
+            config = _settled(read_config(given))
             parts = stack.enter_context(_parts(config))
             origin = {**manifest(config, parts.runner.tier), "data": parts.data}
             folder, run = begin_run(path or _new_path(config), config.archive, origin)
@@ -160,7 +161,23 @@ def gates(runner: Pool) -> tuple[Gate, ...]:
 
 
 def open_dataset_pool(name: str, config: TrainConfig) -> Pool:
-    return _open_pool(_load(name, config), config)
+    return _open_pool(_load(name, config), _settled_training(config))
+
+
+def _settled(config: SearchConfig) -> SearchConfig:
+    """The settings of a new run with what depends on the machine filled in; a resumed run keeps what it has."""
+    return config.model_copy(update={"train": _settled_training(config.train)})
+
+
+def _settled_training(config: TrainConfig) -> TrainConfig:
+    """With the threads that are set, or that a calibration of this machine found best, or one."""
+    threads = config.threads or 1
+    if config.threads is config.workers is None and config.executor == "local":
+        calibration, word = stored_calibration()
+        if word:
+            logging.getLogger("deltanas").warning(word)
+        threads = calibration.threads if calibration else 1
+    return config.model_copy(update={"threads": threads})
 
 
 def _load(name: str, config: TrainConfig) -> Dataset:
@@ -186,6 +203,8 @@ def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
 
 
 def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
+        threads=config.threads or 1,
+        augment=config.augment,
     return {name: program_of(source, prm) for name, source in nets.baselines().items()}
 
 
@@ -292,11 +311,18 @@ def _require_same_data(run: RunArchive, data: Mapping[str, object]) -> None:
     begun = run.manifest.get("data", data)
     assert isinstance(begun, dict)
     if begun != data:
+        "parallel": _parallel(config.train),
         first = next(key for key in data if begun.get(key) != data[key])
         raise DataError(
             f"the data is not what the run was begun with: `{first}` was {begun.get(first)}, and is {data[first]}",
             "put the data back as it was, or begin another run with --run",
         )
+
+def _parallel(config: TrainConfig) -> str:
+    """Trainings at a time and threads of each, on each machine."""
+    threads = config.threads or 1
+    return f"{config.workers or max(1, cores() // threads)} x {threads} threads"
+
 
 
 def _new_path(config: SearchConfig) -> Path:

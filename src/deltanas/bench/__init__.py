@@ -4,5 +4,6 @@ from deltanas.bench.edits import bench_edits
 from deltanas.bench.evaluate import bench_evaluate
 from deltanas.bench.sandbox import bench_sandbox
 from deltanas.bench.soak import soak
+from deltanas.bench.workers import bench_workers
 
-__all__ = ["bench_edits", "bench_evaluate", "bench_sandbox", "soak"]
+__all__ = ["bench_edits", "bench_evaluate", "bench_sandbox", "bench_workers", "soak"]

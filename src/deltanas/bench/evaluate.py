@@ -89,8 +89,7 @@ def bench_evaluate(
 
     Raises DeltanasError where the net or a trainer can't do it, or the machine does not become quiet.
     """
-    if net not in nets.baselines():
-        raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
+    known_net(net)
     if lemur is not None and not (lemur / "ab" / "nn").is_dir():
         raise DeltanasError(f"{lemur} holds no LEMUR", INSTALL)
     began = where()
@@ -124,6 +123,12 @@ def bench_evaluate(
         "ways": [asdict(_way(name, costs)) for name, costs in counted.items()],
         "ratios": [asdict(ratio) for ratio in _ratios(counted, cores)],
     }
+
+
+def known_net(net: str) -> None:
+    """Raises DeltanasError where it is no built-in baseline."""
+    if net not in nets.baselines():
+        raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
 
 
 def _turns(
@@ -162,10 +167,10 @@ def _ways(
     stack.enter_context(pool)
     hand = stack.enter_context(Rival("deltanas.bench.hand", folder=folder, threads=workers))
     copies = [program] if workers == 1 else [program] * (_EACH * workers)
-    return {f"pool-{workers}": lambda seed: _through(pool, copies, seed), f"hand-{workers}": hand.train}
+    return {f"pool-{workers}": lambda seed: through(pool, copies, seed), f"hand-{workers}": hand.train}
 
 
-def _through(pool: Pool, programs: Sequence[Program], seed: int) -> Cost:
+def through(pool: Pool, programs: Sequence[Program], seed: int) -> Cost:
     """A candidate's share of building and training all of them."""
     spent = 0.0
 

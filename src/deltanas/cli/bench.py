@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, soak
+from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, bench_workers, soak
 from deltanas.cli.output import Json, print_json, print_table, print_text
 
 bench = typer.Typer(help="Measure this machine, in turns and in one run.", no_args_is_help=True)
@@ -36,6 +36,33 @@ def evaluate(
         dataset=dataset, size=train_size, net=net, batch=batch, repeats=repeats, lemur=lemur, quiet=quiet, say=_say
     )
     _print(result, as_json, "ways", "ratios")
+
+
+@bench.command("workers")
+def workers(
+    dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
+    train_size: Annotated[int | None, typer.Option(help="Training images to use.", min=1)] = None,
+    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.", min=1)] = None,
+    net: Annotated[str, typer.Option(help="A built-in baseline.")] = "resnet",
+    batch: Annotated[int, typer.Option(help="Images a step.", min=1)] = 32,
+    repeats: Annotated[int, typer.Option(help="Turns of every shape.", min=1)] = 3,
+    keep: Annotated[
+        bool, typer.Option(help="Store the best, for searches that set neither workers nor threads.")
+    ] = True,
+    as_json: Json = False,
+) -> None:
+    """Workers x threads that train most candidates an hour on this machine; searches take the best from then on."""
+    result = bench_workers(
+        dataset=dataset,
+        size=train_size,
+        resize=resize,
+        net=net,
+        batch=batch,
+        repeats=repeats,
+        keep=keep,
+        say=_say,
+    )
+    _print(result, as_json, "shapes")
 
 
 @bench.command("sandbox")

@@ -1,6 +1,16 @@
 """Generated programs run here and nowhere else: in children that are watched, limited and never believed."""
 
+from deltanas.sandbox.calibration import Calibration, keep_calibration, stored_calibration, this_machine
 from deltanas.sandbox.cluster import RayPool
-from deltanas.sandbox.pool import LocalPool, Pool
+from deltanas.sandbox.pool import LocalPool, Pool, cores
 
-__all__ = ["LocalPool", "Pool", "RayPool"]
+__all__ = [
+    "Calibration",
+    "LocalPool",
+    "Pool",
+    "RayPool",
+    "cores",
+    "keep_calibration",
+    "stored_calibration",
+    "this_machine",
+]

@@ -121,6 +121,8 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "HOME": "/nonexistent",
         "OMP_NUM_THREADS": "1",
+        # Threads that wait for one another spin for microseconds only: where a core is taken, they would spin for long.
+        "GOMP_SPINCOUNT": "1000",
         # Keep freed memory: activations are freed and taken again each batch, and to fault their pages in anew is dear.
         "MALLOC_MMAP_MAX_": "0",
         "MALLOC_TRIM_THRESHOLD_": str(1 << 40),

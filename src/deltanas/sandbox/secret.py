@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
+
+from deltanas.sandbox.state import state_folder
 
 _SIZE = 32
 
@@ -26,12 +27,11 @@ def shuffled(n: int, purpose: str) -> NDArray[np.int64]:
 
 @cache
 def machine_secret() -> bytes:
-    """32 random bytes from the state folder (`DELTANAS_STATE`, else the user's), made at the first call.
+    """32 random bytes from the state folder, made at the first call.
 
     Where that folder can't be written or holds something else, the secret lasts for this process only.
     """
-    folder = Path(os.environ.get("DELTANAS_STATE") or platformdirs.user_state_dir("deltanas"))
-    path = folder / "secret"
+    path = state_folder() / "secret"
     fresh = secrets.token_bytes(_SIZE)
     try:
         if not path.exists():

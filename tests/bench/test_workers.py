@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltanas.bench.workers import bench_workers, best, choices
+from deltanas.doctor import examine
+
+
+def test_what_is_best_is_measured_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELTANAS_STATE", str(tmp_path / "state"))
+    lines: list[str] = []
+    settings: dict[str, Any] = {"dataset": "digits", "size": 64, "resize": None, "net": "mlp", "batch": 32}
+    result: dict[str, Any] = bench_workers(**settings, repeats=1, keep=True, say=lines.append)
+    assert len(lines) == 1
+    kept = json.loads((tmp_path / "state" / "calibration.json").read_text())
+    shapes = {row["workers x threads"]: row["candidates an hour"] for row in result["shapes"]}
+    assert result["best"] in shapes
+    assert kept["rates"] == shapes
+    assert result["best"].endswith(f" x {kept['threads']}")
+    assert all(rate > 0 for rate in shapes.values())
+    told = next(finding for finding in examine() if finding.name == "calibration")
+    assert told.ok
+    assert result["best"] in told.detail
+
+
+@pytest.mark.parametrize(
+    ("cores", "threads"), [(1, [1]), (2, [1, 2]), (6, [1, 2, 6]), (7, [1, 7]), (16, [1, 2, 4, 8, 16])]
+)
+def test_shapes_leave_no_core_idle(cores: int, threads: list[int]) -> None:
+    assert choices(cores) == threads
+
+
+def test_more_threads_must_be_faster_by_more_than_noise() -> None:
+    assert best({1: 100.0, 2: 104.0, 4: 30.0}) == 1
+    assert best({1: 100.0, 2: 120.0, 4: 130.0}) == 4
