@@ -19,6 +19,7 @@ from deltanas.archive.lock import FileLock, lock_run
 from deltanas.archive.place import Place, place_of
 from deltanas.archive.schema import prepare
 from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs, trainings
+from deltanas.archive.trials import TrialStore
 from deltanas.errors import ArchiveError
 from deltanas.program import Failed, Program, Trained
 from deltanas.seams import Candidate, Final, RunView
@@ -59,6 +60,7 @@ class RunArchive:
         self._connection = connection
         self._writer = writer
         self._lock = lock
+        self.trials = TrialStore(row.id, self._transaction, self._write)
 
     @property
     def finished(self) -> bool:

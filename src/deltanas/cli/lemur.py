@@ -1,0 +1,171 @@
+"""Commands for LEMUR's data: import it, write it, and put its trials into a table."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deltanas.archive import POINTER, RunArchive, begin_run, read_folder
+from deltanas.cli.output import Json, RunArgument, print_json, print_table, print_text
+from deltanas.errors import UsageError
+from deltanas.lemur import (
+    CSV_COLUMNS,
+    Curve,
+    Imported,
+    csv_rows,
+    curves,
+    import_tree,
+    open_tree,
+    own_programs,
+    write_layout,
+)
+
+lemur = typer.Typer(help="LEMUR's programs and trials.", no_args_is_help=True)
+SOURCE = "imported from"
+"""What marks a run of imported programs in its manifest."""
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(lemur, name="lemur")
+
+
+@lemur.command("import")
+def import_lemur(
+    source: Annotated[Path, typer.Argument(help="A wheel of nn-dataset or a folder.", metavar="WHEEL|DIR")],
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; runs/lemur-VERSION if not given.")] = None,
+    archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read programs and trials into an archive, without running them. What is there already is not added again."""
+    with ExitStack() as stack:
+        tree = stack.enter_context(open_tree(source))
+        path = run or Path("runs") / f"lemur-{_version(source)}"
+        opened = stack.enter_context(_imported_run(path, archive, source))
+        bar = stack.enter_context(_bar())
+        tasks = {what: bar.add_task(what, total=None) for what in ("programs", "trials")}
+        done = import_tree(
+            tree, opened.trials, lambda what, count, total: bar.update(tasks[what], completed=count, total=total)
+        )
+        opened.finish()
+    if as_json:
+        print_json({"run": str(path), **asdict(done)})
+    else:
+        _print_import(done, path)
+
+
+def _print_import(done: Imported, path: Path) -> None:
+    for file in done.broken:
+        print_text(f"broken: {file.path}: {file.reason}")
+    print_text(
+        f"{done.programs:,} programs and {done.trials:,} trials added to {path}; {len(done.broken):,} files are broken"
+    )
+
+
+def _version(source: Path) -> str:
+    """A wheel's version; the name of a folder."""
+    wheel = re.fullmatch(r"[^-]+-([^-]+)-.*\.whl", source.name)
+    return wheel[1] if wheel else source.resolve().stem
+
+
+@contextmanager
+def _imported_run(path: Path, archive: str | None, source: Path) -> Iterator[RunArchive]:
+    """The run in a folder, which is made if it is not there. Raises UsageError where it is a search."""
+    if (path / POINTER).exists():
+        opened = read_folder(path).open(writer=True)
+    else:
+        manifest: dict[str, object] = {"version": metadata.version("deltanas"), SOURCE: source.name}
+        _, opened = begin_run(path, archive, manifest)
+    with opened:
+        if SOURCE not in opened.manifest:
+            raise UsageError(f"{path} is a search", "import into a run of its own: name another --run")
+        yield opened
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+@lemur.command("export")
+def export_lemur(
+    run: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="New or empty folder; RUN/lemur if not given.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write programs and trials in LEMUR's layout: imported ones as they came, or what a search trained."""
+    folder = out or run / "lemur"
+    with read_folder(run).open() as opened:
+        if SOURCE in opened.manifest:
+            programs, trials = write_layout(folder, opened.trials.sources(), opened.trials.trials())
+        else:
+            programs, trials = write_layout(folder, *own_programs(opened.view()))
+    if as_json:
+        print_json({"folder": str(folder), "programs": programs, "trials": trials})
+    else:
+        print_text(f"{programs:,} programs and {trials:,} trials written to {folder}")
+
+
+@lemur.command("trials")
+def trials_lemur(
+    run: RunArgument,
+    as_csv: Annotated[bool, typer.Option("--csv", help="One row a training, for `study convergence`.")] = False,
+    dataset: Annotated[str | None, typer.Option(help="Of this data set only, by LEMUR's name.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The imported trials by program and data set; with --csv: one epoch against the longest training."""
+    with read_folder(run).open() as opened:
+        identities = opened.trials.identities()
+        found = list(curves(opened.trials.trials(dataset=dataset)))
+    if not found:
+        raise UsageError(
+            f"{run} holds no trials{f' of {dataset}' if dataset else ''}", "deltanas lemur import WHEEL adds some"
+        )
+    if as_csv:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        writer.writerows(csv_rows(found))
+        return
+    rows = [_row(identities, group) for group in _by_experiment(found).values()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(tuple(rows[0]), (tuple(row.values()) for row in rows))
+
+
+def _by_experiment(found: list[Curve]) -> dict[tuple[str, ...], list[Curve]]:
+    groups: dict[tuple[str, ...], list[Curve]] = {}
+    for curve in found:
+        groups.setdefault(curve.experiment, []).append(curve)
+    return groups
+
+
+def _row(identities: dict[str, str], group: list[Curve]) -> dict[str, object]:
+    experiment = group[0].experiment
+    return {
+        "name": experiment.program,
+        "program": identities[experiment.program],
+        "dataset": experiment.dataset,
+        "metric": experiment.metric,
+        "settings": len(group),
+        "trials": sum(len(curve.epoch) for curve in group),
+        "longest": max(int(curve.epoch[-1]) for curve in group),
+        "best": round(max(float(curve.accuracy.max()) for curve in group), 4),
+    }

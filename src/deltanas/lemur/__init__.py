@@ -1,0 +1,27 @@
+"""LEMUR, the open data set of network programs and their trials: read, written, ranked, drawn from.
+
+Trials come from a broad search over hyperparameters, leave out failed trainings, and are few for most settings: a
+prior, not a controlled comparison (docs/lemur.md).
+"""
+
+from deltanas.lemur.curves import CSV_COLUMNS, Curve, csv_rows, curves, drawn, ranked
+from deltanas.lemur.exporting import own_programs, write_layout
+from deltanas.lemur.importing import Broken, Imported, Shelf, import_tree
+from deltanas.lemur.tree import Tree, open_tree
+
+__all__ = [
+    "CSV_COLUMNS",
+    "Broken",
+    "Curve",
+    "Imported",
+    "Shelf",
+    "Tree",
+    "csv_rows",
+    "curves",
+    "drawn",
+    "import_tree",
+    "open_tree",
+    "own_programs",
+    "ranked",
+    "write_layout",
+]

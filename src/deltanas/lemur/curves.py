@@ -1,0 +1,122 @@
+"""What trials say of programs: curves of accuracy over epochs, ranks, and a draw by rank."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from random import Random
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.lemur.layout import PUBLISHED
+from deltanas.program.trial import Experiment, Trial
+
+TASK, METRIC = "img-classification", "acc"
+"""What networks that a search can start from are measured on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The trials of one program on one data set under one setting.
+
+    Attributes:
+        prm: the hyperparameters that are numbers.
+        epoch: int64 [n], never falling. accuracy: float64 [n]. An epoch that occurs twice was measured in two
+            trainings of the same settings; which of them a later epoch belongs to is not told.
+    """
+
+    experiment: Experiment
+    prm: dict[str, float]
+    epoch: NDArray[np.int64]
+    accuracy: NDArray[np.float64]
+
+    @property
+    def proxies(self) -> NDArray[np.float64]:
+        """float64 [k]: the accuracy after one epoch, of each training; k = 0 where none was measured then."""
+        found: NDArray[np.float64] = self.accuracy[self.epoch == 1]
+        return found
+
+    @property
+    def target(self) -> float | None:
+        """The mean accuracy at the longest training; None where that is the proxy itself."""
+        longest = self.epoch[-1]
+        return float(self.accuracy[self.epoch == longest].mean()) if longest > 1 else None
+
+
+def curves(trials: Iterable[Trial]) -> Iterator[Curve]:
+    """The curves, by experiment and then by the setting's first trial.
+
+    Args:
+        trials: those of one experiment side by side.
+    """
+    for experiment, group in groupby(trials, lambda trial: trial.experiment):
+        settings: dict[str, list[Trial]] = {}
+        for trial in group:
+            settings.setdefault(trial.settings, []).append(trial)
+        for same in settings.values():
+            same.sort(key=lambda trial: trial.epoch)
+            epoch = np.array([trial.epoch for trial in same], np.int64)
+            yield Curve(experiment, same[0].prm, epoch, np.array([trial.accuracy for trial in same], np.float64))
+
+
+CSV_COLUMNS = ("program", "seed", "proxy", "target", "task", "dataset", "metric", "setting", "epochs")
+CsvRow = tuple[str, int, float | None, float | None, str, str, str, int, int]
+
+
+def csv_rows(found: Iterable[Curve]) -> Iterator[CsvRow]:
+    """One row for each training that was measured after one epoch, else one for its setting without a proxy.
+
+    `seed` numbers the rows of a program in its experiment, `setting` its settings: rows of one setting differ by chance
+    alone, others by their hyperparameters too. `target` is empty where nothing longer than one epoch was measured.
+    """
+    for experiment, group in groupby(found, lambda curve: curve.experiment):
+        task, dataset, metric, program = experiment
+        seed = 0
+        for setting, curve in enumerate(group):
+            proxies: list[float | None] = [*map(float, curve.proxies)]
+            for proxy in proxies or [None]:
+                yield program, seed, proxy, curve.target, task, dataset, metric, setting, int(curve.epoch[-1])
+                seed += 1
+
+
+def ranked(trials: Iterable[Trial], dataset: str) -> list[Trial]:
+    """Each program's best trial, the best program first: of the classifiers, by accuracy after one epoch.
+
+    Where `dataset` was measured, by its trials alone. Elsewhere by the mean, over the data sets where a program was
+    measured, of its rank there as a share of that data set's programs; its best trial is of the one where it ranks
+    highest.
+    """
+    best: dict[str, dict[str, Trial]] = {}
+    for trial in trials:
+        task, where, metric, program = trial.experiment
+        if (task, metric, trial.epoch) == (TASK, METRIC, 1):
+            here = best.setdefault(where, {})
+            if program not in here or trial.accuracy > here[program].accuracy:
+                here[program] = trial
+    orders = {where: sorted(here.values(), key=_standing) for where, here in best.items()}
+    name = PUBLISHED.get(dataset, dataset)
+    if name in orders:
+        return orders[name]
+    shares: dict[str, list[tuple[float, str]]] = {}
+    for where, order in sorted(orders.items()):
+        for rank, trial in enumerate(order, 1):
+            shares.setdefault(trial.experiment.program, []).append((rank / len(order), where))
+    mean = {program: sum(share for share, _ in found) / len(found) for program, found in shares.items()}
+    programs = sorted(shares, key=lambda program: (mean[program], program))
+    return [best[min(shares[program])[1]][program] for program in programs]
+
+
+def _standing(trial: Trial) -> tuple[float, str]:
+    return -trial.accuracy, trial.experiment.program
+
+
+def drawn(order: list[Trial], count: int, rng: Random) -> list[Trial]:
+    """`count` of them without repetition, with probability proportional to 1 / rank; all, if there are no more."""
+    left = dict(enumerate(order, 1))
+    chosen: list[Trial] = []
+    while left and len(chosen) < count:
+        ranks = list(left)
+        chosen.append(left.pop(rng.choices(ranks, [1 / rank for rank in ranks])[0]))
+    return chosen
