@@ -29,6 +29,9 @@ class TrainConfig(_Section):
         None, description="height and width that images are squeezed to; as they are if not given"
     )
     epochs: int = Field(1, ge=1, description="epochs of a training; the proxy of the field is one")
+    augment: tuple[Literal["flip", "crop"], ...] = Field(
+        (), description="what is done to training images: flip (left to right) | crop (padded, at a random place)"
+    )
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
     memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")
     workers: Annotated[int, Field(ge=1)] | None = Field(
