@@ -91,8 +91,9 @@ class SearchConfig(_Section):
     seeds: int = Field(1, ge=1, description="trainings of each candidate, with derived seeds; their mean is its score")
     finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
     baselines: tuple[str, ...] = Field(
-        (), description="names of built-in baselines or files; all built-in ones if empty"
+        (), description="names of built-in baselines, files, or lemur:RUN; all built-in ones if empty"
     )
+    lemur_programs: int = Field(8, ge=1, description="programs drawn by rank from each lemur:RUN of the baselines")
     archive: str | None = Field(None, description="archive URL; an SQLite file in the run folder if not given")
     prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
     train: TrainConfig = TrainConfig()

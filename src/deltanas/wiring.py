@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +15,11 @@ from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
-from deltanas import nets
+from deltanas import lemur, nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
@@ -106,7 +107,7 @@ class _Parts:
 
 @contextmanager
 def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_Parts]:
-    baselines = programs_of(config.baselines, config.prm) if config.baselines else builtin_programs(config.prm)
+    baselines = programs_of(config) if config.baselines else builtin_programs(config.prm)
     dataset = _load(config.dataset, config.train)
     data = dataset.record
     if begun is not None:
@@ -198,35 +199,66 @@ def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
         timeout=config.timeout,
         memory_bytes=int(config.memory_gb * 2**30),
         workers=config.workers,
+        threads=config.threads or 1,
+        augment=config.augment,
         unsafe=config.unsafe,
     )
 
 
 def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
-        threads=config.threads or 1,
-        augment=config.augment,
     return {name: program_of(source, prm) for name, source in nets.baselines().items()}
 
 
-def programs_of(names: Sequence[str], prm: Mapping[str, float]) -> dict[str, Program]:
-    """Built-in baselines by name, others by file.
+def programs_of(config: SearchConfig) -> dict[str, Program]:
+    """Built-in baselines by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`).
 
     Raises:
-        UsageError: neither a built-in baseline nor a file that can be read as text.
+        UsageError: none of these, or a file that can't be read as text.
     """
     sources = nets.baselines()
     programs: dict[str, Program] = {}
-    for name in names:
+    for name in config.baselines:
+        kind, _, place = name.partition(":")
+        if kind == "lemur":
+            programs |= _lemur_programs(Path(place) if place else _imported_run(), config)
+            continue
         if name in sources:
-            programs[name] = program_of(sources[name], prm)
+            programs[name] = program_of(sources[name], config.prm)
             continue
         if not Path(name).exists():
-            raise UsageError(f"no baseline {name!r}: neither built in nor a file", f"built in: {', '.join(sources)}")
+            raise UsageError(
+                f"no baseline {name!r}: neither built in nor a file",
+                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs",
+            )
         source = read_source(Path(name))
         if isinstance(source, Refused):
             raise UsageError(f"the baseline {name} can't be used: {source.reason}")
-        programs[Path(name).stem] = program_of(source, prm)
+        programs[Path(name).stem] = program_of(source, config.prm)
     return programs
+
+
+def _lemur_programs(path: Path, config: SearchConfig) -> dict[str, Program]:
+    """Classifiers of an imported run, drawn by rank, each with the hyperparameters of its best trial."""
+    with read_folder(path).open() as run:
+        order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
+        chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
+        sources = run.trials.sources([trial.experiment.program for trial in chosen])
+    if not chosen:
+        raise UsageError(
+            f"{path} holds no classifier that was measured after one epoch", "import some: deltanas lemur import WHEEL"
+        )
+    return {
+        trial.experiment.program: program_of(sources[trial.experiment.program], {**trial.prm, **config.prm})
+        for trial in chosen
+    }
+
+
+def _imported_run() -> Path:
+    found = sorted(pointer.parent for pointer in Path("runs").glob(f"lemur-*/{POINTER}"))
+    if len(found) != 1:
+        known = ", ".join(f"lemur:{path}" for path in found) or "none; import some: deltanas lemur import WHEEL"
+        raise UsageError(f"`lemur` is the one run runs/lemur-*, and there are {len(found)}", f"known: {known}")
+    return found[0]
 
 
 def program_of(source: str, prm: Mapping[str, float] | None = None) -> Program:
@@ -275,10 +307,17 @@ def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
         "torch": metadata.version("torch"),
         "device": "cpu",
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "parallel": _parallel(config.train),
         "tier": tier,
         "seed": config.seed,
         "config": config.model_dump(mode="json"),
     }
+
+
+def _parallel(config: TrainConfig) -> str:
+    """Trainings at a time and threads of each, on each machine."""
+    threads = config.threads or 1
+    return f"{config.workers or max(1, cores() // threads)} x {threads} threads"
 
 
 def _commit() -> tuple[str | None, bool | None]:
@@ -301,8 +340,9 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _stored_config(run: RunArchive) -> dict[str, object]:
-    stored = run.manifest["config"]
-    assert isinstance(stored, dict)
+    stored = run.manifest.get("config")
+    if not isinstance(stored, dict):
+        raise UsageError(f"run '{run.name}' is no search, its programs were imported", "name another --run")
     return stored
 
 
@@ -311,18 +351,11 @@ def _require_same_data(run: RunArchive, data: Mapping[str, object]) -> None:
     begun = run.manifest.get("data", data)
     assert isinstance(begun, dict)
     if begun != data:
-        "parallel": _parallel(config.train),
         first = next(key for key in data if begun.get(key) != data[key])
         raise DataError(
             f"the data is not what the run was begun with: `{first}` was {begun.get(first)}, and is {data[first]}",
             "put the data back as it was, or begin another run with --run",
         )
-
-def _parallel(config: TrainConfig) -> str:
-    """Trainings at a time and threads of each, on each machine."""
-    threads = config.threads or 1
-    return f"{config.workers or max(1, cores() // threads)} x {threads} threads"
-
 
 
 def _new_path(config: SearchConfig) -> Path:

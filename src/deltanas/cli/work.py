@@ -29,6 +29,10 @@ from deltanas.wiring import (
 
 Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
 Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
+Baselines = Annotated[
+    list[str] | None,
+    typer.Option("--baseline", "--baselines", help="Built-in name, a file, or lemur:RUN; may be repeated."),
+]
 Executor = Annotated[str | None, typer.Option(help="local (this machine) | ray (a Ray cluster).")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster, HOST:PORT or auto; implies --executor ray.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
@@ -51,7 +55,7 @@ def search(
     proposals: Annotated[str | None, typer.Option(help="Drawn for each slot in a round: a number, or auto.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate, with derived seeds.")] = None,
-    baseline: Annotated[list[str] | None, typer.Option(help="Built-in name or a file; may be repeated.")] = None,
+    baseline: Baselines = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
     resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs of a training.")] = None,
