@@ -104,7 +104,10 @@ def test_a_kernel_keeps_the_size_of_the_output_or_is_left_alone(conv: str, wante
 
 
 def test_pools_and_norms() -> None:
-    assert news(NET, "pooling", "MaxPool2d") == {"self.pool = nn.AvgPool2d(2, 2)"}
+    assert news(NET, "pooling", "MaxPool2d") == {
+        "self.pool = nn.AvgPool2d(2, 2)",
+        "self.pool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)",
+    }
     assert news(NET.replace("inplace=True", ""), "pooling", "mean") == {"x = x.amax(dim=(2, 3))"}
     assert news(NET, "normalisation") == {
         "nn.GroupNorm(1, width * 2),",

@@ -12,10 +12,12 @@ from functools import lru_cache
 from types import CodeType
 
 from deltanas.program.canonical import parsed
+from deltanas.program.space.convolution import convolution_changes
 from deltanas.program.space.coupled import coupled_changes
 from deltanas.program.space.layers import layer_changes
 from deltanas.program.space.numbers import number_changes
 from deltanas.program.space.recipe import recipe_changes
+from deltanas.program.space.removal import removal_changes
 from deltanas.program.space.sizes import size_changes
 from deltanas.program.space.source import Change, Scope, Source, SpaceEdit
 from deltanas.program.space.structure import structure_changes
@@ -25,10 +27,12 @@ __all__ = ["Change", "Scope", "SpaceEdit", "edits_of"]
 
 _GENERATORS = (
     layer_changes,
+    convolution_changes,
     size_changes,
     coupled_changes,
     number_changes,
     structure_changes,
+    removal_changes,
     wiring_changes,
     recipe_changes,
 )

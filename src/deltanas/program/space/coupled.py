@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from deltanas.program.space.flow import Follower
-from deltanas.program.space.source import Change, Source, given, literal_int
+from deltanas.program.space.source import Change, Source, Span, given, literal_int
 from deltanas.program.space.tables import SAME, SIDES, Width
 
-Span = tuple[int, int, str]
 _FACTORS = ((1, 2), (3, 2), (2, 1))
 LEAST = 4
 """No literal width is made smaller."""

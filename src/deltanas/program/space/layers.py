@@ -133,9 +133,7 @@ def _kernel(source: Source, call: ast.Call, name: str) -> Iterator[Change]:
             if padding_node is not None:
                 spans.append((*source.span(padding_node), str(doubled // 2)))
             else:
-                _, end = source.span(call)
-                trailing = "" if not source.text[: end - 1].rstrip().endswith(",") else " "
-                spans.append((end - 1, end - 1, f"{trailing or ', '}padding={doubled // 2}"))
+                spans.append(source.appended(call, f"padding={doubled // 2}"))
         yield Change("kernel", tuple(spans))
 
 
@@ -146,6 +144,12 @@ def _pool(source: Source, nn: str, call: ast.Call, name: str) -> Iterator[Change
             arguments = given(call, _POOL[:3])
             if arguments is not None and set(arguments) <= {*_POOL, "output_size"}:
                 yield source.replaced("pooling", call.func, f"{nn}.{two if name == one else one}")
+                kernel, stride = (literal_int(arguments.get(key)) for key in ("kernel_size", "stride"))
+                if kernel == 2 and (stride == 2 or "stride" not in arguments) and "padding" not in arguments:
+                    # Windows that overlap leave a map of the same size.
+                    rest = "".join(f", {k}={source.of(arguments[k])}" for k in ("ceil_mode",) if k in arguments)
+                    overlapping = f"{source.of(call.func)}(kernel_size=3, stride=2, padding=1{rest})"
+                    yield source.replaced("pooling", call, overlapping)
 
 
 def _norm(source: Source, nn: str, call: ast.Call, name: str) -> Iterator[Change]:

@@ -12,6 +12,9 @@ from deltanas.program.edit_formats import is_marker
 
 Scope = Literal["architecture", "recipe"]
 
+Span = tuple[int, int, str]
+"""Start and end in characters, and the text that stands there instead."""
+
 _APART = "\n...\n"
 _NEAR = 2
 """Changed lines that are no further apart than this stand in one hunk."""
@@ -50,7 +53,7 @@ class Change:
     """An edit as spans of the source and their new texts: (start, end, text) in characters, not overlapping."""
 
     kind: str
-    spans: tuple[tuple[int, int, str], ...]
+    spans: tuple[Span, ...]
     scope: Scope = "architecture"
 
 
@@ -96,6 +99,11 @@ class Source:
     def replaced(self, kind: str, node: ast.expr | ast.stmt, text: str, scope: Scope = "architecture") -> Change:
         return Change(kind, ((*self.span(node), text),), scope)
 
+    def appended(self, call: ast.Call, text: str) -> Span:
+        """One more argument, or several, at the end of a call."""
+        _, end = self.span(call)
+        return end - 1, end - 1, (" " if self.text[: end - 1].rstrip().endswith(",") else ", ") + text
+
     def joined(self, texts: list[str], like: ast.expr) -> str:
         """Elements of a list or call, each on its own line where `like` is."""
         return (f",\n{self.indentation(like)}" if self.starts_line(like) else ", ").join(texts)
@@ -115,9 +123,9 @@ class Source:
         news = _APART.join("\n".join(new) for _, _, new in places)
         return places[0][0], SpaceEdit(change.kind, change.scope, olds, news)
 
-    def _places(self, spans: Sequence[tuple[int, int, str]]) -> list[tuple[int, list[str], list[str]]] | None:
+    def _places(self, spans: Sequence[Span]) -> list[tuple[int, list[str], list[str]]] | None:
         """(first line, old lines, new lines) of each hunk; changes that are near to one another share one."""
-        hunks: list[tuple[int, int, list[tuple[int, int, str]]]] = []
+        hunks: list[tuple[int, int, list[Span]]] = []
         for span in spans:
             first, last = self._alone(*(self.text.count("\n", 0, at) for at in span[:2]))
             inside = [span]

@@ -26,14 +26,14 @@ def structure_changes(source: Source) -> Iterator[Change]:
         elif source.layer(node) in ("Conv2d", "Linear"):
             yield from _after_layer(source, nn, node)
         elif source.layer(node) in ACTIVATION_LAYERS:
-            chain = _chain(source, node)
+            chain = chain_of(source, node)
             if chain and not _is(source, _next(chain, node), ("Dropout",)):
                 yield _added(source, "insert", node, [f"{nn}.Dropout({_RATE})"])
         elif isinstance(node.func, ast.Name) and node.func.id in source.classes:
             yield from _after_block(source, node)
 
 
-def _chain(source: Source, node: ast.expr) -> list[ast.expr] | None:
+def chain_of(source: Source, node: ast.expr) -> list[ast.expr] | None:
     """The layers that `node` is applied in line with: the arguments of a Sequential, or a list that becomes one."""
     parent = source.parents.get(node)
     if isinstance(parent, ast.Call) and source.layer(parent) == "Sequential" and node in parent.args:
@@ -84,7 +84,7 @@ def _after_layer(source: Source, nn: str, node: ast.Call) -> Iterator[Change]:
     width = source.of(width_node)
     norms = [f"{nn}.LayerNorm({width})"] if linear else [f"{nn}.BatchNorm2d({width})", f"{nn}.GroupNorm(1, {width})"]
     more = _more(nn, width, linear)
-    chain = _chain(source, node)
+    chain = chain_of(source, node)
     if chain is None:
         for kind, texts in [("insert", [norm]) for norm in norms] + [
             ("depth", [f"{nn}.ReLU()", *layer]) for layer in more
@@ -125,7 +125,7 @@ def _more(nn: str, width: str, linear: bool) -> list[list[str]]:
 
 def _after_block(source: Source, node: ast.Call) -> Iterator[Change]:
     """One more of the program's own blocks, from the width that the block before it leaves."""
-    if _chain(source, node) is None or isinstance(source.parents.get(node), ast.comprehension):
+    if chain_of(source, node) is None or isinstance(source.parents.get(node), ast.comprehension):
         return
     init = (
         next((n for n in source.classes[node.func.id].body if _is_init(n)), None)
@@ -175,7 +175,7 @@ def _head(source: Source, nn: str, node: ast.Call) -> Iterator[Change]:
         last = f"{nn}.Linear({', '.join([str(hidden), texts['out_features'], *kept])})"
         wholes += [[first, f"{nn}.{activation}()", last] for activation in ("ReLU", "GELU")]
     target = source.parents.get(node)
-    inline = _chain(source, node) is not None
+    inline = chain_of(source, node) is not None
     if isinstance(target, ast.Assign) and any(getattr(t, "attr", None) in source.looked_into for t in target.targets):
         return
     for layers in wholes:

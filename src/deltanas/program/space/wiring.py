@@ -20,8 +20,11 @@ def wiring_changes(source: Source) -> Iterator[Change]:
                 yield from _sum(source, node.value)
             elif isinstance(node.value, ast.Call):
                 yield from _residual(source, node.value)
-                if isinstance(node, ast.Assign) and functional:
+                if isinstance(node, ast.Assign) and functional and nn:
                     yield from _statement(source, functional, node, node.value)
+                    yield from _excited(source, nn, node, node.value)
+            elif isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Mult):
+                yield from _gate(source, node.value)
 
 
 def _sum(source: Source, node: ast.BinOp) -> Iterator[Change]:
@@ -127,3 +130,45 @@ def _statement(source: Source, functional: str, node: ast.Assign, call: ast.Call
         texts += [f"{functional}.{name}({target.id})" for name in FUNCTIONALS[:3]]
     for text in texts:
         yield Change("insert", ((end, end, f"\n{source.indentation(node)}{target.id} = {text}"),))
+
+
+def _excited(source: Source, nn: str, node: ast.Assign, call: ast.Call) -> Iterator[Change]:
+    """Squeeze and excitation (Hu et al., 2018): a gate in `__init__`, and a product behind the layer that it weighs."""
+    made, target = _made(source, call), node.targets[0]
+    assigned = source.parents.get(made) if made else None
+    width = _width_after(source, made) if made else None
+    if not isinstance(assigned, ast.Assign) or not isinstance(target, ast.Name) or width is None or len(call.args) != 1:
+        return
+    gate = f"{ast.unparse(call.func)}_gate"
+    for reduction in ("4", "8"):
+        inner = f"max(1, {width} // {reduction})"
+        layers = [
+            f"{nn}.AdaptiveAvgPool2d(1)",
+            f"{nn}.Conv2d({width}, {inner}, kernel_size=1)",
+            f"{nn}.ReLU()",
+            f"{nn}.Conv2d({inner}, {width}, kernel_size=1)",
+            f"{nn}.Sigmoid()",
+        ]
+        (_, behind), (_, end) = source.span(assigned), source.span(node)
+        lines = f",\n{source.indentation(assigned)}    ".join(layers)
+        new = f"{gate} = {nn}.Sequential(\n{source.indentation(assigned)}    {lines}\n{source.indentation(assigned)})"
+        product = f"\n{source.indentation(node)}{target.id} = {target.id} * {gate}({target.id})"
+        yield Change("excite", ((behind, behind, f"\n{source.indentation(assigned)}{new}"), (end, end, product)))
+
+
+def _width_after(source: Source, made: ast.expr) -> str | None:
+    """The channels that a layer or a chain of layers gives, as written where it is made; None for no convolution."""
+    if source.layer(made) == "Sequential" and isinstance(made, ast.Call):
+        widths = [width for element in made.args if (width := _width_after(source, element))]
+        known = all(source.layer(element) for element in made.args)
+        return widths[-1] if widths and known else None
+    arguments = given(made, CONV) if isinstance(made, ast.Call) and source.layer(made) == "Conv2d" else None
+    text = source.of(arguments["out_channels"]) if arguments and "out_channels" in arguments else None
+    return text if text is None or text.isidentifier() or text.isdigit() else f"({text})"
+
+
+def _gate(source: Source, node: ast.BinOp) -> Iterator[Change]:
+    """x * f(x): x alone."""
+    for one, two in ((node.left, node.right), (node.right, node.left)):
+        if isinstance(one, ast.Name) and isinstance(two, ast.Call) and one.id in {ast.unparse(a) for a in two.args}:
+            yield source.replaced("excite", node, one.id)
