@@ -52,7 +52,10 @@ class TrainConfig(_Section):
 class ModelConfig(_Section):
     """The language model and how it is decoded."""
 
-    spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR")
+    spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL")
+    four_bit: bool = Field(False, description="hold a local model's weights in 4 bits (NF4); needs CUDA")
+    timeout: float = Field(120.0, gt=0, description="with a server: seconds for one reply, all its tries together")
+    retries: int = Field(3, ge=0, description="with a server: further tries of a request that failed")
     decoding: Literal["typed", "anchored", "free"] = Field(
         "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
     )
@@ -61,7 +64,7 @@ class ModelConfig(_Section):
     max_tokens: Annotated[int, Field(ge=16)] | None = Field(
         None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
     )
-    batch: int = Field(8, ge=1, description="replies decoded at a time")
+    batch: int = Field(8, ge=1, description="replies decoded at a time; with a server, requests under way at a time")
 
 
 class EvolutionConfig(_Section):
@@ -136,7 +139,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     """
     begun = read_config(stored)
     wanted = read_config(_merged(begun.model_dump(), given))
-    may_change = {"train.workers", "train.unsafe", "train.executor", "train.address"}
+    may_change = {"train.workers", "train.unsafe", "train.executor", "train.address", "model.timeout", "model.retries"}
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:
         longer = key == "cycles" and now[key] > then[key]

@@ -22,9 +22,9 @@ import numpy as np
 from deltanas import lemur, nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import BuildGate, ContractGate
-from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.config import ModelConfig, SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
-from deltanas.llm import cache_folder, open_model
+from deltanas.llm import Model, cache_folder, open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank
 from deltanas.program import Program, Refused, prm_text
@@ -128,10 +128,14 @@ def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
         case "evolution":
             return EvolutionProposer(space)
         case "full":
-            return FullProposer(open_model(model.spec), goals, sampling=sampling)
+            return FullProposer(_open_model(model), goals, sampling=sampling)
         case "delta":
             offers = space if model.decoding == "typed" else goals
-            return DeltaProposer(open_model(model.spec), offers, decoding=model.decoding, sampling=sampling)
+            return DeltaProposer(_open_model(model), offers, decoding=model.decoding, sampling=sampling)
+
+
+def _open_model(config: ModelConfig) -> Model:
+    return open_model(config.spec, four_bit=config.four_bit, timeout=config.timeout, retries=config.retries)
 
 
 def _plan(config: SearchConfig) -> Plan:

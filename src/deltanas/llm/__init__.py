@@ -1,22 +1,32 @@
-"""Language models that run on this machine. Importing this room is cheap; `open_model` pays."""
+"""Language models, on this machine or behind a server. Importing this room is cheap; `open_model` pays."""
 
 from __future__ import annotations
 
-from deltanas.errors import ModelError
+from deltanas.errors import ModelError, UsageError
 from deltanas.llm.model import Message, Model, Reply, Request
 from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
 __all__ = ["Message", "Model", "Reply", "Request", "Spec", "cache_folder", "open_model", "parse_spec"]
 
 
-def open_model(spec: str) -> Model:
-    """Load the model that `spec` names.
+def open_model(spec: str, *, four_bit: bool = False, timeout: float = 120.0, retries: int = 3) -> Model:
+    """Load the model that `spec` names, or meet the server that runs it.
+
+    Args:
+        four_bit: hold the weights in 4 bits (NF4, bitsandbytes); needs CUDA.
+        timeout: with a server: seconds for one reply. retries: with a server: further tries of a request that failed.
 
     Raises UsageError for an unknown form of spec, ModelError where the model or what it needs is missing or unusable.
     """
     parsed = parse_spec(spec)
     try:
+        if parsed.kind == "openai":
+            if four_bit:
+                raise UsageError("How a server holds its weights is the server's choice.", "Leave model.four_bit out.")
+            from deltanas.llm.server import ServerModel
+
+            return ServerModel.open(parsed, timeout=timeout, retries=retries)
         from deltanas.llm.local import LocalModel
     except ModuleNotFoundError as error:
         raise ModelError(f"Language models need the package {error.name!r}.", "pip install 'deltanas[llm]'") from error
-    return LocalModel.open(parsed)
+    return LocalModel.open(parsed, four_bit=four_bit)

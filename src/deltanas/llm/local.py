@@ -36,8 +36,8 @@ class LocalModel:
         self._ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
 
     @classmethod
-    def open(cls, spec: Spec) -> Self:
-        return cls(str(spec), *load(spec))
+    def open(cls, spec: Spec, *, four_bit: bool = False) -> Self:
+        return cls(str(spec), *load(spec, four_bit=four_bit))
 
     @property
     def guide(self) -> LLTokenizer:

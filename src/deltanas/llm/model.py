@@ -47,6 +47,8 @@ class Reply:
         prompt: the whole text that the model read, with the marks of its chat template.
         text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
         seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
+        error: why there is no reply, or none that may be used; "" if all is well.
+        estimated: the numbers of tokens are estimates, as a server did not say.
     """
 
     prompt: str
@@ -55,6 +57,8 @@ class Reply:
     prompt_tokens: int
     reply_tokens: int
     seconds: float
+    error: str = ""
+    estimated: bool = False
 
 
 class Model(Protocol):

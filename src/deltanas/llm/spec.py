@@ -1,4 +1,4 @@
-"""Which language model, and where its weights are kept: `smollm2`, `hub:OWNER/NAME`, `gguf:PATH` or `path:DIR`."""
+"""Which language model, and where: `smollm2`, `hub:OWNER/NAME`, `gguf:PATH`, `path:DIR` or `openai:URL#MODEL`."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
+from urllib.parse import urlsplit
 
 import platformdirs
 
 from deltanas.errors import UsageError
 
-Kind = Literal["smollm2", "hub", "gguf", "path"]
-FORMS = "smollm2, hub:OWNER/NAME, gguf:PATH, path:DIR"
+Kind = Literal["smollm2", "hub", "gguf", "path", "openai"]
+FORMS = "smollm2, hub:OWNER/NAME, gguf:PATH, path:DIR, openai:URL#MODEL"
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A model to open. `where` is the repository, the file or the folder; "" for the embedded one."""
+    """A model to open. `where`: the repository, file, folder, or server and model; "" for the embedded one."""
 
     kind: Kind
     where: str = ""
@@ -34,10 +35,19 @@ def parse_spec(text: str) -> Spec:
         "hub": where.count("/") == 1 and all(where.split("/")),
         "gguf": bool(where),
         "path": bool(where),
+        "openai": _names_server(where),
     }
     if kind not in get_args(Kind) or not well_formed[kind]:
         raise UsageError(f"Unknown language model {text!r}.", f"Known forms: {FORMS}.")
     return Spec(cast("Kind", kind), where)
+
+
+def _names_server(where: str) -> bool:
+    """Whether it is URL#MODEL. A URL with a user, a password or a query is none: specs are stored with the run."""
+    url, mark, model = where.rpartition("#")
+    parts = urlsplit(url)
+    plain = "@" not in parts.netloc and not parts.query and "#" not in url
+    return bool(mark and model and parts.scheme in ("http", "https") and parts.hostname and plain)
 
 
 def cache_folder() -> Path:

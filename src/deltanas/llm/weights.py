@@ -9,6 +9,7 @@ import shutil
 import struct
 import tempfile
 from importlib.metadata import PackageNotFoundError, files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,26 +38,42 @@ UNREADABLE = (
 """What the libraries raise over files that are missing, cut short or of another kind."""
 
 
-def load(spec: Spec) -> tuple[Any, Any]:
+def load(spec: Spec, *, four_bit: bool = False) -> tuple[Any, Any]:
     """The model (evaluation mode, float32, or bfloat16 on CUDA) and its tokenizer, both of transformers.
 
-    Raises ModelError where the weights are missing or unusable. Only `hub:` may use the network.
+    four_bit: the weights of its linear layers are NF4 numbers (Dettmers et al., 2023, "QLoRA", section 3).
+
+    Raises ModelError where the weights are missing or unusable, or 4 bits are asked for without CUDA or bitsandbytes.
+    Only `hub:` may use the network.
     """
     hf.utils.logging.disable_progress_bar()
+    options = _four_bits() if four_bit else {}
     match spec.kind:
         case "smollm2":
-            return _load_gguf(_embedded())
+            return _load_gguf(_embedded(), **options)
         case "gguf":
-            return _load_gguf(Path(spec.where).expanduser())
+            return _load_gguf(Path(spec.where).expanduser(), **options)
         case "path":
             folder = Path(spec.where).expanduser()
             if not (folder / "config.json").is_file():
                 raise ModelError(
                     f"{folder} is no model: it holds no config.json.", "Name a folder as transformers saves it."
                 )
-            return _read(str(folder), "Is it complete, as transformers saves it?", local_files_only=True)
+            return _read(str(folder), "Is it complete, as transformers saves it?", local_files_only=True, **options)
         case "hub":
-            return _read(spec.where, "Is the name right, is there a network, or is the model in the hub's cache?")
+            hint = "Is the name right, is there a network, or is the model in the hub's cache?"
+            return _read(spec.where, hint, **options)
+        case "openai":
+            raise ValueError("a server's weights are not here")
+
+
+def _four_bits() -> dict[str, Any]:
+    if not torch.cuda.is_available():
+        raise ModelError("Weights in 4 bits need a CUDA device.", "Leave model.four_bit out: here is none.")
+    if any(find_spec(name) is None for name in ("bitsandbytes", "accelerate")):
+        raise ModelError("Weights in 4 bits need bitsandbytes and accelerate.", "pip install 'deltanas[cuda]'")
+    bits = hf.BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+    return {"quantization_config": bits, "device_map": {"": 0}}
 
 
 def _read(source: str, hint: str, **options: Any) -> tuple[Any, Any]:
@@ -69,8 +86,9 @@ def _read(source: str, hint: str, **options: Any) -> tuple[Any, Any]:
 def _from_pretrained(source: str, **options: Any) -> tuple[Any, Any]:
     device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
     model = hf.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
-    tokenizer = hf.AutoTokenizer.from_pretrained(source, **options)
-    return model.eval().to(device), tokenizer
+    tokenizer = hf.AutoTokenizer.from_pretrained(source, local_files_only=options.get("local_files_only", False))
+    placed = model if "device_map" in options else model.to(device)
+    return placed.eval(), tokenizer
 
 
 def _embedded() -> Path:
@@ -84,7 +102,7 @@ def _embedded() -> Path:
     return found[0]
 
 
-def _load_gguf(gguf: Path) -> tuple[Any, Any]:
+def _load_gguf(gguf: Path, **options: Any) -> tuple[Any, Any]:
     """From the cache; what is missing there or can't be read is made (anew) from the GGUF."""
     try:
         state = gguf.stat()
@@ -98,11 +116,11 @@ def _load_gguf(gguf: Path) -> tuple[Any, Any]:
     copy = cache_folder() / "models" / key
     if copy.is_dir():
         try:
-            return _from_pretrained(str(copy), local_files_only=True)
+            return _from_pretrained(str(copy), local_files_only=True, **options)
         except UNREADABLE:
             shutil.rmtree(copy, ignore_errors=True)
     _convert(gguf, copy)
-    return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True)
+    return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True, **options)
 
 
 def _convert(gguf: Path, copy: Path) -> None:

@@ -99,15 +99,18 @@ class ModelProposer(ABC):
         )
 
     def _answered(self, waiting: tuple[Question, Request], reply: Reply) -> Proposal:
-        call = Call(self._model.name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
+        name = f"{self._model.name} (tokens estimated)" if reply.estimated else self._model.name
+        call = Call(name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
+        if reply.error:
+            return Proposal(None, reply.text, None, waiting[0].goal, Refused("parse", reply.error), (call,))
         return self.answer(waiting[0], reply, (call,))
 
 
 def recalled(earlier: Sequence[Attempt]) -> str:
     """What the model said before and why it was refused, verbatim; where that is too long, its end."""
-    said = [
-        f"{attempt.calls[-1].reply if attempt.calls else attempt.edit}\nRefused: {attempt.refusal.reason}"
+    refused = [
+        (attempt.calls[-1].reply if attempt.calls else attempt.edit, attempt.refusal.reason)
         for attempt in earlier
         if attempt.refusal
     ]
-    return "\n\n".join(said)[-MOST_EARLIER:]
+    return "\n\n".join(f"{said}\nRefused: {reason}" for said, reason in refused if said)[-MOST_EARLIER:]

@@ -1,0 +1,279 @@
+"""A model behind a server: what is asked of the server, what its faults cost, and what is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+from llguidance import LLMatcher, grammar_from
+
+from deltanas.errors import ModelError, UsageError
+from deltanas.llm import Message, Model, Request, open_model
+from deltanas.llm.server import CONTEXT, KEY, MOST_BYTES
+from deltanas.nets import baselines
+from deltanas.propose.grammar import anchored_grammar
+from faulty_server import FAULTS, Server, answers, drop, hang, says, slowly
+
+GRAMMAR = 'start: "    a = " /[0-9]+/ "\\n=>\\n" ("b" | "c")\n'
+HELD = "    a = 12\n=>\nb"
+
+
+def ask(key: str = "0", grammar: str | None = None, stop: tuple[str, ...] = ()) -> Request:
+    return Request((Message("system", "You edit."), Message("user", "Do.")), key, grammar, stop, max_tokens=32)
+
+
+def opened(server: Server, *, timeout: float = 5.0, retries: int = 0) -> Model:
+    model = open_model(server.spec, timeout=timeout, retries=retries)
+    server.bodies.clear()
+    return model
+
+
+def test_what_is_sent_and_what_comes_back(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("hello", usage=(11, 5))]
+    (reply,) = model.generate([ask("7")])
+    assert (reply.text, reply.complete, reply.error, reply.estimated) == ("hello", True, "", False)
+    assert (reply.prompt_tokens, reply.reply_tokens) == (11, 5)
+    assert reply.prompt == "[system]\nYou edit.\n\n[user]\nDo.\n\n"
+    assert reply.seconds > 0
+    (body,) = server.bodies
+    assert body.pop("seed") >= 0
+    assert body == {
+        "model": "some/model",
+        "messages": [{"role": "system", "content": "You edit."}, {"role": "user", "content": "Do."}],
+        "max_tokens": 32,
+        "temperature": 0.7,
+        "top_p": 0.9,
+    }
+    assert model.name == server.spec
+
+
+def test_seeds_come_from_keys(server: Server) -> None:
+    model = opened(server)
+    for key in ("a", "b", "a"):
+        model.generate([ask(key)])
+    first, second, third = (body["seed"] for body in server.bodies)
+    assert first == third != second
+
+
+def test_tokens_that_the_server_does_not_count_are_estimates(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("x" * 30, usage=None)]
+    (reply,) = model.generate([ask()])
+    assert reply.estimated
+    assert (reply.prompt_tokens, reply.reply_tokens) == (model.count(ask().messages), 10)
+
+
+def test_a_reply_cut_off_is_not_complete(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("half a", end="length")]
+    assert not model.generate([ask()])[0].complete
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_costs_one_reply_and_is_told(server: Server, name: str) -> None:
+    fault, words = FAULTS[name]
+    model = opened(server, timeout=1.0)
+    server.plan = [fault]
+    began = time.monotonic()
+    replies = model.generate([ask(str(number)) for number in range(4)])
+    assert time.monotonic() - began < 4
+    assert sorted(reply.text for reply in replies) == ["", "yes", "yes", "yes"]
+    (bad,) = [reply for reply in replies if not reply.text]
+    assert bad.error.startswith("server: ")
+    assert words in bad.error
+    assert not bad.complete
+    assert len(bad.error) < 500
+
+
+def test_replies_come_in_the_order_of_their_requests_and_side_by_side(server: Server) -> None:
+    model = opened(server)
+    server.otherwise = lambda handler, body: slowly(says(f"seed {body['seed']}"))(handler, body)
+    began = time.monotonic()
+    replies = model.generate([ask(str(number)) for number in range(8)])
+    assert time.monotonic() - began < 8 * 0.3
+    assert server.most_under_way > 4
+    again = [model.generate([ask(str(number))])[0].text for number in range(2)]
+    assert [reply.text for reply in replies[:2]] == again
+    assert len({reply.text for reply in replies}) == 8
+
+
+def test_what_may_pass_is_tried_again(server: Server) -> None:
+    model = opened(server, retries=2)
+    server.plan = [answers(500, "boom"), drop]
+    assert model.generate([ask()])[0].text == "yes"
+    assert len(server.bodies) == 3
+
+
+def test_what_will_not_pass_is_not(server: Server) -> None:
+    model = opened(server, retries=5)
+    server.plan = [answers(404, "no such model")]
+    assert "404" in model.generate([ask()])[0].error
+    assert len(server.bodies) == 1
+
+
+def test_the_server_says_how_long_to_wait(server: Server) -> None:
+    model = opened(server, retries=1)
+    server.plan = [answers(429, "slow down", Retry_After="1")]
+    began = time.monotonic()
+    assert model.generate([ask()])[0].text == "yes"
+    assert time.monotonic() - began >= 1
+
+
+def test_no_reply_outlives_its_deadline_with_retries(server: Server) -> None:
+    model = opened(server, timeout=1.0, retries=50)
+    server.otherwise = answers(503, "loading")
+    began = time.monotonic()
+    (reply,) = model.generate([ask()])
+    assert time.monotonic() - began < 3
+    assert "503: loading" in reply.error
+
+
+def test_an_answer_of_many_megabytes_is_not_read_to_its_end(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("x" * (MOST_BYTES - 1000)), says("x" * MOST_BYTES)]
+    good, bad = (model.generate([ask()])[0] for _ in range(2))
+    assert len(good.text) == MOST_BYTES - 1000
+    assert bad.text == ""
+
+
+def test_a_reply_is_held_to_its_grammar(server: Server) -> None:
+    model = opened(server)
+    wrong = ["    a = 12\n=>\nd", "    a = 12", "Sure!\n" + HELD, HELD + "\nThat is it."]
+    server.plan = [says(text) for text in (HELD, f"{HELD}\n", *wrong)]
+    replies = [model.generate([ask(grammar=GRAMMAR)])[0] for _ in range(6)]
+    assert [(reply.text, reply.error, reply.complete) for reply in replies[:2]] == [(HELD, "", True)] * 2
+    assert [reply.text for reply in replies[2:]] == wrong
+    assert all("does not follow the grammar" in reply.error and not reply.complete for reply in replies[2:])
+    assert ["'d'" in replies[2].error, "too early" in replies[3].error, "'Sure!" in replies[4].error] == [True] * 3
+
+
+def test_a_grammar_that_does_not_compile_is_an_error(server: Server) -> None:
+    with pytest.raises(ModelError, match="does not compile"):
+        opened(server).generate([ask(grammar="start: nothing")])
+
+
+@pytest.mark.parametrize(
+    ("owner", "sent"),
+    [
+        ("vllm", {"structured_outputs": {"grammar": GRAMMAR}}),
+        ("llamacpp", {"grammar": f"%llguidance {{}}\n{GRAMMAR}"}),
+        ("somebody", {}),
+    ],
+)
+def test_servers_that_take_a_grammar_get_it(server: Server, owner: str, sent: dict[str, object]) -> None:
+    server.listing = {"data": [{"id": "some/model", "owned_by": owner, "max_model_len": 4321}]}
+    model = opened(server)
+    assert model.context == 4321
+    server.plan = [says(HELD)]
+    model.generate([ask(grammar=GRAMMAR)])
+    (body,) = server.bodies
+    assert {key: body[key] for key in body if key in ("structured_outputs", "grammar")} == sent
+
+
+def test_a_server_that_refuses_a_grammar_is_asked_without(server: Server) -> None:
+    server.listing = {"data": [{"id": "some/model", "owned_by": "llamacpp"}]}
+    model = opened(server)
+    server.plan = [answers(400, "failed to parse grammar"), says(HELD), says(HELD)]
+    for _ in range(2):
+        assert model.generate([ask(grammar=GRAMMAR)])[0].text == HELD
+    assert ["grammar" in body for body in server.bodies] == [True, False, False]
+
+
+def test_the_grammars_are_such_as_vllm_passes_to_llguidance() -> None:
+    for grammar in (GRAMMAR, anchored_grammar(baselines()["vgg"])):
+        assert not LLMatcher.validate_grammar(grammar_from("grammar", grammar))
+
+
+def test_a_server_that_knows_the_limit_by_another_name(server: Server) -> None:
+    model = opened(server)
+    told = {"error": {"message": "Unsupported parameter: use 'max_completion_tokens' instead."}}
+    server.plan = [answers(400, json.dumps(told))]
+    assert model.generate([ask()])[0].text == "yes"
+    assert [body.get("max_completion_tokens") for body in server.bodies] == [None, 32]
+
+
+def test_what_ends_a_reply_belongs_to_it_and_the_rest_does_not(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("a >>> REPLACE and more", end="length"), says("no end")]
+    first, second = (model.generate([ask(stop=(">>> REPLACE",))])[0] for _ in range(2))
+    assert (first.text, first.complete) == ("a >>> REPLACE", True)
+    assert second.text == "no end"
+    assert all("stop" not in body for body in server.bodies)
+
+
+def test_a_server_that_leaves_the_end_in_the_reply_gets_it(server: Server) -> None:
+    server.listing = {"data": [{"id": "some/model", "owned_by": "vllm"}]}
+    model = opened(server)
+    model.generate([ask(stop=("END",))])
+    assert server.bodies[0]["stop"] == ["END"]
+    assert server.bodies[0]["include_stop_str_in_output"] is True
+
+
+def test_the_key_goes_to_the_server_and_nowhere_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY, "sk-very-secret")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-for-another")
+    model = opened(server)
+    server.plan = [answers(401, "bad key sk-very-secret"), says("your key is sk-very-secret")]
+    for _ in range(2):
+        assert "sk-very-secret" not in repr(model.generate([ask()]))
+    assert set(server.keys) == {"Bearer sk-very-secret"}
+    assert "secret" not in model.name
+
+
+def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(KEY, raising=False)
+    opened(server)
+    assert set(server.keys) == {None}
+
+
+def test_no_server_at_the_start_is_an_error_with_a_way_out(server: Server) -> None:
+    server.server_close()
+    with pytest.raises(ModelError, match="no connection") as caught:
+        open_model(server.spec, timeout=2.0, retries=0)
+    assert server.url in caught.value.message
+    assert "/v1" in caught.value.hint
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, KEY), (403, KEY), (404, "'some/model'"), (500, "'some/model'")])
+def test_a_server_that_does_not_work_at_the_start_is_an_error(server: Server, status: int, hint: str) -> None:
+    server.otherwise = answers(status, json.dumps({"detail": "no"}))
+    with pytest.raises(ModelError, match=f"status {status}: no") as caught:
+        open_model(server.spec, timeout=2.0, retries=0)
+    assert hint in caught.value.hint
+
+
+def test_a_server_that_hangs_at_the_start_is_an_error(server: Server) -> None:
+    server.otherwise = hang
+    with pytest.raises(ModelError, match="no reply within 1 s"):
+        open_model(server.spec, timeout=1.0, retries=0)
+
+
+def test_a_server_that_lists_no_models_will_do(server: Server) -> None:
+    server.listing = {"models": "none"}
+    assert opened(server).context == CONTEXT
+
+
+def test_a_server_that_is_gone_ends_the_work(server: Server) -> None:
+    model = opened(server)
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(ModelError, match="is gone") as caught:
+        model.generate([ask(), ask("1")])
+    assert "resume" in caught.value.hint
+
+
+def test_it_works_where_a_loop_runs_already(server: Server) -> None:
+    model = opened(server)
+
+    async def notebook() -> str:
+        return model.generate([ask()])[0].text
+
+    assert asyncio.run(notebook()) == "yes"
+
+
+def test_four_bits_are_not_a_servers_matter(server: Server) -> None:
+    with pytest.raises(UsageError, match="server"):
+        open_model(server.spec, four_bit=True)
