@@ -22,8 +22,8 @@ def test_a_curve_is_one_setting_over_epochs() -> None:
     trials = [made("a", 0.5), made("a", 0.25, lr=0.2), made("a", 0.75, epoch=3), made("b", 0.1, epoch=5)]
     first, second, third = curves(trials)
     assert (first.prm, first.epoch.tolist(), first.accuracy.tolist()) == ({"lr": 0.1}, [1, 3], [0.5, 0.75])
-    assert (second.prm, second.epoch.tolist(), second.target) == ({"lr": 0.2}, [1], None)
-    assert (third.experiment.program, third.proxies.tolist(), third.target) == ("b", [], 0.1)
+    assert (second.prm, second.epoch.tolist(), second.target()) == ({"lr": 0.2}, [1], None)
+    assert (third.experiment.program, third.proxies.tolist(), third.target()) == ("b", [], 0.1)
 
 
 def test_repeated_trainings_are_rows_of_one_setting_with_one_target() -> None:
@@ -33,6 +33,8 @@ def test_repeated_trainings_are_rows_of_one_setting_with_one_target() -> None:
     assert [row[4:] for row in rows] == [
         ("img-classification", "mnist", "acc", setting, epochs) for setting, epochs in ((0, 2), (0, 2), (1, 1))
     ]
+    assert [row[3] for row in csv_rows(curves(trials), epochs=3)] == [None, None, None]
+    assert [row[3] for row in csv_rows(curves([*trials, made("a", 0.1, epoch=3)]), epochs=2)] == [0.8, 0.8, None]
     (late,) = csv_rows(curves([made("b", 0.6, epoch=5)]))
     assert late[:4] == ("b", 0, None, 0.6)
 

@@ -128,6 +128,9 @@ def trials_lemur(
     run: RunArgument,
     as_csv: Annotated[bool, typer.Option("--csv", help="One row a training, for `study convergence`.")] = False,
     dataset: Annotated[str | None, typer.Option(help="Of this data set only, by LEMUR's name.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="With --csv: the target is the score after so many.", min=2)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """The imported trials by program and data set; with --csv: one epoch against the longest training."""
@@ -141,7 +144,7 @@ def trials_lemur(
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
-        writer.writerows(csv_rows(found))
+        writer.writerows(csv_rows(found, epochs))
         return
     rows = [_row(identities, group) for group in _by_experiment(found).values()]
     if as_json:

@@ -38,11 +38,10 @@ class Curve:
         found: NDArray[np.float64] = self.accuracy[self.epoch == 1]
         return found
 
-    @property
-    def target(self) -> float | None:
-        """The mean accuracy at the longest training; None where that is the proxy itself."""
-        longest = self.epoch[-1]
-        return float(self.accuracy[self.epoch == longest].mean()) if longest > 1 else None
+    def target(self, epochs: int | None = None) -> float | None:
+        """The mean accuracy after so many epochs, or after the longest training; None if that is one epoch, or none."""
+        chosen = self.accuracy[self.epoch == (self.epoch[-1] if epochs is None else epochs)]
+        return float(chosen.mean()) if chosen.size and self.epoch[-1] > 1 else None
 
 
 def curves(trials: Iterable[Trial]) -> Iterator[Curve]:
@@ -65,19 +64,21 @@ CSV_COLUMNS = ("program", "seed", "proxy", "target", "task", "dataset", "metric"
 CsvRow = tuple[str, int, float | None, float | None, str, str, str, int, int]
 
 
-def csv_rows(found: Iterable[Curve]) -> Iterator[CsvRow]:
+def csv_rows(found: Iterable[Curve], epochs: int | None = None) -> Iterator[CsvRow]:
     """One row for each training that was measured after one epoch, else one for its setting without a proxy.
 
     `seed` numbers the rows of a program in its experiment, `setting` its settings: rows of one setting differ by chance
-    alone, others by their hyperparameters too. `target` is empty where nothing longer than one epoch was measured.
+    alone, others by their hyperparameters too. `target` is the accuracy after `epochs`, or after the longest training;
+    empty where nothing longer than one epoch was measured.
     """
     for experiment, group in groupby(found, lambda curve: curve.experiment):
         task, dataset, metric, program = experiment
         seed = 0
         for setting, curve in enumerate(group):
             proxies: list[float | None] = [*map(float, curve.proxies)]
+            longest = int(curve.epoch[-1])
             for proxy in proxies or [None]:
-                yield program, seed, proxy, curve.target, task, dataset, metric, setting, int(curve.epoch[-1])
+                yield program, seed, proxy, curve.target(epochs), task, dataset, metric, setting, epochs or longest
                 seed += 1
 
 
