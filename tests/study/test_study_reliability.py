@@ -17,6 +17,7 @@ from deltanas.study import (
     components,
     pearson_of,
     reliability,
+    separation,
     snr_for,
     spearman_of,
     truncated,
@@ -200,3 +201,31 @@ def test_one_training_a_program_still_measures() -> None:
     assert isinstance(found.snr, Absent)
     assert known(found.rho_spearman_measured).value == pytest.approx(float(stats.spearmanr(proxy, level).statistic))
     assert "measured against the target" in found.verdict
+
+
+def test_what_a_pick_of_the_best_is_expected_to_cost() -> None:
+    """Over simulated studies the expected regret and hits are the real ones, on the average."""
+    real: list[tuple[float, float]] = []
+    said: list[tuple[float, float]] = []
+    for seed in range(150):
+        names, scores, levels = simulated(40, 3, 4.0, seed)
+        found = separation(names, scores, 5)
+        level, mean = levels[::3], scores.reshape(40, 3).mean(1)
+        picked, best = np.argsort(-mean)[:5], np.argsort(-level)[:5]
+        real.append((float(level[best].mean() - level[picked].mean()), len(set(picked) & set(best))))
+        said.append((found.regret, found.hits))
+    (regret, hits), (expected, expected_hits) = np.mean(real, axis=0), np.mean(said, axis=0)
+    assert expected == pytest.approx(regret, rel=0.2)
+    assert expected_hits == pytest.approx(hits, abs=0.3)
+
+
+def test_a_ranking_of_noise_is_said_not_to_separate() -> None:
+    names, _, _ = simulated(40, 3, 1.0)
+    noise = np.random.default_rng(3).normal(size=120)
+    assert "do not tell the programs apart" in separation(names, noise, 5).verdict
+    names, scores, _ = simulated(40, 3, 50.0)
+    assert separation(names, scores, 5).verdict.startswith("the ranking separates the best from the rest")
+    with pytest.raises(LackingError, match="there is no choice of 40"):
+        separation(names, scores, 40)
+    with pytest.raises(LackingError, match="no program was trained twice"):
+        separation(names[::3], scores[::3], 5)

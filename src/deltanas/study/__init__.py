@@ -15,6 +15,7 @@ from deltanas.study.nll import EliteNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty, shingles
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import convergence_of, trials_of
+from deltanas.study.separation import Separation, separation
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
 from deltanas.study.words import described
@@ -31,6 +32,7 @@ __all__ = [
     "Monotone",
     "Novelty",
     "Reliability",
+    "Separation",
     "Trials",
     "Validity",
     "as_json",
@@ -47,6 +49,7 @@ __all__ = [
     "predicted_ratio",
     "read_trials",
     "reliability",
+    "separation",
     "shingles",
     "snr_for",
     "spearman_of",

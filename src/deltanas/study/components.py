@@ -103,7 +103,7 @@ def components_of(groups: Groups) -> Components:
     typical = (total - float((n**2).sum()) / total) / (k - 1)
     arch = max(0.0, (between - noise) / typical)
     chi = special.chdtri(df, [0.025, 0.975])
-    snr = _snr(n, means, noise, df)
+    snr = _snr(f_at(groups, noise), k, df)
     value = arch / noise
     return Components(
         k,
@@ -115,15 +115,23 @@ def components_of(groups: Groups) -> Components:
     )
 
 
-def _snr(n: Integers, means: Floats, noise: float, df: int) -> tuple[float, float]:
-    """Where the weighted mean square of the programs' means, at that ratio, is an extreme draw of F(k - 1, df)."""
-    k = len(n)
+def f_at(groups: Groups, noise: float) -> Callable[[ArrayLike], Floats]:
+    """Wald's function: the F ratio of the programs' means weighted for a signal-to-noise ratio; it falls with it.
 
-    def f(theta: float) -> float:
-        weight = n / (1 + n * theta)
-        centre = (weight * means).sum() / weight.sum()
-        return float((weight * (means - centre) ** 2).sum() / ((k - 1) * noise))
+    At the true ratio it is a draw of F(programs - 1, trainings - programs).
+    """
+    n, means = groups.sizes, groups.means
 
+    def f(ratio: ArrayLike) -> Floats:
+        weight = n / (1 + n * np.asarray(ratio, float)[..., None])
+        centre = (weight * means).sum(-1, keepdims=True) / weight.sum(-1, keepdims=True)
+        return np.asarray((weight * (means - centre) ** 2).sum(-1) / ((len(n) - 1) * noise), float)
+
+    return f
+
+
+def _snr(f: Callable[[ArrayLike], Floats], k: int, df: int) -> tuple[float, float]:
+    """Where Wald's function is an extreme draw."""
     limits = []
     for quantile in special.fdtri(k - 1, df, [0.975, 0.025]):
         top = 1.0
@@ -133,8 +141,8 @@ def _snr(n: Integers, means: Floats, noise: float, df: int) -> tuple[float, floa
     return limits[0], limits[1]
 
 
-def _under(f: Callable[[float], float], level: float, theta: float) -> float:
-    return level - f(theta)
+def _under(f: Callable[[ArrayLike], Floats], level: float, theta: float) -> float:
+    return level - float(f(theta))
 
 
 def _spread(n: Integers, means: Floats, noise: float, df: int, value: float) -> Estimate:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil, exp, inf, log, sqrt
+from math import ceil
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from deltanas.errors import DataError
 from deltanas.study.components import Components, Groups, components_of, grouped
 from deltanas.study.estimate import Absent, Estimate, Floats, LackingError
 from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman
 
 TRUSTED, USELESS = 0.8, 0.5
@@ -172,44 +173,16 @@ def _repeated(groups: Groups) -> bool:
 
 
 def _attenuated(scores: Groups, targets: Groups, parts: Components | Absent, repeats: int) -> Estimate | Absent:
-    """sqrt(rel_score x rel_target), rel = R SNR / (1 + R SNR) of each; SNR / (1 + SNR) where both are equally noisy.
-
-    The two limits are joined on the log scale (MOVER: G. Y. Zou and A. Donner (2008), Statistics in Medicine
-    27:1693-1702) with the correlation that comes from the programs that both have in common.
-    """
     other = _components(targets)
     if isinstance(parts, Absent):
         return parts
     if isinstance(other, Absent):
         return other
-    a, b = (_mapped(c.snr, lambda ratio: pearson_of(repeats * ratio, "both noisy")) for c in (parts, other))
-    assert isinstance(a, Estimate)
-    assert isinstance(b, Estimate)
-    if a.value * b.value == 0:
-        return Estimate(0.0, 0.0, sqrt(a.high * b.high))
-    common = _shared(scores, targets, parts, other)
-    below = _joined(log(a.value) - _log(a.low), log(b.value) - _log(b.low), common)
-    above = _joined(log(a.high) - log(a.value), log(b.high) - log(b.value), common)
-    value = sqrt(a.value * b.value)
-    return Estimate(value, value * exp(-below), min(1.0, value * exp(above)))
-
-
-def _joined(a: float, b: float, correlation: float) -> float:
-    return inf if inf in (a, b) else sqrt(a * a + b * b + 2 * correlation * a * b) / 2
-
-
-def _log(x: float) -> float:
-    return log(x) if x > 0 else -inf
-
-
-def _shared(scores: Groups, targets: Groups, a: Components, b: Components) -> float:
-    """Correlation of the logarithms of the two F ratios: only their numerators have the programs in common."""
     mine, theirs = _common(scores, targets)
-    if len(mine.names) < 3 or 0 in (mine.means.std(), theirs.means.std()):
-        return 0.0
-    of_means = float(np.corrcoef(mine.means, theirs.means)[0, 1])
-    parts = [(1 / (c.programs - 1), 1 / (c.trainings - c.programs)) for c in (a, b)]
-    return of_means**2 * sqrt(parts[0][0] * parts[1][0]) / sqrt(sum(parts[0]) * sum(parts[1]))
+    alike = 0.0
+    if len(mine.names) > 2 and mine.means.std() > 0 and theirs.means.std() > 0:
+        alike = float(np.corrcoef(mine.means, theirs.means)[0, 1])
+    return attenuated((scores, parts), (targets, other), alike, repeats)
 
 
 def _common(a: Groups, b: Groups) -> tuple[Groups, Groups]:

@@ -12,6 +12,7 @@ from math import sqrt
 
 import numpy as np
 
+from deltanas.study.components import components
 from deltanas.study.concentration import concentration
 from deltanas.study.estimate import Absent, Estimate
 from deltanas.study.forms import Form, pearson_of, spearman_of
@@ -48,6 +49,26 @@ class Ranking:
         yield "snr", found.snr, self.snr
         yield "rho_spearman_predicted", found.rho_spearman_predicted, rho
         yield "rho_spearman_measured", found.rho_spearman_measured, rho
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """As `Ranking`, but a share of the programs learned nothing: they lie three standard deviations under the others.
+
+    The model's normal levels do not hold here: this is how far its intervals can be trusted when it is wrong.
+    """
+
+    programs: int
+    repeats: int
+    failed: float = 0.1
+
+    def study(self, rng: np.random.Generator) -> Iterator[Checked]:
+        level = rng.normal(size=self.programs) - 3 * (rng.random(self.programs) < self.failed)
+        level = level.repeat(self.repeats)
+        names = [f"p{i}" for i in range(self.programs) for _ in range(self.repeats)]
+        found = components(names, level + 0.5 * rng.normal(size=len(level)))
+        var_arch = 1 + 9 * self.failed * (1 - self.failed)
+        yield "snr of levels that are not normal", found.snr, var_arch / 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +143,7 @@ class Likelihoods:
         yield "nll change", found.change, -0.1
 
 
-Design = Ranking | Answers | Elites | Level | Likelihoods
+Design = Ranking | Failures | Answers | Elites | Level | Likelihoods
 
 DESIGNS: tuple[Design, ...] = (
     *(
@@ -132,6 +153,7 @@ DESIGNS: tuple[Design, ...] = (
         for snr in (0.3, 1.0, 4.0, 25.0)
         for noisy in (False, True)
     ),
+    *(Failures(programs, 3) for programs in (12, 40, 150)),
     *(Answers(n, eps) for n in (40, 150, 1000) for eps in (0.001, 0.003, 0.008)),
     *(Elites(n, rho) for n in (12, 50, 200) for rho in (0.1, 0.3)),
     *(Level(cycles, n) for cycles in (2, 5, 10, 22) for n in (8, 50)),

@@ -1,0 +1,85 @@
+"""Does the ranking so far tell the best programs from the rest, and what does a wrong choice cost?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from deltanas.study.components import components_of, grouped
+from deltanas.study.estimate import Estimate, LackingError
+
+_DRAWS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Separation:
+    """What picking the `top` programs by their mean score is expected to come to, in units of the score.
+
+    Attributes:
+        snr: of one training. hits: how many of the picked are expected to be among the truly best `top`.
+        regret: expected mean level of the truly best `top`, less that of the picked. by_chance: the same regret of a
+            pick by chance.
+    """
+
+    programs: int
+    top: int
+    snr: Estimate
+    hits: float
+    regret: float
+    by_chance: float
+    verdict: str
+
+
+def separation(program: Sequence[str], score: ArrayLike, top: int) -> Separation:
+    """Expected regret of picking the best `top` programs by their mean score.
+
+    Under the one-way random-effects model with its estimated variances, a program's level given its n scores is normal
+    with mean mu + w (mean - mu) and variance w var_noise / n, w = n var_arch / (n var_arch + var_noise)
+    (C. R. Henderson (1975), Biometrics 31:423-447); the expectations are means over seeded draws from it. The
+    variances are taken as known: with few programs and a low SNR the regret comes out too small.
+
+    Args:
+        program: name of the program of each training. score: its score; NaN is left out.
+
+    Raises:
+        LackingError: no repeats, or not more than `top` programs.
+    """
+    groups = grouped(program, score, "score")
+    k = len(groups.names)
+    if not 0 < top < k:
+        raise LackingError(f"{k} programs with a score: there is no choice of {top} to make")
+    found = components_of(groups)
+    arch, noise = found.var_arch.value, found.var_noise.value
+    n = groups.sizes
+    weight = n * arch / (n * arch + noise)
+    centre = float((weight * groups.means).sum() / weight.sum()) if arch > 0 else float(groups.means.mean())
+    expected = centre + weight * (groups.means - centre)
+    # Where the scores tell nothing, all are expected to be alike, and the pick goes by the means.
+    picked = np.lexsort((-groups.means, -expected))[:top]
+    rng = np.random.default_rng(0)
+    levels = expected + rng.normal(size=(_DRAWS, k)) * np.sqrt(weight * noise / n)
+    best = np.argpartition(-levels, top - 1, axis=1)[:, :top]
+    reached = float(np.take_along_axis(levels, best, 1).mean())
+    regret = reached - float(levels[:, picked].mean())
+    hits = float(np.isin(best, picked).sum(1).mean())
+    by_chance = reached - float(levels.mean())
+    return Separation(k, top, found.snr, hits, regret, by_chance, _verdict(top, hits, regret, by_chance, found.snr))
+
+
+def _verdict(top: int, hits: float, regret: float, by_chance: float, snr: Estimate) -> str:
+    figures = f"about {hits:.1f} of the best {top} are truly among them, expected regret {regret:.2g}"
+    if snr.low == 0:
+        return f"the repeats do not tell the programs apart (SNR {snr.value:.2g}, at most {snr.high:.2g})"
+    words = (
+        "separates"
+        if regret <= by_chance / 10
+        else "partly separates"
+        if regret <= by_chance / 3
+        else "hardly separates"
+    )
+    return (
+        f"the ranking {words} the best from the rest: {figures} (SNR {snr.value:.2g} [{snr.low:.2g}, {snr.high:.2g}])"
+    )
