@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, bench_workers, soak
+from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, bench_space, bench_workers, soak
 from deltanas.cli.output import Json, print_json, print_table, print_text
 
 bench = typer.Typer(help="Measure this machine, in turns and in one run.", no_args_is_help=True)
@@ -94,6 +94,25 @@ def edits(
     They are made from LEMUR's networks, or, without --lemur, from the built-in ones. 95 % Wilson intervals.
     """
     _print(bench_edits(lemur, each=each, seed=seed), as_json, "faults")
+
+
+@bench.command("space")
+def space(
+    lemur: Annotated[
+        Path | None, typer.Option(help="LEMUR's wheel, or the folder into which pip installed it.", metavar="PATH")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Draws over all networks, at least one of each.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file that holds what is known after each round.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Uniform draws from the verified space of edits: how many are valid, change the function, change a width.
+
+    They are drawn from the built-in networks, with --lemur from LEMUR's classifiers too. 95 % Wilson intervals.
+    """
+    _print(bench_space(lemur, draws=draws, seed=seed, out=out, say=_say), as_json, "shares", "kinds")
 
 
 def _say(text: str) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from deltanas.program.space.layers import FUNCTIONAL_ACTIVATIONS
 from deltanas.program.space.source import Change, Source
 from deltanas.program.space.structure import chain_of
+from deltanas.program.space.wiring import keeps_shape, made_by
 
 
 def removal_changes(source: Source) -> Iterator[Change]:
     for node in source.walk():
         if isinstance(node, ast.Call) and (source.layer(node) or _block(source, node)):
             chain = chain_of(source, node)
-            if chain and len(chain) > 1 and node is not source.classifier:
+            kept = source.layer(node) not in ("Conv2d", "Linear") or keeps_shape(source, node)
+            if chain and len(chain) > 1 and kept and node is not source.classifier:
                 yield _without(source, chain, node)
         elif isinstance(node, ast.Assign) and source.function_of(node) == "forward":
             yield from _statement(source, node)
@@ -48,7 +50,8 @@ def _statement(source: Source, node: ast.Assign) -> Iterator[Change]:
     same = isinstance(target, ast.Name) and isinstance(argument, ast.Name) and target.id == argument.id
     head, _, name = source.dotted(call.func).rpartition(".")
     function = head in ("torch", "torch.nn.functional") and name in FUNCTIONAL_ACTIVATIONS
-    module = isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "self"
+    made = made_by(source, call)
+    module = made is not None and (not source.layer(made) or keeps_shape(source, made))
     parent = source.parents.get(node)
     alone = len(getattr(parent, "body", ())) < 2
     if same and (function or module) and not alone and source.starts_line(node):

@@ -42,13 +42,13 @@ def _sum(source: Source, node: ast.BinOp) -> Iterator[Change]:
 def _residual(source: Source, call: ast.Call) -> Iterator[Change]:
     """f(x) to x + f(x), where f is seen to keep the shape of x."""
     if len(call.args) == 1 and not call.keywords and isinstance(call.args[0], ast.Name):
-        function = _made(source, call)
-        if function is not None and _keeps_shape(source, function):
+        function = made_by(source, call)
+        if function is not None and keeps_shape(source, function):
             start, _ = source.span(call)
             yield Change("residual", ((start, start, f"{call.args[0].id} + "),))
 
 
-def _made(source: Source, call: ast.Call) -> ast.expr | None:
+def made_by(source: Source, call: ast.Call) -> ast.expr | None:
     """What `self.name` of `self.name(x)` was set to."""
     owner = source.class_of(call)
     if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "self" and owner:
@@ -56,7 +56,8 @@ def _made(source: Source, call: ast.Call) -> ast.expr | None:
     return None
 
 
-def _keeps_shape(source: Source, node: ast.expr) -> bool:
+def keeps_shape(source: Source, node: ast.expr) -> bool:
+    """Whether a layer is seen to give what shape it takes."""
     flow = _flow(source, node)
     return flow is not None and flow[0] == flow[1] != ""
 
@@ -120,7 +121,7 @@ def _statement(source: Source, functional: str, node: ast.Assign, call: ast.Call
         or target.id not in {ast.unparse(a) for a in call.args}
     ):
         return
-    made = _made(source, call)
+    made = made_by(source, call)
     if made is None or any(n is source.classifier for n in ast.walk(made)):
         return
     _, end = source.span(node)
@@ -134,7 +135,7 @@ def _statement(source: Source, functional: str, node: ast.Assign, call: ast.Call
 
 def _excited(source: Source, nn: str, node: ast.Assign, call: ast.Call) -> Iterator[Change]:
     """Squeeze and excitation (Hu et al., 2018): a gate in `__init__`, and a product behind the layer that it weighs."""
-    made, target = _made(source, call), node.targets[0]
+    made, target = made_by(source, call), node.targets[0]
     assigned = source.parents.get(made) if made else None
     width = _width_after(source, made) if made else None
     if not isinstance(assigned, ast.Assign) or not isinstance(target, ast.Name) or width is None or len(call.args) != 1:

@@ -1,0 +1,240 @@
+"""What uniform draws from the verified space of edits are worth: valid, effective, of which kinds."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from deltanas import nets
+from deltanas.bench.edits import lemur_programs
+from deltanas.bench.evaluate import where
+from deltanas.config import TrainConfig
+from deltanas.program import Program, Refused, canonical_source, edits_of
+from deltanas.propose import CachedBuilds, RandomProposer, Space
+from deltanas.report.intervals import wilson
+from deltanas.sandbox import Pool
+from deltanas.seams import Ask, Built, Proposal
+from deltanas.wiring import open_shape_pool, program_of
+
+VALID_BAR, EFFECTIVE_BAR, WIDTH_BAR = 0.98, 0.90, 0.20
+CLASSIFIERS = tuple(
+    """AirNet AirNext AlexNet BagNet BayesianNet-1 BayesianNet-2 BayesianNet-3 ComplexNet ConvNeXt DPN107
+    DPN131 DPN68 DarkNet DenseNet Diffuser EfficientNet FractalNet GoogLeNet ICNet InceptionV3-1
+    InceptionV3-2 MNASNet MaxVit MobileNetV2 MobileNetV3 RegNet ResNet ShuffleNet SqueezeNet-1
+    SqueezeNet-2 SwinTransformer UNet2D VGG VisionTransformer""".split()  # noqa: SIM905
+)
+"""LEMUR's bases for classification, without the mixtures of experts: those with trials of it in nn-dataset 1.2.6."""
+_SIDES = (32, 64, 128, 299)
+"""LEMUR's networks are built at the first of these heights and widths that they take, with three channels."""
+_HEAVY_PARAMETERS, _HEAVY_SIDE = 25_000_000, 64
+"""Networks beyond these are counted apart, with few draws: a check of theirs takes seconds."""
+_HEAVY_DRAWS = 2
+_PRM = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "patch_size": 0.25}
+_OTHER = 0.01
+_AGAIN = 4
+"""Every fourth round of draws is checked a second time, in fresh processes and without the cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One draw: its base, the kind of the edit ("" where none was found), and what its program was seen to be.
+
+    Attributes:
+        again: whether a second check, which knows nothing of the first, agreed; None where none was made.
+    """
+
+    base: str
+    kind: str
+    valid: bool
+    effective: bool
+    again: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A network that is drawn from; side: height and width of its images, 0 where it was not built at all."""
+
+    name: str
+    program: Program
+    side: int
+    heavy: bool
+    edits: int
+    why_not: str = ""
+
+
+@dataclass
+class Tally:
+    """Checks of edits before anything was known of them: what the space would be worth unverified."""
+
+    looked_at: int = 0
+    refused: int = 0
+    without_effect: int = 0
+
+
+@dataclass
+class _Watched:
+    """A pool whose checks are counted, and looked up afterwards."""
+
+    pool: Pool
+    known: dict[str, Built | Refused] = field(default_factory=dict)
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        results = self.pool.build(programs)
+        self.known |= {program.net: result for program, result in zip(programs, results, strict=True)}
+        return results
+
+
+def bench_space(
+    lemur: Path | None, *, draws: int, seed: int, out: Path | None, say: Callable[[str], None]
+) -> dict[str, object]:
+    """About `draws` uniform draws over all bases, the heavy ones apart. `out` holds what is known after each round."""
+    began = where()
+    with ExitStack() as stack:
+        pools: dict[int, Pool] = {}
+
+        def pool_of(side: int) -> Pool:
+            if side not in pools:
+                shape = (1, 28, 28) if side == 28 else (3, side, side)
+                pools[side] = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
+            return pools[side]
+
+        bases = [_base(name, program_of(source), (28,), pool_of) for name, source in nets.baselines().items()]
+        if lemur is not None:
+            sources = lemur_programs(lemur)
+            bases += [_base(name, _lemur_program(sources[name]), _SIDES, pool_of) for name in CLASSIFIERS]
+        usable = [base for base in bases if base.side and not base.heavy]
+        rounds = -(-draws // len(usable))
+        tally, rows = Tally(), list[Draw]()
+        cache = Path(stack.enter_context(TemporaryDirectory()))
+        for number in range(rounds):
+            drawn = [base for base in bases if base.side and (not base.heavy or number < _HEAVY_DRAWS)]
+            for side in sorted({base.side for base in drawn}):
+                group = [base for base in drawn if base.side == side]
+                again = number % _AGAIN == 0
+                rows += _draws(group, pool_of(side), cache / str(side), f"{seed}:{number}", tally, again=again)
+            result = _summary(began, bases, rows, tally)
+            say(f"round {number + 1} of {rounds}: {len(rows)} draws; {where()['load']}")
+            if out is not None:
+                out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    return result
+
+
+def _lemur_program(source: str) -> Program:
+    """With the hyperparameters that it says it takes; rates for those that have no common value."""
+    stated = re.search(r"def supported_hyperparameters.*?return (.*?)\n", source, re.DOTALL)
+    names = re.findall(r"['\"](\w+)['\"]", stated[1]) if stated else []
+    return program_of(source, {name: _PRM.get(name, _OTHER) for name in {*names, "lr", "momentum"}})
+
+
+def _base(name: str, program: Program, sides: Sequence[int], pool_of: Callable[[int], Pool]) -> Base:
+    reason = ""
+    for side in sides:
+        (built,) = pool_of(side).build([program])
+        if isinstance(built, Built):
+            heavy = built.params > _HEAVY_PARAMETERS or side > _HEAVY_SIDE
+            return Base(name, program, side, heavy, len(edits_of(program.net)))
+        reason = reason or built.reason
+    return Base(name, program, 0, False, len(edits_of(program.net)), reason)
+
+
+def _draws(bases: Sequence[Base], pool: Pool, cache: Path, key: str, tally: Tally, *, again: bool) -> list[Draw]:
+    """One draw of each base."""
+    watched = _Watched(pool)
+    space = Space(CachedBuilds(watched, cache, ""))
+    asks = [Ask(1, place, 0, f"{key}:{place}:0", base.program) for place, base in enumerate(bases)]
+    proposals = RandomProposer(space).propose(asks)
+    parents = {base.program.net: base for base in bases}
+    for source, result in watched.known.items():
+        if source not in parents:
+            tally.looked_at += 1
+            tally.refused += isinstance(result, Refused)
+    made = [(base, proposal) for base, proposal in zip(bases, proposals, strict=True) if proposal.program]
+    seconds: Mapping[str, Built | Refused] = {}
+    programs = {program.net: program for base, one in made for program in (base.program, one.program) if program}
+    if again:
+        seconds = dict(zip(programs, pool.build(list(programs.values())), strict=True))
+    firsts = dict(zip(programs, CachedBuilds(watched, cache, "").build(list(programs.values())), strict=True))
+    chosen = {one.program.net for _, one in made if one.program}
+    tally.without_effect += sum(
+        isinstance(result, Built) and source not in parents and source not in chosen
+        for source, result in watched.known.items()
+    )
+    return [_judged(base, one, firsts, seconds) for base, one in zip(bases, proposals, strict=True)]
+
+
+def _judged(
+    base: Base, proposal: Proposal, firsts: Mapping[str, Built | Refused], seconds: Mapping[str, Built | Refused]
+) -> Draw:
+    if proposal.program is None:
+        return Draw(base.name, "", False, False, None)
+    changed = canonical_source(proposal.program.net) != canonical_source(base.program.net)
+    pairs = [(table.get(base.program.net), table.get(proposal.program.net)) for table in (firsts, seconds)]
+    verdicts = [
+        (
+            changed and isinstance(child, Built),
+            isinstance(parent, Built) and isinstance(child, Built) and child.differs(parent),
+        )
+        for parent, child in pairs
+        if child is not None
+    ]
+    valid, effective = verdicts[0]
+    return Draw(base.name, proposal.goal, valid, effective, verdicts[1] == verdicts[0] if len(verdicts) > 1 else None)
+
+
+def _summary(began: dict[str, object], bases: Sequence[Base], rows: Sequence[Draw], tally: Tally) -> dict[str, object]:
+    heavy = {base.name for base in bases if base.heavy}
+    light = [row for row in rows if row.base not in heavy]
+    second = [row for row in light if row.again is not None]
+    shares = [
+        _share("valid", [row.valid for row in light], VALID_BAR),
+        _share("effective", [row.effective for row in light], EFFECTIVE_BAR),
+        _share("change a width with all its places", [row.kind == "width" for row in light], WIDTH_BAR),
+        _share("judged alike by a second check", [row.again is True for row in second], None),
+        _share("valid, unverified", [True] * (tally.looked_at - tally.refused) + [False] * tally.refused, None),
+    ]
+    kinds = Counter(row.kind for row in light)
+    found = {row.base for row in rows if row.kind}
+    return {
+        **began,
+        "load_after": where()["load"],
+        "draws": len(light),
+        "bases": sum(1 for base in bases if base.side and not base.heavy),
+        "space_found_for": f"{len(found)} of {len(bases)}",
+        "heavy": {base.name: sum(row.base == base.name and row.valid for row in rows) for base in bases if base.heavy},
+        "not_built": {base.name: base.why_not for base in bases if not base.side},
+        "no_edit_found": sorted({row.base for row in rows if not row.kind}),
+        "unverified": asdict(tally),
+        "shares": [share for share in shares if share["n"]],
+        "kinds": [
+            {
+                "kind": kind or "none",
+                "draws": n,
+                "valid": sum(row.valid for row in light if row.kind == kind),
+                "effective": sum(row.effective for row in light if row.kind == kind),
+                "share": round(n / len(light), 3),
+            }
+            for kind, n in kinds.most_common()
+        ],
+    }
+
+
+def _share(what: str, held: Sequence[bool], bar: float | None) -> dict[str, object]:
+    if not held:
+        return {"share": what, "n": 0}
+    estimate = wilson(sum(held), len(held))
+    low, high = round(estimate.low, 4), round(estimate.high, 4)
+    kept = "" if bar is None else estimate.value >= bar
+    return {
+        "share": what,
+        "n": len(held),
+        "value": round(estimate.value, 4),
+        "low": low,
+        "high": high,
+        "bar_kept": kept,
+    }
