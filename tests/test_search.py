@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
+from statistics import fmean, stdev
 
 import pytest
 
@@ -14,11 +15,11 @@ from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
 from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
-from deltanas.policy import by_rank, ranked_parents
+from deltanas.policy import by_rank, proposals_due, ranked_parents
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import Tournament
-from deltanas.seams import Ask, Built, Candidate, Draft, Proposal, Split, elites, lineage
-from deltanas.search import Plan, Search
+from deltanas.seams import Ask, Attempt, Built, Call, Candidate, Draft, Proposal, Split, elites, lineage
+from deltanas.search import Plan, Search, training_seed
 
 BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
@@ -87,6 +88,10 @@ class Scores:
                 yield place, Trained(share, 100, seed, 0.1, 0.1, "C")
 
 
+def passed_by(candidate: Candidate) -> list[bool]:
+    return [attempt.refusal is None for attempt in candidate.attempts]
+
+
 def run(archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None) -> tuple[Scripted, Scores]:
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
@@ -128,11 +133,17 @@ def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_a
     assert selection.isdisjoint(final.outcome.seed for final in view.finals if isinstance(final.outcome, Trained))
 
 
-@pytest.mark.parametrize("parent", [by_rank, Tournament(population=6, share=0.5)], ids=["rank", "evolution"])
-def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(
-    url: str, parent: Callable[[Sequence[Candidate], Random], Program]
-) -> None:
-    plan = Plan(cycles=3, candidates=7, seed=5, parent=parent)
+@pytest.mark.parametrize(
+    "plan",
+    [
+        Plan(cycles=3, candidates=7, seed=5),
+        Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
+        Plan(cycles=3, candidates=7, seed=5, proposals=4, seeds=3),
+        Plan(cycles=3, candidates=7, seed=5, proposals=None),
+    ],
+    ids=["rank", "evolution", "several proposals and seeds", "as many as were measured"],
+)
+def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan) -> None:
     with create_run(url, "whole", {}) as archive:
         proposer, runner = run(archive, plan=plan)
         whole = archive.view()
@@ -161,6 +172,94 @@ def test_a_refusal_goes_back_to_the_proposer_with_its_reason(url: str) -> None:
         assert ask.earlier == by_slot[ask.cycle, ask.index].attempts[: ask.attempt]
         assert all(attempt.refusal and attempt.refusal.reason for attempt in ask.earlier)
         assert ask.key == f"5:{ask.cycle}:{ask.index}:{ask.attempt}"
+
+
+def test_of_several_proposals_the_first_that_passes_is_kept(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        proposer, runner = run(archive, plan=Plan(cycles=3, candidates=7, seed=5, proposals=4, retries=1))
+        journal = [c for c in archive.candidates() if c.cycle]
+    asked = Counter((ask.cycle, ask.index) for ask in proposer.asks)
+    for c in journal:
+        assert len(c.attempts) == asked[c.cycle, c.index] in (4, 8)
+        assert [attempt.round for attempt in c.attempts] == [0, 0, 0, 0, 1, 1, 1, 1][: len(c.attempts)]
+        assert (len(c.attempts) == 8) == (not any(passed_by(c)[:4]))
+        assert c.kept is not None
+        assert c.program is not None
+        assert c.kept.program == c.program.id == c.attempts[passed_by(c).index(True)].program
+    assert any(sum(passed_by(c)) > 1 for c in journal), "no slot had a proposal to spare"
+    assert sum(count for (_, split), count in runner.trained.items() if split == "validation") == 3 + len(journal)
+    assert {ask.key for ask in proposer.asks if (ask.cycle, ask.index) == (1, 0)} >= {f"5:1:0:{n}" for n in range(4)}
+    kept = [c.program.id for c in journal if c.program]
+    assert len(set(kept)) == len(kept)
+
+
+def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
+    """A resumed run does not know what was left over, so a run that goes on may not know it either."""
+
+    class Two(Scripted):
+        def _one(self, ask: Ask) -> Proposal:
+            number = 2 * ask.index + 10 * ask.cycle if ask.attempt == 0 else 99
+            return Proposal(ask.parent.edited("net", f"more({number})\n"), f"+{number}", "exact", "goal")
+
+    fuse = Fuse()
+    with create_run(url, "run", {}) as archive:
+        plan = Plan(cycles=1, candidates=3, seed=0, proposals=2)
+        Search(plan, BASELINES, Two(fuse), [], NoveltyGate(), Scores(fuse), archive, Silent()).run()
+        assert [passed_by(c) for c in archive.candidates() if c.cycle] == [[True, True]] * 3
+
+
+def test_each_candidate_is_trained_with_every_seed_and_scored_by_the_mean(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        _, runner = run(archive, plan=Plan(cycles=2, candidates=7, seed=5, seeds=3))
+        journal, finals = archive.candidates(), archive.finals()
+    seeds = [training_seed(5, repeat=repeat) for repeat in range(3)]
+    for c in journal:
+        scores = [each.accuracy for each in c.trainings if isinstance(each, Trained)]
+        assert [each.seed for each in c.trainings if isinstance(each, Trained)] == seeds[: len(scores)]
+        if isinstance(c.outcome, Trained):
+            assert c.accuracy == fmean(scores)
+            assert c.standard_error == pytest.approx(stdev(scores) / 3**0.5)
+            assert c.outcome.seconds == pytest.approx(0.3)
+        elif isinstance(c.outcome, Failed):
+            assert isinstance(c.trainings[-1], Failed)
+            assert c.standard_error is None
+    assert any(isinstance(c.outcome, Failed) and len(c.trainings) > 1 for c in journal), "none failed at a later seed"
+    trained = {c.program.id: len(c.trainings) for c in journal if c.program and c.trainings}
+    assert {name: count for (name, split), count in runner.trained.items() if split == "validation"} == trained
+    assert all(runner.trained[final.program, "test"] == 1 for final in finals)
+
+
+def test_a_lengthened_run_goes_on_and_tests_no_program_twice(url: str) -> None:
+    with create_run(url, "long", {}) as archive:
+        run(archive, plan=Plan(cycles=4, candidates=7, seed=5))
+        long = archive.view()
+    with create_run(url, "run", {}) as archive:
+        _, first = run(archive, plan=Plan(cycles=2, candidates=7, seed=5))
+        archive.reopen({})
+        _, second = run(archive, plan=Plan(cycles=4, candidates=7, seed=5))
+        view = archive.view()
+    assert view.finished
+    assert view.candidates == long.candidates
+    assert {final.program for final in view.finals} >= {final.program for final in long.finals}
+    tested = [name for runner in (first, second) for name, split in runner.trained if split == "test"]
+    assert len(set(tested)) == len(tested)
+
+
+def test_as_many_proposals_as_fill_a_slot_and_cost_no_more_than_its_training() -> None:
+    def journal(seconds: float, passed: int, of: int, training: float) -> list[Candidate]:
+        call = Call("m", "", "", 1, 1, seconds)
+        attempts = [Attempt("", None, "", None if n < passed else Refused("build", "no"), (call,)) for n in range(of)]
+        base = Candidate(0, 0, "baseline", None, None, (), Trained(0.5, 10, 0, training, 1.0, "C"))
+        return [base, Candidate(1, 0, "delta", None, None, tuple(attempts), Refused("build", "no"))]
+
+    assert proposals_due([]) == 1
+    assert proposals_due(journal(0.5, 0, 0, 10.0)) == 1
+    assert proposals_due(journal(0.5, 49, 49, 10.0)) == 1  # nearly all pass
+    assert proposals_due(journal(0.5, 49, 98, 10.0)) == 5  # 1 - 0.5^5 > 0.95
+    assert proposals_due(journal(4.0, 49, 98, 10.0)) == 2  # the third would take longer than the training
+    assert proposals_due(journal(60.0, 0, 98, 10.0)) == 1
+    assert proposals_due(journal(0.5, 0, 98, 10.0)) == 8
+    assert proposals_due(journal(0.0, 0, 98, 10.0)) == 8  # a proposer that costs nothing
 
 
 def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> None:

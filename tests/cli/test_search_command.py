@@ -65,8 +65,11 @@ def test_the_programs_as_json(deltanas: Command, undisturbed: tuple[RunView, str
     assert [(row["cycle"], row["index"]) for row in rows] == [(cycle, index) for cycle in (1, 2) for index in range(4)]
     for row in rows:
         assert set(row) == {
-            "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "rung", "reason",
+            "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "standard_error", "accuracies",
+            "rung", "reason",
         }  # fmt: skip
+        assert row["standard_error"] is None
+        assert row["accuracies"] == ([] if row["accuracy"] is None else [row["accuracy"]])
         assert row["status"] in ("trained", "failed", "refused")
         assert (row["accuracy"] is not None) == (row["status"] == "trained")
     trained = next(row for row in rows if row["status"] == "trained")

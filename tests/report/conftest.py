@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -40,7 +41,8 @@ def slot(
     draft = Draft(program, params=1234, flops=5_600_000, trace="t") if program else None
     if attempts is None:
         attempts = (tried(outcome if isinstance(outcome, Refused) else None),)
-    return Candidate(cycle, index, "delta", parent.id, draft, attempts, outcome)
+    trainings = (outcome,) if isinstance(outcome, Trained | Failed) else ()
+    return Candidate(cycle, index, "delta", parent.id, draft, attempts, outcome, trainings)
 
 
 def view_of(candidates: list[Candidate], finals: tuple[Final, ...] = (), finished: bool = True) -> RunView:
@@ -60,7 +62,16 @@ def story() -> RunView:
     grandchild = child.edited("net", child.net.replace("nn.ReLU()", "nn.SiLU()", 1))
     others = [second.edited("net", second.net.replace("0.99", f"0.9{digit}")) for digit in range(4)]
     named = [
-        Candidate(0, place, "baseline", None, Draft(p, 1000, 2000, "t"), (Attempt("", None, name, None),), trained(s))
+        Candidate(
+            cycle=0,
+            index=place,
+            strategy="baseline",
+            parent=None,
+            draft=Draft(p, 1000, 2000, "t"),
+            attempts=(Attempt("", None, name, None),),
+            outcome=trained(s),
+            trainings=(trained(s),),
+        )
         for place, (p, name, s) in enumerate([(first, "resnet", 800), (second, "vgg", 820)])
     ]
     apply, build = Refused("apply", "block 1 is nowhere"), Refused("build", "shapes 2x48 and 32x10 do not match")
@@ -68,9 +79,11 @@ def story() -> RunView:
     rows = [
         slot(1, 0, first, child, trained(840)),
         slot(1, 1, second, others[0], trained(810)),
-        slot(1, 2, second, None, build, (tried(apply, rung=None), tried(build))),
+        slot(1, 2, second, None, build, (tried(apply, rung=None), replace(tried(build), round=1))),
         slot(1, 3, second, others[1], failed),
-        slot(1, 4, second, others[2], trained(820), (tried(apply, rung=None), tried(rung="line ends"))),
+        slot(
+            1, 4, second, others[2], trained(820), (tried(apply, rung=None), replace(tried(rung="line ends"), round=1))
+        ),
         slot(2, 0, child, grandchild, trained(860)),
         slot(2, 1, second, others[3], None),
     ]

@@ -8,16 +8,21 @@ import pytest
 
 from deltanas import report
 from deltanas.program import Program, Refused, Trained
-from deltanas.report import Step
-from deltanas.report.funnel import Reason, reasons, rungs
+from deltanas.report import Counts, Step
 from deltanas.report.intervals import difference, wilson
-from deltanas.seams import Candidate, RunView
+from deltanas.report.refusals import Reason, reasons
+from deltanas.seams import Attempt, Call, Candidate, RunView
 
 Make = Callable[..., RunView]
 
 
-def counts(steps: tuple[Step, ...]) -> list[tuple[int, int]]:
-    return [(step.passed, step.of) for step in steps]
+def counts(steps: tuple[Step, ...]) -> dict[str, tuple[int, int]]:
+    return {step.name: (step.count, step.of) for step in steps}
+
+
+def only(view: RunView) -> Counts:
+    (found,) = report.summary(view).counts
+    return found
 
 
 def test_slots_are_counted_once_and_the_baselines_are_none(story: RunView) -> None:
@@ -47,27 +52,78 @@ def test_elites_are_those_that_beat_their_parent_best_first(story: RunView) -> N
     assert figures.elite_count == 2
 
 
-def test_funnel_keeps_first_attempts_all_attempts_and_slots_apart(story: RunView) -> None:
-    funnel = report.summary(story).funnel
-    # proposed, applied, contract, built, novel, trained; the open slot is no part of the last step
-    assert counts(funnel.slots) == [(7, 7), (7, 7), (7, 7), (6, 7), (6, 6), (4, 5)]
-    assert counts(funnel.first) == [(7, 7), (5, 7), (5, 5), (5, 5), (5, 5), (3, 4)]
-    assert counts(funnel.attempts) == [(9, 9), (7, 9), (7, 7), (6, 7), (6, 6), (4, 5)]
+def test_first_proposals_all_proposals_and_slots_are_kept_apart(story: RunView) -> None:
+    found = only(story)
+    # Nine proposals for seven slots: two do not apply, one of the others does not build.
+    assert counts(found.proposals) == {
+        "parsed": (9, 9), "applied": (7, 9), "changed": (7, 9), "contract": (7, 9), "built": (6, 9), "valid": (6, 9),
+        "effective": (0, 3), "distinct": (0, 3), "passed": (6, 9),
+    }  # fmt: skip
+    assert counts(found.first)["applied"] == (5, 7)
+    assert counts(found.first)["passed"] == (5, 7)
+    assert counts(found.slots) == {"filled": (6, 7), "trained": (4, 6)}  # one slot is still open
     applied = wilson(7, 9)
-    assert (funnel.attempts[1].low, funnel.attempts[1].high) == (applied.low, applied.high)
+    assert (found.proposals[1].low, found.proposals[1].high) == (applied.low, applied.high)
+    assert (found.repaired, found.retried) == (1, 2)
+    assert (found.strategy, found.model, found.decoding) == ("delta", "smollm2", None)
+    assert asdict(found.cost) == {"calls": 9, "prompt_tokens": 900, "reply_tokens": 90, "seconds": 4.5}
 
 
-def test_a_slot_that_trains_one_of_two_good_attempts_counts_one_training(story: RunView) -> None:
-    trained = next(c for c in story.candidates if c.cycle == 1 and isinstance(c.outcome, Trained))
-    twice = replace(trained, attempts=trained.attempts * 2)
-    funnel = report.summary(replace(story, candidates=(*story.candidates[:2], twice))).funnel
-    assert counts(funnel.attempts)[-2:] == [(2, 2), (1, 2)]
-    assert counts(funnel.slots)[-1] == (1, 1)
+def test_each_proposal_counts_as_far_as_it_came(story: RunView, make_slot: Callable[..., Candidate]) -> None:
+    parent, child = Program("x = 1"), Program("x = 2")
+
+    def tried(
+        stage: str | None, program: str | None = "p", trace: str | None = None, effective: bool | None = None
+    ) -> Attempt:
+        refusal = None if stage is None else Refused(stage, "no")  # type: ignore[arg-type]
+        return Attempt("", "exact" if program else None, "", refusal, (), 0, program, trace, effective)
+
+    attempts = (
+        tried("parse", None),
+        tried("apply", None),
+        tried("contract"),
+        tried("build"),
+        tried("step"),
+        tried("novelty", parent.id, "t0", None),  # a comment more: passes everything, changes nothing
+        tried("novelty", "p1", "t1", False),  # a second ReLU
+        tried("novelty", "p2", "t2", True),  # repeats another candidate
+        tried(None, "p3", "t3", True),
+        tried(None, "p4", "t3", True),  # spared, and a repeat of the one that is kept
+    )
+    slot = make_slot(1, 0, parent, child, Trained(0.5, 10, 0, 1, 1, "A"), attempts)
+    found = only(replace(story, candidates=(slot,)))
+    assert counts(found.proposals) == {
+        "parsed": (9, 10), "applied": (8, 10), "changed": (7, 10), "contract": (6, 10), "built": (5, 10),
+        "valid": (4, 10), "effective": (3, 10), "distinct": (2, 10), "passed": (2, 10),
+    }  # fmt: skip
+    assert counts(found.slots) == {"filled": (1, 1), "trained": (1, 1)}
+
+
+def test_strategies_and_models_are_counted_apart(story: RunView, make_slot: Callable[..., Candidate]) -> None:
+    parent = Program("x = 1")
+    slots = [make_slot(1, n, parent, Program(f"x = {n + 2}"), None) for n in range(4)]
+    small, large = (tuple(replace(a, calls=(Call(m, "", "", 1, 1, 1.0),)) for a in slots[0].attempts) for m in "sl")
+    silent = tuple(replace(a, calls=()) for a in slots[0].attempts)
+    view = replace(
+        story,
+        manifest={"config": {"model": {"decoding": "anchored"}}},
+        candidates=(
+            replace(slots[0], attempts=small),
+            replace(slots[1], attempts=large),
+            replace(slots[2], attempts=silent, strategy="random"),
+            replace(slots[3], attempts=small, strategy="full"),
+            replace(slots[3], index=9, attempts=silent, strategy="full"),  # its prompt was too long
+        ),
+    )
+    groups = [(c.strategy, c.decoding, c.model, c.proposals[0].of) for c in report.summary(view).counts]
+    assert groups == [
+        ("delta", "anchored", "s", 1), ("delta", "anchored", "l", 1), ("random", None, None, 1), ("full", None, "s", 2),
+    ]  # fmt: skip
 
 
 def test_rungs_and_reasons_count_every_attempt(story: RunView) -> None:
     search = [c for c in story.candidates if c.cycle]
-    assert rungs(search) == [("exact", 6), ("line ends", 1)]
+    assert only(story).rungs == {"exact": 6, "line ends": 1}
     assert reasons(search) == [
         Reason("apply", 2, "block 1 is nowhere"),
         Reason("build", 1, "shapes 2x48 and 32x10 do not match"),
@@ -86,10 +142,18 @@ def test_nothing_trained_has_no_best(story: RunView, make_view: Make) -> None:
     empty = report.summary(make_view([]))
     assert empty.best is None
     assert empty.elites == ()
-    assert counts(empty.funnel.slots) == [(0, 0)] * 6
-    assert {step.low for step in empty.funnel.slots} == {None}
+    assert empty.counts == ()
     refused = [c for c in story.candidates if c.cycle == 0 or isinstance(c.outcome, Refused)]
     assert report.summary(make_view(refused)).best is None
+
+
+def test_a_mean_over_seeds_carries_its_standard_error(story: RunView) -> None:
+    seeds = (Trained(0.85, 1000, 1, 1, 1, "A"), Trained(0.87, 1000, 2, 1, 1, "A"))
+    repeated = [replace(c, trainings=seeds) if (c.cycle, c.index) == (2, 0) else c for c in story.candidates]
+    best = report.summary(replace(story, candidates=tuple(repeated))).best
+    assert best is not None
+    assert (best.accuracy, best.seeds) == (0.86, 2)
+    assert best.standard_error == pytest.approx(0.01)
 
 
 def test_without_an_elite_the_best_is_still_named(story: RunView, make_view: Make) -> None:

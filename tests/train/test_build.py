@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
-from deltanas.train.build import check_build
+from deltanas.program import Probe, same_function
+from deltanas.train.build import StepError, check_build, fill
 from deltanas.train.child import explain
-from deltanas.train.job import Job
+from deltanas.train.job import PROBE, Job
 from deltanas.train.loop import ContractError
 
 NET = """
@@ -104,6 +107,106 @@ def test_programs_that_compute_otherwise_have_another(old: str, new: str, trace:
 @pytest.mark.parametrize("prm", ['{"lr": 0.2, "momentum": 0.9}', '{"lr": 0.1, "momentum": 0.8}'])
 def test_hyperparameters_leave_their_mark(prm: str, trace: object) -> None:
     assert build(NET, prm)["trace"] != trace
+
+
+SECOND_RELU = ("x = F.relu(self.norm(self.conv(x)))", "x = F.relu(F.relu(self.norm(self.conv(x))))")
+"""Another trace, the same function."""
+
+
+def probe(net: str, prm: str = '{"lr": 0.1, "momentum": 0.9}') -> Probe:
+    figures = build(net, prm)["probe"]
+    assert isinstance(figures, list)
+    return tuple(figures)
+
+
+@pytest.fixture(scope="module")
+def own() -> Probe:
+    return probe(NET)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        SECOND_RELU,
+        ("F.relu(", "F.threshold("),  # threshold(0, 0) below
+        ("x.mean((2, 3))", "F.adaptive_avg_pool2d(x, 1).flatten(1)"),
+        ("return self.head(", "return 1.0 * self.head("),
+        ("loss.backward()", "loss.backward(); nn.utils.clip_grad_norm_(self.parameters(), 1e6)"),
+    ],
+)
+def test_what_computes_the_same_by_other_operations_has_the_same_probe(
+    old: str, new: str, own: Probe, trace: object
+) -> None:
+    other = edited(old, new)
+    if "threshold" in new:
+        other = other.replace("self.norm(self.conv(x))", "self.norm(self.conv(x)), 0.0, 0.0")
+    built = build(other)
+    assert built["trace"] != trace
+    assert same_function(probe(other), own)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [  # parts: own weights, given weights evaluating, given weights training, the change by the training steps
+        ("F.relu(", "F.relu6(", (1, 2, 3)),
+        ("F.relu(", "F.gelu(", (0, 1, 2, 3)),
+        ("padding=1", "padding=1, padding_mode='reflect'", (0, 1, 2, 3)),
+        ("nn.Dropout(0.1)", "nn.Dropout(0.11)", (2, 3)),
+        ("nn.BatchNorm2d(8)", "nn.BatchNorm2d(8, momentum=0.2)", (3,)),
+        ("nn.BatchNorm2d(8)", "nn.Sequential(nn.BatchNorm2d(8), nn.BatchNorm2d(8))", (1, 2, 3)),
+        ("self.drop = nn.Dropout(0.1)", "self.drop = nn.Dropout(0.1); nn.init.orthogonal_(self.conv.weight)", (0,)),
+        ("nn.CrossEntropyLoss()", "nn.CrossEntropyLoss(label_smoothing=0.1)", (3,)),
+        ("momentum=prm", "nesterov=True, momentum=prm", (3,)),
+        ("momentum=prm", "weight_decay=1e-4, momentum=prm", (3,)),
+        ("loss.backward()", "loss.backward(); nn.utils.clip_grad_norm_(self.parameters(), 0.1)", (3,)),
+        ("optimizer.step()", "optimizer.step(); self.optimizer.param_groups[0]['lr'] *= 0.5", (3,)),
+    ],
+)  # fmt: skip
+def test_each_part_of_the_probe_shows_what_it_is_for(old: str, new: str, parts: tuple[int, ...], own: Probe) -> None:
+    other = probe(edited(old, new))
+    assert len(other) == len(own) == PROBE
+    each = PROBE // 4
+    mixed = [
+        own[: part * each] + other[part * each : (part + 1) * each] + own[(part + 1) * each :] for part in range(4)
+    ]
+    assert tuple(part for part in range(4) if not same_function(mixed[part], own)) == parts
+    assert not same_function(other, own)
+
+
+def test_an_inserted_layer_leaves_the_weights_of_the_others_alone() -> None:
+    """A linear layer between two others, of a shape of its own: what comes before it computes as it did."""
+    first, last, again, inserted, back = (nn.Linear(*size) for size in ((4, 8), (8, 8), (8, 8), (8, 16), (16, 8)))
+    fill(nn.Sequential(first, last))
+    known = [value.clone() for layer in (first, last) for value in layer.parameters()]
+    fill(nn.Sequential(first, inserted, back, last, again))
+    # Only the biases of eight are numbered anew.
+    assert [torch.equal(*pair) for pair in zip(known, [*first.parameters(), *last.parameters()], strict=True)] == [
+        True, True, True, False,
+    ]  # fmt: skip
+    assert not torch.equal(last.weight, again.weight)
+    assert not torch.equal(inserted.weight.flatten(), back.weight.flatten())
+    norm = nn.BatchNorm2d(64)
+    fill(norm)
+    assert norm.running_var is not None
+    assert norm.running_var.min() >= 0.5
+    assert norm.num_batches_tracked == 0
+    wide = nn.Linear(300, 1000)
+    fill(wide)
+    assert float(wide.weight.detach().std()) == pytest.approx(300**-0.5, rel=0.02)
+
+
+def test_a_network_whose_outputs_run_over_has_no_probe_there() -> None:
+    # Finite with its own weights, all of them zero, and not with the given ones.
+    hot = edited("return self.head(", "return torch.exp(1e9 * self.scale ** 2) * self.head(")
+    figures = probe(hot.replace("self.head = ", "self.scale = nn.Parameter(torch.zeros(1)); self.head = "))
+    assert None in figures
+    assert not same_function(figures, figures)
+
+
+def test_what_fails_in_the_training_step_is_told_apart() -> None:
+    with pytest.raises(StepError) as caught:
+        build(edited("loss.backward()", "loss.backwards()"))
+    assert explain(caught.value) == "line 29: AttributeError: 'Tensor' object has no attribute 'backwards'"
 
 
 def test_a_layer_used_twice_is_not_two_layers() -> None:

@@ -14,7 +14,7 @@ from deltanas.cli.output import Json, RunArgument, RunOption, percent, print_jso
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
 from deltanas.program import Failed, Program, Refused, Trained, diff
-from deltanas.report import summary
+from deltanas.report import Counts, Step, summary
 from deltanas.seams import Candidate, RunView, elites
 from deltanas.train.data import available, prepare
 from deltanas.wiring import write_report
@@ -79,8 +79,41 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
         return
     print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}")
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
+    for counts in found.counts:
+        _print_counts(counts)
     for name, value in view.manifest.items():
         print_text(f"{name}: {json.dumps(value)}")
+
+
+def _print_counts(counts: Counts) -> None:
+    who = [counts.strategy, counts.decoding if counts.model else None, counts.model]
+    print_text(
+        f"\n{', '.join(part for part in who if part)}: {counts.proposals[0].of} proposals, {counts.retried} retried"
+    )
+    print_table(
+        ("", "first proposals", "share [95 %]", "all proposals", "share [95 %]"),
+        (
+            (one.name, f"{one.count} of {one.of}", _share(one), f"{every.count} of {every.of}", _share(every))
+            for one, every in zip(counts.first, counts.proposals, strict=True)
+        ),
+    )
+    print_table(
+        ("slots", "count", "share [95 %]"),
+        ((one.name, f"{one.count} of {one.of}", _share(one)) for one in counts.slots),
+    )
+    rungs = ", ".join(f"{rung} {count}" for rung, count in counts.rungs.items())
+    print_text(f"applied: {rungs or 'none'}; repaired {counts.repaired}")
+    if counts.cost.calls:
+        cost, each = counts.cost, counts.proposals[0].of
+        tokens = f"{cost.prompt_tokens / each:.0f} + {cost.reply_tokens / each:.0f} tokens"
+        print_text(f"a proposal: {tokens} (prompt + reply), {cost.seconds / each:.2f} s")
+    print_text("")
+
+
+def _share(step: Step) -> str:
+    if step.low is None:
+        return "not known"
+    return f"{step.count / step.of:.1%} [{step.low:.1%}, {step.high:.1%}]"
 
 
 @runs.command("export")

@@ -16,7 +16,7 @@ from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Refused, apply_edit, diff
-from deltanas.report import Gain, Summary, summary
+from deltanas.report import Gain, Network, Summary, summary
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
@@ -254,13 +254,18 @@ def _print_summary(found: Summary) -> None:
         (
             (
                 f"{elite.program} ({elite.name})",
-                f"{elite.accuracy:.1%} [{elite.low:.1%}, {elite.high:.1%}]",
+                f"{elite.accuracy:.1%} [{elite.low:.1%}, {elite.high:.1%}]{_spread(elite)}",
                 _gain(elite.over_baseline),
                 _gain(elite.over_parent),
             )
             for elite in found.elites
         ),
     )
+
+
+def _spread(network: Network) -> str:
+    error = network.standard_error
+    return "" if error is None else f" +- {error:.1%} ({network.seeds} seeds)"
 
 
 def _gain(gain: Gain | None) -> str:

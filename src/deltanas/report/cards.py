@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from deltanas.program import PARTS, Failed, Program, Refused, Trained, diff
-from deltanas.report import charts, funnel
+from deltanas.report import charts
+from deltanas.report.counts import cost
 from deltanas.report.figures import Network, Summary
 from deltanas.report.intervals import Estimate, difference
 from deltanas.report.reading import Reading, accuracy, label, score
-from deltanas.seams import Call, Candidate, Final
+from deltanas.report.refusals import reasons
+from deltanas.seams import Candidate, Final
 
 _LONGEST_DIFF = 400
 
@@ -118,7 +120,7 @@ def _elite(reading: Reading, one: Network) -> Elite:
 
 
 def _generation(step: Candidate) -> Generation:
-    last = step.attempts[-1] if step.attempts and step.cycle > 0 else None
+    last = step.kept if step.cycle > 0 else None
     return Generation(label(step), score(step), last.goal if last else "", last.rung if last else None)
 
 
@@ -184,18 +186,11 @@ def _row(reading: Reading, final: Final, scored: dict[str, Estimate], scale: cha
 def passage(reading: Reading, figures: Summary) -> dict[str, object]:
     if not reading.search:
         raise AbsentError("Nothing has been proposed yet.")
-    counted = figures.funnel
-    retries = sum(max(0, len(c.attempts) - 1) for c in reading.search)
-    tables = [
-        ("Slots", "each slot once, by its best attempt, retries included", counted.slots),
-        ("First attempts", "one proposal a slot, no retries: what the proposer is worth by itself", counted.first),
-        ("All attempts", "every proposal, retries included", counted.attempts),
-    ]
-    return {"tables": tables, "rungs": funnel.rungs(reading.search), "retries": retries}
+    return {"groups": figures.counts}
 
 
 def refusals(reading: Reading, _: Summary) -> dict[str, object]:
-    found = funnel.reasons(reading.search)
+    found = reasons(reading.search)
     if not found:
         raise AbsentError("No proposal was refused and no training failed." if reading.search else "No proposals yet.")
     stages = dict.fromkeys(reason.stage for reason in found)
@@ -213,7 +208,7 @@ def table(reading: Reading, _: Summary) -> dict[str, object]:
 
 
 def _line(candidate: Candidate) -> dict[str, object]:
-    last = candidate.attempts[-1] if candidate.attempts else None
+    last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
     seconds, reason = None, ""
     match candidate.outcome:
         case None:
@@ -241,27 +236,17 @@ def _line(candidate: Candidate) -> dict[str, object]:
 def costs(reading: Reading, _: Summary) -> dict[str, object]:
     calls = [call for c in reading.view.candidates for attempt in c.attempts for call in attempt.calls]
     trainings = [
-        ("baselines", _time(c.outcome for c in reading.baselines)),
-        ("search", _time(c.outcome for c in reading.search)),
+        ("baselines", _time(each for c in reading.baselines for each in c.trainings)),
+        ("search", _time(each for c in reading.search for each in c.trainings)),
         ("final scores", _time(f.outcome for f in reading.view.finals)),
     ]
     if not calls and not any(count for _, (count, _, _) in trainings):
         raise AbsentError("Nothing has been generated or trained yet, so nothing has been spent.")
     models = dict.fromkeys(call.model for call in calls)
     return {
-        "models": [(model, _spent([c for c in calls if c.model == model])) for model in models],
+        "models": [(model, cost(c for c in calls if c.model == model)) for model in models],
         "trainings": trainings,
     }
-
-
-def _spent(calls: list[Call]) -> tuple[int, int, int, float]:
-    """(calls, prompt tokens, reply tokens, seconds)."""
-    return (
-        len(calls),
-        sum(c.prompt_tokens for c in calls),
-        sum(c.reply_tokens for c in calls),
-        sum(c.seconds for c in calls),
-    )
 
 
 def _time(outcomes: Iterable[object]) -> tuple[int, float, float]:

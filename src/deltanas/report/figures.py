@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deltanas.program import Failed, Refused, Trained
-from deltanas.report.funnel import Funnel, funnel
+from deltanas.report.counts import Counts, counted
 from deltanas.report.intervals import difference
 from deltanas.report.reading import Reading, label, score
 from deltanas.seams import Candidate, RunView
@@ -39,6 +39,8 @@ class Network:
     Attributes:
         program: identity. name: "cycle.index". accuracy, low, high: in [0, 1], with the 95 % Wilson interval.
         n: number of validation images. params, flops: as in `Draft`.
+        seeds: number of trainings, of which `accuracy` is the mean. standard_error: of that mean over the seeds, None
+            for one; the interval is that of the choice of images alone.
         over_baseline, over_parent: None where the run holds no score of that ancestor.
     """
 
@@ -51,6 +53,8 @@ class Network:
     low: float
     high: float
     n: int
+    seeds: int
+    standard_error: float | None
     params: int | None
     flops: int | None
     over_baseline: Gain | None
@@ -64,6 +68,7 @@ class Summary:
     Attributes:
         baselines: trained baselines. slots: candidates of the search, which are `trained`, `failed`, `refused` or
             still `open`; the baselines are none of these.
+        counts: what became of the proposals, for each strategy, level of decoding and model by itself.
         best: the most accurate network of the search, None if none was trained.
         elites: the `SHOWN` most accurate networks that beat their parent. elite_count: how many there are.
     """
@@ -76,7 +81,7 @@ class Summary:
     failed: int
     refused: int
     open: int
-    funnel: Funnel
+    counts: tuple[Counts, ...]
     best: Network | None
     elites: tuple[Network, ...]
     elite_count: int
@@ -98,7 +103,7 @@ def summarise(reading: Reading) -> Summary:
         failed=sum(isinstance(o, Failed) for o in outcomes),
         refused=sum(isinstance(o, Refused) for o in outcomes),
         open=sum(o is None for o in outcomes),
-        funnel=funnel(reading.search),
+        counts=counted(reading.view),
         best=network(reading, ranked[0]) if ranked else None,
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
@@ -121,6 +126,8 @@ def network(reading: Reading, candidate: Candidate) -> Network:
         low=reached.low,
         high=reached.high,
         n=candidate.outcome.n,
+        seeds=max(1, len(candidate.trainings)),
+        standard_error=candidate.standard_error,
         params=candidate.draft.params,
         flops=candidate.draft.flops,
         over_baseline=gain(candidate, line.baseline),
