@@ -210,9 +210,9 @@ def _beyond(rising: Callable[[float], float], start: float) -> float:
     return t
 
 
-def bisect(rising: Callable[[float], float], low: float, high: float) -> float:
+def bisect(rising: Callable[[float], float], low: float, high: float, steps: int = 200) -> float:
     """The root of a rising function between two points; an end where it has none."""
-    for _ in range(200):
+    for _ in range(steps):
         middle = (low + high) / 2
         if middle in (low, high):
             break

@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from dataclasses import dataclass
+from math import exp, log, sqrt
 
 import numpy as np
 
 from deltanas.study.components import Components, Groups, f_at
-from deltanas.study.estimate import Estimate, Floats
+from deltanas.study.estimate import Estimate, Floats, bisect
 
-_DRAWS = 4000
-_GRID = 300
+_DRAWS = 2000
+_RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 500)])
+_ENDS = log(1e-3), log(1e6)
+"""Between these the logarithm of the ratio is sought."""
+_STEPS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """`link`: -log of Wald's function over `_RATIOS`; it rises. `errors`: draws of log F."""
+
+    link: Floats
+    errors: Floats
+
+    def ratio_at(self, link: Floats | float) -> Floats:
+        return np.asarray(np.interp(link, self.link, _RATIOS), float)
+
+    def estimates(self, ratio: float) -> Floats:
+        """Draws of what is estimated where this is the true ratio; the estimate is where Wald's function is 1."""
+        return self.ratio_at(np.interp(ratio, _RATIOS, self.link) + self.errors)
 
 
 def attenuated(
@@ -18,52 +37,57 @@ def attenuated(
 ) -> Estimate:
     """sqrt(rel_score x rel_target), rel = R SNR / (1 + R SNR) of each: SNR / (1 + SNR) where both are equally noisy.
 
-    Generalised confidence interval (S. Weerahandi (1993), JASA 88:899-905): the ratio at which Wald's function is a
-    draw of F, for both sides at once, over seeded draws. For one side alone that is the exact interval. The two sides
-    have the programs in common, so the numerators of their F are drawn with the correlation `alike` of the programs'
-    means, the denominators apart. What differs between the two sides is held at what is seen of it (`_tilt`).
+    The interval inverts a test by seeded draws: its ends are the correlations under which an estimate as extreme as the
+    one at hand has a probability of 2.5 %. Each side's estimate is drawn from its F; as the two have the programs in
+    common, the numerators correlate by `alike`, the correlation of the programs' means. The ratio of the two SNRs is
+    held at what is seen of it beyond chance.
     """
-    rng = np.random.default_rng(0)
-    parts, other = score[1], target[1]
-    first = rng.chisquare(parts.programs - 1, _DRAWS)
-    z = rng.normal(size=_DRAWS)
-    fresh = z * z + rng.chisquare(max(1, other.programs - 2), _DRAWS)
-    scaled = first * (other.programs - 1) / (parts.programs - 1)
-    second = alike**2 * scaled + 2 * alike * sqrt(1 - alike**2) * np.sqrt(scaled) * z + (1 - alike**2) * fresh
-    draws = []
-    for found, numerator in ((parts, first), (other, second)):
-        df = found.trainings - found.programs
-        draws.append(numerator / (found.programs - 1) / (rng.chisquare(df, _DRAWS) / df))
-    ratios = [_ratio_at(groups, found, f) for (groups, found), f in zip((score, target), draws, strict=True)]
-    values = np.array([parts.snr.value, other.snr.value])
-    middle, tilt = np.sqrt(ratios[0] * ratios[1]), _tilt(values, np.log(draws[0] / draws[1]))
-    drawn = np.sqrt(_reliability(repeats * middle * tilt) * _reliability(repeats * middle / tilt))
-    low, high = (float(q) for q in np.quantile(drawn, [0.025, 0.975]))
-    value = float(np.sqrt(_reliability(repeats * values).prod()))
+    a, b = _sides(score, target, alike)
+
+    def rho(first: Floats | float, second: Floats | float) -> Floats:
+        x, y = repeats * np.asarray(first, float), repeats * np.asarray(second, float)
+        return np.asarray(np.sqrt(x / (1 + x) * (y / (1 + y))), float)
+
+    seen = float(rho(a.ratio_at(0.0), b.ratio_at(0.0)))
+    tilt = _tilt(a, b)
+
+    def above(level: float) -> float:
+        drawn = rho(a.estimates(exp(level) * tilt), b.estimates(exp(level) / tilt))
+        return float((drawn >= seen).mean()) - 0.025
+
+    def below(level: float) -> float:
+        drawn = rho(a.estimates(exp(level) * tilt), b.estimates(exp(level) / tilt))
+        return 0.025 - float((drawn <= seen).mean())
+
+    levels = [_ENDS[0] if f(_ENDS[0]) >= 0 else bisect(f, *_ENDS, _STEPS) for f in (above, below)]
+    low, high = (0.0 if x == _ENDS[0] else float(rho(exp(x) * tilt, exp(x) / tilt)) for x in levels)
+    value = float(rho(score[1].snr.value, target[1].snr.value))
     return Estimate(value, min(low, value), max(high, value))
 
 
-def _tilt(snr: Floats, differences: Floats) -> float:
-    """exp of half the difference of the logarithms of the two ratios, less what chance would make of none.
+def _sides(score: tuple[Groups, Components], target: tuple[Groups, Components], alike: float) -> tuple[_Side, _Side]:
+    rng = np.random.default_rng(0)
+    mine, theirs = score[1].programs - 1, target[1].programs - 1
+    first, z = rng.chisquare(mine, _DRAWS), rng.normal(size=_DRAWS)
+    fresh = z * z + rng.chisquare(max(1, theirs - 1), _DRAWS)
+    scaled = first * theirs / mine
+    second = alike**2 * scaled + 2 * alike * sqrt(1 - alike**2) * np.sqrt(scaled) * z + (1 - alike**2) * fresh
+    sides = []
+    for (groups, found), numerator in ((score, first / mine), (target, second / theirs)):
+        df = found.trainings - found.programs
+        link = -np.log(f_at(groups, found.var_noise.value)(_RATIOS))
+        sides.append(_Side(link, np.log(numerator / (rng.chisquare(df, _DRAWS) / df))))
+    return sides[0], sides[1]
 
-    Taken as seen, a difference that is only chance makes the correlation look smaller than it is, as the worse side
-    counts more.
+
+def _tilt(a: _Side, b: _Side) -> float:
+    """The square root of the ratio of the two SNRs, less what chance alone would make of equal ones.
+
+    Taken as seen, a ratio that is only chance makes the correlation look smaller than it is, as the worse side counts
+    more.
     """
-    if snr.min() == 0:
+    ratios = a.ratio_at(0.0), b.ratio_at(0.0)
+    if min(ratios) == 0:
         return 1.0
-    seen = float(np.log(snr[0] / snr[1]))
-    return float(np.exp(np.sign(seen) * np.sqrt(max(0.0, seen * seen - float(differences.var()))) / 2))
-
-
-def _reliability(snr: Floats) -> Floats:
-    return snr / (1 + snr)
-
-
-def _ratio_at(groups: Groups, found: Components, f: Floats) -> Floats:
-    """The signal-to-noise ratio at which Wald's function takes each of these values, 0 where there is none."""
-    wald = f_at(groups, found.var_noise.value)
-    top = 1.0
-    while wald(top) > f.min():
-        top *= 4
-    grid = np.concatenate([[0.0], np.geomspace(1e-3 * min(1.0, top), top, _GRID)])
-    return np.asarray(np.interp(-np.log(f), -np.log(wald(grid)), grid), float)
+    seen = float(np.log(ratios[0] / ratios[1]))
+    return float(np.exp(np.sign(seen) * sqrt(max(0.0, seen * seen - float((a.errors - b.errors).var()))) / 2))
