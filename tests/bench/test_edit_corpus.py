@@ -1,4 +1,4 @@
-"""The corpus of edits, made from the built-in networks: none becomes a wrong program, nearly all become the right one."""
+"""The corpus of edits, made from the built-in networks: no wrong program comes of it, and nearly all the right ones."""
 
 from __future__ import annotations
 

@@ -18,6 +18,8 @@ from deltanas.llm import Spec, open_model, parse_spec
         ("hub:Qwen/Qwen2.5-Coder-0.5B", Spec("hub", "Qwen/Qwen2.5-Coder-0.5B")),
         ("gguf:~/models/a b.gguf", Spec("gguf", "~/models/a b.gguf")),
         ("path:C:/models/x", Spec("path", "C:/models/x")),
+        ("openai:http://127.0.0.1:8000/v1#a/b", Spec("openai", "http://127.0.0.1:8000/v1#a/b")),
+        ("openai:https://host/v1#/models/x", Spec("openai", "https://host/v1#/models/x")),
     ],
 )
 def test_known_forms_are_read_and_written_back(text: str, spec: Spec) -> None:
@@ -26,19 +28,26 @@ def test_known_forms_are_read_and_written_back(text: str, spec: Spec) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gpt-4", "smollm2:", "smollm2:x", "hub:", "hub:qwen", "hub:a/b/c", "hub:/b", "gguf:", "path", "URL:x"]
+    "text",
+    [
+        *("", "gpt-4", "smollm2:", "smollm2:x", "hub:", "hub:qwen", "hub:a/b/c", "hub:/b", "gguf:", "path", "URL:x"),
+        *("openai:", "openai:gpt-4", "openai:http://host/v1", "openai:http://host/v1#", "openai:ftp://host#m"),
+        *("openai:http://#m", "openai:http://user:key@host#m", "openai:http://host/v1?key=x#m", "openai:http://a#b#c"),
+    ],
 )
 def test_other_forms_are_named_with_the_known_ones(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         open_model(text)
     assert repr(text) in caught.value.message
-    assert all(form in caught.value.hint for form in ("smollm2", "hub:OWNER/NAME", "gguf:PATH", "path:DIR"))
+    assert all(
+        form in caught.value.hint for form in ("smollm2", "hub:OWNER/NAME", "gguf:PATH", "path:DIR", "openai:URL#MODEL")
+    )
 
 
 def test_importing_the_rooms_loads_no_heavy_package() -> None:
     script = (
         "import sys, deltanas.llm, deltanas.propose;"
-        "print(sorted({'torch', 'transformers', 'llguidance', 'safetensors'} & set(sys.modules)))"
+        "print(sorted({'torch', 'transformers', 'llguidance', 'safetensors', 'httpx2'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

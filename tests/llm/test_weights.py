@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import transformers
 from gguf import GGUFWriter
 
@@ -209,3 +210,27 @@ def test_the_embedded_model_answers() -> None:
     reply = answer("smollm2")
     assert reply.text.isascii()
     assert len(reply.text.split()) > 3
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a CUDA device is here")
+def test_four_bits_without_cuda_are_an_error(tiny_folder: Path) -> None:
+    with pytest.raises(ModelError, match="CUDA") as caught:
+        open_model(f"path:{tiny_folder}", four_bit=True)
+    assert "four_bit" in caught.value.hint
+
+
+def test_four_bits_without_their_packages_are_an_error(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(weights, "find_spec", lambda name: None)
+    with pytest.raises(ModelError, match="bitsandbytes") as caught:
+        open_model(f"path:{tiny_folder}", four_bit=True)
+    assert "pip install 'deltanas[cuda]'" in caught.value.hint
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_four_bits_on_cuda(tiny_folder: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    model = open_model(f"path:{tiny_folder}", four_bit=True)
+    (reply,) = model.generate([Request((Message("user", "Do."),), "0", max_tokens=4)])
+    assert reply.reply_tokens > 0

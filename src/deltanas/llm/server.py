@@ -132,14 +132,14 @@ class ServerModel:
         return [self._reply(request, answer, seconds) for request, answer in zip(requests, answers, strict=True)]
 
     async def _greet(self) -> None:
-        async with self._client() as client:
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await self._look_up(client)
-            except TimeoutError:
-                pass  # the request that follows says what is wrong
-            first = Request((Message("user", "Say yes."),), key="first", max_tokens=16)
-            fault = (await self._ask(client, first)).fault
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._look_up()
+        except TimeoutError:
+            pass  # the request that follows says what is wrong
+        first = Request((Message("user", "Say yes."),), key="first", max_tokens=16)
+        (answer,) = await self._all([first])
+        fault = answer.fault
         if fault is None:
             return
         hints = {401: f"Put its key into {KEY}.", 403: f"Put its key into {KEY}."}
@@ -147,12 +147,13 @@ class ServerModel:
         hint = hints.get(fault.status, f"Is {self._model!r} the model's name there?" if fault.status else reached)
         raise ModelError(f"The server at {self._url} does not answer as it should: {fault}", hint)
 
-    async def _look_up(self, client: httpx.AsyncClient) -> None:
+    async def _look_up(self) -> None:
         """Learn what the server tells of itself: its kind, and how much the model reads. Many tell nothing."""
-        try:
-            listing = _Listing.model_validate_json(await self._read(client, "GET", "models"))
-        except (_ReplyError, ValidationError):
-            return
+        async with self._client() as client:
+            try:
+                listing = _Listing.model_validate_json(await self._read(client, "GET", "models"))
+            except (_ReplyError, ValidationError):
+                return
         mine = next((one for one in listing.data if one.id == self._model), None)
         self._kind = next((one.owned_by for one in listing.data if one.owned_by in GRAMMARS), "") or ""
         if mine and mine.max_model_len:
