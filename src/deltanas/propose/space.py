@@ -13,6 +13,9 @@ from deltanas.seams import Ask, Built
 WIDTHS = 0.25
 """Share of the draws that change a width, where a program has such edits. The rest of the space is drawn uniformly."""
 
+MOST_LOOKED_AT = 60
+"""Edits that are verified for one slot; where none of them holds, the slot stays empty."""
+
 _Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[SpaceEdit, ...]]
 
 
@@ -28,7 +31,8 @@ class Space:
     The kind of an edit comes first: a width with probability `WIDTHS`, else as often as the other edits are of it;
     then any edit of the kind, each as likely as the others. What is drawn is verified then and there: an edit whose
     program does not build, or computes what its parent computes, is passed over, a kind that has no other too. So the
-    draws are those from the space of all edits that hold, at the cost of those that were looked at.
+    draws are those from the space of all edits that hold, at the cost of those that were looked at. Where the parent
+    itself does not build, no edit holds.
     """
 
     def __init__(self, builds: Builds | None, edits: Edits = "architecture") -> None:
@@ -45,9 +49,11 @@ class Space:
 
         What the slots need is verified together, so that the workers share it.
         """
-        choices = [self._choice(ask, most) for ask in asks]
+        origins = self._builds.build([ask.parent for ask in asks]) if self._builds else [None] * len(asks)
+        slots = [slot for slot, origin in enumerate(origins) if not isinstance(origin, Refused)]
+        choices = {slot: self._choice(asks[slot], most) for slot in slots}
         chosen: dict[int, tuple[SpaceEdit, ...]] = {}
-        answers: dict[int, Sequence[bool] | None] = dict.fromkeys(range(len(asks)))
+        answers: dict[int, Sequence[bool] | None] = dict.fromkeys(slots)
         while answers:
             wanted: dict[int, Sequence[SpaceEdit]] = {}
             for slot, answer in answers.items():
@@ -55,8 +61,8 @@ class Space:
                     wanted[slot] = choices[slot].send(answer)  # type: ignore[arg-type]  # None starts it
                 except StopIteration as ended:
                     chosen[slot] = ended.value
-            answers = self._hold([asks[slot].parent for slot in wanted], wanted)
-        return [chosen[slot] for slot in range(len(asks))]
+            answers = self._hold([(asks[slot].parent, origins[slot], slot, edits) for slot, edits in wanted.items()])
+        return [chosen.get(slot, ()) for slot in range(len(asks))]
 
     def kind(self, ask: Ask) -> str | None:
         """The kind that `offer` tries first, without verifying anything; None where no edit is left."""
@@ -67,14 +73,16 @@ class Space:
         """Yields edits to verify and takes whether each holds; returns what is chosen."""
         space = open_edits(ask, self._edits)
         rng = ask.rng("kind")
-        while space:
+        left = MOST_LOOKED_AT
+        while space and left > 0:
             kind = drawn_kind(rng, [edit.kind for edit in space])
             places = [place for place, edit in enumerate(space) if edit.kind == kind]
             ask.rng(f"edit:{kind}").shuffle(places)
             kept: list[int] = []
-            while places and len(kept) < most:
+            while places and len(kept) < most and left > 0:
                 tried, places = places[: most - len(kept)], places[most - len(kept) :]
                 held = yield [space[place] for place in tried]
+                left -= len(tried)
                 kept += [place for place, holds in zip(tried, held, strict=True) if holds]
             if kept:
                 return tuple(space[place] for place in sorted(kept))
@@ -82,24 +90,20 @@ class Space:
         return ()
 
     def _hold(
-        self, parents: Sequence[Program], wanted: dict[int, Sequence[SpaceEdit]]
+        self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]
     ) -> dict[int, Sequence[bool] | None]:
-        """Whether each edit's program builds and computes something else than its parent."""
+        """Whether each edit's program builds and computes something else than its parent, by slot."""
         if self._builds is None:
-            return {slot: [True] * len(edits) for slot, edits in wanted.items()}
-        children = [made(at, edit) for at, edits in zip(parents, wanted.values(), strict=True) for edit in edits]
-        answers = self._builds.build([*parents, *children])
-        origins, results = answers[: len(parents)], iter(answers[len(parents) :])
+            return {slot: [True] * len(edits) for _, _, slot, edits in wanted}
+        results = iter(self._builds.build([made(parent, edit) for parent, _, _, edits in wanted for edit in edits]))
         return {
-            slot: [_differs(origin, next(results)) for _ in edits]
-            for origin, (slot, edits) in zip(origins, wanted.items(), strict=True)
+            slot: [isinstance(origin, Built) and _differs(next(results), origin) for _ in edits]
+            for _, origin, slot, edits in wanted
         }
 
 
-def _differs(parent: Built | Refused, child: Built | Refused) -> bool:
-    if isinstance(child, Refused):
-        return False
-    return isinstance(parent, Refused) or child.differs(parent)
+def _differs(child: Built | Refused, parent: Built) -> bool:
+    return isinstance(child, Built) and child.differs(parent)
 
 
 def drawn_kind(rng: Random, kinds: Sequence[str]) -> str:

@@ -39,12 +39,7 @@ def _without(source: Source, chain: list[ast.expr], node: ast.expr) -> Change:
 def _statement(source: Source, node: ast.Assign) -> Iterator[Change]:
     """`x = self.f(x)` or `x = F.relu(x)` on a line of its own: x goes on as it is."""
     call = node.value
-    if (
-        not isinstance(call, ast.Call)
-        or len(call.args) != 1
-        or len(node.targets) != 1
-        or node.end_lineno != node.lineno
-    ):
+    if not isinstance(call, ast.Call) or len(call.args) != 1 or len(node.targets) != 1:
         return
     target, argument = node.targets[0], call.args[0]
     same = isinstance(target, ast.Name) and isinstance(argument, ast.Name) and target.id == argument.id
@@ -52,10 +47,6 @@ def _statement(source: Source, node: ast.Assign) -> Iterator[Change]:
     function = head in ("torch", "torch.nn.functional") and name in FUNCTIONAL_ACTIVATIONS
     made = made_by(source, call)
     module = made is not None and (not source.layer(made) or keeps_shape(source, made))
-    parent = source.parents.get(node)
-    alone = len(getattr(parent, "body", ())) < 2
-    if same and (function or module) and not alone and source.starts_line(node):
-        start, end = source.span(node)
-        start -= len(source.indentation(node))
-        if source.text[end : end + 1] == "\n":
-            yield Change("remove", ((start, end + 1, ""),))
+    span = source.without(node)
+    if same and (function or module) and span:
+        yield Change("remove", (span,))

@@ -104,6 +104,14 @@ class Source:
         _, end = self.span(call)
         return end - 1, end - 1, (" " if self.text[: end - 1].rstrip().endswith(",") else ", ") + text
 
+    def without(self, statement: ast.stmt) -> Span | None:
+        """A statement's lines taken out; None where it shares them, or nothing else is left of its body."""
+        start, end = self.span(statement)
+        start -= len(self.indentation(statement))
+        body = getattr(self.parents.get(statement), "body", ())
+        alone = self.starts_line(statement) and self.text[end : end + 1] == "\n" and len(body) > 1
+        return (start, end + 1, "") if alone else None
+
     def joined(self, texts: list[str], like: ast.expr) -> str:
         """Elements of a list or call, each on its own line where `like` is."""
         return (f",\n{self.indentation(like)}" if self.starts_line(like) else ", ").join(texts)

@@ -24,7 +24,7 @@ def wiring_changes(source: Source) -> Iterator[Change]:
                     yield from _statement(source, functional, node, node.value)
                     yield from _excited(source, nn, node, node.value)
             elif isinstance(node.value, ast.BinOp) and isinstance(node.value.op, ast.Mult):
-                yield from _gate(source, node.value)
+                yield from _gate(source, node, node.value)
 
 
 def _sum(source: Source, node: ast.BinOp) -> Iterator[Change]:
@@ -168,8 +168,10 @@ def _width_after(source: Source, made: ast.expr) -> str | None:
     return text if text is None or text.isidentifier() or text.isdigit() else f"({text})"
 
 
-def _gate(source: Source, node: ast.BinOp) -> Iterator[Change]:
-    """x * f(x): x alone."""
+def _gate(source: Source, statement: ast.Assign | ast.Return, node: ast.BinOp) -> Iterator[Change]:
+    """x * f(x): x alone, which needs no statement where it is x already."""
     for one, two in ((node.left, node.right), (node.right, node.left)):
         if isinstance(one, ast.Name) and isinstance(two, ast.Call) and one.id in {ast.unparse(a) for a in two.args}:
-            yield source.replaced("excite", node, one.id)
+            same = isinstance(statement, ast.Assign) and [ast.unparse(t) for t in statement.targets] == [one.id]
+            span = source.without(statement) if same else None
+            yield Change("excite", (span,)) if span else source.replaced("excite", node, one.id)
