@@ -53,6 +53,10 @@ class ModelConfig(_Section):
     """The language model and how it is decoded."""
 
     spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL")
+    dtype: Literal["float32", "bfloat16"] | None = Field(
+        None,
+        description="float32 | bfloat16 (faster where the processor has it); float32, on CUDA bfloat16, if not given",
+    )
     four_bit: bool = Field(False, description="hold a local model's weights in 4 bits (NF4); needs CUDA")
     timeout: float = Field(120.0, gt=0, description="with a server: seconds for one reply, all its tries together")
     retries: int = Field(3, ge=0, description="with a server: further tries of a request that failed")

@@ -22,7 +22,7 @@ import numpy as np
 from deltanas import lemur, nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import BuildGate, ContractGate
-from deltanas.config import ModelConfig, SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
 from deltanas.llm import Model, cache_folder, open_model
 from deltanas.novelty import NoveltyGate
@@ -116,8 +116,11 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
         yield _Parts(baselines, proposer_of(config, runner), runner, data)
 
 
-def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
-    """Who proposes. `runner` verifies the edits of the space, where a proposal is one of them."""
+def proposer_of(config: SearchConfig, runner: Pool, opened: Model | None = None) -> Proposer:
+    """Who proposes. `runner` verifies the edits of the space, where a proposal is one of them.
+
+    `opened`: a model in place of the one that the settings name.
+    """
     model = config.model
     space, goals = Space(kept_builds(runner), config.edits), Space(None, config.edits)
     tokens = model.max_tokens or (FULL_TOKENS if config.strategy == "full" else DELTA_TOKENS)
@@ -128,14 +131,16 @@ def proposer_of(config: SearchConfig, runner: Pool) -> Proposer:
         case "evolution":
             return EvolutionProposer(space)
         case "full":
-            return FullProposer(_open_model(model), goals, sampling=sampling)
+            return FullProposer(opened or model_of(config), goals, sampling=sampling)
         case "delta":
             offers = space if model.decoding == "typed" else goals
-            return DeltaProposer(_open_model(model), offers, decoding=model.decoding, sampling=sampling)
+            return DeltaProposer(opened or model_of(config), offers, decoding=model.decoding, sampling=sampling)
 
 
-def _open_model(config: ModelConfig) -> Model:
-    return open_model(config.spec, four_bit=config.four_bit, timeout=config.timeout, retries=config.retries)
+def model_of(config: SearchConfig) -> Model:
+    """The language model that the settings name, opened."""
+    m = config.model
+    return open_model(m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries)
 
 
 def _plan(config: SearchConfig) -> Plan:

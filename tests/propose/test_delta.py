@@ -127,7 +127,7 @@ def test_an_edit_cut_short_is_refused_with_what_was_said(tiny: Model, small: Pro
     for proposal in proposer(tiny, max_tokens=3).propose(asks(small, 3)):
         assert proposal.program is None
         assert proposal.refusal is not None
-        assert proposal.refusal.stage == "apply"
+        assert proposal.refusal.stage == "parse"
         assert proposal.edit == proposal.calls[0].reply
 
 

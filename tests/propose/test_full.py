@@ -66,7 +66,7 @@ def test_prose_is_no_program(small: Program, reply: str) -> None:
     proposal = proposed(reply, small)
     assert proposal.program is None
     assert proposal.refusal is not None
-    assert (proposal.refusal.stage, proposal.edit) == ("apply", reply)
+    assert (proposal.refusal.stage, proposal.edit) == ("parse", reply)
 
 
 def test_a_whole_program_is_a_child_of_its_parent_under_a_mark_of_its_own(small: Program) -> None:

@@ -3,9 +3,18 @@ from the space of edits are worth."""
 
 from deltanas.bench.edits import bench_edits
 from deltanas.bench.evaluate import bench_evaluate
+from deltanas.bench.propose import bench_propose
 from deltanas.bench.sandbox import bench_sandbox
 from deltanas.bench.soak import soak
 from deltanas.bench.space import bench_space
 from deltanas.bench.workers import bench_workers
 
-__all__ = ["bench_edits", "bench_evaluate", "bench_sandbox", "bench_space", "bench_workers", "soak"]
+__all__ = [
+    "bench_edits",
+    "bench_evaluate",
+    "bench_propose",
+    "bench_sandbox",
+    "bench_space",
+    "bench_workers",
+    "soak",
+]

@@ -8,8 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from deltanas.bench import bench_edits, bench_evaluate, bench_sandbox, bench_space, bench_workers, soak
+from deltanas.bench import (
+    bench_edits,
+    bench_evaluate,
+    bench_propose,
+    bench_sandbox,
+    bench_space,
+    bench_workers,
+    soak,
+)
 from deltanas.cli.output import Json, print_json, print_table, print_text
+from deltanas.config import given_settings, read_config
 
 bench = typer.Typer(help="Measure this machine, in turns and in one run.", no_args_is_help=True)
 
@@ -113,6 +122,42 @@ def space(
     They are drawn from the built-in networks, with --lemur from LEMUR's classifiers too. 95 % Wilson intervals.
     """
     _print(bench_space(lemur, draws=draws, seed=seed, out=out, say=_say), as_json, "shares", "kinds")
+
+
+@bench.command("propose")
+def propose(
+    baseline: Annotated[list[str], typer.Option(help="Built-in name or a file, one the prompts were not tuned on.")],
+    strategy: Annotated[str | None, typer.Option(help="delta | full | random (the control) | evolution.")] = None,
+    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
+    edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Proposals.", min=1)] = 48,
+    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set whose images the networks take.")] = "fashion-mnist",
+    train_size: Annotated[int, typer.Option(help="Training images, for evolution.", min=1)] = 1000,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest reply.", min=16)] = None,
+    batch: Annotated[int | None, typer.Option(help="Replies decoded at a time.", min=1)] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 | bfloat16: what a model here computes in.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the proposals; what is there is taken up.")] = Path("proposals"),
+    as_json: Json = False,
+) -> None:
+    """Raw proposals, without retries: how many parse, apply, build, train a step, compute something else."""
+    options = {
+        "strategy": strategy,
+        "model.spec": llm,
+        "model.decoding": decoding,
+        "model.max_tokens": max_tokens,
+        "model.batch": batch,
+        "model.dtype": dtype,
+        "edits": edits,
+        "seed": seed,
+        "dataset": dataset,
+        "train.size": train_size,
+        "train.workers": 1,
+        "baselines": baseline,
+    }
+    config = read_config(given_settings(options=options))
+    _print(bench_propose(config, n=n, folder=out, say=_say), as_json, "steps")
 
 
 def _say(text: str) -> None:

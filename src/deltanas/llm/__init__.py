@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.llm.model import Message, Model, Reply, Request
+from deltanas.llm.model import Dtype, Message, Model, Reply, Request
 from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
-__all__ = ["Message", "Model", "Reply", "Request", "Spec", "cache_folder", "open_model", "parse_spec"]
+__all__ = ["Dtype", "Message", "Model", "Reply", "Request", "Spec", "cache_folder", "open_model", "parse_spec"]
 
 
-def open_model(spec: str, *, four_bit: bool = False, timeout: float = 120.0, retries: int = 3) -> Model:
+def open_model(
+    spec: str, *, dtype: Dtype | None = None, four_bit: bool = False, timeout: float = 120.0, retries: int = 3
+) -> Model:
     """Load the model that `spec` names, or meet the server that runs it.
 
     Args:
+        dtype: what a model on this machine computes in; None: float32, on CUDA bfloat16.
         four_bit: hold the weights in 4 bits (NF4, bitsandbytes); needs CUDA.
         timeout: with a server: seconds for one reply. retries: with a server: further tries of a request that failed.
 
@@ -29,4 +32,4 @@ def open_model(spec: str, *, four_bit: bool = False, timeout: float = 120.0, ret
         from deltanas.llm.local import LocalModel
     except ModuleNotFoundError as error:
         raise ModelError(f"Language models need the package {error.name!r}.", "pip install 'deltanas[llm]'") from error
-    return LocalModel.open(parsed, four_bit=four_bit)
+    return LocalModel.open(parsed, dtype=dtype, four_bit=four_bit)

@@ -18,7 +18,7 @@ from llguidance import LLMatcher, LLTokenizer
 from transformers import DynamicCache
 
 from deltanas.errors import ModelError
-from deltanas.llm.model import Message, Reply, Request
+from deltanas.llm.model import Dtype, Message, Reply, Request
 from deltanas.llm.spec import Spec
 from deltanas.llm.weights import load
 
@@ -36,8 +36,8 @@ class LocalModel:
         self._ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
 
     @classmethod
-    def open(cls, spec: Spec, *, four_bit: bool = False) -> Self:
-        return cls(str(spec), *load(spec, four_bit=four_bit))
+    def open(cls, spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> Self:
+        return cls(str(spec), *load(spec, dtype=dtype, four_bit=four_bit))
 
     @property
     def guide(self) -> LLTokenizer:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 Role = Literal["system", "user", "assistant"]
+Dtype = Literal["float32", "bfloat16"]
+"""What a model on this machine computes in."""
 
 
 class Message(NamedTuple):

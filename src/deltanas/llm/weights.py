@@ -19,6 +19,7 @@ import transformers
 import transformers.modeling_gguf_pytorch_utils
 
 from deltanas.errors import ModelError
+from deltanas.llm.model import Dtype
 from deltanas.llm.spec import Spec, cache_folder
 
 hf: Any = transformers
@@ -38,8 +39,8 @@ UNREADABLE = (
 """What the libraries raise over files that are missing, cut short or of another kind."""
 
 
-def load(spec: Spec, *, four_bit: bool = False) -> tuple[Any, Any]:
-    """The model (evaluation mode, float32, or bfloat16 on CUDA) and its tokenizer, both of transformers.
+def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> tuple[Any, Any]:
+    """The model (evaluation mode; `dtype` None: float32, on CUDA bfloat16) and its tokenizer, both of transformers.
 
     four_bit: the weights of its linear layers are NF4 numbers (Dettmers et al., 2023, "QLoRA", section 3).
 
@@ -48,6 +49,8 @@ def load(spec: Spec, *, four_bit: bool = False) -> tuple[Any, Any]:
     """
     hf.utils.logging.disable_progress_bar()
     options = _four_bits() if four_bit else {}
+    if dtype is not None:
+        options["dtype"] = getattr(torch, dtype)
     match spec.kind:
         case "smollm2":
             return _load_gguf(_embedded(), **options)
@@ -84,8 +87,8 @@ def _read(source: str, hint: str, **options: Any) -> tuple[Any, Any]:
 
 
 def _from_pretrained(source: str, **options: Any) -> tuple[Any, Any]:
-    device, dtype = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
-    model = hf.AutoModelForCausalLM.from_pretrained(source, dtype=dtype, **options)
+    device, usual = ("cuda", torch.bfloat16) if torch.cuda.is_available() else ("cpu", torch.float32)
+    model = hf.AutoModelForCausalLM.from_pretrained(source, **{"dtype": usual, **options})
     tokenizer = hf.AutoTokenizer.from_pretrained(source, local_files_only=options.get("local_files_only", False))
     placed = model if "device_map" in options else model.to(device)
     return placed.eval(), tokenizer

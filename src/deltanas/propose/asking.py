@@ -32,7 +32,7 @@ class Question:
     """One ask as the model will get it.
 
     Attributes:
-        goal: what is asked for. prompt: name of the file that puts it into words.
+        goal: what is asked for. prompt: name of the file that puts it into words. place: the lines to change, if known.
         offered: the edits that the grammar holds the reply to, if any.
         grammar, stop: of the `Request`.
     """
@@ -40,6 +40,7 @@ class Question:
     ask: Ask
     goal: str
     prompt: str
+    place: str = ""
     offered: tuple[SpaceEdit, ...] = ()
     grammar: str | None = None
     stop: tuple[str, ...] = ()
@@ -80,7 +81,14 @@ class ModelProposer(ABC):
         known = facts(question.goal, ask.telemetry)
         for earlier in dict.fromkeys((recalled(ask.earlier), "")):
             source = ask.parent.net.removesuffix("\n")
-            messages = render(question.prompt, source=source, goal=question.goal, earlier=earlier, facts=known)
+            messages = render(
+                question.prompt,
+                source=source,
+                goal=question.goal,
+                place=question.place,
+                earlier=earlier,
+                facts=known,
+            )
             length = self._model.count(messages)
             if length <= self._max_prompt:
                 return question, self._request(question, messages)

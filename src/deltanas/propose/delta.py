@@ -25,7 +25,7 @@ class DeltaProposer(ModelProposer):
     At level `typed` it chooses among edits of the space that fit the goal, none that was tried for the slot before:
     over the whole space a small model forgets its goal and comes back to the same few edits. Kinds come as often as
     they do to `RandomProposer`: the two differ by goals and by the model's choices. At the other levels the space sets
-    the goals alone.
+    the goal and names lines that could be changed; what is written is the model's own.
     """
 
     strategy = "delta"
@@ -53,14 +53,12 @@ class DeltaProposer(ModelProposer):
         if self._decoding == "typed" and not edits:
             return exhausted()
         goal, fitting = drawn_goal(ask, edits)
-        match self._decoding:
-            case "typed":
-                offered = sampled(ask, fitting, self._choices)
-                return Question(ask, goal, "typed", offered, typed_grammar(offered))
-            case "anchored":
-                return Question(ask, goal, "blocks", (), anchored_grammar(ask.parent.net), (END_OF_BLOCK,))
-            case "free":
-                return Question(ask, goal, "blocks", stop=(END_OF_BLOCK,))
+        if self._decoding == "typed":
+            offered = sampled(ask, fitting, self._choices)
+            return Question(ask, goal, "typed", offered=offered, grammar=typed_grammar(offered))
+        place = ask.rng("place").choice(fitting).old if fitting else ""
+        grammar = anchored_grammar(ask.parent.net) if self._decoding == "anchored" else None
+        return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         chosen = [offer.text for offer in question.offered if written(offer) == reply.text]

@@ -31,7 +31,7 @@ def typed_grammar(edits: Sequence[SpaceEdit]) -> str:
 def anchored_grammar(source: str) -> str:
     """SEARCH/REPLACE blocks whose SEARCH side is one or more whole consecutive lines of `source`, the other side free.
 
-    A free line does not begin with ">", as no line of Python does: the block is closed by its mark alone.
+    A free line does not begin with "<", "=" or ">", as no line of Python does: a block has its own marks alone.
     """
     lines = [f"{line}\n" for line in source.removesuffix("\n").split("\n")]
     return "\n".join(
@@ -39,7 +39,7 @@ def anchored_grammar(source: str) -> str:
             f'start: "<<<<<<< SEARCH\\n" OLD "=======\\n" NEW{{0,{MOST_NEW_LINES}}} {_quoted(END_OF_BLOCK)}',
             "OLD: LINES & /(?s:.+)/",
             f"LINES: %regex {json.dumps({'substring_chunks': lines})}",
-            r"NEW: /([^>\n][^\n]*)?\n/",
+            r"NEW: /([^<=>\n][^\n]*)?\n/",
             "",
         ]
     )

@@ -1,0 +1,266 @@
+"""Raw proposals, counted step by step: no retries, nothing left out. Each cell of the table has a file of its own."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+from deltanas.bench.evaluate import where
+from deltanas.check import contract_faults
+from deltanas.config import SearchConfig
+from deltanas.errors import DataError, UsageError
+from deltanas.llm import Message, Model
+from deltanas.program import Program, Refused, Trained
+from deltanas.propose import Tournament
+from deltanas.report.intervals import wilson
+from deltanas.sandbox import Pool
+from deltanas.seams import Ask, Built, Candidate, Draft, Proposal
+from deltanas.search import training_seed
+from deltanas.wiring import model_of, open_dataset_pool, programs_of, proposer_of
+
+STEPS = ("proposed", "parsed", "applied", "changed", "built", "valid", "effective", "distinct")
+"""What is counted of the proposals, each a part of the one before:
+
+parsed: the reply holds an edit, or a program. applied: the edit has its one place. changed: the canonical source is not
+the parent's. built: the contract is kept, the network builds and gives the right shape. valid: it also takes training
+steps. effective: it computes another function than its parent. distinct: by what is computed, each once.
+"""
+BLOCK = 4
+"""Proposals in a row for one parent: what their prompts share is worked out once for a batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One proposal, as it was made. Whether it holds is checked anew each time that it is counted.
+
+    Attributes:
+        net: name of the baseline whose descendant it is. origin, source: the parent, and what was proposed, None where
+            the reply was refused; then `stage` and `reason` say why. prm: the hyperparameters of both.
+        reply_tokens, code_tokens: of what the model said, and of the proposed network by the same tokenizer.
+        seconds: wall clock of proposing, a batch's divided by its proposals.
+        accuracy: of the proposed network, where the strategy needs it.
+    """
+
+    index: int
+    net: str
+    goal: str
+    edit: str
+    rung: str | None
+    stage: str | None
+    reason: str | None
+    origin: str
+    source: str | None
+    prm: str
+    prompt_tokens: int
+    reply_tokens: int
+    code_tokens: int
+    seconds: float
+    accuracy: float | None = None
+
+
+def bench_propose(
+    config: SearchConfig, *, n: int, folder: Path, say: Callable[[str], None], model: Model | None = None
+) -> dict[str, object]:
+    """Make proposals for a cell until its file in `folder` holds n of them; check and count the first n.
+
+    Args:
+        config: strategy, model, baselines, data set and seed, as for a search. folder: what it holds is taken up.
+        model: an open one, in place of `config.model.spec`. say: gets a line a batch.
+
+    Raises UsageError where no baselines are named, DataError where the file is of another cell.
+    """
+    parents = programs_of(config)
+    if not parents:
+        raise UsageError("no baselines are named", "name some that the prompts were not tuned on, with --baseline")
+    began = where()
+    file = folder / f"{cell_name(config).replace(' ', '-')}.jsonl"
+    with open_dataset_pool(config.dataset, config.train) as pool:
+        rows = _kept(file, settings_of(config))
+        if len(rows) < n:
+            _fill(_Maker(config, parents, pool, model), rows, n, file, say)
+        counted = count(rows[:n], pool)
+    return {**began, "load_after": where()["load"], "cell": cell_name(config), **settings_of(config), **counted}
+
+
+def cell_name(config: SearchConfig) -> str:
+    """Who proposes, in words."""
+    if config.strategy in ("random", "evolution"):
+        return config.strategy
+    level = config.model.decoding if config.strategy == "delta" else config.strategy
+    return f"{Path(config.model.spec).name} {level}"
+
+
+def settings_of(config: SearchConfig) -> dict[str, object]:
+    """All that the proposals of a cell depend on; how many are made at a time is none of it, but for evolution."""
+    kept = ("strategy", "edits", "seed", "dataset", "baselines", "prm", "model", "evolution")
+    settings = config.model_dump(mode="json")
+    if config.strategy != "evolution":
+        del settings["model"]["batch"]
+    return {name: settings[name] for name in kept} | {"train_size": config.train.size}
+
+
+class _Maker:
+    """Makes rows, a batch at a time."""
+
+    def __init__(self, config: SearchConfig, parents: dict[str, Program], pool: Pool, model: Model | None) -> None:
+        self._config = config
+        self._parents = list(parents.items())
+        self._pool = pool
+        self._evolves = config.strategy == "evolution"
+        needs_model = config.strategy in ("delta", "full")
+        self._model = (model or model_of(config)) if needs_model else None
+        self._proposer = proposer_of(config, pool, self._model)
+        self._journal: list[Candidate] = []
+        if self._evolves:
+            scores = self._trained([program for _, program in self._parents])
+            for index, ((name, program), score) in enumerate(zip(self._parents, scores, strict=True)):
+                self._remember(0, index, name, program, score)
+        self.batch = self._proposer.batch
+
+    def rows(self, indexes: Sequence[int]) -> list[Row]:
+        chosen = [self._parent(index) for index in indexes]
+        asks = [
+            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent)
+            for index, (_, parent) in zip(indexes, chosen, strict=True)
+        ]
+        start = time.perf_counter()
+        proposals = self._proposer.propose(asks)
+        seconds = (time.perf_counter() - start) / len(asks)
+        programs = [proposal.program for proposal in proposals]
+        scores = self._trained(programs) if self._evolves else [None] * len(programs)
+        return [
+            self._row(ask, net, proposal, seconds, score)
+            for ask, (net, _), proposal, score in zip(asks, chosen, proposals, scores, strict=True)
+        ]
+
+    def learn(self, row: Row) -> None:
+        """Let what is known of a row count for the parents of those after it."""
+        if row.source is not None:
+            program = Program(row.source, prm=row.prm)
+            self._remember(1, row.index, row.net, program, row.accuracy)
+
+    def _parent(self, index: int) -> tuple[str, Program]:
+        if not self._evolves:
+            return self._parents[index // BLOCK % len(self._parents)]
+        evolution, rng = self._config.evolution, Random(f"{self._config.seed}:1:{index}:parent")
+        parent = Tournament(evolution.population, evolution.share)(self._journal, rng)
+        return next(c.strategy for c in self._journal if c.program == parent), parent
+
+    def _remember(self, cycle: int, index: int, net: str, program: Program, score: float | None) -> None:
+        outcome = None if score is None else Trained(score, 1, 0, 0.0, 0.0, self._pool.tier)
+        self._journal.append(Candidate(cycle, index, net, None, Draft(program), (), outcome))
+
+    def _trained(self, programs: Sequence[Program | None]) -> list[float | None]:
+        """Accuracy of each program that builds, on the validation split; None where there is none."""
+        there = {place: program for place, program in enumerate(programs) if program is not None}
+        built = zip(there, self._pool.build(list(there.values())), strict=True)
+        places = [place for place, result in built if isinstance(result, Built)]
+        trainings = self._pool.train([there[place] for place in places], seed=training_seed(self._config.seed))
+        scores = {places[number]: end.accuracy for number, end in trainings if isinstance(end, Trained)}
+        return [scores.get(place) for place in range(len(programs))]
+
+    def _row(self, ask: Ask, net: str, proposal: Proposal, seconds: float, score: float | None) -> Row:
+        program, refusal = proposal.program, proposal.refusal
+        return Row(
+            index=ask.index,
+            net=net,
+            goal=proposal.goal,
+            edit=proposal.edit,
+            rung=proposal.rung,
+            stage=refusal.stage if refusal else None,
+            reason=refusal.reason if refusal else None,
+            origin=ask.parent.net,
+            source=program.net if program else None,
+            prm=ask.parent.prm,
+            prompt_tokens=sum(call.prompt_tokens for call in proposal.calls),
+            reply_tokens=sum(call.reply_tokens for call in proposal.calls),
+            code_tokens=self._tokens(program.net) if program else 0,
+            seconds=seconds,
+            accuracy=score,
+        )
+
+    def _tokens(self, text: str) -> int:
+        if self._model is None:
+            return 0
+        return self._model.count([Message("user", text)]) - self._model.count([Message("user", "")])
+
+
+def _kept(file: Path, settings: dict[str, object]) -> list[Row]:
+    """The rows of a cell so far; a line that was being written when the work was cut off is dropped."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+        return []
+    text = file.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        file.write_text(whole, encoding="utf-8")
+    first, *lines = whole.splitlines()
+    if json.loads(first) != json.loads(json.dumps(settings)):
+        raise DataError(f"{file} was begun with other settings", "name another folder with --out, or remove the file")
+    return [Row(**json.loads(line)) for line in lines]
+
+
+def _fill(maker: _Maker, rows: list[Row], n: int, file: Path, say: Callable[[str], None]) -> None:
+    for row in rows:
+        maker.learn(row)
+    while len(rows) < n:
+        new = maker.rows(range(len(rows), n)[: maker.batch])
+        with file.open("a", encoding="utf-8") as out:
+            out.writelines(json.dumps(asdict(row)) + "\n" for row in new)
+        for row in new:
+            maker.learn(row)
+        rows += new
+        say(f"{file.stem}: {len(rows)} of {n}, {new[0].seconds:.1f} s each")
+
+
+def count(rows: Sequence[Row], pool: Pool) -> dict[str, object]:
+    """Check the proposals in the sandbox and count them. No row may be missing: a refusal counts as proposed."""
+    reached = _reached(rows, pool)
+    traces = {trace for step, trace in reached if step == "effective"}
+    totals = {step: sum(STEPS.index(best) >= place for best, _ in reached) for place, step in enumerate(STEPS)}
+    totals["distinct"] = len(traces)
+    steps = []
+    for step, total in totals.items():
+        share = wilson(total, len(rows))
+        steps.append({"step": step, "n": total, "share": share.value, "low": share.low, "high": share.high})
+    good = [row for row, (step, _) in zip(rows, reached, strict=True) if STEPS.index(step) >= STEPS.index("valid")]
+    shares = [row.reply_tokens / row.code_tokens for row in good if row.code_tokens]
+    return {
+        "n": len(rows),
+        "rungs": dict(Counter(row.rung for row in rows if row.rung)),
+        "refused": dict(Counter(row.stage for row in rows if row.stage)),
+        "prompt_tokens": statistics.median(row.prompt_tokens for row in rows),
+        "reply_tokens": statistics.median(row.reply_tokens for row in rows),
+        "seconds": statistics.fmean(row.seconds for row in rows),
+        "tokens_of_code": statistics.median(shares) if shares else None,
+        "steps": steps,
+    }
+
+
+def _reached(rows: Sequence[Row], pool: Pool) -> list[tuple[str, str]]:
+    """The last step that each proposal reached, "effective" at best, and the hash of what it computes ("": unknown)."""
+    origins = list(dict.fromkeys(Program(row.origin, prm=row.prm) for row in rows))
+    known = dict(zip(origins, pool.build(origins), strict=True))
+    return [_step(row, parent, known[parent], pool) for row in rows for parent in [Program(row.origin, prm=row.prm)]]
+
+
+def _step(row: Row, parent: Program, origin: Built | Refused, pool: Pool) -> tuple[str, str]:
+    if row.source is None:
+        return ("proposed" if row.stage == "parse" else "parsed"), ""
+    program = parent.edited("net", row.source)
+    if program.id == parent.id:
+        return "applied", ""
+    if contract_faults(row.source):
+        return "changed", ""
+    (built,) = pool.build([program])
+    if isinstance(built, Refused):
+        return ("built" if built.stage == "step" else "changed"), ""
+    differs = isinstance(origin, Refused) or built.differs(origin)
+    return ("effective" if differs else "valid"), built.trace
