@@ -37,6 +37,7 @@ class Narrator:
         self._best: float | None = None
         self._cycles = 0
         self._seeds = 1
+        self._scores: list[tuple[str, float]] = []
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -72,6 +73,10 @@ class Narrator:
     def begin(self, cycle: int, phase: Phase, total: int) -> None:
         where = f"cycle {cycle}/{self._cycles}: " if phase == "propose" or (phase == "train" and cycle) else ""
         what = "training the baselines" if phase == "train" and cycle == 0 else VERBS[phase]
+        if self._seeds > 1 and not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
+            from deltanas.study import ranking_so_far  # SciPy takes a second to load
+
+            self.say(f"  {ranking_so_far(self._scores)}")
         self._progress.update(self._task, description=f"{where}{what}")
         if total:
             self.say(f"[bold]{where}{what}[/] ({total})")
@@ -125,6 +130,8 @@ class Narrator:
             self._accuracies[candidate.program.id] = candidate.accuracy
             self._names[candidate.program.id] = _name(candidate)
             self._best = max(self._best or 0.0, candidate.accuracy)
+            scores = [training.accuracy for training in candidate.trainings if isinstance(training, Trained)]
+            self._scores += [(candidate.program.id, score) for score in scores]
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
         best = "" if self._best is None else f"best {self._best:.1%}"

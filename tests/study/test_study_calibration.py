@@ -11,7 +11,7 @@ from deltanas.study.simulate import Answers, Design, Elites, Level, Likelihoods,
     "design",
     [
         Ranking(12, (3,), 1.0),
-        Ranking(12, (1, 2, 5), 4.0, noisy=True),
+        Ranking(12, (1, 2, 5), 4.0, target_noise=1.0),
         Ranking(40, (2,), 25.0),
         Answers(40, 0.003),
         Elites(50, 0.3),

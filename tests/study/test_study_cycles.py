@@ -122,6 +122,7 @@ def test_shingles_keep_numbers() -> None:
     assert shingles("conv(3, 64)", 3) == {"conv ( 3", "( 3 ,", "3 , 64", ", 64 )"}
     assert shingles("conv(3, 64)") != shingles("conv(3, 32)")
     assert shingles("") == {""}
+    assert shingles("a b a b a b", 2) == {"a b", "b a", "a b #2", "b a #2", "a b #3"}
 
 
 def test_the_invariant_is_checked_over_all_pairs() -> None:

@@ -224,7 +224,7 @@ def test_a_ranking_of_noise_is_said_not_to_separate() -> None:
     noise = np.random.default_rng(3).normal(size=120)
     assert "do not tell the programs apart" in separation(names, noise, 5).verdict
     names, scores, _ = simulated(40, 3, 50.0)
-    assert separation(names, scores, 5).verdict.startswith("the ranking separates the best from the rest")
+    assert separation(names, scores, 5).verdict.startswith("the ranking separates the best 5 from the rest")
     with pytest.raises(LackingError, match="there is no choice of 40"):
         separation(names, scores, 40)
     with pytest.raises(LackingError, match="no program was trained twice"):

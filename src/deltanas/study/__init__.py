@@ -15,7 +15,7 @@ from deltanas.study.nll import EliteNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty, shingles
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import convergence_of, trials_of
-from deltanas.study.separation import Separation, separation
+from deltanas.study.separation import Separation, ranking_so_far, separation
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
 from deltanas.study.words import described
@@ -47,6 +47,7 @@ __all__ = [
     "novelty",
     "pearson_of",
     "predicted_ratio",
+    "ranking_so_far",
     "read_trials",
     "reliability",
     "separation",

@@ -79,9 +79,18 @@ class Novelty:
 
 
 def shingles(source: str, size: int = SHINGLE) -> frozenset[str]:
-    """The runs of `size` tokens in a program's text; numbers are kept. A shorter text is one shingle."""
+    """The runs of `size` tokens in a program's text; numbers are kept. A shorter text is one shingle.
+
+    A run that comes again is another shingle: a layer more of the same makes another program.
+    """
     tokens = _TOKEN.findall(source)
-    return frozenset(" ".join(tokens[i : i + size]) for i in range(max(1, len(tokens) - size + 1)))
+    seen: Counter[str] = Counter()
+    found = set()
+    for start in range(max(1, len(tokens) - size + 1)):
+        shingle = " ".join(tokens[start : start + size])
+        seen[shingle] += 1
+        found.add(shingle if seen[shingle] == 1 else f"{shingle} #{seen[shingle]}")
+    return frozenset(found)
 
 
 def novelty(

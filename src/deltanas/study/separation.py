@@ -11,6 +11,10 @@ from numpy.typing import ArrayLike
 from deltanas.study.components import components_of, grouped
 from deltanas.study.estimate import Estimate, LackingError
 
+PICKED = 5
+"""So many of the best are asked about in `ranking_so_far`."""
+CLEAR, PARTLY = 0.8, 0.5
+"""Share of the picked that are truly among the best from which on a ranking separates them, and in part."""
 _DRAWS = 2000
 
 
@@ -69,17 +73,21 @@ def separation(program: Sequence[str], score: ArrayLike, top: int) -> Separation
     return Separation(k, top, found.snr, hits, regret, by_chance, _verdict(top, hits, regret, by_chance, found.snr))
 
 
+def ranking_so_far(trainings: Sequence[tuple[str, float]]) -> str:
+    """One line on what a ranking by these (program, score) pairs is worth, for the `PICKED` best or a quarter."""
+    names, scores = [name for name, _ in trainings], [score for _, score in trainings]
+    try:
+        return separation(names, scores, max(1, min(PICKED, len(set(names)) // 4))).verdict
+    except LackingError as lacking:
+        return f"it is not known how well the ranking separates the best from the rest: {lacking.message}"
+
+
 def _verdict(top: int, hits: float, regret: float, by_chance: float, snr: Estimate) -> str:
-    figures = f"about {hits:.1f} of the best {top} are truly among them, expected regret {regret:.2g}"
     if snr.low == 0:
         return f"the repeats do not tell the programs apart (SNR {snr.value:.2g}, at most {snr.high:.2g})"
-    words = (
-        "separates"
-        if regret <= by_chance / 10
-        else "partly separates"
-        if regret <= by_chance / 3
-        else "hardly separates"
-    )
+    share = hits / top
+    words = "separates" if share >= CLEAR else "partly separates" if share >= PARTLY else "hardly separates"
     return (
-        f"the ranking {words} the best from the rest: {figures} (SNR {snr.value:.2g} [{snr.low:.2g}, {snr.high:.2g}])"
+        f"the ranking {words} the best {top} from the rest: about {hits:.1f} of them are truly among the best; "
+        f"expected regret {regret:.2g}, by chance {by_chance:.2g} (SNR {snr.value:.2g} [{snr.low:.2g}, {snr.high:.2g}])"
     )

@@ -15,7 +15,7 @@ import numpy as np
 from deltanas.study.components import components
 from deltanas.study.concentration import concentration
 from deltanas.study.estimate import Absent, Estimate
-from deltanas.study.forms import Form, pearson_of, spearman_of
+from deltanas.study.forms import pearson_of, spearman_of
 from deltanas.study.monotone import monotone
 from deltanas.study.nll import elite_nll
 from deltanas.study.reliability import reliability
@@ -28,22 +28,24 @@ Checked = tuple[str, Estimate | Absent, float]
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """`programs` of `repeats` trainings each, in turn; `noisy`: each has a target of its own, of equal noise."""
+    """`programs` of `repeats` trainings each, in turn, of noise 1 and levels of variance `snr`.
+
+    `target_noise`: variance of the noise of each training's own target; 0: the target is the level itself.
+    """
 
     programs: int
     repeats: tuple[int, ...]
     snr: float
-    noisy: bool = False
+    target_noise: float = 0.0
 
     def study(self, rng: np.random.Generator) -> Iterator[Checked]:
         n = np.resize(self.repeats, self.programs)
         level = rng.normal(0, sqrt(self.snr), self.programs).repeat(n)
         names = [f"p{i}" for i in np.arange(self.programs).repeat(n)]
         proxy = level + rng.normal(size=len(level))
-        target = level + rng.normal(size=len(level)) if self.noisy else level
-        form: Form = "both noisy" if self.noisy else "noiseless target"
+        target = level + sqrt(self.target_noise) * rng.normal(size=len(level))
         found = reliability(names, proxy, target)
-        rho = spearman_of(pearson_of(self.snr, form))
+        rho = spearman_of(pearson_of(self.snr) * sqrt(self.snr / (self.snr + self.target_noise)))
         yield "var_arch", found.var_arch, self.snr
         yield "var_noise", found.var_noise, 1.0
         yield "snr", found.snr, self.snr
@@ -146,13 +148,6 @@ class Likelihoods:
 Design = Ranking | Failures | Answers | Elites | Level | Likelihoods
 
 DESIGNS: tuple[Design, ...] = (
-    *(
-        Ranking(programs, repeats, snr, noisy)
-        for programs in (12, 40, 150)
-        for repeats in ((2,), (3,), (5,), (1, 2, 5))
-        for snr in (0.3, 1.0, 4.0, 25.0)
-        for noisy in (False, True)
-    ),
     *(Failures(programs, 3) for programs in (12, 40, 150)),
     *(Answers(n, eps) for n in (40, 150, 1000) for eps in (0.001, 0.003, 0.008)),
     *(Elites(n, rho) for n in (12, 50, 200) for rho in (0.1, 0.3)),
@@ -160,6 +155,14 @@ DESIGNS: tuple[Design, ...] = (
     Level(5, 8, steps=2),
     Level(10, 50, steps=4),
     *(Likelihoods(n) for n in (12, 40, 150)),
+    *(
+        Ranking(programs, repeats, snr, target_noise)
+        for programs in (12, 40, 150)
+        for repeats in ((2,), (3,), (5,), (1, 2, 5))
+        for snr in (0.3, 1.0, 4.0, 25.0)
+        for target_noise in (0.0, 1.0)
+    ),
+    *(Ranking(programs, (3,), snr, 0.1) for programs in (12, 40, 150) for snr in (1.0, 4.0)),
 )
 
 
