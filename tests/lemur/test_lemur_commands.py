@@ -147,8 +147,9 @@ with read_folder(Path("run")).open(writer=True) as run, open_tree(Path("many.whl
 def test_an_import_that_is_killed_loses_nothing(deltanas: Command, tmp_path: Path) -> None:
     """Killed right after a batch, and some moments later: somewhere in the next."""
     many = {
-        f"ab/nn/stat/train/{CLASSIFICATION}_Small/{epoch}.json": rows(*(trial(0.5, lr=1 / n) for n in range(1, 301)))
-        for epoch in range(1, 51)
+        f"ab/nn/stat/train/img-classification_d{number}_acc_Small/1.json": text
+        for text in [rows(*(trial(0.5, lr=1 / n) for n in range(1, 301)))]
+        for number in range(100)
     }
     write_wheel(tmp_path / "few.whl", files())
     deltanas("lemur", "import", "few.whl", "--run", "run")
@@ -164,10 +165,10 @@ def test_an_import_that_is_killed_loses_nothing(deltanas: Command, tmp_path: Pat
         importing.kill()
         importing.communicate()
         seen.append(_held(tmp_path / "run"))
-    assert seen[0] < seen[1] <= seen[2] < 50 * 300
+    assert seen[0] < seen[1] <= seen[2] < 100 * 300
     done = json.loads(deltanas("lemur", "import", "many.whl", "--run", "run", "--json"))
     assert (done["programs"], done["trials"]) == (0, _held(tmp_path / "run") - seen[2])
-    assert _held(tmp_path / "run") == 50 * 300 + 8  # of the few, four stand in files of the many, as further trials
+    assert _held(tmp_path / "run") == 100 * 300 + 8
 
 
 def _held(path: Path) -> int:

@@ -223,9 +223,10 @@ def _held(connection: Connection, wanted: Sequence[int]) -> tuple[Counter[_Conte
     """What these experiments hold, and how many trials by experiment and epoch."""
     held: Counter[_Content] = Counter()
     places: Counter[tuple[int, int]] = Counter()
-    for row in _chunked(connection, select(trials), trials.c.experiment, wanted):
-        held[row.experiment, row.epoch, row.setting, row.accuracy, row.duration] += 1
-        places[row.experiment, row.epoch] += 1
+    columns = [trials.c[name] for name in _COLUMNS if name != "position"]
+    for row in map(tuple, _chunked(connection, select(*columns), trials.c.experiment, wanted)):
+        held[row] += 1
+        places[row[:2]] += 1
     return held, places
 
 

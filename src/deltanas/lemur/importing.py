@@ -11,7 +11,7 @@ from deltanas.lemur.tree import Tree, UnreadableError
 from deltanas.program.trial import Trial
 
 BATCH = 5_000
-"""Trials that are stored at a time; a kill loses at most these, and the next import stores them."""
+"""Trials that are stored at a time, with the rest of their experiment; a kill loses them, the next import adds them."""
 
 _PROGRAMS = 200
 _LONGEST = 255
@@ -96,13 +96,15 @@ def _trials(
     done: Imported,
     told: Callable[[str, int, int], None],
 ) -> None:
+    # A batch ends where an experiment ends, if it can: the shelf looks up what it holds of each experiment in a batch.
     batch: list[Trial] = []
-    for count, path in enumerate(paths, 1):
+    for count, (path, following) in enumerate(zip(paths, [*paths, ""][1:], strict=True), 1):
         try:
             batch += _trials_of(tree, path, usable)
         except (FaultError, UnreadableError) as error:
             done.broken.append(_broken(path, error))
-        if len(batch) >= BATCH or count == len(paths):
+        ends = path.rpartition("/")[0] != following.rpartition("/")[0]
+        if len(batch) >= (BATCH if ends else 10 * BATCH) or not following:
             done.trials += shelf.add_trials(batch)
             batch = []
             told("trials", count, len(paths))
