@@ -8,7 +8,7 @@ from math import nan
 
 import numpy as np
 
-from deltanas.program import Refused, Trained, canonical_source
+from deltanas.program import Program, Refused, Trained, canonical_source
 from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
@@ -83,7 +83,7 @@ def _novelty(view: RunView) -> Novelty | Absent:
     families = _families(view.candidates)
     try:
         return novelty(
-            [shingles(canonical_source(program.net)) for program in programs],
+            [_fingerprint(program) for program in programs],
             cycle=[c.cycle or nan for c in kept],
             family=[families[program.id] for program in programs],
             proposal_cycle=[float(cycle) for cycle, _ in proposals],
@@ -91,6 +91,11 @@ def _novelty(view: RunView) -> Novelty | Absent:
         )
     except LackingError as lacking:
         return Absent(lacking.message)
+
+
+def _fingerprint(program: Program) -> frozenset[str]:
+    """Its shingles, and its identity: only equal programs have an index of 1, as the filter of the search promises."""
+    return shingles(canonical_source(program.net)) | {program.id}
 
 
 def _families(candidates: Sequence[Candidate]) -> dict[str, str]:
