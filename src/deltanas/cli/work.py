@@ -33,6 +33,7 @@ Baselines = Annotated[
     list[str] | None,
     typer.Option("--baseline", "--baselines", help="Built-in name, a file, or lemur:RUN; may be repeated."),
 ]
+Device = Annotated[str | None, typer.Option(help="cpu | cuda (one training a GPU) | auto.")]
 Executor = Annotated[str | None, typer.Option(help="local (this machine) | ray (a Ray cluster).")]
 Address = Annotated[str | None, typer.Option(help="Ray cluster, HOST:PORT or auto; implies --executor ray.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
@@ -47,7 +48,9 @@ def search(
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
     strategy: Annotated[str | None, typer.Option(help="delta | full | random (the control) | evolution.")] = None,
-    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
+    llm: Annotated[
+        str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL.")
+    ] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
     edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
     cycles: Annotated[int | None, typer.Option(help="Cycles; more of them lengthen a run.")] = None,
@@ -61,6 +64,7 @@ def search(
     epochs: Annotated[int | None, typer.Option(help="Epochs of a training.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Limit of a training, in seconds.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
+    device: Device = None,
     executor: Executor = None,
     address: Address = None,
     archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
@@ -88,6 +92,7 @@ def search(
         "train.epochs": epochs,
         "train.timeout": timeout,
         "train.workers": workers,
+        "train.device": device,
         "train.unsafe": unsafe or None,
         "train.executor": executor or (address and "ray"),
         "train.address": address,
@@ -159,6 +164,7 @@ def evaluate(
     resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
     timeout: Annotated[float, typer.Option(help="Limit of a training, in seconds.")] = 300.0,
     workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
+    device: Device = None,
     executor: Executor = None,
     address: Address = None,
     prm: Prm = None,
@@ -172,6 +178,7 @@ def evaluate(
         "epochs": epochs,
         "timeout": timeout,
         "workers": workers,
+        "device": device or "cpu",
         "unsafe": unsafe,
         "executor": executor or ("ray" if address else "local"),
         "address": address,
