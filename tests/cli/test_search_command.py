@@ -120,6 +120,34 @@ def test_an_interrupt_leaves_a_run_that_resumes(tmp_path: Path, undisturbed: tup
     assert told(open_run(tmp_path / "run")) == told(view)
 
 
+def test_a_run_with_repeats_can_be_lengthened(deltanas: Command, tmp_path: Path) -> None:
+    short = ("search", *SMALL[:2], "--candidates", "2", "--train-size", "100", "--baseline", "mlp", "--run", "run")
+    repeats = ("--seeds", "2", "--proposals", "2")
+    first = deltanas(*short, *repeats, "--cycles", "1")
+    assert first.returncode == 0, first.stderr
+    assert "+- " in first.stdout + first.stderr
+    deltanas("search", "--run", "run", "--cycles", "2")
+    rows = json.loads(deltanas("programs", "list", "--run", "run", "--json").stdout)
+    assert [(row["cycle"], row["index"]) for row in rows] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    for row in rows:
+        assert len(row["accuracies"]) == 2
+        assert row["accuracy"] == sum(row["accuracies"]) / 2
+        assert row["standard_error"] == pytest.approx(abs(row["accuracies"][0] - row["accuracies"][1]) / 2)
+    (counts,) = json.loads(deltanas("runs", "show", "run", "--json").stdout)["counts"]
+    proposed = counts["proposals"][0]["of"]
+    assert proposed >= 8, "two a slot"
+    assert next(step for step in counts["slots"] if step["name"] == "filled") | {"low": 0, "high": 0} == {
+        "name": "filled", "count": 4, "of": 4, "low": 0, "high": 0,
+    }  # fmt: skip
+    assert "valid" in deltanas("runs", "show", "run").stdout
+    shorter = deltanas("search", "--run", "run", "--cycles", "1")
+    assert shorter.returncode == 2
+    assert "begun with `cycles` = 2" in shorter.stderr
+    view = open_run(tmp_path / "run")
+    assert view.finished
+    assert len({final.program for final in view.finals}) == len(view.finals)
+
+
 TRIPWIRE = "import os as _os; open({trap!r} + str(_os.getpid()), 'w').close()"
 
 
