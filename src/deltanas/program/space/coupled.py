@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from deltanas.program.space.flow import Follower
@@ -14,6 +15,8 @@ from deltanas.program.space.tables import SAME, SIDES, Width
 _FACTORS = ((1, 2), (3, 2), (2, 1))
 LEAST = 4
 """No literal width is made smaller."""
+_OWN = re.compile(r"(in|out)_?(channels|features|planes|dim)|num_features")
+"""Parameters of a program's own layers that hold a width."""
 _SHAPES = ("in_shape", "out_shape", "num_classes", "n_classes", "prm")
 
 
@@ -110,11 +113,14 @@ def _computed(source: Source) -> Iterator[Change]:
 
 
 def width_sites(source: Source, within: ast.AST) -> Iterator[ast.expr]:
-    """The arguments of layers that hold a width."""
+    """The arguments of layers that hold a width; of the program's own layers too, by the names of their parameters."""
     for node in ast.walk(within):
         if isinstance(node, ast.Call):
             name = source.dotted(node.func).rpartition(".")[2]
-            wanted = SIDES[name][:2] if name in SIDES else (SAME[name],) if name in SAME else ()
-            order = SIDES.get(name) or (("num_groups", "num_channels") if name == "GroupNorm" else wanted)
+            wanted: Iterable[str] = SIDES[name][:2] if name in SIDES else (SAME[name],) if name in SAME else ()
+            order = SIDES.get(name) or (("num_groups", "num_channels") if name == "GroupNorm" else tuple(wanted))
+            if isinstance(node.func, ast.Name) and node.func.id in source.classes:
+                order = tuple(source.parameters.get(node.func.id, ()))
+                wanted = filter(_OWN.fullmatch, order)
             arguments = given(node, (*order, *"abcdefgh")) or {}
             yield from (arguments[key] for key in wanted if key in arguments and "kernel" not in key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from deltanas.program.space.coupled import LEAST, moved, width_sites
 from deltanas.program.space.source import RECIPE_FUNCTIONS, Change, Source, literal_int
@@ -56,21 +56,27 @@ def _name(node: ast.expr) -> str:
 
 def _leaves(node: ast.expr) -> Iterator[ast.expr]:
     """Names and numbers that a width is made of. What it is multiplied with or divided by on the right is none."""
+    parts: Sequence[ast.expr] = []
     match node:
-        case ast.Constant() | ast.Name() | ast.Attribute():
+        case ast.Constant() | ast.Name():
             yield node
             return
+        case ast.Attribute(value=value):
+            yield node
+            parts = [] if isinstance(value, ast.Name) and value.id == "self" else [value]  # a record's field
         case ast.BinOp(left=left, op=op, right=right):
-            scalar = isinstance(right, ast.Constant) and not isinstance(op, ast.Add | ast.Sub)
-            parts = [left] if scalar else [left, right]
-        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Dict(values=parts) | ast.Call(args=parts):
-            pass
+            factors = [one for one in ast.walk(node) if isinstance(one, ast.Constant)]
+            if all(isinstance(one, ast.Constant | ast.BinOp | ast.Mult) for one in ast.walk(node)):
+                parts = [max(factors, key=lambda one: literal_int(one) or 0)]  # 2 * 2 * 128
+            else:
+                scalar = isinstance(right, ast.Constant) and not isinstance(op, ast.Add | ast.Sub)
+                parts = [left] if scalar else [left, right]
+        case ast.List(elts=inner) | ast.Tuple(elts=inner) | ast.Dict(values=inner) | ast.Call(args=inner):
+            parts = inner
         case ast.IfExp(body=one, orelse=two):
             parts = [one, two]
         case ast.Subscript(value=value) | ast.Starred(value=value):
             parts = [value]
-        case _:
-            parts = []
     for part in parts:
         yield from _leaves(part)
 
