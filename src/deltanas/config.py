@@ -14,6 +14,7 @@ from deltanas.errors import UsageError
 
 Strategy = Literal["delta", "full", "random", "evolution"]
 Executor = Literal["local", "ray"]
+Device = Literal["cpu", "cuda", "auto"]
 Edits = Literal["architecture", "recipe", "both"]
 
 
@@ -43,6 +44,7 @@ class TrainConfig(_Section):
         " found best on this machine, else one",
     )
     unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")
+    device: Device = Field("cpu", description="cpu | cuda (one training a GPU) | auto (cuda where torch finds a GPU)")
     executor: Executor = Field("local", description="who trains: local (this machine) | ray (a Ray cluster)")
     address: str | None = Field(
         None, description="with ray: the cluster's HOST:PORT, or auto; one on this machine, for the run, if not given"
@@ -143,6 +145,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     """
     begun = read_config(stored)
     wanted = read_config(_merged(begun.model_dump(), given))
+    if wanted.train.device == "auto":  # it was begun with what there was
+        wanted = read_config(_merged(wanted.model_dump(), {"train": {"device": begun.train.device}}))
     may_change = {"train.workers", "train.unsafe", "train.executor", "train.address", "model.timeout", "model.retries"}
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:

@@ -39,7 +39,7 @@ from deltanas.propose import (
     Tournament,
 )
 from deltanas.report import render
-from deltanas.sandbox import LocalPool, Pool, RayPool, cores, stored_calibration
+from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
 from deltanas.seams import Gate, Listener, Proposer, RunView
 from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
@@ -180,14 +180,16 @@ def _settled(config: SearchConfig) -> SearchConfig:
 
 
 def _settled_training(config: TrainConfig) -> TrainConfig:
-    """With the threads that are set, or that a calibration of this machine found best, or one."""
-    threads = config.threads or 1
+    """With the device that there is, and the threads that are set, or that a calibration found best here, or one."""
+    device, threads = config.device, config.threads or 1
+    if device == "auto":
+        device = "cuda" if config.executor == "local" and cuda_devices() else "cpu"
     if config.threads is config.workers is None and config.executor == "local":
         calibration, word = stored_calibration()
         if word:
             logging.getLogger("deltanas").warning(word)
         threads = calibration.threads if calibration else 1
-    return config.model_copy(update={"threads": threads})
+    return config.model_copy(update={"threads": threads, "device": device})
 
 
 def _load(name: str, config: TrainConfig) -> Dataset:
@@ -201,7 +203,11 @@ def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConf
 
 
 def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
-    pool: Callable[..., Pool] = partial(RayPool, address=config.address) if config.executor == "ray" else LocalPool
+    if config.device != "cpu" and config.executor == "ray":
+        raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
+    pool: Callable[..., Pool] = DevicePool if config.device == "cuda" else LocalPool
+    if config.executor == "ray":
+        pool = partial(RayPool, address=config.address)
     return pool(
         dataset,
         epochs=config.epochs,
@@ -314,7 +320,7 @@ def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
         "dirty": dirty,
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
-        "device": "cpu",
+        "device": config.train.device,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "parallel": _parallel(config.train),
         "tier": tier,

@@ -308,7 +308,8 @@ def forge():
 
 def descendants() -> set[int]:
     """Processes that came of a candidate: all below this one that have a fork server above them."""
-    servers = {pid for pid in below(os.getpid()) if b"deltanas.sandbox.zygote" in cmdline(pid)}
+    names = (b"deltanas.sandbox.zygote", b"deltanas.sandbox.device_server")
+    servers = {pid for pid in below(os.getpid()) if any(name in cmdline(pid) for name in names)}
     return set().union(*(below(server) for server in servers))
 
 

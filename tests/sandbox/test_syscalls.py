@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deltanas.sandbox.syscalls import filter_program
+from deltanas.sandbox.syscalls import device_filter_program, filter_program
 
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PID = 4321
@@ -21,17 +22,25 @@ NUMBERS = {
     "execve": (59, 221), "kill": (62, 129), "tgkill": (234, 131), "fcntl": (72, 25), "prctl": (157, 167),
     "ptrace": (101, 117), "socket": (41, 198), "prlimit64": (302, 261), "clone3": (435, 435), "setuid": (105, 146),
     "bpf": (321, 280), "io_uring_setup": (425, 425), "unlinkat": (263, 35), "fchmodat": (268, 53), "mount": (165, 40),
+    "ioctl": (16, 29),
 }  # fmt: skip
 
 
-def decide(machine: str, name: str, *arguments: int, audit: int | None = None, shift: int = 0) -> int | None:
+def decide(
+    machine: str,
+    name: str,
+    *arguments: int,
+    audit: int | None = None,
+    shift: int = 0,
+    program: Callable[[str, int], bytes] = filter_program,
+) -> int | None:
     """What the filter answers; None where the architecture has no such call."""
     number = NUMBERS[name][0 if machine == "x86_64" else 1]
     if number is None:
         return None
     padded = [*arguments, *[0] * (6 - len(arguments))]
     data = struct.pack("<IIQ6Q", number + shift, audit or AUDIT[machine], 0, *padded)
-    code = list(struct.iter_unpack("<HBBI", filter_program(machine, PID)))
+    code = list(struct.iter_unpack("<HBBI", program(machine, PID)))
     place = held = 0
     while True:
         operation, true, false, k = code[place]
@@ -41,6 +50,8 @@ def decide(machine: str, name: str, *arguments: int, audit: int | None = None, s
                 (held,) = struct.unpack_from("<I", data, k)
             case 0x15:
                 place += true if held == k else false
+            case 0x35:
+                place += true if held >= k else false
             case 0x45:
                 place += true if held & k else false
             case 0x06:
@@ -94,25 +105,60 @@ def test_decisions(machine: str, name: str, arguments: tuple[int, ...], answer: 
 
 
 @pytest.mark.parametrize("machine", AUDIT)
-def test_another_architecture_is_killed(machine: str) -> None:
-    assert decide(machine, "read", audit=0x40000003) == KILL
+@pytest.mark.parametrize(
+    ("name", "arguments", "answer"),
+    [
+        ("read", (), ALLOW),
+        ("ioctl", (), ALLOW),
+        ("open", (0, 0o2), ALLOW),
+        ("openat", (0, 0, 0o2), ALLOW),
+        ("clone", (0x3D0F00,), ALLOW),
+        ("clone", (SIGCHLD,), REFUSE),
+        ("clone3", (), UNKNOWN),
+        ("kill", (PID, 9), ALLOW),
+        ("kill", (0xFFFFFFFF, 9), REFUSE),
+        ("tgkill", (1, 1, 6), REFUSE),
+        ("fcntl", (1, 1033), ALLOW),
+        ("fcntl", (1, 8), REFUSE),
+        ("fcntl", (1, 15), REFUSE),
+        ("prctl", (15,), ALLOW),
+        ("prctl", (1, 0), REFUSE),
+        ("prlimit64", (0, 9, 0), ALLOW),
+        ("prlimit64", (0, 9, 4096), REFUSE),
+        *((name, (), REFUSE) for name in ("fork", "execve", "ptrace", "socket", "bpf", "io_uring_setup", "mount")),
+    ],
+)
+def test_decisions_where_a_gpu_is_driven(machine: str, name: str, arguments: tuple[int, ...], answer: int) -> None:
+    assert decide(machine, name, *arguments, program=device_filter_program) in {answer, None}
 
 
-def test_the_x32_numbers_are_refused() -> None:
-    assert decide("x86_64", "read", shift=0x40000000) == REFUSE
-
-
+@pytest.mark.parametrize("program", [filter_program, device_filter_program])
 @pytest.mark.parametrize("machine", AUDIT)
-def test_a_filter_fits_the_kernels_limit(machine: str) -> None:
-    assert len(filter_program(machine, PID)) // 8 < 4096
+def test_another_architecture_is_killed(machine: str, program: Callable[[str, int], bytes]) -> None:
+    assert decide(machine, "read", audit=0x40000003, program=program) == KILL
 
 
-def test_the_table_agrees_with_the_kernels_headers() -> None:
-    from deltanas.sandbox.syscalls import _ALLOWED
+@pytest.mark.parametrize("program", [filter_program, device_filter_program])
+def test_the_x32_numbers_are_refused(program: Callable[[str, int], bytes]) -> None:
+    assert decide("x86_64", "read", shift=0x40000000, program=program) == REFUSE
+
+
+@pytest.mark.parametrize("program", [filter_program, device_filter_program])
+@pytest.mark.parametrize("machine", AUDIT)
+def test_a_filter_fits_the_kernels_limit(machine: str, program: Callable[[str, int], bytes]) -> None:
+    assert len(program(machine, PID)) // 8 < 4096
+
+
+def test_the_tables_agree_with_the_kernels_headers() -> None:
+    from deltanas.sandbox.syscalls import _ALLOWED, _DENIED
 
     headers = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
     if not headers.exists():
         pytest.skip("needs the kernel's headers (Debian's linux-libc-dev)")
     lines = [line.split() for line in headers.read_text().splitlines() if line.startswith("#define __NR_")]
     numbers = {name.removeprefix("__NR_"): int(number) for _, name, number in lines}
-    assert {name: pair[0] for name, pair in _ALLOWED.items()} == {name: numbers[name] for name in _ALLOWED}
+    for table in (_ALLOWED, _DENIED):
+        assert {name: pair[0] for name, pair in table.items() if name in numbers} == {
+            name: numbers[name] for name in table if name in numbers
+        }
+    assert set(_ALLOWED) <= set(numbers)

@@ -2,14 +2,17 @@
 
 from deltanas.sandbox.calibration import Calibration, keep_calibration, stored_calibration, this_machine
 from deltanas.sandbox.cluster import RayPool
+from deltanas.sandbox.device_pool import DevicePool, cuda_devices
 from deltanas.sandbox.pool import LocalPool, Pool, cores
 
 __all__ = [
     "Calibration",
+    "DevicePool",
     "LocalPool",
     "Pool",
     "RayPool",
     "cores",
+    "cuda_devices",
     "keep_calibration",
     "stored_calibration",
     "this_machine",

@@ -13,16 +13,20 @@ from typing import IO
 from deltanas.errors import SandboxError
 from deltanas.sandbox.layers import Bounds, Tier, tier_of
 
-_CHILD_MODULE = "deltanas.train.child"
+_FORKING = ("deltanas.sandbox.zygote", "deltanas.train.child")
 _START_TIMEOUT = 120.0
 _ANSWER_TIMEOUT = 30.0
 _TRIES = 3
 
 
 class ForkServer:
-    """One warmed interpreter for the whole pool. `launch` may be called from several threads."""
+    """One warmed interpreter for the whole pool. `launch` may be called from several threads.
 
-    def __init__(self) -> None:
+    Args: module: what it runs, and its arguments after the descriptor of the control socket.
+    """
+
+    def __init__(self, module: tuple[str, ...] = _FORKING) -> None:
+        self._module = module
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,7 +71,7 @@ class ForkServer:
         with os.fdopen(os.memfd_create("log"), "w+b") as log:  # a disk may be full
             try:
                 with theirs:
-                    self._process = _spawn(theirs.fileno(), log)
+                    self._process = _spawn(self._module, theirs.fileno(), log)
                 self._control.settimeout(_START_TIMEOUT)
                 hello = self._control.recv(4096)
             except OSError as error:
@@ -97,10 +101,11 @@ class ForkServer:
             self._process = None
 
 
-def _spawn(control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _spawn(module: tuple[str, ...], control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
     # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
     # -s, -P and the environment leave as little of the user's own settings.
-    command = [sys.executable, "-s", "-P", "-m", "deltanas.sandbox.zygote", str(control_fd), _CHILD_MODULE]
+    name, *arguments = module
+    command = [sys.executable, "-s", "-P", "-m", name, str(control_fd), *arguments]
     return subprocess.Popen(
         command,
         pass_fds=(control_fd,),

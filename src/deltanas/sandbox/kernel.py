@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from deltanas.sandbox.syscalls import filter_program, known, seccomp_number
+from deltanas.sandbox.syscalls import device_filter_program, filter_program, known, seccomp_number
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -26,7 +26,7 @@ _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
 _KEPT = _NOSUID | _NODEV | _NOEXEC | _NOATIME | _NODIRATIME
 """What a mount in a user namespace must keep of the mount that it shows; `statvfs` gives the same bits."""
 
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE, _IOCTL_DEV = 1, 2, 4, 8, 1 << 14, 1 << 15
 _FILES_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 _NETWORK = 0b11
 """TCP bind and connect, from ABI 4."""
@@ -45,18 +45,29 @@ def landlock_abi() -> int:
 
 def landlock_ruleset(readable: Iterable[Path], descriptor: int) -> None:
     """Make a ruleset, as that descriptor: only `readable` can be read, nothing written, run or connected to."""
+    _ruleset(readable, descriptor, ~0, _READ_FILE | _READ_DIR)
+
+
+def landlock_writing_ruleset(writable: Iterable[Path], descriptor: int) -> None:
+    """The same, but that all can be read and run: only `writable` can be written, and devices there controlled."""
+    _ruleset(writable, descriptor, ~(_EXECUTE | _READ_FILE | _READ_DIR), ~0)
+
+
+def _ruleset(paths: Iterable[Path], descriptor: int, handled: int, allowed: int) -> None:
     abi = landlock_abi()
-    files = _FILES_BY_ABI[min(abi, max(_FILES_BY_ABI))] if abi else 0
+    files = (_FILES_BY_ABI[min(abi, max(_FILES_BY_ABI))] if abi else 0) & handled
     attributes = struct.pack("<QQQ", files, _NETWORK, _SCOPES)[: 8 if abi < 4 else 16 if abi < 6 else 24]
     ruleset = _syscall(
         _LANDLOCK_CREATE, ctypes.c_char_p(attributes), ctypes.c_size_t(len(attributes)), ctypes.c_uint(0)
     )
-    for path in readable:
+    for path in paths:
         try:
             place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         except OSError:
             continue  # what isn't there, or not for us, can't be read anyway
-        access = _READ_FILE | (_READ_DIR if path.is_dir() else 0)
+        access = (
+            files & allowed & (~0 if path.is_dir() else _EXECUTE | _READ_FILE | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV)
+        )
         rule = struct.pack("<Qi", access, place)
         _syscall(_LANDLOCK_ADD, ctypes.c_int(ruleset), ctypes.c_int(1), ctypes.c_char_p(rule), ctypes.c_uint(0))
         os.close(place)
@@ -68,12 +79,15 @@ def landlock_restrict(ruleset: int) -> None:
     _syscall(_LANDLOCK_RESTRICT, ctypes.c_int(ruleset), ctypes.c_uint(0))
 
 
-def seccomp() -> None:
-    """Refuse this process every system call that is not on the list. Needs NO_NEW_PRIVS. Raises OSError."""
+def seccomp(*, device: bool = False) -> None:
+    """Refuse this process every system call that is not on the list, or with `device` those on another list.
+
+    Needs NO_NEW_PRIVS. Raises OSError.
+    """
     machine = platform.machine()
     if not known(machine):
         raise OSError(f"no table of system calls for {machine}")
-    code = filter_program(machine, os.getpid())
+    code = (device_filter_program if device else filter_program)(machine, os.getpid())
     held = ctypes.create_string_buffer(code, len(code))
     program = struct.pack("<HxxxxxxQ", len(code) // 8, ctypes.addressof(held))
     _syscall(seccomp_number(machine), ctypes.c_uint(1), ctypes.c_uint(0), ctypes.c_char_p(program))
@@ -103,6 +117,15 @@ def leave_namespaces() -> None:
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1")
         Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1")
+
+
+def lay_memory_over(place: Path, size: int) -> None:
+    """An empty folder in memory over the folder `place`, of `size` bytes, that ends with this mount namespace.
+
+    Only in a mount namespace of our own (`leave_namespaces`). Raises OSError.
+    """
+    _mount(None, Path("/"), _REC | _PRIVATE)
+    _mount("tmpfs", place, _NOSUID | _NODEV | _NOEXEC, "tmpfs", f"mode=1777,size={size}".encode())
 
 
 def make_view(readable: Iterable[Path], place: Path) -> None:

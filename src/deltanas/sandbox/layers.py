@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -87,7 +87,7 @@ class Layers:
         Raises OSError if one fails and `strict`, so that no candidate starts with less than the self-test saw.
         """
         held: list[Layer] = []
-        _limit(bounds)
+        self._limit(bounds)
         for layer in self.wanted:
             try:
                 self._put_on(layer, slot)
@@ -97,26 +97,37 @@ class Layers:
                     raise
         return held
 
+    def _limit(self, bounds: Bounds) -> None:
+        with open("/proc/self/statm") as statm:
+            held = int(statm.read().split()[0]) * resource.getpagesize()
+        room = {resource.RLIMIT_AS: held + bounds.memory, resource.RLIMIT_NOFILE: _FILES}
+        limit(bounds.cpu, {**room, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_MEMLOCK: 0})
+
     def _put_on(self, layer: Layer, slot: int) -> None:
         match layer:
             case "view":
                 os.chroot(_VIEW)
                 os.chdir("/")
             case "user":
-                kernel.drop_user(_FIRST_UID + slot)
-                _count_threads()
+                drop_user(slot)
             case "namespaces":
-                _count_threads()
+                count_threads()
             case "landlock":
-                _give_up_privileges()
+                give_up_privileges()
                 kernel.landlock_restrict(self.ruleset)
                 os.close(self.ruleset)
             case "seccomp":
-                _give_up_privileges()
+                give_up_privileges()
                 kernel.seccomp()
 
 
-def _give_up_privileges() -> None:
+def drop_user(slot: int) -> None:
+    """Become a user that no other child is."""
+    kernel.drop_user(_FIRST_UID + slot)
+    count_threads()
+
+
+def give_up_privileges() -> None:
     """For good. The change of user has taken back the first, which the fork had set."""
     kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
     kernel.prctl(kernel.DUMPABLE, 0)
@@ -124,22 +135,13 @@ def _give_up_privileges() -> None:
     kernel.drop_capabilities()
 
 
-def _count_threads() -> None:
+def count_threads() -> None:
     """Bound the threads, where the count is of one user, or of one user namespace, that is ours alone."""
     resource.setrlimit(resource.RLIMIT_NPROC, (_THREADS, _THREADS))
 
 
-def _limit(bounds: Bounds) -> None:
+def limit(cpu: int, others: Mapping[int, int]) -> None:
     """Limits that stay with the process; the CPU's soft one comes first, and its signal says why."""
-    with open("/proc/self/statm") as statm:
-        held = int(statm.read().split()[0]) * resource.getpagesize()
-    limits = {
-        resource.RLIMIT_AS: (held + bounds.memory,) * 2,
-        resource.RLIMIT_CPU: (bounds.cpu, bounds.cpu + 1),
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_FSIZE: (0, 0),
-        resource.RLIMIT_NOFILE: (_FILES, _FILES),
-        resource.RLIMIT_MEMLOCK: (0, 0),
-    }
-    for name, (soft, hard) in limits.items():
-        resource.setrlimit(name, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
+    for name, value in {resource.RLIMIT_CORE: 0, **others}.items():
+        resource.setrlimit(name, (value, value))

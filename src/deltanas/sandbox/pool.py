@@ -151,9 +151,9 @@ class LocalPool(Pool):
 
     def __enter__(self) -> Self:
         try:
-            self._refuse_leaks(self.tier, "here")
-        except SandboxError:
-            self._server.close()
+            self._open()
+        except BaseException:
+            self.__exit__(None, None, None)
             raise
         return self
 
@@ -164,7 +164,18 @@ class LocalPool(Pool):
         while self._data:
             os.close(self._data.popitem()[1])
 
+    def _open(self) -> None:
+        self._refuse_leaks(self.tier, "here")
+
     def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+        return self._children(self._server, self._workers(), jobs, split, limits, most)
+
+    def _workers(self) -> int:
+        return self.workers or cores() // self.threads or 1
+
+    def _children(
+        self, server: ForkServer, workers: int, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int
+    ) -> Iterator[tuple[int, Ended]]:
         if split not in self._data:
             self._data[split] = laid_down(self._arrays(split))
         data_fd = self._data[split]
@@ -175,9 +186,7 @@ class LocalPool(Pool):
         def work(slot: int) -> None:
             while (position := next(places)) < len(jobs):
                 try:
-                    ended = run_child(
-                        self._server, jobs[position], data_fd, limits, due=most, slot=slot, stop_fd=stop_fd
-                    )
+                    ended = run_child(server, jobs[position], data_fd, limits, due=most, slot=slot, stop_fd=stop_fd)
                 except BaseException as error:  # noqa: BLE001  carried over to the thread that waits
                     results.put((position, error))
                     return
@@ -185,10 +194,7 @@ class LocalPool(Pool):
                     return
                 results.put((position, ended))
 
-        threads = [
-            threading.Thread(target=work, args=(slot,))
-            for slot in range(min(self.workers or cores() // self.threads or 1, len(jobs)))
-        ]
+        threads = [threading.Thread(target=work, args=(slot,)) for slot in range(min(workers, len(jobs)))]
         try:
             for thread in threads:
                 thread.start()

@@ -28,7 +28,10 @@ from deltanas.sandbox.layers import Bounds, Layer, Layers
 _DESCRIPTORS = 5
 _PROBE_BOUNDS = Bounds(cpu=10, memory=1 << 30)
 _SETUP_FAILED = 97
-_Entry = Callable[[int, int, int], None]
+INHERITED = (3, 4, 5)
+"""A child's descriptors: job, data, answer."""
+Entry = Callable[[Layers, Bounds, int], None]
+"""What a child does, given the layers to put on, its limits and its slot."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +42,24 @@ class _Child:
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
-    _die_with_the_tool(control)
+    die_with_the_tool(control)
     tempfile.tempdir = "/tmp"  # noqa: S108  torch asks for one as it is imported, and must not try the disk: it may be full
     module = importlib.import_module(sys.argv[2])
-    kernel.prctl(kernel.SUBREAPER, 1)
     module.warm()
     threads = len(os.listdir("/proc/self/task"))
-    layers = Layers() if threads == 1 else None
-    if layers is None:
+    if threads > 1:
         raise SystemExit(f"{threads} threads run after warming up: a fork would not be safe")
+
+    def candidate(layers: Layers, bounds: Bounds, slot: int) -> None:
+        layers.put_on(bounds, slot, strict=True)
+        module.main(*INHERITED)
+
+    serve(control, Layers(), candidate)
+
+
+def serve(control: socket.socket, layers: Layers, entry: Entry) -> None:
+    """Test the layers, say what holds, and start a child for each request that comes in."""
+    kernel.prctl(kernel.SUBREAPER, 1)
     kernel.prctl(kernel.DUMPABLE, 0)
     gc.collect()
     gc.freeze()
@@ -55,10 +67,10 @@ def main() -> None:
     layers.wanted = held
     fcntl.fcntl(control, fcntl.F_SETFL, 0)
     control.send(json.dumps({"layers": held, "holes": holes}).encode())
-    _serve(control, layers, module.main)
+    _serve(control, layers, entry)
 
 
-def _die_with_the_tool(control: socket.socket) -> None:
+def die_with_the_tool(control: socket.socket) -> None:
     """While torch is imported nobody listens: let the kernel send SIGIO, which ends us, once the other end is closed.
 
     Not PDEATHSIG: that follows the thread which started us, and the pool's threads come and go.
@@ -70,7 +82,7 @@ def _die_with_the_tool(control: socket.socket) -> None:
         raise SystemExit("the tool is gone")
 
 
-def _serve(control: socket.socket, layers: Layers, entry: _Entry) -> None:
+def _serve(control: socket.socket, layers: Layers, entry: Entry) -> None:
     running: dict[int, _Child] = {}
     poll = select.poll()
     poll.register(control, select.POLLIN)
@@ -91,7 +103,7 @@ def _serve(control: socket.socket, layers: Layers, entry: _Entry) -> None:
             socket.send_fds(control, [b"{}"], [pidfd])
 
 
-def _start(request: dict[str, int], fds: list[int], layers: Layers, entry: _Entry) -> tuple[int, _Child]:
+def _start(request: dict[str, int], fds: list[int], layers: Layers, entry: Entry) -> tuple[int, _Child]:
     *inherited, status_fd = fds
     bounds = Bounds(cpu=request["cpu"], memory=request["memory"])
     pid = _fork(lambda: _candidate(inherited, bounds, request["slot"], layers, entry))
@@ -100,12 +112,11 @@ def _start(request: dict[str, int], fds: list[int], layers: Layers, entry: _Entr
     return os.pidfd_open(pid), _Child(pid, status_fd)
 
 
-def _candidate(fds: list[int], bounds: Bounds, slot: int, layers: Layers, entry: _Entry) -> None:
+def _candidate(fds: list[int], bounds: Bounds, slot: int, layers: Layers, entry: Entry) -> None:
     _own_descriptors(fds, layers.ruleset)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
-    layers.put_on(bounds, slot, strict=True)
-    entry(3, 4, 5)
+    entry(layers, bounds, slot)
 
 
 def _own_descriptors(fds: list[int], ruleset: int) -> None:

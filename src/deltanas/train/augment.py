@@ -28,7 +28,7 @@ class Augmentation:
         if "crop" in self._kinds:
             x = self._crop(x)
         if "flip" in self._kinds:
-            mirrored = torch.rand(len(x), generator=self._chance) < 0.5
+            mirrored = (torch.rand(len(x), generator=self._chance) < 0.5).to(x.device)
             x = torch.where(mirrored.view(-1, 1, 1, 1), x.flip(3), x)
         return x
 

@@ -22,7 +22,7 @@ _WARM = (
     "torch.nn.utils.parametrizations", "torch.nn.attention", "torch.distributions", "torch.fft", "torch.linalg",
     "torch.special", "torch.utils.checkpoint", "torch.utils.data", "torch.amp", "torchvision", "torchvision.models",
 )  # fmt: skip
-_OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "Cannot allocate memory")
+_OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "Cannot allocate memory", "CUDA out of memory")
 
 
 def warm() -> None:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 Augment = Literal["flip", "crop"]
+Device = Literal["cpu", "cuda"]
 HEADER_LIMIT = 4096
 REASON_LIMIT = 600
 """Bytes of the answer's first line, and characters of the reason in it."""
@@ -29,6 +30,7 @@ class Job:
         threads: CPU threads of the child.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
         mean, std: one value a channel, on the scale 0 to 255.
+        device: where it is trained; builds are on the CPU.
         augment: what is done to training images (`train/augment.py`).
 
     The mapped data, back to back: labels int64 [training], images uint8 [training, c, h, w], then the images to
@@ -49,6 +51,7 @@ class Job:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     augment: tuple[Augment, ...] = ()
+    device: Device = "cpu"
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()

@@ -8,7 +8,7 @@ import random
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from deltanas.train.augment import Augmentation
-from deltanas.train.job import Job
+from deltanas.train.job import Device, Job
 
 NET_FILE = "<net>"
 """The file name under which a candidate is compiled, by which its own lines are found in a traceback."""
@@ -142,10 +142,15 @@ def construct(job: Job) -> nn.Module:
     if "Net" not in module.__dict__:
         raise ContractError("the program defines no class Net")
     prm = json.loads(job.prm)
-    net = module.Net(job.in_shape, (job.classes,), prm, torch.device("cpu"))
+    device = torch.device(job.device)
+    net = module.Net(job.in_shape, (job.classes,), prm, device)
     if not isinstance(net, nn.Module):
         raise ContractError("Net is not a torch.nn.Module")
+    if job.device != "cpu":  # else it would be traced as a step of the program
+        net.to(device)
     net.train_setup(prm)  # type: ignore[operator]
+    if job.device != "cpu":  # a loss may have weights too
+        net.to(device)
     return net
 
 
@@ -155,6 +160,8 @@ def train(job: Job, data_fd: int) -> bytes:
     Images and weights lie in memory channels-last, which is faster (docs/lab.md), unless the program can't have it so.
     """
     data = _map(job, data_fd)
+    if job.device == "cuda":
+        repeatable()
     layout = torch.channels_last
     try:
         net = _trained(job, data, layout)
@@ -163,11 +170,11 @@ def train(job: Job, data_fd: int) -> bytes:
         net = _trained(job, data, layout)
     net.eval()
     logits = []
-    with torch.inference_mode():
+    with torch.inference_mode(), precision(job.device):
         for x in torch.split(data.evaluation, _EVALUATION_BATCH):
             out = net(normalise(x, data.mean, data.std, layout))
             check_logits(out, len(x), job.classes)
-            logits.append(out.to(torch.float32))
+            logits.append(out.to("cpu", torch.float32))
     return torch.cat(logits).contiguous().numpy().tobytes()
 
 
@@ -181,9 +188,9 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     shuffle = torch.Generator().manual_seed(job.seed)
     augmentation = Augmentation(job.augment, job.seed) if job.augment else None
     epochs: list[Batches] = []
-    with bounded_steps(lambda: sum(epoch.given for epoch in epochs)):
+    with bounded_steps(lambda: sum(epoch.given for epoch in epochs)), precision(job.device):
         for _ in range(job.epochs):
-            order = torch.randperm(job.training, generator=shuffle)
+            order = torch.randperm(job.training, generator=shuffle).to(job.device)
             epochs.append(
                 Batches(data.x, data.y, order, batch, data.mean, data.std, augmentation=augmentation, layout=layout)
             )
@@ -197,6 +204,25 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     return net  # type: ignore[no-any-return]
 
 
+def precision(device: Device) -> AbstractContextManager[object]:
+    """bfloat16 where a GPU computes in it, float32 elsewhere.
+
+    Not float16, whose gradients vanish unless the loss is scaled, and the loss is the program's own. No copies of the
+    weights are kept, as the optimizer steps inside.
+    """
+    if device == "cpu" or not torch.cuda.is_bf16_supported(including_emulation=False):
+        return nullcontext()
+    return torch.autocast(device, torch.bfloat16, cache_enabled=False)
+
+
+def repeatable() -> None:
+    """Let CUDA give equal digits for equal seeds; operations that can't are allowed and say so on stderr."""
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
 def check_logits(out: object, n: int, classes: int) -> None:
     if not isinstance(out, Tensor):
         raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape ({n}, {classes})")
@@ -207,7 +233,7 @@ def check_logits(out: object, n: int, classes: int) -> None:
 
 
 def _map(job: Job, data_fd: int) -> _Data:
-    """Tensors over the data that the parent laid down: no copy is made, and what a candidate writes stays its own."""
+    """Tensors over the data that the parent laid down: what a candidate writes stays its own. A GPU gets a copy."""
     memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_COPY)
     shape = job.in_shape[1:]
     pixels = int(np.prod(shape))
@@ -217,4 +243,5 @@ def _map(job: Job, data_fd: int) -> _Data:
     offset += job.training * pixels
     evaluation = torch.frombuffer(memory, dtype=torch.uint8, count=job.evaluation * pixels, offset=offset)
     mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
-    return _Data(x.view(-1, *shape), y, evaluation.view(-1, *shape), mean, std)
+    parts = (x.view(-1, *shape), y, evaluation.view(-1, *shape), mean, std)
+    return _Data(*(part.to(job.device) for part in parts))

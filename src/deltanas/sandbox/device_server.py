@@ -1,0 +1,118 @@
+"""The server of candidates that train on a GPU: each gets a new interpreter, as what CUDA holds survives no fork.
+
+`python -m deltanas.sandbox.device_server CONTROL_FD DEVICES`: DEVICES as in CUDA_VISIBLE_DEVICES; with none of them
+candidates train on the CPU, as tests do. Else as `zygote`, but that each child imports torch anew, and puts on fewer
+layers: CUDA's own library must be able to work in them (docs/security.md).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import resource
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from deltanas.sandbox import kernel
+from deltanas.sandbox.layers import Bounds, Layer, Layers, count_threads, drop_user, give_up_privileges, limit
+from deltanas.sandbox.zygote import INHERITED, die_with_the_tool, serve
+
+_DRIVER_BYTES = 4 << 30
+"""Of memory of its own that CUDA's library may take, on top of the candidate's."""
+_SHARED = Path("/dev/shm")  # noqa: S108  each child has one of its own
+_SHARED_BYTES = 64 << 20
+_FILES = 1024
+_DEVICES = ("null", "zero", "nvidia*", "dri", "kfd", "dxg")
+"""What may be opened to write, and controlled, of /dev."""
+_WORK = "import sys; from deltanas.sandbox.device_server import work; work(*sys.argv[1:])"
+
+
+class DeviceLayers(Layers):
+    """User, namespaces, limits; Landlock against writing alone; seccomp by a list of what is refused."""
+
+    def __init__(self) -> None:  # not the parent's: nothing is made before the children
+        self.wanted: list[Layer] = ["namespaces"]
+        self.wanted += ["user"] if os.geteuid() == 0 else []
+        self.wanted += ["landlock", "seccomp"] if kernel.landlock_abi() else ["seccomp"]
+        self._own_shared = False
+
+    def _limit(self, bounds: Bounds) -> None:
+        # Not the address space: CUDA reserves more of it than any machine has memory.
+        with open("/proc/self/statm") as statm:
+            held = int(statm.read().split()[5]) * resource.getpagesize()
+        files = min(_FILES, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+        room = {resource.RLIMIT_DATA: held + bounds.memory + _DRIVER_BYTES, resource.RLIMIT_NOFILE: files}
+        limit(bounds.cpu, {**room, resource.RLIMIT_FSIZE: _SHARED_BYTES})
+
+    def _put_on(self, layer: Layer, slot: int) -> None:
+        match layer:
+            case "namespaces":
+                kernel.prctl(kernel.DUMPABLE, 1)  # else an ordinary user could not write to its own /proc
+                kernel.leave_namespaces()
+                kernel.lay_memory_over(_SHARED, _SHARED_BYTES)
+                self._own_shared = True
+                count_threads()
+            case "user":
+                drop_user(slot)
+                _require_interpreter()
+            case "landlock":
+                give_up_privileges()
+                kernel.landlock_writing_ruleset(self._writable(), self.ruleset)
+                kernel.landlock_restrict(self.ruleset)
+                os.close(self.ruleset)
+            case "seccomp":
+                give_up_privileges()
+                kernel.seccomp(device=True)
+            case "view":
+                raise AssertionError("CUDA's libraries and devices may lie anywhere")
+
+    def _writable(self) -> Iterator[Path]:
+        for name in _DEVICES:
+            yield from Path("/dev").glob(name)
+        if self._own_shared:
+            yield _SHARED
+
+
+def _require_interpreter() -> None:
+    """Raises OSError where this user can't read it: it may lie in a folder of root's."""
+    torch = importlib.util.find_spec("torch")
+    for path in (sys.executable, os.__file__, __file__, torch and torch.origin):
+        os.close(os.open(path or "", os.O_RDONLY))
+
+
+def _start(layers: Layers, bounds: Bounds, slot: int) -> None:
+    """Become a new interpreter that does the job, and sees one device only."""
+    devices = sys.argv[2].split(",")
+    environment = os.environ | {
+        "CUDA_VISIBLE_DEVICES": devices[slot % len(devices)],
+        "CUDA_CACHE_DISABLE": "1",
+        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS gives equal digits with it
+    }
+    arguments = [str(bounds.cpu), str(bounds.memory), str(slot), *layers.wanted]
+    os.execve(sys.executable, [sys.executable, "-s", "-P", "-c", _WORK, *arguments], environment)  # noqa: S606
+
+
+def work(cpu: str, memory: str, slot: str, *wanted: Layer) -> None:
+    """The new interpreter: import torch, which wants to fork and to write, and only then put on the layers."""
+    tempfile.tempdir = "/tmp"  # noqa: S108  as in `zygote`
+    child = importlib.import_module("deltanas.train.child")
+    child.warm()
+    layers = DeviceLayers()
+    layers.wanted = list(wanted)
+    layers.put_on(Bounds(int(cpu), int(memory)), int(slot), strict=True)
+    child.main(*INHERITED)
+    os._exit(0)  # a candidate's threads and exit hooks end here too
+
+
+def main() -> None:
+    control = socket.socket(fileno=int(sys.argv[1]))
+    die_with_the_tool(control)
+    serve(control, DeviceLayers(), _start)
+
+
+if __name__ == "__main__":
+    main()
