@@ -255,6 +255,8 @@ class ServerModel:
             error = "server: the reply is empty"
         elif request.grammar:
             text, error = _held(request.grammar, text)
+            if error and not (self._kind and self._takes_grammar):
+                error += " (the server takes no grammar; level `free` needs none)"
         else:
             ends = [text.index(stop) + len(stop) for stop in request.stop if stop in text]
             text, complete = (text[: min(ends)], True) if ends else (text, complete)
