@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,9 +32,8 @@ CLASSIFIERS = tuple(
 """LEMUR's bases for classification, without the mixtures of experts: those with trials of it in nn-dataset 1.2.6."""
 _SIDES = (32, 64, 128, 299)
 """LEMUR's networks are built at the first of these heights and widths that they take, with three channels."""
-_HEAVY_PARAMETERS, _HEAVY_SIDE = 25_000_000, 64
-"""Networks beyond these are counted apart, with few draws: a check of theirs takes seconds."""
-_HEAVY_DRAWS = 1
+_HEAVY_PARAMETERS = 25_000_000
+"""Networks beyond these, or that need larger images, are counted apart, with one draw: a check of theirs takes seconds."""
 _TIMEOUT = 60.0
 """Seconds for a check: a machine that does other work too shall not make one fail."""
 _PRM = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "patch_size": 0.25}
@@ -107,24 +106,31 @@ def bench_space(
                 pools[side].build_timeout = _TIMEOUT
             return pools[side]
 
-        bases = [_base(name, program_of(source), (28,), pool_of) for name, source in nets.baselines().items()]
-        if lemur is not None:
-            sources = lemur_programs(lemur)
-            bases += [_base(name, _lemur_program(sources[name]), _SIDES, pool_of) for name in CLASSIFIERS]
-        usable = [base for base in bases if base.side and not base.heavy]
-        rounds = -(-draws // len(usable))
+        ours = {name: program_of(source) for name, source in nets.baselines().items()}
+        sources = lemur_programs(lemur) if lemur is not None else {}
+        theirs = {name: _lemur_program(sources[name]) for name in (CLASSIFIERS if sources else ())}
+        tried = [*_bases(ours, 28, pool_of), *_bases(theirs, _SIDES[0], pool_of)]
+        bases = [base for base in tried if base.side and not base.heavy]
+        rounds = -(-draws // len(bases))
         tally, rows = Tally(), list[Draw]()
         cache = Path(stack.enter_context(TemporaryDirectory()))
         for number in range(rounds):
-            drawn = [base for base in bases if base.side and (not base.heavy or number < _HEAVY_DRAWS)]
-            for side in sorted({base.side for base in drawn}):
-                group = [base for base in drawn if base.side == side]
-                again = number % _AGAIN == 0
+            for side in sorted({base.side for base in bases}):
+                group = [base for base in bases if base.side == side]
+                again = number % _AGAIN == _AGAIN - 1
                 rows += _draws(group, pool_of(side), cache / str(side), f"{seed}:{number}", tally, again=again)
             result = _summary(began, bases, rows, tally)
             say(f"round {number + 1} of {rounds}: {len(rows)} draws; {where()['load']}")
-            if out is not None:
-                out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+            _keep(out, result)
+        apart = [base for base in tried if base not in bases]
+        for place, base in enumerate(apart):
+            say(f"apart: {base.name}")
+            apart[place] = found = base if base.side else _larger(base, pool_of)
+            if found.side:
+                at = cache / str(found.side)
+                rows += _draws([found], pool_of(found.side), at, f"{seed}:apart", Tally(), again=False)
+            result = _summary(began, [*bases, *apart], rows, tally)
+            _keep(out, result)
     return result
 
 
@@ -135,15 +141,32 @@ def _lemur_program(source: str) -> Program:
     return program_of(source, {name: _PRM.get(name, _OTHER) for name in {*names, "lr", "momentum"}})
 
 
-def _base(name: str, program: Program, sides: Sequence[int], pool_of: Callable[[int], Pool]) -> Base:
-    reason = ""
-    for side in sides:
-        (built,) = pool_of(side).build([program])
-        if isinstance(built, Built):
-            heavy = built.params > _HEAVY_PARAMETERS or side > _HEAVY_SIDE
-            return Base(name, program, side, heavy, len(edits_of(program.net)))
-        reason = reason or built.reason
-    return Base(name, program, 0, False, len(edits_of(program.net)), reason)
+def _keep(out: Path | None, result: dict[str, object]) -> None:
+    if out is not None:
+        out.write_text(json.dumps(result, indent=1), encoding="utf-8")
+
+
+def _bases(programs: Mapping[str, Program], side: int, pool_of: Callable[[int], Pool]) -> list[Base]:
+    if not programs:
+        return []
+    results = pool_of(side).build(list(programs.values()))
+    return [_base(*each, side, built) for each, built in zip(programs.items(), results, strict=True)]
+
+
+def _base(name: str, program: Program, side: int, built: Built | Refused) -> Base:
+    edits = len(edits_of(program.net))
+    if isinstance(built, Refused):
+        return Base(name, program, 0, False, edits, built.reason)
+    return Base(name, program, side, built.params > _HEAVY_PARAMETERS, edits)
+
+
+def _larger(base: Base, pool_of: Callable[[int], Pool]) -> Base:
+    """The base at the first larger side at which it builds; as it is where it builds at none."""
+    for side in _SIDES[1:]:
+        found = _base(base.name, base.program, side, pool_of(side).build([base.program])[0])
+        if found.side:
+            return replace(found, heavy=True)
+    return base
 
 
 def _draws(bases: Sequence[Base], pool: Pool, cache: Path, key: str, tally: Tally, *, again: bool) -> list[Draw]:
