@@ -127,6 +127,26 @@ def test_numbers_of_one_value_move_wherever_they_stand() -> None:
     assert ["for i, o in [(3, 8), (8, 16)]:", "self.h = nn.Linear(16, classes)"] in widened(source)
 
 
+def test_numbers_of_layers_of_the_programs_own_are_found_by_their_parameters() -> None:
+    own = """class Noisy(nn.Module):
+    def __init__(self, in_features, out_features):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(out_features, in_features))
+    def forward(self, x):
+        return x @ self.weight.T
+"""
+    source = program("self.a = Noisy(3 * 7 * 7, 100)\nself.b = Noisy(100, classes)", "return self.b(self.a(x))", own)
+    assert ["self.a = Noisy(3 * 7 * 7, 200)", "self.b = Noisy(200, classes)"] in widened(source)
+
+
+def test_numbers_in_records_of_a_list_are_found_through_their_fields() -> None:
+    init = "settings = [Config(3, 16), Config(16, 32)]\nlayers = [nn.Conv2d(s.wide, s.out, 1) for s in settings]"
+    init += "\nself.f = nn.Sequential(*layers)\nself.h = nn.Linear(32, classes)"
+    source = program(init, "return self.h(self.f(x).mean((2, 3)))")
+    assert ["settings = [Config(3, 24), Config(24, 32)]"] in widened(source)
+    assert ["settings = [Config(3, 16), Config(16, 64)]", "self.h = nn.Linear(64, classes)"] in widened(source)
+
+
 def test_distant_places_are_hunks_of_one_edit_each_found_once() -> None:
     init = "self.a = nn.Conv2d(3, 32, 3)\n\n\n\n\nself.n = nn.BatchNorm2d(32)\n\n\n\n\nself.b = nn.Linear(32, classes)"
     source = program(init, "return self.b(self.n(self.a(x)).mean((2, 3)))")

@@ -33,7 +33,7 @@ CLASSIFIERS = tuple(
 _SIDES = (32, 64, 128, 299)
 """LEMUR's networks are built at the first of these heights and widths that they take, with three channels."""
 _HEAVY_PARAMETERS = 25_000_000
-"""Networks beyond these, or that need larger images, are counted apart, with one draw: a check of theirs takes seconds."""
+"""Networks beyond these, or that need larger images, are counted apart, with one draw: their checks take seconds."""
 _TIMEOUT = 60.0
 """Seconds for a check: a machine that does other work too shall not make one fail."""
 _PRM = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "patch_size": 0.25}
