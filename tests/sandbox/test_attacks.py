@@ -21,6 +21,8 @@ from deltanas.train.data import load
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import FORWARD, HONEST, descendants, honest_score, learning, program, train_one
 
+LIMIT = 5
+"""Seconds that a training may take."""
 HELPERS = """
 
 import ctypes, fcntl, gc, mmap, multiprocessing, pathlib, resource, signal, socket, subprocess, threading, time
@@ -207,7 +209,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DELTANAS_STATE", str(state))
         patch.setenv("API_TOKEN", "sesame")
-        with LocalPool(load("digits"), timeout=5, build_timeout=5, memory_bytes=1 << 30) as pool:
+        with LocalPool(load("digits"), timeout=LIMIT, build_timeout=LIMIT, memory_bytes=1 << 30) as pool:
             yield pool
 
 
@@ -257,6 +259,7 @@ def test_refused(name: str, score: float, refused: dict[str, tuple[Trained | Fai
     outcome, unharmed = refused[name]
     assert isinstance(outcome, Trained), outcome
     assert outcome.accuracy == score
+    assert outcome.seconds < LIMIT + 2
     assert unharmed
 
 

@@ -39,10 +39,12 @@ def test_each_hostile_program_ends_in_time_and_the_honest_one_scores_as_alone(
     (tmp_path / "honest.py").write_text(net("pass"))
     for name, code in HOSTILE.items():
         (tmp_path / f"{name}.py").write_text(net(f"if len(train_data) > {BUILD}: exec({code!r})"))
-    files = [f"{name}.py" for name in HOSTILE]
+    (tmp_path / "stall.py").write_text(net("pass") + "\nwhile True: pass\n")
+    files = [f"{name}.py" for name in (*HOSTILE, "stall")]
     done = deltanas("evaluate", "honest.py", *files, "honest.py", "--timeout", TIMEOUT, "--json")
     assert done.returncode == 1, done.stderr
-    before, *hostile, after = map(json.loads, done.stdout.splitlines())
+    before, *hostile, stalled, after = map(json.loads, done.stdout.splitlines())
+    assert (stalled["status"], stalled["reason"]) == ("refused", f"took longer than {TIMEOUT} s")
     assert [line["status"] for line in hostile] == ["failed"] * len(HOSTILE), hostile
     assert all(line["seconds"] < TIMEOUT + 2 for line in hostile), hostile
     assert before["accuracy"] == after["accuracy"] > 0.6

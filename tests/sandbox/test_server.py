@@ -88,6 +88,35 @@ def test_a_killed_server_costs_no_result(pool: LocalPool) -> None:
     assert len(outcomes) == 3
 
 
+def test_a_server_that_is_killed_as_it_starts_costs_no_result() -> None:
+    """Killed as the pool opens, while candidates train, and while the next server still imports."""
+    done = threading.Event()
+    others = servers()
+    killed: list[int] = []
+
+    def kill(times: int) -> None:
+        for _ in range(times):
+            while not done.is_set() and not servers() - others - set(killed):
+                time.sleep(0.01)
+            for pid in servers() - others - set(killed):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    first = threading.Thread(target=kill, args=(1,))
+    first.start()
+    with LocalPool(load("digits"), workers=2) as pool:
+        first.join()
+        before = train_one(pool, HONEST)
+        second = threading.Thread(target=kill, args=(2,))
+        second.start()
+        outcomes = dict(pool.train([SLOW, HONEST, HONEST], seed=0))
+        done.set()
+        second.join()
+    assert isinstance(before, Trained)
+    assert [getattr(outcome, "accuracy", outcome) for outcome in outcomes.values()] == [before.accuracy] * 3
+    assert len(killed) == 3
+
+
 def test_a_killed_candidate_is_a_crash_of_its_own(pool: LocalPool) -> None:
     [server] = servers()
 

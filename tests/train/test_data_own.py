@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from typer.testing import CliRunner
 
+from deltanas.cli import app
 from deltanas.errors import DataError
 from deltanas.narrate import Silent
 from deltanas.train.data import Dataset, load, pictures
@@ -222,6 +224,17 @@ def test_a_file_that_is_no_npz(tmp_path: Path) -> None:
     for content in (whole[:300], whole[:-30], b"", b"text", (tmp_path / "array.npy").read_bytes()):
         (tmp_path / "cut.npz").write_bytes(content)
         refused(tmp_path / "cut.npz", "cut.npz", kind="npz")
+
+
+def test_bad_data_is_a_message_and_no_run(tmp_path: Path) -> None:
+    classes_in(tmp_path / "pets")
+    (tmp_path / "pets" / "dog" / "007.png").write_bytes(b"text")
+    run = tmp_path / "run"
+    done = CliRunner().invoke(app, ["search", "--dataset", f"folder:{tmp_path / 'pets'}", "--run", str(run)])
+    assert isinstance(done.exception, DataError)
+    assert "007.png can't be read as an image" in str(done.exception)
+    assert not run.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pets"]
 
 
 def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:

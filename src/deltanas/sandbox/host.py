@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -17,6 +19,7 @@ _FORKING = ("deltanas.sandbox.zygote", "deltanas.train.child")
 _START_TIMEOUT = 120.0
 _ANSWER_TIMEOUT = 30.0
 _TRIES = 3
+_END_SECONDS = 1.0
 
 
 class ForkServer:
@@ -67,6 +70,27 @@ class ForkServer:
             self._stop()
 
     def _start(self) -> None:
+        """Raises SandboxError where the server does not start, or is killed time and again while it does."""
+        for _ in range(_TRIES):
+            hello, reason = self._hello()
+            if hello:
+                break
+            if self._stop() != -signal.SIGKILL:
+                hint = f"try: {sys.executable} -s -P -c 'import torch, deltanas'"
+                raise SandboxError(f"the sandbox's server does not start: {reason or 'no word from it'}", hint)
+        else:
+            raise SandboxError(
+                f"the sandbox's server was killed {_TRIES} times as it started", "is there enough memory?"
+            )
+        found = json.loads(hello)
+        tier = tier_of(found["layers"], found["holes"])
+        if self._tier not in {None, tier}:
+            self._stop()
+            raise SandboxError(f"the sandbox was of tier {self._tier} and is now of tier {tier}", "start again")
+        self._tier = tier
+
+    def _hello(self) -> tuple[bytes, str]:
+        """Start a server; what it says of itself, and the last line of its log where it says nothing."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with os.fdopen(os.memfd_create("log"), "w+b") as log:  # a disk may be full
             try:
@@ -79,26 +103,22 @@ class ForkServer:
             else:
                 log.seek(0)
                 reason = "".join(log.read().decode("utf-8", "replace").strip().splitlines()[-1:])
-        if not hello:
-            self._stop()
-            hint = f"try: {sys.executable} -s -P -c 'import torch, deltanas'"
-            raise SandboxError(f"the sandbox's server does not start: {reason or 'no word from it'}", hint)
         self._control.settimeout(_ANSWER_TIMEOUT)
-        found = json.loads(hello)
-        tier = tier_of(found["layers"], found["holes"])
-        if self._tier not in {None, tier}:
-            self._stop()
-            raise SandboxError(f"the sandbox was of tier {self._tier} and is now of tier {tier}", "start again")
-        self._tier = tier
+        return hello, reason
 
-    def _stop(self) -> None:
+    def _stop(self) -> int | None:
+        """The exit code of the server, where it had ended by itself."""
         if self._control is not None:
             self._control.close()
             self._control = None
+        code = None
         if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its end of the socket closes a moment before it ends
+                code = self._process.wait(_END_SECONDS)
             self._process.kill()
             self._process.wait()
             self._process = None
+        return code
 
 
 def _spawn(module: tuple[str, ...], control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:

@@ -87,7 +87,7 @@ def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> 
     if "failed" in header:
         kind, reason = header["failed"], _printable(str(header.get("reason", "")))
         if kind == "memory":
-            return "memory", f"asked for {no_memory}: {reason}"
+            return "memory", reason if "CUDA" in reason else f"asked for {no_memory}: {reason}"
         return (cast(Kind, kind) if kind in get_args(Kind) else "error"), reason
     return None
 

@@ -39,7 +39,7 @@ class Pool(ABC):
 
     Attributes:
         dataset: what is trained and evaluated on. epochs: passes over the training images.
-        timeout, build_timeout: seconds of wall clock for a training, and for a build check.
+        timeout, build_timeout: seconds of wall clock for a training, and for a build check, which gets no more than it.
         memory_bytes: address space that a program may take on top of the interpreter.
         workers: children at a time on each machine, by default as many as its cores allow.
         threads: CPU threads of each child.
@@ -82,7 +82,7 @@ class Pool(ABC):
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
         """Check programs in children; the answers in the order of `programs`. Raises SandboxError."""
-        limits = self._limits(self.build_timeout)
+        limits = self._limits(min(self.build_timeout, self.timeout))
         jobs = [self._job(program, "build", seed=0) for program in programs]
         ended = dict(self._run(jobs, None, limits, due(0, 0)))
         return [judge_build(ended[position], limits) for position in range(len(jobs))]
