@@ -11,6 +11,7 @@ from llguidance import LLMatcher, grammar_from
 
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm import Message, Model, Request, open_model
+from deltanas.llm.gbnf import gbnf
 from deltanas.llm.server import CONTEXT, KEY, MOST_BYTES
 from deltanas.nets import baselines
 from deltanas.propose.grammar import anchored_grammar
@@ -158,8 +159,9 @@ def test_a_grammar_that_does_not_compile_is_an_error(server: Server) -> None:
 @pytest.mark.parametrize(
     ("owner", "sent"),
     [
-        ("vllm", {"structured_outputs": {"grammar": GRAMMAR}}),
-        ("llamacpp", {"grammar": f"%llguidance {{}}\n{GRAMMAR}"}),
+        ("vllm", {"structured_outputs": {"grammar": gbnf(GRAMMAR)}}),
+        ("llamacpp", {"grammar": gbnf(GRAMMAR)}),
+        ("sglang", {"ebnf": gbnf(GRAMMAR)}),
         ("somebody", {}),
     ],
 )
@@ -170,7 +172,7 @@ def test_servers_that_take_a_grammar_get_it(server: Server, owner: str, sent: di
     server.plan = [says(HELD)]
     model.generate([ask(grammar=GRAMMAR)])
     (body,) = server.bodies
-    assert {key: body[key] for key in body if key in ("structured_outputs", "grammar")} == sent
+    assert {key: body[key] for key in body if key in ("structured_outputs", "grammar", "ebnf")} == sent
 
 
 def test_a_server_that_refuses_a_grammar_is_asked_without(server: Server) -> None:
@@ -184,7 +186,17 @@ def test_a_server_that_refuses_a_grammar_is_asked_without(server: Server) -> Non
 
 def test_the_grammars_are_such_as_vllm_passes_to_llguidance() -> None:
     for grammar in (GRAMMAR, anchored_grammar(baselines()["vgg"])):
-        assert not LLMatcher.validate_grammar(grammar_from("grammar", grammar))
+        for said in (grammar, gbnf(grammar)):
+            assert said
+            assert not LLMatcher.validate_grammar(grammar_from("grammar", said))
+
+
+def test_a_grammar_that_gbnf_can_not_say_goes_to_llguidance(server: Server) -> None:
+    server.listing = {"data": [{"id": "some/model", "owned_by": "llamacpp"}]}
+    grammar = "start: /a.c/\n"
+    server.otherwise = says("abc")
+    opened(server).generate([ask(grammar=grammar)])
+    assert server.bodies[0]["grammar"] == f"%llguidance {{}}\n{grammar}"
 
 
 def test_a_server_that_knows_the_limit_by_another_name(server: Server) -> None:

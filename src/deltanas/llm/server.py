@@ -24,6 +24,7 @@ from llguidance import LLMatcher, LLTokenizer
 from pydantic import BaseModel, ValidationError
 
 from deltanas.errors import ModelError
+from deltanas.llm.gbnf import gbnf
 from deltanas.llm.model import Message, Reply, Request
 from deltanas.llm.spec import Spec
 
@@ -36,11 +37,12 @@ CONTEXT = 8192
 CHARACTERS_A_TOKEN = 3
 """Of code; few, so that an estimated prompt is rather too long than too short."""
 GRAMMARS: dict[str, Callable[[str], dict[str, Any]]] = {
-    "vllm": lambda grammar: {"structured_outputs": {"grammar": grammar}},
-    "llamacpp": lambda grammar: {"grammar": f"%llguidance {{}}\n{grammar}"},
+    "vllm": lambda grammar: {"structured_outputs": {"grammar": gbnf(grammar) or grammar}},
+    "llamacpp": lambda grammar: {"grammar": gbnf(grammar) or f"%llguidance {{}}\n{grammar}"},
+    "sglang": lambda grammar: {"ebnf": gbnf(grammar) or grammar},
 }
-"""How servers take a grammar, by what they call themselves in `owned_by`. llama.cpp does if built with llguidance."""
-_GRAMMAR_KEYS = ("structured_outputs", "grammar")
+"""How servers take a grammar, by what they call themselves in `owned_by`. What one can't read, it refuses (400)."""
+_GRAMMAR_KEYS = ("structured_outputs", "grammar", "ebnf")
 _AGAIN = (408, 409, 425, 429)
 _LONGEST_PAUSE = 30.0
 T = TypeVar("T")
