@@ -7,6 +7,9 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import stats
 
 from deltanas.errors import DataError
@@ -118,34 +121,56 @@ def test_likelihoods_by_hand() -> None:
         elite_nll([1, 2, float("nan")], [1, 2, 3], [1, 1, 1])
 
 
-def test_shingles_keep_numbers() -> None:
-    assert shingles("conv(3, 64)", 3) == {"conv ( 3", "( 3 ,", "3 , 64", ", 64 )"}
-    assert shingles("conv(3, 64)") != shingles("conv(3, 32)")
-    assert shingles("") == {""}
-    assert shingles("a b a b a b", 2) == {"a b", "b a", "a b #2", "b a #2", "a b #3"}
+def program(*numbers: int) -> NDArray[np.uint64]:
+    return np.array(numbers, np.uint64)
+
+
+def test_shingles_keep_numbers_and_repeats() -> None:
+    assert len(shingles("conv(3, 64)", 3)) == 4
+    assert len(np.intersect1d(shingles("conv(3, 64)", 3), shingles("conv ( 3 , 32 )", 3))) == 2
+    assert len(shingles("")) == len(shingles("a b", 5)) == 1
+    assert shingles("a b")[0] != shingles("a c")[0]
+    assert len(shingles("a b a b a b", 2)) == 5, "ab, ba, and each again"
+    assert shingles("x = 1.5", 2).tolist() == shingles("x=1.5  ", 2).tolist()
 
 
 def test_the_invariant_is_checked_over_all_pairs() -> None:
-    a, b, c = frozenset("abcd"), frozenset("abce"), frozenset("xyz")
+    a, b, c = program(1, 2, 3, 4), program(1, 2, 3, 5), program(7, 8, 9)
     found = novelty([a, b, c, a], threshold=1.0)
     assert (found.broken, found.examples, found.largest, found.clusters) == (1, ((0, 3),), 1.0, 3)
     assert "is broken by 1 pair" in found.verdict
     assert novelty([a, b, c], threshold=0.61).broken == 0
     assert novelty([a, b, c], threshold=0.6).examples == ((0, 1),)
     assert novelty([a, b, c]).largest == pytest.approx(3 / 5)
+    assert novelty([a, c]).largest == 0
     with pytest.raises(LackingError, match="1 programs"):
         novelty([a])
 
 
+@given(st.lists(st.sets(st.integers(0, 12), min_size=1), min_size=2, max_size=9))
+@settings(max_examples=60, deadline=None)
+def test_indices_and_clusters_are_those_of_the_sets(sets: list[set[int]]) -> None:
+    pairs = {(i, j): len(a & sets[j]) / len(a | sets[j]) for i, a in enumerate(sets) for j in range(i + 1, len(sets))}
+    found = novelty([program(*sorted(one)) for one in sets], threshold=0.5)
+    assert found.largest == pytest.approx(max(pairs.values()))
+    assert found.broken == sum(index >= 0.5 for index in pairs.values())
+    clusters = [{i} for i in range(len(sets))]
+    for (i, j), index in pairs.items():
+        if index >= 0.8:
+            joined = [c for c in clusters if c & {i, j}]
+            clusters = [c for c in clusters if c not in joined] + [set.union(*joined)]
+    assert found.clusters == len(clusters)
+
+
 def test_pairs_are_compared_across_blocks() -> None:
-    programs = [frozenset({f"{i}", f"{i}b"}) for i in range(1200)]
+    programs = [program(2 * i, 2 * i + 1) for i in range(1200)]
     programs[1100] = programs[3]
     found = novelty(programs)
     assert (found.broken, found.examples, found.clusters) == (1, ((3, 1100),), 1199)
 
 
 def test_families_and_their_entropy() -> None:
-    programs = [frozenset({str(i)}) for i in range(8)]
+    programs = [program(i) for i in range(8)]
     found = novelty(programs, cycle=[1] * 4 + [2] * 4, family=list("abcdaabb"))
     first, second = found.cycles
     assert (first.families, second.families) == (4, 2)
@@ -155,7 +180,7 @@ def test_families_and_their_entropy() -> None:
 
 
 def test_a_collapse_is_warned_of() -> None:
-    programs = [frozenset({str(i)}) for i in range(60)]
+    programs = [program(i) for i in range(60)]
     families = [str(i % 10) for i in range(30)] + ["0"] * 27 + ["1"] * 3
     collapsed = novelty(programs, cycle=[1] * 30 + [2] * 30, family=families)
     assert collapsed.warning is not None

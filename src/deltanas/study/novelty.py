@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp, log
-from random import Random
+from functools import lru_cache
+from hashlib import blake2b
+from math import exp
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from deltanas.study.estimate import (
@@ -26,6 +27,8 @@ from deltanas.study.estimate import (
     share,
 )
 
+Hashes = NDArray[np.uint64]
+
 SHINGLE = 5
 """Tokens a shingle."""
 NEAR = 0.8
@@ -33,6 +36,7 @@ NEAR = 0.8
 _BLOCK = 512
 _SHOWN = 5
 _DRAWS = 1000
+_MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 _TOKEN = re.compile(r"\w+(?:\.\d+)?|[^\w\s]")
 
 
@@ -78,23 +82,30 @@ class Novelty:
     verdict: str
 
 
-def shingles(source: str, size: int = SHINGLE) -> frozenset[str]:
-    """The runs of `size` tokens in a program's text; numbers are kept. A shorter text is one shingle.
+def shingles(source: str, size: int = SHINGLE) -> Hashes:
+    """The runs of `size` tokens in a program's text as sorted 64-bit hashes; numbers are kept.
 
-    A run that comes again is another shingle: a layer more of the same makes another program.
+    A run that comes again is another shingle: a layer more of the same makes another program. A text of fewer tokens
+    is one shingle.
     """
-    tokens = _TOKEN.findall(source)
-    seen: Counter[str] = Counter()
-    found = set()
-    for start in range(max(1, len(tokens) - size + 1)):
-        shingle = " ".join(tokens[start : start + size])
-        seen[shingle] += 1
-        found.add(shingle if seen[shingle] == 1 else f"{shingle} #{seen[shingle]}")
-    return frozenset(found)
+    tokens = np.array([_hash(token) for token in _TOKEN.findall(source)], np.uint64)
+    if len(tokens) < size:
+        return np.array([_hash(" ".join(map(str, tokens)))], np.uint64)
+    runs = np.zeros(len(tokens) - size + 1, np.uint64)
+    for offset in range(size):
+        runs = runs * _MIX + tokens[offset : len(tokens) - size + 1 + offset]
+    runs.sort()
+    again = np.arange(len(runs)) - np.searchsorted(runs, runs, "left")
+    return np.unique(runs + again.astype(np.uint64) * _STEP)
+
+
+@lru_cache(100_000)
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
 def novelty(
-    programs: Sequence[frozenset[str]],
+    programs: Sequence[Hashes],
     *,
     cycle: ArrayLike | None = None,
     family: Sequence[str] | None = None,
@@ -142,22 +153,16 @@ def novelty(
     )
 
 
-def _compared(
-    programs: Sequence[frozenset[str]], threshold: float
-) -> tuple[float, int, tuple[tuple[int, int], ...], int]:
+def _compared(programs: Sequence[Hashes], threshold: float) -> tuple[float, int, tuple[tuple[int, int], ...], int]:
     """All pairs, in blocks: the largest index, the pairs at the threshold, some of them, and the clusters."""
-    names: dict[str, int] = {}
-    columns = [names.setdefault(shingle, len(names)) for program in programs for shingle in sorted(program)]
-    sizes = np.array([len(program) for program in programs])
-    n = len(programs)
-    held = sparse.csr_matrix(
-        (np.ones(len(columns), np.int32), columns, np.concatenate([[0], np.cumsum(sizes)])), (n, max(1, len(names)))
-    )
+    n, sizes = len(programs), np.array([len(program) for program in programs])
+    held, weights = _columns(programs, sizes)
+    weighted = (held @ sparse.diags(weights)).T.tocsr()
     largest, broken = 0.0, 0
     examples: list[tuple[int, int]] = []
     near: list[Integers] = []
     for start in range(0, n, _BLOCK):
-        pairs = (held[start : start + _BLOCK] @ held.T).tocoo()
+        pairs = (held[start : start + _BLOCK] @ weighted).tocoo()
         row, other = pairs.row + start, pairs.col
         later = other > row
         row, other, common = row[later], other[later], pairs.data[later]
@@ -174,6 +179,28 @@ def _compared(
     return largest, broken, tuple(examples), int(count)
 
 
+def _columns(programs: Sequence[Hashes], sizes: Integers) -> tuple[sparse.csr_matrix, Floats]:
+    """Which program holds which shingles. Shingles held by the same programs are one column, with their number.
+
+    Most are: what an edit leaves alone is shared by a whole family. That makes the products small. The set of programs
+    of a shingle is told by the sum of 64-bit keys, one a program.
+    """
+    n = len(programs)
+    place = np.repeat(np.arange(n), sizes)
+    distinct, shingle = np.unique(np.concatenate(programs), return_inverse=True)
+    keys = np.random.default_rng(0).integers(2**64, size=n, dtype=np.uint64)
+    order = np.argsort(shingle, kind="stable")
+    holders = np.bincount(shingle, minlength=len(distinct))
+    sums = np.add.reduceat(keys[place[order]], np.cumsum(holders) - holders)
+    shared = holders > 1
+    groups, first, weights = np.unique(sums[shared], return_index=True, return_counts=True)
+    one = np.full(len(distinct), -1)
+    one[np.flatnonzero(shared)[first]] = np.arange(len(groups))
+    used = one[shingle] >= 0
+    held = sparse.csr_matrix((np.ones(used.sum()), (place[used], one[shingle][used])), (n, max(1, len(groups))))
+    return held, weights.astype(float) if len(groups) else np.zeros(1)
+
+
 def _cycles(
     when: Floats, family: Sequence[str] | None, asked: Floats | None, known: Floats | None
 ) -> tuple[CycleNovelty, ...]:
@@ -182,7 +209,7 @@ def _cycles(
     for cycle in np.unique(everywhere[~np.isnan(everywhere)]):
         members = np.flatnonzero(when == cycle).tolist()
         counts = None if family is None or not members else Counter(family[i] for i in members)
-        entropy = None if counts is None else _entropy(list(counts.values()))
+        entropy = None if counts is None else _entropy(np.array(list(counts.values())))
         repeats = _repeats(None if known is None or asked is None else known[asked == cycle])
         effective = None if entropy is None else exp(entropy)
         rows.append(
@@ -191,9 +218,10 @@ def _cycles(
     return tuple(rows)
 
 
-def _entropy(counts: Sequence[int]) -> float:
-    n = sum(counts)
-    return max(0.0, -sum(c / n * log(c / n) for c in counts))
+def _entropy(counts: Integers) -> float:
+    """In nats."""
+    shares = counts[counts > 0] / counts.sum()
+    return max(0.0, -float((shares * np.log(shares)).sum()))
 
 
 def _repeats(known: Floats | None) -> Estimate | Absent:
@@ -222,11 +250,13 @@ def _fewer_families(first: CycleNovelty, last: CycleNovelty, when: Floats, famil
     fall = (first.entropy or 0.0) - (last.entropy or 0.0)
     if fall <= 0:
         return []
-    rng, pool, reached = Random(0), before + after, 0
+    names = {name: code for code, name in enumerate(sorted({*before, *after}))}
+    pool = np.array([names[name] for name in before + after])
+    rng, reached = np.random.default_rng(0), 0
     for _ in range(_DRAWS):
         rng.shuffle(pool)
-        one, two = (list(Counter(part).values()) for part in (pool[: len(before)], pool[len(before) :]))
-        reached += _entropy(one) - _entropy(two) >= fall - 1e-12
+        one, two = (_entropy(np.bincount(part)) for part in (pool[: len(before)], pool[len(before) :]))
+        reached += one - two >= fall - 1e-12
     if (reached + 1) / (_DRAWS + 1) >= 0.05:
         return []
     return [

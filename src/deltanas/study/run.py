@@ -8,11 +8,11 @@ from math import nan
 
 import numpy as np
 
-from deltanas.program import Program, Refused, Trained, canonical_source
+from deltanas.program import Program, Refused, Trained
 from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
-from deltanas.study.novelty import Novelty, novelty, shingles
+from deltanas.study.novelty import Hashes, Novelty, novelty, shingles
 from deltanas.study.trials import Trials
 
 
@@ -93,9 +93,9 @@ def _novelty(view: RunView) -> Novelty | Absent:
         return Absent(lacking.message)
 
 
-def _fingerprint(program: Program) -> frozenset[str]:
+def _fingerprint(program: Program) -> Hashes:
     """Its shingles, and its identity: only equal programs have an index of 1, as the filter of the search promises."""
-    return shingles(canonical_source(program.net)) | {program.id}
+    return np.union1d(shingles(program.net), shingles(program.id))
 
 
 def _families(candidates: Sequence[Candidate]) -> dict[str, str]:
