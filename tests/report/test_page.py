@@ -126,7 +126,7 @@ def test_a_run_of_refusals_alone(story: RunView, make_view: Make, make_slot: Cal
     refusals = [make_slot(1, i, parent, None, Refused("contract", f"reason {'abcdefg'[i]}")) for i in range(7)]
     bare = replace(refusals[0], index=8, attempts=())
     text = checked(make_view([story.candidates[0], *refusals, bare]))
-    assert "valid: trains a step 0 0.0 %" in text
+    assert "valid 0 0.0 %" in text
     assert "The contract is broken 8" in text
     assert "other reasons" in text
 
