@@ -7,20 +7,20 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from deltanas import nets
 from deltanas.bench.edits import lemur_programs
 from deltanas.bench.evaluate import where
 from deltanas.config import TrainConfig
 from deltanas.program import Program, Refused, canonical_source, edits_of
-from deltanas.propose import CachedBuilds, RandomProposer, Space
+from deltanas.propose import RandomProposer, Space
+from deltanas.propose.space import Builds
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal
-from deltanas.wiring import open_shape_pool, program_of
+from deltanas.wiring import kept_builds, open_shape_pool, program_of
 
 VALID_BAR, EFFECTIVE_BAR, WIDTH_BAR = 0.98, 0.90, 0.20
 CLASSIFIERS = tuple(
@@ -38,8 +38,8 @@ _TIMEOUT = 60.0
 """Seconds for a check: a machine that does other work too shall not make one fail."""
 _PRM = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "patch_size": 0.25}
 _OTHER = 0.01
-_AGAIN = 4
-"""Every fourth round of draws is checked a second time, in fresh processes and without the cache."""
+_TOGETHER = 4
+"""Rounds of one draw a network that are drawn together; the first of them is checked again, without what is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +69,37 @@ class Base:
     why_not: str = ""
 
 
-@dataclass
-class Tally:
-    """Checks of edits before anything was known of them: what the space would be worth unverified."""
-
-    looked_at: int = 0
-    refused: int = 0
-    without_effect: int = 0
-
-
-@dataclass
 class _Watched:
-    """A pool whose checks are counted, and looked up afterwards."""
+    """Build checks that can be looked up afterwards."""
 
-    pool: Pool
-    known: dict[str, Built | Refused] = field(default_factory=dict)
+    def __init__(self, builds: Builds) -> None:
+        self.known: dict[str, Built | Refused] = {}
+        self.children: dict[str, Program] = {}
+        self._builds = builds
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
-        results = self.pool.build(programs)
+        results = self._builds.build(programs)
         self.known |= {program.net: result for program, result in zip(programs, results, strict=True)}
+        self.children |= {program.net: program for program in programs if program.parent}
         return results
+
+    def verdict(self, parent: Program, child: Program) -> tuple[bool, bool]:
+        """Valid; and effective."""
+        before, after = self.known.get(parent.net), self.known.get(child.net)
+        valid = isinstance(after, Built)
+        return valid, isinstance(after, Built) and isinstance(before, Built) and after.differs(before)
+
+
+@dataclass
+class Tally:
+    """The edits that were looked at, each once: what the space would be worth unverified."""
+
+    seen: dict[str, tuple[bool, bool]] = field(default_factory=dict)
+
+    def count(self, bases: Sequence[Base], watched: _Watched) -> None:
+        parents = {base.program.id: base.program for base in bases}
+        for net, child in watched.children.items():
+            self.seen[net] = watched.verdict(parents[child.parent or ""], child)
 
 
 def bench_space(
@@ -113,22 +124,20 @@ def bench_space(
         bases = [base for base in tried if base.side and not base.heavy]
         rounds = -(-draws // len(bases))
         tally, rows = Tally(), list[Draw]()
-        cache = Path(stack.enter_context(TemporaryDirectory()))
-        for number in range(rounds):
+        for start in range(0, rounds, _TOGETHER):
+            numbers = range(start, min(start + _TOGETHER, rounds))
             for side in sorted({base.side for base in bases}):
                 group = [base for base in bases if base.side == side]
-                again = number % _AGAIN == _AGAIN - 1
-                rows += _draws(group, pool_of(side), cache / str(side), f"{seed}:{number}", tally, again=again)
+                rows += _draws(group, pool_of(side), seed, numbers, tally)
             result = _summary(began, bases, rows, tally)
-            say(f"round {number + 1} of {rounds}: {len(rows)} draws; {where()['load']}")
+            say(f"round {numbers[-1] + 1} of {rounds}: {len(rows)} draws; {where()['load']}")
             _keep(out, result)
         apart = [base for base in tried if base not in bases]
         for place, base in enumerate(apart):
             say(f"apart: {base.name}")
             apart[place] = found = base if base.side else _larger(base, pool_of)
             if found.side:
-                at = cache / str(found.side)
-                rows += _draws([found], pool_of(found.side), at, f"{seed}:apart", Tally(), again=False)
+                rows += _draws([found], pool_of(found.side), seed, range(1), Tally())
             result = _summary(began, [*bases, *apart], rows, tally)
             _keep(out, result)
     return result
@@ -169,48 +178,30 @@ def _larger(base: Base, pool_of: Callable[[int], Pool]) -> Base:
     return base
 
 
-def _draws(bases: Sequence[Base], pool: Pool, cache: Path, key: str, tally: Tally, *, again: bool) -> list[Draw]:
-    """One draw of each base."""
-    watched = _Watched(pool)
-    space = Space(CachedBuilds(watched, cache, ""))
-    asks = [Ask(1, place, 0, f"{key}:{place}:0", base.program) for place, base in enumerate(bases)]
-    proposals = RandomProposer(space).propose(asks)
-    parents = {base.program.net: base for base in bases}
-    for source, result in watched.known.items():
-        if source not in parents:
-            tally.looked_at += 1
-            tally.refused += isinstance(result, Refused)
-    made = [(base, proposal) for base, proposal in zip(bases, proposals, strict=True) if proposal.program]
-    seconds: Mapping[str, Built | Refused] = {}
-    programs = {program.net: program for base, one in made for program in (base.program, one.program) if program}
-    if again:
-        seconds = dict(zip(programs, pool.build(list(programs.values())), strict=True))
-    firsts = dict(zip(programs, CachedBuilds(watched, cache, "").build(list(programs.values())), strict=True))
-    chosen = {one.program.net for _, one in made if one.program}
-    tally.without_effect += sum(
-        isinstance(result, Built) and source not in parents and source not in chosen
-        for source, result in watched.known.items()
-    )
-    return [_judged(base, one, firsts, seconds) for base, one in zip(bases, proposals, strict=True)]
+def _draws(bases: Sequence[Base], pool: Pool, seed: int, numbers: Sequence[int], tally: Tally) -> list[Draw]:
+    """One draw of each base in each round; those of the first round are checked again."""
+    watched = _Watched(kept_builds(pool))
+    slots = [
+        (base, Ask(number, 0, 0, f"{seed}:{number}:{base.name}:0", base.program))
+        for number in numbers
+        for base in bases
+    ]
+    proposals = RandomProposer(Space(watched)).propose([ask for _, ask in slots])
+    drawn = [one.program for one in proposals[: len(bases)] if one.program]
+    seconds = _Watched(pool)
+    seconds.build([base.program for base in bases] + drawn)
+    tally.count(bases, watched)
+    return [_judged(base, one, watched, seconds) for (base, _), one in zip(slots, proposals, strict=True)]
 
 
-def _judged(
-    base: Base, proposal: Proposal, firsts: Mapping[str, Built | Refused], seconds: Mapping[str, Built | Refused]
-) -> Draw:
+def _judged(base: Base, proposal: Proposal, first: _Watched, second: _Watched) -> Draw:
     if proposal.program is None:
         return Draw(base.name, "", False, False, None)
     changed = canonical_source(proposal.program.net) != canonical_source(base.program.net)
-    pairs = [(table.get(base.program.net), table.get(proposal.program.net)) for table in (firsts, seconds)]
-    verdicts = [
-        (
-            changed and isinstance(child, Built),
-            isinstance(parent, Built) and isinstance(child, Built) and child.differs(parent),
-        )
-        for parent, child in pairs
-        if child is not None
-    ]
-    valid, effective = verdicts[0]
-    return Draw(base.name, proposal.goal, valid, effective, verdicts[1] == verdicts[0] if len(verdicts) > 1 else None)
+    valid, effective = first.verdict(base.program, proposal.program)
+    again = second.verdict(base.program, proposal.program) == (valid, effective)
+    checked = proposal.program.net in second.known
+    return Draw(base.name, proposal.goal, valid and changed, effective, again if checked else None)
 
 
 def _summary(began: dict[str, object], bases: Sequence[Base], rows: Sequence[Draw], tally: Tally) -> dict[str, object]:
@@ -222,7 +213,8 @@ def _summary(began: dict[str, object], bases: Sequence[Base], rows: Sequence[Dra
         _share("effective", [row.effective for row in light], EFFECTIVE_BAR),
         _share("change a width with all its places", [row.kind == "width" for row in light], WIDTH_BAR),
         _share("judged alike by a second check", [row.again is True for row in second], None),
-        _share("valid, unverified", [True] * (tally.looked_at - tally.refused) + [False] * tally.refused, None),
+        _share("edits looked at: valid", [valid for valid, _ in tally.seen.values()], None),
+        _share("edits looked at: effective", [effective for _, effective in tally.seen.values()], None),
     ]
     kinds = Counter(row.kind for row in light)
     found = {row.base for row in rows if row.kind}
@@ -235,7 +227,6 @@ def _summary(began: dict[str, object], bases: Sequence[Base], rows: Sequence[Dra
         "heavy": {base.name: sum(row.base == base.name and row.valid for row in rows) for base in bases if base.heavy},
         "not_built": {base.name: base.why_not for base in bases if not base.side},
         "no_edit_found": sorted({row.base for row in rows if not row.kind}),
-        "unverified": asdict(tally),
         "shares": [share for share in shares if share["n"]],
         "kinds": [
             {
