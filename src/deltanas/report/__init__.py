@@ -2,6 +2,6 @@
 
 from deltanas.report.counts import Cost, Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
-from deltanas.report.page import render
+from deltanas.report.page import Diagnostic, render
 
-__all__ = ["Cost", "Counts", "Gain", "Network", "Step", "Summary", "render", "summary"]
+__all__ = ["Cost", "Counts", "Diagnostic", "Gain", "Network", "Step", "Summary", "render", "summary"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from math import isfinite
 
@@ -15,9 +17,24 @@ from deltanas.report.figures import Summary, summarise
 from deltanas.report.reading import Reading
 from deltanas.seams import RunView
 
+STUDY = 3
+"""Place of the diagnostics among the sections."""
 
-def render(view: RunView) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One diagnostic of the search: its verdict, or what it lacks (`known` False), and the figures behind it."""
+
+    title: str
+    verdict: str
+    figures: tuple[str, ...]
+    known: bool
+
+
+def render(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None) -> str:
     """The report as HTML: self-contained, and true to what was read of the run, however little that is.
+
+    `diagnose` makes the diagnostics of the search; without it the page has no such section.
 
     A section that can't be computed says why in its place. Every text of a model or a candidate is escaped, and the
     page's own content policy lets no other script run than the one that sorts the tables.
@@ -26,10 +43,14 @@ def render(view: RunView) -> str:
     reading = Reading(view)
     figures = summarise(reading)
     style, script = _file("page.css"), _file("page.js")
+    shown = list(CARDS)
+    if diagnose is not None:
+        built = diagnose
+        shown.insert(STUDY, Card("study", "Can the ranking be believed?", lambda *_: {"diagnostics": built()}))
     return env.get_template("page.html.j2").render(
         view=view,
         figures=figures,
-        cards=[(card, _drawn(env, card, reading, figures)) for card in CARDS],
+        cards=[(card, _drawn(env, card, reading, figures)) for card in shown],
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",

@@ -18,7 +18,7 @@ from deltanas.study.run import convergence_of, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
-from deltanas.study.words import described
+from deltanas.study.words import Section, described, sections
 
 __all__ = [
     "COLUMNS",
@@ -32,6 +32,7 @@ __all__ = [
     "Monotone",
     "Novelty",
     "Reliability",
+    "Section",
     "Separation",
     "Trials",
     "Validity",
@@ -50,6 +51,7 @@ __all__ = [
     "ranking_so_far",
     "read_trials",
     "reliability",
+    "sections",
     "separation",
     "shingles",
     "snr_for",

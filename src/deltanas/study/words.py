@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from deltanas.study.concentration import Concentration
 from deltanas.study.convergence import Convergence
@@ -16,26 +17,41 @@ from deltanas.study.validity import Validity
 Part = EliteNll | Monotone | Concentration | Validity | Novelty | Reliability
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A diagnostic for a reader: its verdict, or what is lacking (`known` False), and the figures behind it."""
+
+    title: str
+    verdict: str
+    figures: tuple[str, ...]
+    known: bool
+
+
+def sections(found: Convergence) -> tuple[Section, ...]:
+    """The six diagnostics in the order of the theory's results."""
+    parts: tuple[tuple[str, Part | Absent], ...] = (
+        ("Elite likelihood", found.nll),
+        ("Quality per cycle", found.monotone),
+        ("Concentration", found.concentration),
+        ("Validity", found.validity),
+        ("Novelty", found.novelty),
+        ("Proxy reliability", found.reliability),
+    )
+    return tuple(_section(title, part) for title, part in parts)
+
+
+def _section(title: str, part: Part | Absent) -> Section:
+    if isinstance(part, Absent):
+        return Section(title, f"Not computed: {part.why}.", (), False)
+    return Section(title, part.verdict, tuple(_figures(part)), True)
+
+
 def described(found: Convergence) -> str:
     """The six diagnostics, each with its verdict and the figures behind it."""
-    parts: tuple[tuple[str, Part | Absent], ...] = (
-        ("1 elite NLL", found.nll),
-        ("2 quality per cycle", found.monotone),
-        ("3 concentration", found.concentration),
-        ("4 validity", found.validity),
-        ("5 novelty", found.novelty),
-        ("6 proxy reliability", found.reliability),
-    )
-    return "\n".join(line for name, part in parts for line in _part(name, part))
-
-
-def _part(name: str, part: Part | Absent) -> Iterator[str]:
-    if isinstance(part, Absent):
-        yield f"{name}: not computed: {part.why}"
-        return
-    yield f"{name}: {part.verdict}"
-    for line in _figures(part):
-        yield f"    {line}"
+    lines = []
+    for number, section in enumerate(sections(found), 1):
+        lines += [f"{number} {section.title}: {section.verdict}", *(f"    {figure}" for figure in section.figures)]
+    return "\n".join(lines)
 
 
 def _figures(part: Part) -> Iterator[str]:
