@@ -20,6 +20,16 @@ from deltanas.study.ranks import averaged, coefficient, fisher, spearman
 TRUSTED, USELESS = 0.8, 0.5
 """Spearman from which on a ranking is called trusted, and under which it is not."""
 _DRAWS = 16
+_MEASURED = (
+    "The ranking can be trusted",
+    "The ranking is a coarse guide: it tells good from bad, not good from better",
+    "The ranking can't be trusted",
+)
+_PREDICTED = (
+    "Other seeds would rank alike; whether the target would is not known",
+    "Other seeds would rank roughly alike; whether the target would is not known",
+    "The ranking can't be trusted: other seeds would rank otherwise",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,23 +253,21 @@ def _needed(snr: Estimate | Absent) -> int | None:
 
 
 def verdict(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None = None) -> str:
-    """Can the ranking be trusted? In words; the measured correlation decides where there is one."""
+    """Can the ranking be trusted? In words. Repeats alone can show that it can't, not that it can."""
     if isinstance(measured, Estimate):
-        known, source = measured, "measured against the target"
+        known, words, source = measured, _MEASURED, "measured against the target"
     elif isinstance(predicted, Estimate):
-        known, source = predicted, "predicted from repeats; not measured"
+        known, words, source = predicted, _PREDICTED, "predicted from repeats; not measured"
     else:
         return f"Not known: {predicted.why}; {measured.why}."
-    figures = f"Spearman {known.value:.2f} [{known.low:.2f}, {known.high:.2f}], {source}"
     if known.low >= TRUSTED:
-        words = "The ranking can be trusted"
+        said = words[0]
     elif known.high < USELESS:
-        words = "The ranking can't be trusted"
-    elif known.low >= USELESS:
-        words = "The ranking is a coarse guide: it tells good from bad, not good from better"
+        said = words[2]
     else:
-        words = "Not decided by this data: the interval is too wide"
-    return f"{words} ({figures}).{_remark(predicted, measured, needed)}"
+        said = words[1] if known.low >= USELESS else "Not decided by this data: the interval is too wide"
+    figures = f"Spearman {known.value:.2f} [{known.low:.2f}, {known.high:.2f}], {source}"
+    return f"{said} ({figures}).{_remark(predicted, measured, needed)}"
 
 
 def _remark(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None) -> str:
