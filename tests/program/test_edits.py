@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from deltanas.errors import EditError
@@ -332,3 +332,56 @@ def test_any_text_is_applied_or_refused(base: str, edit: str) -> None:
     except EditError:
         return
     assert source != base
+
+
+def block(old: str, new: str) -> str:
+    return f"<<<<<<< SEARCH\n{old}=======\n{new}>>>>>>> REPLACE\n"
+
+
+@st.composite
+def hunks_of_a_text(draw: st.DrawFn) -> tuple[list[str], list[str], list[str]]:
+    """A text, hunks of it, and what they make of it. Each hunk stands in one place and changes something."""
+    base = draw(st.lists(st.text("ab", max_size=3), min_size=1, max_size=7))
+    cuts = sorted(draw(st.lists(st.integers(0, len(base)), min_size=2, max_size=4)))
+    hunks, made, cursor = [], [], 0
+    for start, end in zip(cuts[::2], cuts[1::2], strict=False):
+        old = base[start:end]
+        assume(old and sum(base[i : i + len(old)] == old for i in range(len(base))) == 1)
+        lines: list[tuple[str, str]] = []
+        for text in old:
+            lines += [("+", new) for new in draw(st.lists(st.text("ab", max_size=2), max_size=1))]
+            lines.append((draw(st.sampled_from(" -")), text))
+        assume(any(tag != " " for tag, _ in lines))
+        hunks.append("@@\n" + "".join(f"{tag}{text}\n" for tag, text in lines))
+        made += [*base[cursor:start], *(text for tag, text in lines if tag != "-")]
+        cursor = end
+    return base, hunks, [*made, *base[cursor:]]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(hunks_of_a_text(), st.booleans())
+def test_hunks_with_one_exact_place_each_are_applied_there(
+    case: tuple[list[str], list[str], list[str]], backwards: bool
+) -> None:
+    """Whatever else they could be read as; and the order in which they are written does not matter."""
+    base, hunks, made = case
+    assume(made != base)
+    edit = "".join(hunks[::-1] if backwards else hunks)
+    source, wanted = ("".join(f"{line}\n" for line in lines) for lines in (base, made))
+    assert apply_edit(source, edit) == AppliedEdit(wanted, "exact")
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        block("a = 1\n" * 400, "a = 1\n" * 399) * 50,
+        block("\n" * 400, "\n" * 401) * 250,
+        "@@\n" + "-a\n+b\n" * 40_000,
+        "@@\n-a\n+b\n" * 20_000,
+        "a" * 10_000_000,
+    ],
+    ids=["blocks", "blank blocks", "one hunk", "hunks", "a line"],
+)
+def test_huge_edits_are_refused_and_not_brooded_over(edit: str) -> None:
+    with pytest.raises(EditError):
+        apply_edit(baselines()["vgg"], edit)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import takewhile
-from typing import Literal
+from typing import Literal, Self
 
 from deltanas.errors import EditError
 
@@ -44,23 +44,29 @@ marks of the others over their first blank."""
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a hunk: lines tagged " " (kept), "-" (removed) or "+" (added), in the order of the file.
+    """One way to read a hunk.
 
-    `lost`: its kept lines are taken to have lost their mark.
+    Attributes:
+        old: the consecutive lines of the baseline that it speaks of. new: what it puts in their place.
+        marked: its lines as a diff marks them; None for a block, which marks none.
+        lost: its kept lines are taken to have lost their mark.
     """
 
-    lines: tuple[tuple[str, str], ...]
+    old: tuple[str, ...]
+    new: tuple[str, ...]
+    marked: tuple[tuple[str, str], ...] | None = None
     lost: bool = False
 
-    @cached_property
-    def old(self) -> list[str]:
-        """The consecutive lines of the baseline that this reading speaks of."""
-        return [text for tag, text in self.lines if tag != "+"]
+    @classmethod
+    def of(cls, marked: Iterable[tuple[str, str]], *, lost: bool = False) -> Self:
+        lines = tuple(marked)
+        old, new = (tuple(text for tag, text in lines if tag != other) for other in "+-")
+        return cls(old, new, lines, lost)
 
     @cached_property
-    def new(self) -> list[str]:
-        """What it puts in their place."""
-        return [text for tag, text in self.lines if tag != "-"]
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Lines tagged " " (kept), "-" (removed) or "+" (added), in the order of the file."""
+        return _compared(self.old, self.new) if self.marked is None else self.marked
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,8 @@ def _block(old: list[str], new: list[str]) -> Hunk:
     """Small models put fences inside the marks, and empty lines between the marks and the code."""
     ways = [(old, new), (_without_fence(old), _without_fence(new))]
     ways += [peeled for sides in ways for peeled in _peeled(*sides)]
-    first, *looser = dict.fromkeys((tuple(old), tuple(new)) for old, new in ways)
-    return Hunk((_compared(*first),), tuple(_compared(*sides) for sides in looser))
+    first, *looser = dict.fromkeys(Reading(tuple(old), tuple(new)) for old, new in ways)
+    return Hunk((first,), tuple(looser))
 
 
 def _without_fence(lines: list[str]) -> list[str]:
@@ -162,17 +168,17 @@ def _malformed(number: int, what: str) -> EditError:
     return EditError(f"Edit {number} has {what}.", EXPECTED, edit=number)
 
 
-def _compared(old: Sequence[str], new: Sequence[str]) -> Reading:
+def _compared(old: Sequence[str], new: Sequence[str]) -> tuple[tuple[str, str], ...]:
     """A block as tagged lines, so that lines on both sides stay as the baseline has them."""
     if len(old) * len(new) > MOST_COMPARED:
-        return Reading((*(("-", text) for text in old), *(("+", text) for text in new)))
+        return *(("-", text) for text in old), *(("+", text) for text in new)
     tagged: list[tuple[str, str]] = []
     for tag, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if tag == "equal":
             tagged += [(" ", text) for text in old[i1:i2]]
         else:
             tagged += [("-", text) for text in old[i1:i2]] + [("+", text) for text in new[j1:j2]]
-    return Reading(tuple(tagged))
+    return tuple(tagged)
 
 
 @dataclass
@@ -281,7 +287,7 @@ def _tagged(body: list[str], column: Column) -> Reading:
             tagged.append((" ", line[1:]))
         else:
             tagged.append((" ", line))
-    return Reading(tuple(tagged), column == "lost")
+    return Reading.of(tagged, lost=column == "lost")
 
 
 def is_marker(line: str) -> bool:

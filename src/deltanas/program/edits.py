@@ -80,8 +80,8 @@ def apply_edit(base: str, edit: str) -> AppliedEdit:
     placed = []
     for number, hunk in enumerate(hunks, start=1):
         if hunk.final_newline is not None or not _is_idle(hunk.readings[0], lines):
-            _refuse_elision(number, hunk.readings[0], lines)
             placed.append(_place(number, hunk, lines))
+            _refuse_elision(number, placed[-1].reading, lines)
     said = {(one.start, one.reading): one for one in reversed(placed)}
     ordered = sorted(said.values(), key=lambda one: (one.start, one.end))
     source = _rendered(lines, endings, ordered)
@@ -220,7 +220,7 @@ def _shifted(number: int, reading: Reading, shift: Shift) -> Reading:
                 )
             text = given + text.removeprefix(taken)
         shifted.append((tag, text))
-    return Reading(tuple(shifted))
+    return Reading.of(shifted)
 
 
 def _rendered(lines: list[str], endings: list[str], ordered: list[_Placed]) -> str:
