@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deltanas.bench.workers import bench_workers, best, choices
-from deltanas.doctor import examine
+from deltanas.doctor import _calibration
 
 
 def test_what_is_best_is_measured_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +22,7 @@ def test_what_is_best_is_measured_and_kept(tmp_path: Path, monkeypatch: pytest.M
     assert kept["rates"] == shapes
     assert result["best"].endswith(f" x {kept['threads']}")
     assert all(rate > 0 for rate in shapes.values())
-    told = next(finding for finding in examine() if finding.name == "calibration")
+    told = _calibration()
     assert told.ok
     assert result["best"] in told.detail
 

@@ -82,7 +82,7 @@ def hostile(victim: Path) -> Program:
     return Program(f"{candidate.net}\n{textwrap.dedent(HELPERS)}\n\nATTACKS = {attacks!r}\n", prm=candidate.prm)
 
 
-@pytest.mark.timeout(300)  # six interpreters import torch one after the other
+@pytest.mark.timeout(300)  # five interpreters import torch one after the other
 def test_on_the_cpu_it_trains_as_the_fork_server_and_holds_what_the_page_says(tmp_path: Path) -> None:
     digits = load("digits")
     with LocalPool(digits, workers=1, memory_bytes=1 << 30) as local:
@@ -90,11 +90,11 @@ def test_on_the_cpu_it_trains_as_the_fork_server_and_holds_what_the_page_says(tm
     assert isinstance(known, Trained)
     victim = tmp_path / "victim"
     victim.write_text("unharmed")
-    with DevicePool(digits, device="cpu", workers=2, timeout=90, memory_bytes=1 << 30) as pool:
+    with DevicePool(digits, device="cpu", workers=1, timeout=90, memory_bytes=1 << 30) as pool:
         assert pool.tier in {"A (cpu)", "B (cpu)"}
-        outcomes = dict(pool.train([hostile(victim), HONEST], seed=0))
-        assert [getattr(outcomes[place], "accuracy", outcomes[place]) for place in (0, 1)] == [known.accuracy] * 2
-        assert {outcome.tier for outcome in outcomes.values()} == {pool.tier}
+        outcome = train_one(pool, hostile(victim))
+        assert isinstance(outcome, Trained), outcome
+        assert (outcome.accuracy, outcome.tier) == (known.accuracy, pool.tier)
         assert victim.read_text() == "unharmed"
         assert victim.stat().st_mode & 0o777 == 0o644
         assert not Path("/dev/shm/deltanas-attack").exists()

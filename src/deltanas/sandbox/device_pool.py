@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import metadata
 from types import TracebackType
 from typing import Literal
@@ -119,12 +120,18 @@ def require_cuda() -> list[str]:
 
 def cuda_devices() -> list[str]:
     """What torch finds, as CUDA_VISIBLE_DEVICES names them. Asked in another process: this one never loads torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    count = _count(visible)
+    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+
+
+@cache
+def _count(_: str | None) -> int:
+    """How many torch finds in this environment."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", _COUNT], capture_output=True, text=True, timeout=_COUNT_SECONDS, check=True
         )
-        count = int(done.stdout)
+        return int(done.stdout)
     except (OSError, ValueError, subprocess.SubprocessError):
-        return []
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return visible.split(",")[:count] if visible else [str(number) for number in range(count)]
+        return 0
