@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
 from deltanas.study.estimate import Estimate, Floats, Integers, LackingError, bisect, column, same_length
+
+RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 500)])
+"""Signal-to-noise ratios between which Wald's function is interpolated."""
+_DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +74,8 @@ def components(program: Sequence[str], score: ArrayLike) -> Components:
 
     Point values by the analysis of variance, var_arch not below 0. The interval of `snr` is exact for any numbers of
     repeats: A. Wald (1940), "A note on the analysis of variance with unequal class frequencies", Annals of Mathematical
-    Statistics 11:96-100. That of `var_noise` is the chi-square interval; that of `var_arch` is Williams's, over
-    unweighted means: J. S. Williams (1962), Biometrika 49:278-281; Thomas and Hultquist (1978), Annals of Statistics
-    6:582-587. All of them lean on normal scatter, of the programs too.
+    Statistics 11:96-100. That of `var_noise` is the chi-square interval; that of `var_arch` a generalised one
+    (S. Weerahandi (1993), JASA 88:899-905) by seeded draws. All of them lean on normal scatter, of the programs too.
 
     Args:
         program: name of the program of each training. score: its score; NaN is left out.
@@ -108,7 +110,7 @@ def components_of(groups: Groups) -> Components:
     return Components(
         k,
         total,
-        _spread(n, means, noise, df, arch),
+        _spread(link_of(groups, noise), noise, k, df, arch),
         Estimate(noise, within / float(chi[0]), within / float(chi[1])),
         Estimate(value, min(snr[0], value), max(snr[1], value)),
         between / noise,
@@ -130,6 +132,11 @@ def f_at(groups: Groups, noise: float) -> Callable[[ArrayLike], Floats]:
     return f
 
 
+def link_of(groups: Groups, noise: float) -> Floats:
+    """-log of Wald's function at each of `RATIOS`: it rises, and adding log F to it makes the estimate of a draw."""
+    return np.asarray(-np.log(f_at(groups, noise)(RATIOS)), float)
+
+
 def _snr(f: Callable[[ArrayLike], Floats], k: int, df: int) -> tuple[float, float]:
     """Where Wald's function is an extreme draw."""
     limits = []
@@ -145,12 +152,10 @@ def _under(f: Callable[[ArrayLike], Floats], level: float, theta: float) -> floa
     return level - float(f(theta))
 
 
-def _spread(n: Integers, means: Floats, noise: float, df: int, value: float) -> Estimate:
-    k = len(n)
-    harmonic = k / float((1 / n).sum())
-    square = harmonic * float(means.var(ddof=1))
-    chi = special.chdtri(k - 1, [0.025, 0.975])
-    f = special.fdtri(k - 1, df, [0.975, 0.025])
-    low = max(0.0, (k - 1) * (square - noise * float(f[0])) / (harmonic * float(chi[0])))
-    high = max(0.0, (k - 1) * (square - noise * float(f[1])) / (harmonic * float(chi[1]))) if chi[1] > 0 else inf
+def _spread(link: Floats, noise: float, k: int, df: int, value: float) -> Estimate:
+    """The ratio at which Wald's function with a drawn noise is a drawn chi-square, times that noise."""
+    rng = np.random.default_rng(0)
+    factor = df / rng.chisquare(df, _DRAWS)
+    ratio = np.interp(-np.log(rng.chisquare(k - 1, _DRAWS) / (k - 1) * factor), link, RATIOS)
+    low, high = (float(q) for q in np.quantile(ratio * noise * factor, [0.025, 0.975]))
     return Estimate(value, min(low, value), max(high, value))

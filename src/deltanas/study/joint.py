@@ -7,11 +7,10 @@ from math import exp, log, sqrt
 
 import numpy as np
 
-from deltanas.study.components import Components, Groups, f_at
+from deltanas.study.components import RATIOS, Components, Groups, link_of
 from deltanas.study.estimate import Estimate, Floats, bisect
 
 _DRAWS = 2000
-_RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 500)])
 _ENDS = log(1e-3), log(1e6)
 """Between these the logarithm of the ratio is sought."""
 _STEPS = 24
@@ -19,17 +18,17 @@ _STEPS = 24
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """`link`: -log of Wald's function over `_RATIOS`; it rises. `errors`: draws of log F."""
+    """`link`: -log of Wald's function over `RATIOS`; it rises. `errors`: draws of log F."""
 
     link: Floats
     errors: Floats
 
     def ratio_at(self, link: Floats | float) -> Floats:
-        return np.asarray(np.interp(link, self.link, _RATIOS), float)
+        return np.asarray(np.interp(link, self.link, RATIOS), float)
 
     def estimates(self, ratio: float) -> Floats:
         """Draws of what is estimated where this is the true ratio; the estimate is where Wald's function is 1."""
-        return self.ratio_at(np.interp(ratio, _RATIOS, self.link) + self.errors)
+        return self.ratio_at(np.interp(ratio, RATIOS, self.link) + self.errors)
 
 
 def attenuated(
@@ -75,7 +74,7 @@ def _sides(score: tuple[Groups, Components], target: tuple[Groups, Components], 
     sides = []
     for (groups, found), numerator in ((score, first / mine), (target, second / theirs)):
         df = found.trainings - found.programs
-        link = -np.log(f_at(groups, found.var_noise.value)(_RATIOS))
+        link = link_of(groups, found.var_noise.value)
         sides.append(_Side(link, np.log(numerator / (rng.chisquare(df, _DRAWS) / df))))
     return sides[0], sides[1]
 
