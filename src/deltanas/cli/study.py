@@ -38,7 +38,12 @@ def convergence(
 
     if source.is_dir():
         with read_folder(source).open() as run:
-            found = convergence_of(run.view(), repeats=repeats)
+            view = run.view()
+        found = convergence_of(view, repeats=repeats)
+        if not view.candidates:
+            sys.stderr.write(
+                f"{source} holds no candidates; imported trials: `deltanas lemur trials {source} --csv > FILE.csv`\n"
+            )
     else:
         trials = read_trials(source)
         if trials.ignored:
