@@ -128,6 +128,7 @@ def test_a_program_without_edits_is_asked_for_anything() -> None:
 def test_the_grammars_are_as_kept(small: Program) -> None:
     assert_golden("grammar-typed.lark", typed_grammar([edit for edit in edits_of(small.net) if edit.kind == "insert"]))
     assert_golden("grammar-anchored.lark", anchored_grammar(small.net))
+    assert_golden("grammar-anchored-place.lark", anchored_grammar(small.net, PLACE))
 
 
 BYTES = llguidance.LLTokenizer("byte")
@@ -170,3 +171,12 @@ def test_the_anchored_grammar_holds_the_search_side_to_whole_consecutive_lines(s
     assert not accepts(grammar, block(act, "x = 1\n") + "\n")
     assert not accepts(grammar, block(act, "x\n" * 25))
     assert apply_edit(small.net, block(act, "        self.act = nn.GELU()\n")).rung == "exact"
+
+
+def test_a_place_is_what_is_replaced_by_another_text(small: Program) -> None:
+    grammar = anchored_grammar(small.net, PLACE)
+    marks = f"<<<<<<< SEARCH\n{PLACE}\n=======\n", ">>>>>>> REPLACE"
+    for new in ("", "        self.pool = nn.AdaptiveMaxPool2d(1)\n", f"{PLACE}\n        x = 1\n", f"{PLACE} \n"):
+        assert accepts(grammar, new.join(marks))
+    assert not accepts(grammar, f"{PLACE}\n".join(marks))
+    assert not accepts(grammar, f"<<<<<<< SEARCH\n        self.act = nn.ReLU()\n=======\n{marks[1]}")

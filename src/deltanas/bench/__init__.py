@@ -1,6 +1,7 @@
 """Benchmarks: what an evaluation costs, beside other ways to the same score; how edits are read, and what draws
 from the space of edits are worth."""
 
+from deltanas.bench.decode import bench_decode
 from deltanas.bench.edits import bench_edits
 from deltanas.bench.evaluate import bench_evaluate
 from deltanas.bench.propose import bench_propose
@@ -10,6 +11,7 @@ from deltanas.bench.space import bench_space
 from deltanas.bench.workers import bench_workers
 
 __all__ = [
+    "bench_decode",
     "bench_edits",
     "bench_evaluate",
     "bench_propose",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from deltanas.bench import (
+    bench_decode,
     bench_edits,
     bench_evaluate,
     bench_propose,
@@ -122,6 +123,21 @@ def space(
     They are drawn from the built-in networks, with --lemur from LEMUR's classifiers too. 95 % Wilson intervals.
     """
     _print(bench_space(lemur, draws=draws, seed=seed, out=out, say=_say), as_json, "shares", "kinds")
+
+
+@bench.command("decode")
+def decode(
+    llm: Annotated[str, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = "smollm2",
+    dtype: Annotated[str | None, typer.Option(help="float32 | bfloat16: what the model computes in.")] = None,
+    net: Annotated[str, typer.Option(help="A built-in baseline, to edit.")] = "vgg",
+    repeats: Annotated[int, typer.Option(help="Turns of every level and batch.", min=1)] = 5,
+    max_tokens: Annotated[int, typer.Option(help="Longest reply.", min=16)] = 64,
+    as_json: Json = False,
+) -> None:
+    """Tokens a second of a model here, one reply at a time and several, free and under a grammar, in turns."""
+    config = read_config(given_settings(options={"model.spec": llm, "model.dtype": dtype}))
+    result = bench_decode(llm, dtype=config.model.dtype, net=net, repeats=repeats, max_tokens=max_tokens, say=_say)
+    _print(result, as_json, "rates", "ratios", "turns")
 
 
 @bench.command("propose")

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 import llguidance.hf
 import numpy as np
 import torch
 from llguidance import LLMatcher, LLTokenizer
-from transformers import DynamicCache
 
 from deltanas.errors import ModelError
+from deltanas.llm.batch import Batch
 from deltanas.llm.model import Dtype, Message, Reply, Request
 from deltanas.llm.spec import Spec
 from deltanas.llm.weights import load
@@ -33,6 +35,7 @@ class LocalModel:
         self._tokenizer = tokenizer
         self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=max(model.config.vocab_size, len(tokenizer)))
         ends = model.generation_config.eos_token_id
+        self.spent = Spent()
         self._ends = {*(ends if isinstance(ends, list) else [ends]), tokenizer.eos_token_id} - {None}
 
     @classmethod
@@ -51,7 +54,8 @@ class LocalModel:
         if not requests:
             return []
         start = time.perf_counter()
-        rows = [_Row(request, self._guide, self._ends) for request in requests]
+        with self.spent.on("grammar"):
+            rows = [_Row(request, self._guide, self._ends, self.spent) for request in requests]
         prompts = [self._prompt(request.messages) for request in requests]
         stems = [self._stem(request.messages, prompt) for request, prompt in zip(requests, prompts, strict=True)]
         heads = [self._tokens(stem) for stem in stems]
@@ -60,13 +64,15 @@ class LocalModel:
             self._decode(rows, heads, tails)
         seconds = (time.perf_counter() - start) / len(rows)
         return [
-            Reply(prompt, row.text, row.complete, len(head) + len(tail), len(row.tokens), seconds)
+            Reply(prompt, row.text, row.complete, len(head) + len(tail), len(row.tokens), seconds, forced=row.forced)
             for row, prompt, head, tail in zip(rows, prompts, heads, tails, strict=True)
         ]
 
     def _decode(self, rows: list[_Row], heads: list[list[int]], tails: list[list[int]]) -> None:
-        batch = _Batch(self._model)
-        batch.share(heads)
+        batch = Batch(self._model)
+        phase: Literal["prompt", "network"] = "prompt"
+        with self.spent.on(phase):
+            batch.share(heads)
         chunks = [tail + row.begin() for tail, row in zip(tails, rows, strict=True)]
         while True:
             going = [place for place, row in enumerate(rows) if not row.ended]
@@ -75,7 +81,10 @@ class LocalModel:
             if len(going) < len(rows):
                 batch.select(going)
                 rows, chunks = [rows[place] for place in going], [chunks[place] for place in going]
-            scores = batch.feed(chunks)
+            with self.spent.on(phase):
+                scores = batch.feed(chunks)
+            self.spent.drawn += len(rows) if phase == "network" else 0
+            phase = "network"
             chunks = [row.advance(row_scores) for row, row_scores in zip(rows, scores, strict=True)]
 
     def _prompt(self, messages: Sequence[Message], *, answer: bool = True) -> str:
@@ -95,11 +104,35 @@ class LocalModel:
         return tokens
 
 
-class _Row:
-    """One reply in the making. `tokens`: the reply so far."""
+@dataclass
+class Spent:
+    """What decoding took since the model was opened.
 
-    def __init__(self, request: Request, guide: LLTokenizer, ends: set[int]) -> None:
+    Attributes:
+        prompt: seconds of wall clock in the network, up to the scores of each reply's first token.
+        network: the same for all later tokens, of which `drawn` were drawn.
+        grammar: seconds of compiling grammars, of masks and of following what was drawn. draw: of drawing.
+    """
+
+    prompt: float = 0.0
+    network: float = 0.0
+    grammar: float = 0.0
+    draw: float = 0.0
+    drawn: int = 0
+
+    @contextmanager
+    def on(self, what: Literal["prompt", "network", "grammar", "draw"]) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        setattr(self, what, getattr(self, what) + time.perf_counter() - start)
+
+
+class _Row:
+    """One reply in the making. `tokens`: the reply so far, of which the grammar left no choice for `forced`."""
+
+    def __init__(self, request: Request, guide: LLTokenizer, ends: set[int], spent: Spent) -> None:
         self._request = request
+        self._spent = spent
         self._guide = guide
         self._ends = ends
         self._matcher = LLMatcher(guide, request.grammar) if request.grammar is not None else None
@@ -108,6 +141,7 @@ class _Row:
         seed = int.from_bytes(hashlib.sha256(request.key.encode()).digest()[:7])
         self._chance = torch.Generator().manual_seed(seed)
         self.tokens: list[int] = []
+        self.forced = 0
         self.ended = self.complete = False
 
     @property
@@ -124,16 +158,20 @@ class _Row:
         if token in self._ends:
             self.ended = self.complete = True
             return []
-        if self._matcher and not self._matcher.consume_token(token):
-            raise ModelError(f"The grammar's matcher gave up: {self._matcher.get_error()}")
+        if self._matcher:
+            with self._spent.on("grammar"):
+                if not self._matcher.consume_token(token):
+                    raise ModelError(f"The grammar's matcher gave up: {self._matcher.get_error()}")
         return self._take([token])
 
     def _take(self, tokens: list[int]) -> list[int]:
         if self._matcher:
-            room = self._request.max_tokens - len(self.tokens) - len(tokens)
-            forced = [token for token in self._matcher.compute_ff_tokens() if token not in self._ends][:room]
-            self._matcher.consume_tokens(forced)
+            with self._spent.on("grammar"):
+                room = self._request.max_tokens - len(self.tokens) - len(tokens)
+                forced = [token for token in self._matcher.compute_ff_tokens() if token not in self._ends][:room]
+                self._matcher.consume_tokens(forced)
             tokens = tokens + forced
+            self.forced += len(forced)
         self.tokens += tokens
         if self._matcher:
             self.complete = self._matcher.is_stopped()
@@ -144,14 +182,17 @@ class _Row:
         return tokens
 
     def _draw(self, scores: torch.Tensor) -> int:
+        allowed: torch.Tensor | None = None
         if self._matcher:
-            bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
-            allowed = torch.from_numpy(np.flatnonzero(np.unpackbits(bits, bitorder="little", count=len(scores))))
+            with self._spent.on("grammar"):
+                bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
+                allowed = torch.from_numpy(np.flatnonzero(np.unpackbits(bits, bitorder="little", count=len(scores))))
             if len(allowed) == 0:
                 raise ModelError(f"The grammar allows no token: {self._matcher.get_error()}")
-        else:
-            allowed = torch.arange(len(scores))
-        return int(allowed[nucleus_draw(scores[allowed], self._request.temperature, self._request.top_p, self._chance)])
+        with self._spent.on("draw"):
+            among = scores if allowed is None else scores[allowed]
+            drawn = nucleus_draw(among, self._request.temperature, self._request.top_p, self._chance)
+            return drawn if allowed is None else int(allowed[drawn])
 
 
 def nucleus_draw(scores: torch.Tensor, temperature: float, top_p: float, chance: torch.Generator) -> int:
@@ -168,55 +209,3 @@ def nucleus_draw(scores: torch.Tensor, temperature: float, top_p: float, chance:
     before = ranked.cumsum(0) - ranked
     nucleus = ranked[: max(1, int((before < top_p).sum()))]
     return int(likely[order[int(torch.multinomial(nucleus, 1, generator=chance))]])
-
-
-class _Batch:
-    """The rows' shared state in the model: keys and values of what was fed, [row, head, place, feature] a layer.
-
-    Rows may be fed chunks of different lengths. Shorter ones are padded on the left, and the padding stays masked: the
-    last place of a chunk is that of its last token in every row.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-        self._cache = DynamicCache(config=model.config)
-        self._mask = torch.ones((1, 0), dtype=torch.long, device=model.device)
-
-    def share(self, heads: Sequence[list[int]]) -> None:
-        """Feed each row's head: once what all have in common, then once each of those that differ."""
-        different = sorted({tuple(head) for head in heads})
-        first, last = different[0], different[-1]
-        common = next(
-            (place for place, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), len(first)
-        )
-        if common:
-            self.feed([list(first[:common])])
-        self.select([0] * len(different))
-        if any(len(head) > common for head in different):
-            self.feed([list(head[common:]) for head in different])
-        self.select([different.index(tuple(head)) for head in heads])
-
-    def feed(self, chunks: Sequence[list[int]]) -> torch.Tensor:
-        """Append a chunk of tokens to each row; return the scores of the next token: [row, vocabulary] on the CPU."""
-        width = max(len(chunk) for chunk in chunks)
-        tokens = torch.tensor([[0] * (width - len(chunk)) + chunk for chunk in chunks])
-        mask = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks])
-        self._mask = torch.cat([self._mask, mask.to(self._mask.device)], dim=1)
-        places = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
-        output = self._model(
-            input_ids=tokens.to(self._mask.device),
-            attention_mask=self._mask,
-            position_ids=places,
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
-        scores: torch.Tensor = output.logits[:, -1].float().cpu()
-        return scores
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order; a row may be named more than once."""
-        index = torch.tensor(rows, dtype=torch.long, device=self._mask.device)
-        if self._mask.shape[1]:
-            self._cache.batch_select_indices(index)
-        self._mask = self._mask[index]

@@ -50,6 +50,7 @@ class Reply:
         text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
         seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
         error: why there is no reply, or none that may be used; "" if all is well.
+        forced: so many of the reply's tokens the grammar left no choice for.
         estimated: the numbers of tokens are estimates, as a server did not say.
     """
 
@@ -61,6 +62,7 @@ class Reply:
     seconds: float
     error: str = ""
     estimated: bool = False
+    forced: int = 0
 
 
 class Model(Protocol):

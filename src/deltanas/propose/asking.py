@@ -67,6 +67,11 @@ class ModelProposer(ABC):
         answered = iter(zip(waiting, replies, strict=True))
         return [one if isinstance(one, Proposal) else self._answered(*next(answered)) for one in prepared]
 
+    def requests(self, asks: Sequence[Ask]) -> list[Request]:
+        """What the model would be asked, without asking it; a slot that needs no model has none."""
+        prepared = [self._prepared(one) for one in self.questions(asks) if isinstance(one, Question)]
+        return [one[1] for one in prepared if not isinstance(one, Proposal)]
+
     @abstractmethod
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         """What to ask the model for each slot, or the answer where there is nothing to ask."""

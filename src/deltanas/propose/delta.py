@@ -15,8 +15,8 @@ from deltanas.propose.space import Space
 from deltanas.seams import Ask, Call, Proposal
 
 Decoding = Literal["typed", "anchored", "free"]
-"""typed: one of the program's simple edits. anchored: the lines to replace are the program's own, the new ones free.
-free: any text."""
+"""typed: one of the program's simple edits. anchored: the lines to replace are the program's own and drawn with the
+goal, the new ones free. free: any text."""
 
 
 class DeltaProposer(ModelProposer):
@@ -56,8 +56,9 @@ class DeltaProposer(ModelProposer):
         if self._decoding == "typed":
             offered = sampled(ask, fitting, self._choices)
             return Question(ask, goal, "typed", offered=offered, grammar=typed_grammar(offered))
-        place = ask.rng("place").choice(fitting).old if fitting else ""
-        grammar = anchored_grammar(ask.parent.net) if self._decoding == "anchored" else None
+        places = sorted({edit.old for edit in fitting if edit.old in ask.parent.net})
+        place = ask.rng("place").choice(places) if places else ""
+        grammar = anchored_grammar(ask.parent.net, place) if self._decoding == "anchored" else None
         return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:

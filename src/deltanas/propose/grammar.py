@@ -9,6 +9,7 @@ from deltanas.program import SpaceEdit
 
 END_OF_BLOCK = ">>>>>>> REPLACE"
 MOST_NEW_LINES = 24
+_FREE_LINE = r"(([^<=>\n][^\n]*)?\n)"
 
 
 def written(edit: SpaceEdit) -> str:
@@ -28,21 +29,21 @@ def typed_grammar(edits: Sequence[SpaceEdit]) -> str:
     return "\n".join([f"start: {' | '.join(f'p{number}' for number in range(len(places)))}", *rules, ""])
 
 
-def anchored_grammar(source: str) -> str:
-    """SEARCH/REPLACE blocks whose SEARCH side is one or more whole consecutive lines of `source`, the other side free.
+def anchored_grammar(source: str, place: str = "") -> str:
+    """A SEARCH/REPLACE block whose SEARCH side is whole consecutive lines of `source`, the other side free lines.
 
-    A free line does not begin with "<", "=" or ">", as no line of Python does: a block has its own marks alone.
+    With a `place`, lines of `source`, the SEARCH side is these, and the other side is not the same text. A free line
+    does not begin with "<", "=" or ">", as no line of Python does: a block has its own marks alone.
     """
-    lines = [f"{line}\n" for line in source.removesuffix("\n").split("\n")]
-    return "\n".join(
-        [
-            f'start: "<<<<<<< SEARCH\\n" OLD "=======\\n" NEW{{0,{MOST_NEW_LINES}}} {_quoted(END_OF_BLOCK)}',
-            "OLD: LINES & /(?s:.+)/",
-            f"LINES: %regex {json.dumps({'substring_chunks': lines})}",
-            r"NEW: /([^<=>\n][^\n]*)?\n/",
-            "",
-        ]
-    )
+    if place:
+        old = _quoted(f"{place}\n")
+        rules = [f"OLD: {old}", f"NEW: /{_FREE_LINE}{{0,{MOST_NEW_LINES}}}/ & ~OLD"]
+    else:
+        lines = [f"{line}\n" for line in source.removesuffix("\n").split("\n")]
+        rules = ["OLD: LINES & /(?s:.+)/", f"LINES: %regex {json.dumps({'substring_chunks': lines})}"]
+        rules += [f"NEW: /{_FREE_LINE}{{0,{MOST_NEW_LINES}}}/"]
+    start = f'start: "<<<<<<< SEARCH\\n" OLD "=======\\n" NEW {_quoted(END_OF_BLOCK)}'
+    return "\n".join([start, *rules, ""])
 
 
 def _quoted(text: str) -> str:

@@ -1,0 +1,172 @@
+"""Speed of decoding on this machine: one reply at a time beside several, with and without a grammar, in turns."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Literal, get_args
+
+from deltanas import nets
+from deltanas.bench.evaluate import where
+from deltanas.errors import DeltanasError
+from deltanas.llm import Dtype, Request, open_model
+from deltanas.llm.local import LocalModel, Spent
+from deltanas.program import Program
+from deltanas.propose import DeltaProposer, Sampling, Space
+from deltanas.seams import Ask
+
+Level = Literal["free", "typed"]
+BATCHES = (1, 8, 16)
+ALONE = 4
+RATIO_BAR = 4.0
+"""Batch 8 gives at least so many times the tokens a second of one at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A batch, or `ALONE` replies one at a time. Their tokens, those that the grammar forced; seconds of wall clock.
+
+    `drawn` tokens took `decode` seconds: network, grammar and drawing after the prompt; the first of each reply comes
+    with the prompt, and is not among them.
+    """
+
+    level: Level
+    batch: int
+    tokens: int
+    forced: int
+    drawn: int
+    decode: float
+    grammar: float
+    whole: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Medians over the turns, with ranges of the first: drawn tokens a second of decoding; all tokens a second of all.
+
+    grammar: share of decoding that grammars took. forced: share of all tokens that they forced.
+    """
+
+    level: Level
+    batch: int
+    drawn: float
+    low: float
+    high: float
+    whole: float
+    forced: float
+    grammar: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Rate of a batch over that of one at a time, turn by turn; `kept` says whether batch 8 keeps the bar."""
+
+    level: Level
+    batch: int
+    of: Literal["drawn", "whole"]
+    median: float
+    low: float
+    high: float
+    kept: bool | None
+
+
+def bench_decode(
+    spec: str, *, dtype: Dtype | None, net: str, repeats: int, max_tokens: int, say: Callable[[str], None]
+) -> dict[str, object]:
+    """Every level and batch once a turn, `repeats` turns. say: gets a line a turn.
+
+    Raises DeltanasError where the model does not run on this machine, there is no such baseline, or replies are so
+    short that nothing is drawn after their first tokens.
+    """
+    if net not in nets.baselines():
+        raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
+    model = open_model(spec, dtype=dtype)
+    if not isinstance(model, LocalModel):
+        raise DeltanasError(f"{spec} does not run on this machine, so its speed is not measured here")
+    began, turns = where(), []
+    for repeat in range(repeats):
+        for level in get_args(Level):
+            for batch in BATCHES:
+                turns.append(_turn(model, level, batch, _requests(model, level, net, batch, repeat, max_tokens)))
+        say(f"turn {repeat + 1}: " + ", ".join(f"{t.level} {t.batch}: {_drawn(t):.1f}/s" for t in turns[-6:]))
+    ratios = [_ratio(turns, level, batch, of) for level in get_args(Level) for batch in BATCHES[1:] for of in _RATES]
+    return {
+        **began,
+        "load_after": where()["load"],
+        "model": model.name,
+        "dtype": dtype,
+        "net": net,
+        "repeats": repeats,
+        "rates": [asdict(_rate([t for t in turns if (t.level, t.batch) == key])) for key in _keys(turns)],
+        "ratios": [asdict(ratio) for ratio in ratios],
+        "turns": [asdict(turn) for turn in turns],
+    }
+
+
+def _requests(model: LocalModel, level: Level, net: str, batch: int, repeat: int, max_tokens: int) -> list[Request]:
+    parent = Program(nets.baseline(net))
+    sampling = Sampling(batch, max_tokens=max_tokens)
+    proposer = DeltaProposer(model, Space(None), decoding=level, sampling=sampling)
+    asks = [Ask(1, index, 0, f"{repeat}:1:{index}:0", parent) for index in range(max(batch, ALONE))]
+    return [replace(request, stop=()) for request in proposer.requests(asks)]
+
+
+def _turn(model: LocalModel, level: Level, batch: int, requests: Sequence[Request]) -> Turn:
+    before, start = replace(model.spent), time.perf_counter()
+    groups = [requests[place : place + batch] for place in range(0, len(requests), batch)]
+    replies = [reply for group in groups for reply in model.generate(group)]
+    whole, after = time.perf_counter() - start, model.spent
+    if after.drawn == before.drawn:
+        raise DeltanasError("no reply has two tokens to draw", "give it more room with --max-tokens, or another model")
+    return Turn(
+        level=level,
+        batch=batch,
+        tokens=sum(reply.reply_tokens for reply in replies),
+        forced=sum(reply.forced for reply in replies),
+        drawn=after.drawn - before.drawn,
+        decode=sum(_since(before, after, what) for what in ("network", "grammar", "draw")),
+        grammar=_since(before, after, "grammar"),
+        whole=whole,
+    )
+
+
+def _since(before: Spent, after: Spent, what: str) -> float:
+    return float(asdict(after)[what] - asdict(before)[what])
+
+
+def _drawn(turn: Turn) -> float:
+    return turn.drawn / turn.decode
+
+
+def _whole(turn: Turn) -> float:
+    return turn.tokens / turn.whole
+
+
+_RATES: dict[Literal["drawn", "whole"], Callable[[Turn], float]] = {"drawn": _drawn, "whole": _whole}
+
+
+def _keys(turns: Sequence[Turn]) -> list[tuple[Level, int]]:
+    return list(dict.fromkeys((turn.level, turn.batch) for turn in turns))
+
+
+def _rate(turns: Sequence[Turn]) -> Rate:
+    rates = [_drawn(turn) for turn in turns]
+    return Rate(
+        level=turns[0].level,
+        batch=turns[0].batch,
+        drawn=statistics.median(rates),
+        low=min(rates),
+        high=max(rates),
+        whole=statistics.median(map(_whole, turns)),
+        forced=sum(turn.forced for turn in turns) / sum(turn.tokens for turn in turns),
+        grammar=sum(turn.grammar for turn in turns) / sum(turn.decode for turn in turns),
+    )
+
+
+def _ratio(turns: Sequence[Turn], level: Level, batch: int, of: Literal["drawn", "whole"]) -> Ratio:
+    several, one = ([_RATES[of](t) for t in turns if (t.level, t.batch) == (level, size)] for size in (batch, 1))
+    ratios = [many / single for many, single in zip(several, one, strict=True)]
+    median = statistics.median(ratios)
+    return Ratio(level, batch, of, median, min(ratios), max(ratios), median >= RATIO_BAR if batch == 8 else None)
