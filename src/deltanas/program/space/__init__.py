@@ -51,16 +51,34 @@ def edits_of(source: str) -> tuple[SpaceEdit, ...]:
     program = Source(text, tree)
     found = [(*place, change) for make in _GENERATORS for change in make(program) if (place := program.edit(change))]
     found.sort(key=lambda one: (one[0], one[1].kind, one[1].new))
-    seen = {None, _fingerprint(text)}
+    seen: set[Hashable] = {None}
     kept = []
     for _, edit, change in found:
-        fingerprint = _fingerprint(program.changed(change))
+        fingerprint = _changed(program, change)
         if fingerprint not in seen:
             seen.add(fingerprint)
             kept.append(edit)
     return tuple(kept)
 
 
+def _changed(program: Source, change: Change) -> Hashable:
+    """Equal for changes that make the same program; None for one that makes the program itself, or none at all.
+
+    Only the top-level statements that change are compiled.
+    """
+    pieces = program.pieces(change)
+    if pieces is None:
+        whole = _fingerprint(program.changed(change))
+        return None if whole == _fingerprint(program.text) else whole
+    made = [(start, _fingerprint(text)) for start, text in pieces]
+    before = program.pieces(Change("", tuple((start, start, "") for start, _ in pieces)))
+    if any(code is None for _, code in made) or before is None:
+        return None
+    differing = [one for one, (_, text) in zip(made, before, strict=True) if one[1] != _fingerprint(text)]
+    return tuple(differing) or None
+
+
+@lru_cache(maxsize=64)
 def _fingerprint(source: str) -> Hashable:
     """Equal for programs that differ in formatting only; None where the source does not compile.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,8 +164,34 @@ class Source:
         return -1, -1
 
     def _count(self, block: list[str]) -> int:
-        starts = range(len(self.lines) - len(block) + 1)
-        return sum(self.lines[i] == block[0] and self.lines[i : i + len(block)] == block for i in starts)
+        size = len(block)
+        return sum(self.lines[start : start + size] == block for start in self._where[block[0]])
+
+    @cached_property
+    def _where(self) -> dict[str, list[int]]:
+        """Each line's places."""
+        found: dict[str, list[int]] = {}
+        for place, line in enumerate(self.lines):
+            found.setdefault(line, []).append(place)
+        return found
+
+    def pieces(self, change: Change) -> list[tuple[int, str]] | None:
+        """(start, new text) of the top-level statements that a change lies in; None where it lies outside of one."""
+        texts: dict[int, str] = {}
+        for start, end, new in sorted(change.spans, reverse=True):
+            place = bisect_right(self._tops, (start, len(self.text))) - 1
+            if place < 0 or end > self._tops[place][1]:
+                return None
+            top, last = self._tops[place]
+            text = texts.get(top, self.text[top:last])
+            texts[top] = text[: start - top] + new + text[end - top :]
+        return sorted(texts.items())
+
+    @cached_property
+    def _tops(self) -> list[tuple[int, int]]:
+        """Start and end of each top-level statement, decorators included."""
+        firsts = [min([n.lineno, *(d.lineno for d in getattr(n, "decorator_list", ()))]) for n in self.tree.body]
+        return [(self._starts[first - 1], self.span(n)[1]) for first, n in zip(firsts, self.tree.body, strict=True)]
 
     # Names
 
@@ -219,13 +246,15 @@ class Source:
 
     def function_of(self, node: ast.AST) -> str:
         """The name of the outermost function around a node, "" for none."""
-        name = ""
-        above = self.parents.get(node)
-        while above is not None:
-            if isinstance(above, ast.FunctionDef):
-                name = above.name
-            above = self.parents.get(above)
-        return name
+        return self._functions.get(node, "")
+
+    @cached_property
+    def _functions(self) -> dict[ast.AST, str]:
+        found: dict[ast.AST, str] = {}
+        for node in ast.walk(self.tree):  # outer ones first
+            if isinstance(node, ast.FunctionDef) and node not in found:
+                found.update((inner, node.name) for inner in ast.walk(node) if inner is not node)
+        return found
 
     def class_of(self, node: ast.AST) -> ast.ClassDef | None:
         above: ast.AST | None = node
