@@ -107,7 +107,6 @@ def test_the_same_ask_gives_the_same_offer_in_any_company_and_order(small: Progr
     assert [space.offer([ask], 3)[0] for ask in asks(small, 6)] == together
     assert space.offer(asks(small, 6)[::-1], 3) == together[::-1]
     assert space.draw(asks(small, 6)) != [None] * 6
-    assert space.kind(asks(small, 1)[0]) in {edit.kind for edit in edits_of(small.net)}
 
 
 def test_nothing_is_offered_twice_to_a_slot_and_an_empty_space_ends(small: Program) -> None:

@@ -26,7 +26,9 @@ class Builds(Protocol):
 
 
 class Space:
-    """Draws edits of a slot's parent, none that was tried for the slot before. Same asks, same draws.
+    """Draws edits of a slot's parent, none that was tried for the slot before.
+
+    Same asks, same draws, as long as no check runs out of time.
 
     The kind of an edit comes first: a width with probability `WIDTHS`, else as often as the other edits are of it;
     then any edit of the kind, each as likely as the others. What is drawn is verified then and there: an edit whose
@@ -63,11 +65,6 @@ class Space:
                     chosen[slot] = ended.value
             answers = self._hold([(asks[slot].parent, origins[slot], slot, edits) for slot, edits in wanted.items()])
         return [chosen.get(slot, ()) for slot in range(len(asks))]
-
-    def kind(self, ask: Ask) -> str | None:
-        """The kind that `offer` tries first, without verifying anything; None where no edit is left."""
-        space = open_edits(ask, self._edits)
-        return drawn_kind(ask.rng("kind"), [edit.kind for edit in space]) if space else None
 
     def _choice(self, ask: Ask, most: int) -> _Choice:
         """Yields edits to verify and takes whether each holds; returns what is chosen."""
