@@ -50,6 +50,18 @@ def test_anchored(source: str) -> None:
     assert [allows(gbnf_to_lark(theirs), text) for text in texts] == expected
 
 
+@pytest.mark.parametrize("source", [ODD, baselines()["mlp"]])
+def test_anchored_to_lines(source: str) -> None:
+    place = "\n".join(source.split("\n")[:2])
+    ours = anchored_grammar(source, place)
+    theirs = gbnf(ours)
+    assert theirs is not None
+    same = block(f"{place}\n", f"{place}\n")
+    texts = [block(f"{place}\n", "new = 1\n"), block(f"{place}\n", ""), block("x\n", "y\n"), same]
+    assert [allows(ours, text) for text in texts] == [True, True, False, False]
+    assert [allows(gbnf_to_lark(theirs), text) for text in texts] == [True, True, False, True]
+
+
 def test_typed() -> None:
     edits = [SpaceEdit("insert", "architecture", old, new) for old, new in EDITS]
     ours = typed_grammar(edits)

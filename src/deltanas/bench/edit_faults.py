@@ -290,7 +290,8 @@ def _overwritten(_: Random, change: Change) -> Case | None:
     """The mark of a changed line stands over its first blank, and kept lines have none."""
     hunks = [change.hunk(site) for site in change.sites]
     if any(places(change.base, old_of(hunk), str.strip) != 1 for hunk in hunks) or not all(
-        any(tag == "-" for tag, _ in hunk) and all(tag == " " or text.startswith(" ") for tag, text in hunk)
+        any(tag == "-" for tag, _ in hunk)
+        and all(tag == " " or (text.startswith(" ") and text.strip()) for tag, text in hunk)
         for hunk in hunks
     ):
         return None

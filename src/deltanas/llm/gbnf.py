@@ -1,4 +1,7 @@
-"""Grammars as llama.cpp reads them (GBNF), made from ours (llguidance's dialect of Lark) as far as can be."""
+"""Grammars as llama.cpp reads them (GBNF), made from ours (llguidance's dialect of Lark) as far as can be.
+
+GBNF can't say that a text is not another: there it allows more, and the reply has to be checked.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,15 @@ from collections.abc import Iterator
 
 _RULE = re.compile(r"(\w+):\s*(.*)")
 _PIECE = re.compile(r'\s+|"(?:[^"\\]|\\.)*"|/(?:[^/\\]|\\.)+/|\w+|\{\d*,?\d*\}|[()|*+?]')
-_REGEX_PIECE = re.compile(r"\[(?:[^\]\\]|\\.)+\]|\((?!\?)|[)|*+?]|\\[nrt]|\\[^\w\s]|[^\\.^$(\[{}]")
+_REGEX_PIECE = re.compile(r"\[(?:[^\]\\]|\\.)+\]|\((?!\?)|[)|*+?]|\{\d*,?\d*\}|\\[nrt]|\\[^\w\s]|[^\\.^$(\[{}]")
 _CHUNKS = re.compile(r"%regex\s+(\{.*\})")
 _ANY_TEXT = re.compile(r"(\w+)\s*&\s*/\(\?s:\.\+\)/")
 """A rule that is another, but not empty."""
+_BUT_NOT = re.compile(r"\s*&\s*~\s*\w+$")
 
 
 def gbnf(grammar: str) -> str | None:
-    """The grammar in GBNF, with the same texts; None where this does not know how to say it."""
+    """The grammar in GBNF, with the same texts and those that `& ~RULE` rules out; None where it can't be said."""
     try:
         return "\n".join(rule for line in grammar.splitlines() if line.strip() for rule in _rules(line)) + "\n"
     except _UnknownError:
@@ -30,7 +34,7 @@ def _rules(line: str) -> Iterator[str]:
     rule = _RULE.fullmatch(line)
     if not rule:
         raise _UnknownError
-    name, body = _name(rule[1]), rule[2].strip()
+    name, body = _name(rule[1]), _BUT_NOT.sub("", rule[2].strip())
     chunks, same = _CHUNKS.fullmatch(body), _ANY_TEXT.fullmatch(body)
     if chunks:
         yield from _substrings(name, json.loads(chunks[1]))
@@ -67,7 +71,7 @@ def _body(body: str) -> Iterator[str]:
 
 def _regex(regex: str) -> Iterator[str]:
     for piece in _pieces(_REGEX_PIECE, regex):
-        if piece.startswith("[") or piece in ("(", ")", "|", "*", "+", "?"):
+        if piece[0] in "[{" or piece in ("(", ")", "|", "*", "+", "?"):
             yield piece
         elif piece in (r"\n", r"\r", r"\t"):
             yield f'"{piece}"'
