@@ -308,16 +308,21 @@ class Built:
         return self.trace != parent.trace and not same_function(self.probe, parent.probe)
 
 
-class Runner(Protocol):
+class Builds(Protocol):
+    """Build checks: the answers come in the order of `programs`."""
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]: ...
+
+
+class Runner(Builds, Protocol):
     """Builds and trains programs in isolation, never in the tool's own process.
 
-    `build` answers in the order of `programs`; `train` yields (position in `programs`, outcome) as each ends, in any
+    `train` yields (position in `programs`, outcome) as each ends, in any
     order. Equal programs, seeds and splits give equal accuracies, whichever worker trains them.
     """
 
     @property
     def tier(self) -> str: ...
-    def build(self, programs: Sequence[Program]) -> list[Built | Refused]: ...
     def train(
         self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
     ) -> Iterator[tuple[int, Trained | Failed]]: ...

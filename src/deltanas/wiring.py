@@ -38,9 +38,9 @@ from deltanas.propose import (
     Space,
     Tournament,
 )
-from deltanas.report import render
+from deltanas.report import Diagnostic, render
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
-from deltanas.seams import Gate, Listener, Proposer, RunView
+from deltanas.seams import Builds, Gate, Listener, Proposer, RunView
 from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
 
@@ -70,12 +70,14 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             folder = read_folder(path)
             run = stack.enter_context(folder.open(writer=True))
             config = resumed_config(_stored_config(run), given)
-            if config.cycles > read_config(_stored_config(run)).cycles:
-                run.reopen({**run.manifest, "config": config.model_dump(mode="json")})
-            if run.finished:
+            stored = _stored_config(run)
+            longer = config.cycles > read_config(stored).cycles
+            if run.finished and not longer:
                 yield OpenSearch(None, run, folder)
                 return
             parts = stack.enter_context(_parts(config, run))
+            if longer:
+                run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
         else:
             config = _settled(read_config(given))
             parts = stack.enter_context(_parts(config))
@@ -88,7 +90,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             _plan(config),
             parts.baselines,
             parts.proposer,
-            gates(parts.runner),
+            gates(parts.builds),
             NoveltyGate(),
             parts.runner,
             run,
@@ -101,6 +103,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
 class _Parts:
     baselines: dict[str, Program]
     proposer: Proposer
+    builds: Builds
     runner: Pool
     data: dict[str, object]
 
@@ -113,16 +116,17 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     if begun is not None:
         _require_same_data(begun, data)
     with _open_pool(dataset, config.train) as runner:
-        yield _Parts(baselines, proposer_of(config, runner), runner, data)
+        builds = kept_builds(runner)
+        yield _Parts(baselines, proposer_of(config, builds), builds, runner, data)
 
 
-def proposer_of(config: SearchConfig, runner: Pool, opened: Model | None = None) -> Proposer:
-    """Who proposes. `runner` verifies the edits of the space, where a proposal is one of them.
+def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None = None) -> Proposer:
+    """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them.
 
     `opened`: a model in place of the one that the settings name.
     """
     model = config.model
-    space, goals = Space(kept_builds(runner), config.edits), Space(None, config.edits)
+    space, goals = Space(builds, config.edits), Space(None, config.edits)
     tokens = model.max_tokens or (FULL_TOKENS if config.strategy == "full" else DELTA_TOKENS)
     sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
     match config.strategy:
@@ -166,8 +170,8 @@ def kept_builds(runner: Pool) -> CachedBuilds:
     return CachedBuilds(runner, cache_folder() / "builds", check)
 
 
-def gates(runner: Pool) -> tuple[Gate, ...]:
-    return ContractGate(), BuildGate(runner)
+def gates(builds: Builds) -> tuple[Gate, ...]:
+    return ContractGate(), BuildGate(builds)
 
 
 def open_dataset_pool(name: str, config: TrainConfig) -> Pool:
@@ -306,9 +310,15 @@ def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> 
     """Write the page whole or not at all."""
     target = path or folder.report
     part = target.with_name(target.name + ".part")
-    part.write_text(render(view), encoding="utf-8")
+    part.write_text(render(view, lambda: _diagnostics(view)), encoding="utf-8")
     part.replace(target)
     return target
+
+
+def _diagnostics(view: RunView) -> list[Diagnostic]:
+    from deltanas.study import convergence_of, sections  # SciPy takes a second to load
+
+    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view))]
 
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:

@@ -22,7 +22,7 @@ from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Candidate, Draft, Proposal
 from deltanas.search import training_seed
-from deltanas.wiring import model_of, open_dataset_pool, programs_of, proposer_of
+from deltanas.wiring import kept_builds, model_of, open_dataset_pool, programs_of, proposer_of
 
 STEPS = ("proposed", "parsed", "applied", "changed", "built", "valid", "effective", "distinct")
 """What is counted of the proposals, each a part of the one before:
@@ -115,7 +115,7 @@ class _Maker:
         self._evolves = config.strategy == "evolution"
         needs_model = config.strategy in ("delta", "full")
         self._model = (model or model_of(config)) if needs_model else None
-        self._proposer = proposer_of(config, pool, self._model)
+        self._proposer = proposer_of(config, kept_builds(pool), self._model)
         self._journal: list[Candidate] = []
         if self._evolves:
             scores = self._trained([program for _, program in self._parents])

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from deltanas.check.contract import contract_faults
 from deltanas.program import Program, Refused, Stage
-from deltanas.seams import Built, Draft, Runner
+from deltanas.seams import Builds, Built, Draft
 
 
 class ContractGate:
@@ -34,12 +34,12 @@ class BuildGate:
 
     stage: Stage = "build"
 
-    def __init__(self, runner: Runner) -> None:
-        self._runner = runner
+    def __init__(self, builds: Builds) -> None:
+        self._builds = builds
         self._known: dict[str, Draft] = {}
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
-        results = self._runner.build([draft.program for draft in drafts])
+        results = self._builds.build([draft.program for draft in drafts])
         return [
             result if isinstance(result, Refused) else self._passed(draft, result)
             for draft, result in zip(drafts, results, strict=True)
