@@ -244,7 +244,9 @@ class ServerModel:
     def _reply(self, request: Request, answer: _Answer, seconds: float) -> Reply:
         prompt = "".join(f"[{role}]\n{content}\n\n" for role, content in request.messages)
         if answer.completion is None:
-            return Reply(prompt, "", False, self.count(request.messages), 0, seconds, f"server: {answer.fault}", True)
+            told = f"server: {answer.fault}"
+            count = self.count(request.messages)
+            return Reply(prompt, "", False, count, 0, seconds, error=told, estimated=True)
         choice, usage = answer.completion.choices[0], answer.completion.usage
         text = self._clean(choice.message.content or "")
         tokens = (
@@ -262,7 +264,8 @@ class ServerModel:
         else:
             ends = [text.index(stop) + len(stop) for stop in request.stop if stop in text]
             text, complete = (text[: min(ends)], True) if ends else (text, complete)
-        return Reply(prompt, text, complete and not error, *tokens, seconds, error, usage is None)
+        done = complete and not error
+        return Reply(prompt, text, done, *tokens, seconds, error=error, estimated=usage is None)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
