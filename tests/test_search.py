@@ -262,6 +262,19 @@ def test_as_many_proposals_as_fill_a_slot_and_cost_no_more_than_its_training() -
     assert proposals_due(journal(0.0, 0, 98, 10.0)) == 8  # a proposer that costs nothing
 
 
+def test_a_proposer_is_told_what_the_earlier_cycles_measured(url: str) -> None:
+    with create_run(url, "run", {}) as archive:
+        proposer, _ = run(archive)
+        journal = archive.candidates()
+    scores = {c.program.id: c.accuracy for c in journal if c.program and c.accuracy is not None}
+    for ask in proposer.asks:
+        trained = [c for c in journal if c.cycle < ask.cycle and c.accuracy is not None]
+        gains = [scores[c.program.id] - scores[c.parent] for c in trained if c.program and c.parent in scores]
+        assert ask.telemetry.accuracy == scores[ask.parent.id]
+        assert ask.telemetry.gains == ({"goal": pytest.approx(fmean(gains))} if gains else {})
+    assert any(ask.telemetry.gains for ask in proposer.asks)
+
+
 def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> None:
     with create_run(url, "run", {}) as archive:
         run(archive, plan=Plan(cycles=5, candidates=7, seed=1))
