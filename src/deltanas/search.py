@@ -39,7 +39,7 @@ class Plan:
     Attributes:
         cycles, candidates: number of cycles, and slots to fill in each.
         seed: the root of all chance.
-        retries: further rounds for a slot of whose proposals none passed; they go back with the reasons.
+        retries: further rounds for a slot of whose proposals none passed; these go back with the reasons.
         finals: so many of the best elites are trained once more and scored on the test split, with their baselines.
         parent: chooses the parent of a slot, given the candidates of all earlier cycles.
         proposals: drawn for a slot in each round, the first that passes is kept; None: by what the journal measured.
