@@ -16,10 +16,9 @@ from deltanas.bench.evaluate import where
 from deltanas.config import TrainConfig
 from deltanas.program import Program, Refused, canonical_source, edits_of
 from deltanas.propose import RandomProposer, Space
-from deltanas.propose.space import Builds
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
-from deltanas.seams import Ask, Built, Proposal
+from deltanas.seams import Ask, Builds, Built, Proposal
 from deltanas.wiring import kept_builds, open_shape_pool, program_of
 
 VALID_BAR, EFFECTIVE_BAR, WIDTH_BAR = 0.98, 0.90, 0.20

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from random import Random
-from typing import Protocol
 
 from deltanas.program import Program, Refused, SpaceEdit
 from deltanas.propose.edits import Edits, made, open_edits
-from deltanas.seams import Ask, Built
+from deltanas.seams import Ask, Builds, Built
 
 WIDTHS = 0.25
 """Share of the draws that change a width, where a program has such edits. The rest of the space is drawn uniformly."""
@@ -17,12 +16,6 @@ MOST_LOOKED_AT = 60
 """Edits that are verified for one slot; where none of them holds, the slot stays empty."""
 
 _Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[SpaceEdit, ...]]
-
-
-class Builds(Protocol):
-    """The part of a `Runner` that verifies: the answers come in the order of `programs`."""
-
-    def build(self, programs: Sequence[Program]) -> list[Built | Refused]: ...
 
 
 class Space:

@@ -13,8 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from deltanas.program import Program, Refused
-from deltanas.propose.space import Builds
-from deltanas.seams import Built
+from deltanas.seams import Builds, Built
 
 _ANSWER: TypeAdapter[Built | Refused] = TypeAdapter(Built | Refused)
 _OWN_FAULT = "line "
