@@ -155,6 +155,19 @@ def test_a_target_with_repeats_has_a_noise_of_its_own() -> None:
     assert known(by_quiet.rho_pearson).value == pytest.approx(pearson_of(snr), abs=0.02)
 
 
+def test_what_the_two_scores_of_a_row_share_counts_for_the_pair_alone() -> None:
+    names, proxy, level = simulated(60, 3, 1.0)
+    shared = proxy + 0.1 * np.random.default_rng(2).normal(size=len(proxy))
+    found = reliability(names, proxy, shared)
+    assert known(found.rho_spearman_paired).value > 0.95
+    assert known(found.rho_spearman_measured).value < 0.7
+    assert "A training and its own continuation agree better (0.9" in found.verdict
+    assert isinstance(reliability(names, proxy, level).rho_spearman_paired, Absent)
+    apart = [value if place % 3 else float("nan") for place, value in enumerate(shared)]
+    alone = [float("nan") if place % 3 else value for place, value in enumerate(proxy)]
+    assert isinstance(reliability(names, alone, apart).rho_spearman_paired, Absent)
+
+
 def test_the_mean_of_repeats_is_a_better_score() -> None:
     names, proxy, level = simulated(40, 4, 1.0)
     one, three = reliability(names, proxy, level), reliability(names, proxy, level, repeats=3)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from deltanas.errors import DataError
 from deltanas.study.components import Components, Groups, components_of, grouped
-from deltanas.study.estimate import Absent, Estimate, Floats, LackingError
+from deltanas.study.estimate import Absent, Estimate, Floats, LackingError, column
 from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman
@@ -56,6 +56,8 @@ class Reliability:
         form: what the predicted rhos assume of the target. "noiseless target": it has one value a program, or there is
             none and the program's own level is meant. "both noisy": it has repeats, whose own noise is used.
         other_form, other_pearson, other_spearman: the other closed form, beside.
+        rho_spearman_paired: as measured, but score and target of the same row, where the target has repeats: what a
+            training's two scores share beyond the program (its seed, its settings) counts as agreement here.
         repeats_needed: trainings a program for a predicted rho_S of `TRUSTED`.
     """
 
@@ -70,6 +72,7 @@ class Reliability:
     rho_pearson: Estimate | Absent
     rho_spearman_predicted: Estimate | Absent
     rho_spearman_measured: Estimate | Absent
+    rho_spearman_paired: Estimate | Absent
     other_form: Form
     other_pearson: Estimate | Absent
     other_spearman: Estimate | Absent
@@ -104,6 +107,8 @@ def reliability(
     rho = _attenuated(scores, targets, parts, repeats) if noisy and targets else _closed(snr, repeats, form)
     pairs = _pairs(scores, targets, noisy, repeats)
     measured = pairs if isinstance(pairs, Absent) else _measured(*pairs)
+    rows = column(target, "target") if noisy and target is not None else None
+    paired = _paired(program, column(proxy, "proxy"), rows)
     predicted = _spearman(rho)
     beside = _closed(snr, repeats, other)
     needed = _needed(snr)
@@ -119,12 +124,13 @@ def reliability(
         rho_pearson=rho,
         rho_spearman_predicted=predicted,
         rho_spearman_measured=measured,
+        rho_spearman_paired=paired,
         other_form=other,
         other_pearson=beside,
         other_spearman=_spearman(beside),
         truncation=Truncation(TOP, _spearman(_mapped(rho, truncated)), _best_measured(pairs)),
         repeats_needed=needed,
-        verdict=verdict(predicted, measured, needed if repeats == 1 else None),
+        verdict=verdict(predicted, measured, needed if repeats == 1 else None) + _own(paired, measured),
     )
 
 
@@ -143,6 +149,7 @@ def unknown(why: str, repeats: int = 1) -> Reliability:
         rho_pearson=absent,
         rho_spearman_predicted=absent,
         rho_spearman_measured=absent,
+        rho_spearman_paired=absent,
         other_form="both noisy",
         other_pearson=absent,
         other_spearman=absent,
@@ -211,6 +218,23 @@ def _pairs(scores: Groups, targets: Groups | None, noisy: bool, repeats: int) ->
     return mine, theirs
 
 
+def _paired(program: Sequence[str], proxy: Floats, target: Floats | None) -> Estimate | Absent:
+    """Mean over draws of one row a program, with the interval of a single draw."""
+    if target is None:
+        return Absent("the target has no repeats, so no row's own")
+    both = np.where(np.isnan(proxy) | np.isnan(target), np.nan, np.arange(len(proxy)))
+    rows = grouped(program, both, "row")
+    k = len(rows.names)
+    if k < 4:
+        return Absent(f"{k} programs have a row with both scores: a rank correlation needs four or more")
+    rng, found = np.random.default_rng(0), []
+    for _ in range(_DRAWS):
+        drawn = _drawn(rows, rng).astype(int)
+        with suppress(LackingError):
+            found.append(coefficient(_single(proxy[drawn]), _single(target[drawn])))
+    return fisher(float(np.mean(found)), k) if found else Absent("the programs are all alike")
+
+
 def _measured(scores: Groups, targets: Groups) -> Estimate | Absent:
     try:
         return spearman(scores, targets)
@@ -268,6 +292,15 @@ def verdict(predicted: Estimate | Absent, measured: Estimate | Absent, needed: i
         said = words[1] if known.low >= USELESS else "Not decided by this data: the interval is too wide"
     figures = f"Spearman {known.value:.2f} [{known.low:.2f}, {known.high:.2f}], {source}"
     return f"{said} ({figures}).{_remark(predicted, measured, needed)}"
+
+
+def _own(paired: Estimate | Absent, measured: Estimate | Absent) -> str:
+    if isinstance(paired, Estimate) and isinstance(measured, Estimate) and paired.low > measured.high:
+        return (
+            f" A training and its own continuation agree better ({paired.value:.2f}): what they share beyond the "
+            "program, settings or seed, decides much of the score."
+        )
+    return ""
 
 
 def _remark(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None) -> str:

@@ -95,6 +95,8 @@ def _reliability(part: Reliability) -> Iterator[str]:
     yield f"Spearman predicted ({part.form}) {_words(part.rho_spearman_predicted)}"
     yield f"Spearman predicted ({part.other_form}) {_words(part.other_spearman)}"
     yield f"Spearman measured {_words(part.rho_spearman_measured)}"
+    if isinstance(part.rho_spearman_paired, Estimate):
+        yield f"Spearman of the two scores of one row {_words(part.rho_spearman_paired)}"
     best = part.truncation
     yield f"among the best {best.share:.0%}: predicted {_words(best.predicted)}, measured {_words(best.measured)}"
 
