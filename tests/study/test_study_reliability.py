@@ -161,7 +161,7 @@ def test_what_the_two_scores_of_a_row_share_counts_for_the_pair_alone() -> None:
     found = reliability(names, proxy, shared)
     assert known(found.rho_spearman_paired).value > 0.95
     assert known(found.rho_spearman_measured).value < 0.7
-    assert "A training and its own continuation agree better (0.9" in found.verdict
+    assert "A training and its own continuation agree better (1.00)" in found.verdict
     assert isinstance(reliability(names, proxy, level).rho_spearman_paired, Absent)
     apart = [value if place % 3 else float("nan") for place, value in enumerate(shared)]
     alone = [float("nan") if place % 3 else value for place, value in enumerate(proxy)]
