@@ -318,7 +318,7 @@ def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> 
 def _diagnostics(view: RunView) -> list[Diagnostic]:
     from deltanas.study import convergence_of, sections  # SciPy takes a second to load
 
-    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view))]
+    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view, most=3_000))]
 
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:

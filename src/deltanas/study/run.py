@@ -28,8 +28,16 @@ class _Row:
     generator: str = ""
 
 
-def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
-    """The diagnostics of a run."""
+def convergence_of(view: RunView, *, repeats: int = 1, most: int | None = None) -> Convergence:
+    """The diagnostics of a run.
+
+    Args:
+        repeats: the score whose reliability is asked about is the mean of so many trainings.
+        most: with more candidates than this, programs are not compared with one another: 10,000 take half a minute.
+    """
+    if most is not None and len(view.candidates) > most:
+        left_out = Absent(f"more than {most:,} candidates: `deltanas study convergence RUN` compares them")
+        return convergence(trials_of(view), repeats=repeats, novelty=left_out)
     return convergence(trials_of(view), repeats=repeats, novelty=_novelty(view))
 
 
