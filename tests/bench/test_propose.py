@@ -75,6 +75,7 @@ def test_each_step_counts_what_it_says(tmp_path: Path) -> None:
     assert result["commit"] is None or len(result["commit"]) == 40
 
 
+@pytest.mark.slow
 def test_what_is_there_is_taken_up_and_not_asked_again(tmp_path: Path) -> None:
     whole = ran(tmp_path / "whole", 7, REPLIES)
     ran(tmp_path / "part", 4, REPLIES[:4])
@@ -88,6 +89,7 @@ def test_what_is_there_is_taken_up_and_not_asked_again(tmp_path: Path) -> None:
     assert [json.loads(line)["index"] for line in file.read_text().splitlines()[1:]] == list(range(7))
 
 
+@pytest.mark.slow
 def test_a_file_of_another_cell_is_refused(tmp_path: Path) -> None:
     ran(tmp_path, 4, REPLIES)
     with pytest.raises(DataError, match="other settings"):
@@ -105,6 +107,7 @@ def test_cells_have_names() -> None:
     assert cell_name(config(strategy="full", model={"spec": "gguf:/a/qwen.gguf"})) == "qwen.gguf full"
 
 
+@pytest.mark.slow
 def test_evolution_edits_what_it_made(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "strategy": "evolution",
