@@ -19,6 +19,12 @@ def test_importing_it_loads_neither_torch_nor_a_database() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_commands_load_no_torch_before_they_need_it() -> None:
+    code = "import sys, deltanas.cli; print({'torch', 'transformers', 'scipy', 'llguidance'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "set()\n"
+
+
 def test_check_tells_what_is_wrong() -> None:
     verdict = deltanas.check(nets.baseline("mlp"), (1, 1, 8, 8), (10,))
     assert verdict.ok

@@ -6,13 +6,12 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, Protocol, get_args
 
 from deltanas import nets
 from deltanas.bench.evaluate import where
 from deltanas.errors import DeltanasError
-from deltanas.llm import Dtype, Request, open_model
-from deltanas.llm.local import LocalModel, Spent
+from deltanas.llm import Dtype, Model, Request, Spent, open_model
 from deltanas.program import Program
 from deltanas.propose import DeltaProposer, Sampling, Space
 from deltanas.seams import Ask
@@ -22,6 +21,13 @@ BATCHES = (1, 8, 16)
 ALONE = 8
 RATIO_BAR = 4.0
 """Batch 8 gives at least so many times the tokens a second of one at a time."""
+
+
+class TimedModel(Model, Protocol):
+    """A model that keeps account of its time."""
+
+    @property
+    def spent(self) -> Spent: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,8 @@ def bench_decode(
     if net not in nets.baselines():
         raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
     model = open_model(spec, dtype=dtype)
+    from deltanas.llm.local import LocalModel  # once a model is open: it loads torch, which no other command needs
+
     if not isinstance(model, LocalModel):
         raise DeltanasError(f"{spec} does not run on this machine, so its speed is not measured here")
     began, turns = where(), []
@@ -104,7 +112,7 @@ def bench_decode(
     }
 
 
-def _requests(model: LocalModel, level: Level, net: str, batch: int, repeat: int, max_tokens: int) -> list[Request]:
+def _requests(model: TimedModel, level: Level, net: str, batch: int, repeat: int, max_tokens: int) -> list[Request]:
     parent = Program(nets.baseline(net))
     sampling = Sampling(batch, max_tokens=max_tokens)
     proposer = DeltaProposer(model, Space(None), decoding=level, sampling=sampling)
@@ -112,7 +120,7 @@ def _requests(model: LocalModel, level: Level, net: str, batch: int, repeat: int
     return [replace(request, stop=()) for request in proposer.requests(asks)]
 
 
-def _turn(model: LocalModel, level: Level, batch: int, requests: Sequence[Request]) -> Turn:
+def _turn(model: TimedModel, level: Level, batch: int, requests: Sequence[Request]) -> Turn:
     before, start = replace(model.spent), time.perf_counter()
     groups = [requests[place : place + batch] for place in range(0, len(requests), batch)]
     replies = [reply for group in groups for reply in model.generate(group)]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.llm.model import Dtype, Message, Model, Reply, Request
+from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
 from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
-__all__ = ["Dtype", "Message", "Model", "Reply", "Request", "Spec", "cache_folder", "open_model", "parse_spec"]
+__all__ = ["Dtype", "Message", "Model", "Reply", "Request", "Spec", "Spent", "cache_folder", "open_model", "parse_spec"]
 
 
 def open_model(

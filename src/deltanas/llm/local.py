@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import llguidance.hf
@@ -20,7 +18,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from deltanas.errors import ModelError
 from deltanas.llm.batch import Batch
-from deltanas.llm.model import Dtype, Message, Reply, Request
+from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
 from deltanas.llm.spec import Spec
 from deltanas.llm.weights import load
 
@@ -102,29 +100,6 @@ class LocalModel:
     def _tokens(self, text: str) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         return tokens
-
-
-@dataclass
-class Spent:
-    """What decoding took since the model was opened.
-
-    Attributes:
-        prompt: seconds of wall clock in the network, up to the scores of each reply's first token.
-        network: the same for all later tokens, of which `drawn` were drawn.
-        grammar: seconds of compiling grammars, of masks and of following what was drawn. draw: of drawing.
-    """
-
-    prompt: float = 0.0
-    network: float = 0.0
-    grammar: float = 0.0
-    draw: float = 0.0
-    drawn: int = 0
-
-    @contextmanager
-    def on(self, what: Literal["prompt", "network", "grammar", "draw"]) -> Iterator[None]:
-        start = time.perf_counter()
-        yield
-        setattr(self, what, getattr(self, what) + time.perf_counter() - start)
 
 
 class _Row:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
@@ -63,6 +65,29 @@ class Reply:
     error: str = ""
     estimated: bool = False
     forced: int = 0
+
+
+@dataclass
+class Spent:
+    """What decoding took since the model was opened.
+
+    Attributes:
+        prompt: seconds of wall clock in the network, up to the scores of each reply's first token.
+        network: the same for all later tokens, of which `drawn` were drawn.
+        grammar: seconds of compiling grammars, of masks and of following what was drawn. draw: of drawing.
+    """
+
+    prompt: float = 0.0
+    network: float = 0.0
+    grammar: float = 0.0
+    draw: float = 0.0
+    drawn: int = 0
+
+    @contextmanager
+    def on(self, what: Literal["prompt", "network", "grammar", "draw"]) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        setattr(self, what, getattr(self, what) + time.perf_counter() - start)
 
 
 class Model(Protocol):
