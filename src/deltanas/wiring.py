@@ -115,9 +115,10 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     data = dataset.record
     if begun is not None:
         _require_same_data(begun, data)
+    model = model_of(config) if config.strategy in ("delta", "full") else None
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
-        yield _Parts(baselines, proposer_of(config, builds), builds, runner, data)
+        yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data)
 
 
 def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None = None) -> Proposer:
