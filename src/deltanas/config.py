@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deltanas.errors import UsageError
+from deltanas.llm import Dtype
+from deltanas.train.job import Augment
 
 Strategy = Literal["delta", "full", "random", "evolution"]
 Executor = Literal["local", "ray"]
@@ -30,7 +32,7 @@ class TrainConfig(_Section):
         None, description="height and width that images are squeezed to; as they are if not given"
     )
     epochs: int = Field(1, ge=1, description="epochs of a training; the proxy of the field is one")
-    augment: tuple[Literal["flip", "crop"], ...] = Field(
+    augment: tuple[Augment, ...] = Field(
         (), description="what is done to training images: flip (left to right) | crop (padded, at a random place)"
     )
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
@@ -55,7 +57,7 @@ class ModelConfig(_Section):
     """The language model and how it is decoded."""
 
     spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL")
-    dtype: Literal["float32", "bfloat16"] | None = Field(
+    dtype: Dtype | None = Field(
         None,
         description="float32 | bfloat16 (faster where the processor has it); float32, on CUDA bfloat16, if not given",
     )

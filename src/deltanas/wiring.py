@@ -115,16 +115,16 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     data = dataset.record
     if begun is not None:
         _require_same_data(begun, data)
-    model = model_of(config) if config.strategy in ("delta", "full") else None
+    model = model_of(config)
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
         yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data)
 
 
-def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None = None) -> Proposer:
+def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None) -> Proposer:
     """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them.
 
-    `opened`: a model in place of the one that the settings name.
+    `opened`: the model, where the strategy asks one (`model_of`).
     """
     model = config.model
     space, goals = Space(builds, config.edits), Space(None, config.edits)
@@ -136,14 +136,18 @@ def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None = Non
         case "evolution":
             return EvolutionProposer(space)
         case "full":
-            return FullProposer(opened or model_of(config), goals, sampling=sampling)
+            assert opened is not None
+            return FullProposer(opened, goals, sampling=sampling)
         case "delta":
+            assert opened is not None
             offers = space if model.decoding == "typed" else goals
-            return DeltaProposer(opened or model_of(config), offers, decoding=model.decoding, sampling=sampling)
+            return DeltaProposer(opened, offers, decoding=model.decoding, sampling=sampling)
 
 
-def model_of(config: SearchConfig) -> Model:
-    """The language model that the settings name, opened."""
+def model_of(config: SearchConfig) -> Model | None:
+    """The language model that the settings name, opened; None where the strategy asks none."""
+    if config.strategy not in ("delta", "full"):
+        return None
     m = config.model
     return open_model(m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries)
 

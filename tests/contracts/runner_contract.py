@@ -143,7 +143,7 @@ class RunnerContract:
         outcome = train_one(runner, Program(twice, prm=HONEST.prm))
         assert isinstance(outcome, Failed)
         assert outcome.kind == "error"
-        assert outcome.reason == "learn() took 2 optimizer steps for 1 batches: one a batch"
+        assert outcome.reason == "learn() took more optimizer steps than batches, 2 for 1"
 
     def test_the_order_of_sets_does_not_move_a_score(self, runner: Runner) -> None:
         order = "torch.manual_seed(sum(n * ord(c[0]) for n, c in enumerate({'a', 'b', 'c', 'd', 'e', 'f'})))"

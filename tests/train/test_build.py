@@ -227,6 +227,7 @@ def test_a_layer_used_twice_is_not_two_layers() -> None:
         ("class Net(", "class Network(", "the program defines no class Net"),
         ("class Net(nn.Module):", "class Net(nn.Module)", "line 7: SyntaxError: expected ':'"),
         ("            self.optimizer.step()\n", "", "learn() changes no parameter"),
+        ("optimizer.step()", "optimizer.step(); self.optimizer.step()", "learn() took more optimizer steps than batches, 2 for 1"),
         ("def learn(", "def fit(", "AttributeError: 'Net' object has no attribute 'learn'"),
         ("F.relu(", "F.log(", "line 16: AttributeError: module 'torch.nn.functional' has no attribute 'log'"),
     ],

@@ -113,8 +113,7 @@ class _Maker:
         self._parents = list(parents.items())
         self._pool = pool
         self._evolves = config.strategy == "evolution"
-        needs_model = config.strategy in ("delta", "full")
-        self._model = (model or model_of(config)) if needs_model else None
+        self._model = model or model_of(config)
         self._proposer = proposer_of(config, kept_builds(pool), self._model)
         self._journal: list[Candidate] = []
         if self._evolves:

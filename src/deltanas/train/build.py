@@ -21,6 +21,7 @@ from deltanas.train.loop import (
     ContractError,
     OutputError,
     batch_size,
+    bounded_steps,
     check_logits,
     construct,
     seed_everything,
@@ -173,7 +174,9 @@ def _learn(net: Any, x: Tensor, y: Tensor) -> None:
     scale = torch.ones(x.shape[1], 1, 1)
     seed_everything(0)
     net.train()
-    net.learn(Batches(x, y, torch.arange(len(x)), 2, torch.zeros_like(scale), scale))
+    batches = Batches(x, y, torch.arange(len(x)), 2, torch.zeros_like(scale), scale)
+    with bounded_steps(lambda: batches.given):
+        net.learn(batches)
 
 
 def _evaluated(net: Any, x: Tensor, job: Job) -> Tensor:

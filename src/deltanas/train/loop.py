@@ -95,7 +95,7 @@ def bounded_steps(given: Callable[[], int]) -> Iterator[None]:
     def count(optimizer: Optimizer, *_: object) -> None:
         steps[optimizer] += 1
         if steps[optimizer] > given():
-            raise ContractError(f"learn() took {steps[optimizer]} optimizer steps for {given()} batches: one a batch")
+            raise ContractError(f"learn() took more optimizer steps than batches, {steps[optimizer]} for {given()}")
 
     handle = register_optimizer_step_pre_hook(count)
     try:
