@@ -81,6 +81,7 @@ class Ask:
         cycle, index, attempt: the slot's place; `attempt` counts from 0.
         key: the seed of every random choice made for this proposal.
         earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
+        journal: the candidates of all earlier cycles, oldest first.
     """
 
     cycle: int
@@ -90,6 +91,7 @@ class Ask:
     parent: Program
     earlier: tuple[Attempt, ...] = ()
     telemetry: Telemetry = field(default_factory=Telemetry)
+    journal: Sequence[Candidate] = field(default=(), compare=False, repr=False)
 
     def again(self, earlier: tuple[Attempt, ...]) -> Ask:
         """The first ask of the slot's next round."""

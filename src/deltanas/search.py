@@ -125,7 +125,7 @@ class Search:
     def _ask(self, cycle: int, index: int, earlier: Sequence[Candidate]) -> Ask:
         slot = f"{self._plan.seed}:{cycle}:{index}"
         parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
-        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier))
+        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier), journal=earlier)
 
     def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
         """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""

@@ -35,6 +35,7 @@ class Question:
         goal: what is asked for. prompt: name of the file that puts it into words. place: the lines to change, if known.
         offered: the edits that the grammar holds the reply to, if any.
         grammar, stop: of the `Request`.
+        calls: of the model, made to arrive at the question.
     """
 
     ask: Ask
@@ -44,6 +45,7 @@ class Question:
     offered: tuple[SpaceEdit, ...] = ()
     grammar: str | None = None
     stop: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
 
 
 class ModelProposer(ABC):
@@ -61,11 +63,14 @@ class ModelProposer(ABC):
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         prepared = [one if isinstance(one, Proposal) else self._prepared(one) for one in self.questions(asks)]
         waiting = [one for one in prepared if not isinstance(one, Proposal)]
-        replies: list[Reply] = []
-        for start in range(0, len(waiting), self.batch):
-            replies += self._model.generate([request for _, request in waiting[start : start + self.batch]])
-        answered = iter(zip(waiting, replies, strict=True))
+        answered = iter(zip(waiting, self._replies([request for _, request in waiting]), strict=True))
         return [one if isinstance(one, Proposal) else self._answered(*next(answered)) for one in prepared]
+
+    def _replies(self, requests: Sequence[Request]) -> list[Reply]:
+        replies: list[Reply] = []
+        for start in range(0, len(requests), self.batch):
+            replies += self._model.generate(requests[start : start + self.batch])
+        return replies
 
     def requests(self, asks: Sequence[Ask]) -> list[Request]:
         """What the model would be asked, without asking it; a slot that needs no model has none."""
@@ -112,11 +117,14 @@ class ModelProposer(ABC):
         )
 
     def _answered(self, waiting: tuple[Question, Request], reply: Reply) -> Proposal:
-        name = f"{self._model.name} (tokens estimated)" if reply.estimated else self._model.name
-        call = Call(name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
+        calls = (*waiting[0].calls, self._on_record(reply))
         if reply.error:
-            return Proposal(None, reply.text, None, waiting[0].goal, Refused("parse", reply.error), (call,))
-        return self.answer(waiting[0], reply, (call,))
+            return Proposal(None, reply.text, None, waiting[0].goal, Refused("parse", reply.error), calls)
+        return self.answer(waiting[0], reply, calls)
+
+    def _on_record(self, reply: Reply) -> Call:
+        name = f"{self._model.name} (tokens estimated)" if reply.estimated else self._model.name
+        return Call(name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
 
 
 def recalled(earlier: Sequence[Attempt]) -> str:
