@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from deltanas.errors import ModelError, UsageError
+from deltanas.llm.lesson import Lesson, Loss, Preference, Tunable
 from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
 from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
-__all__ = ["Dtype", "Message", "Model", "Reply", "Request", "Spec", "Spent", "cache_folder", "open_model", "parse_spec"]
+__all__ = [
+    "Dtype",
+    "Lesson",
+    "Loss",
+    "Message",
+    "Model",
+    "Preference",
+    "Reply",
+    "Request",
+    "Spec",
+    "Spent",
+    "Tunable",
+    "cache_folder",
+    "open_model",
+    "parse_spec",
+]
 
 
 def open_model(

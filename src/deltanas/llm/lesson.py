@@ -1,0 +1,50 @@
+"""What a language model is taught, and how likely it finds it; importing this costs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from deltanas.llm.model import Message, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What the model is asked and what it should answer. family: of which kind it is; splits keep families whole."""
+
+    messages: tuple[Message, ...]
+    completion: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Preference:
+    """Of two answers to the same question the one that turned out `better`, and the one that turned out `worse`."""
+
+    messages: tuple[Message, ...]
+    better: str
+    worse: str
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Negative log-likelihood of a completion, its end mark included: nats, summed over its `tokens`."""
+
+    nll: float
+    tokens: int
+
+
+class Tunable(Model, Protocol):
+    """A model on this machine. Its `name` tells the adapter that it wears."""
+
+    def losses(self, lessons: Sequence[Lesson]) -> list[Loss]:
+        """How unlikely it finds each lesson's completion, without dropout. Work that prompts share is done once."""
+
+    def adapt(self, folder: Path | None) -> None:
+        """Wear the LoRA adapter in `folder` in place of the one worn so far; None: none.
+
+        Raises ModelError for an adapter that is missing, corrupt or of another base model; what was worn stays on.
+        """
