@@ -1,0 +1,184 @@
+"""Measure simple edits: what each one does to a baseline's accuracy after one epoch, with its noise.
+
+    python benchmarks/gains.py --out benchmarks/gains [--edits 3000] [--minutes M]
+
+Every edit is a fair draw of the uniform sampler from the verified space of a built-in baseline (architecture only: the
+recipe is the same for all). It is trained once with each seed, and so is the baseline. The figures stand in the order
+of the draws, so a prefix of the file is a fair sample too. Interrupt it at any moment; the same command goes on.
+`edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+from statistics import fmean
+
+from deltanas import nets
+from deltanas.config import TrainConfig
+from deltanas.errors import UsageError
+from deltanas.program import Failed, Program, Refused, Trained, apply_edit, edits_of
+from deltanas.propose import Space
+from deltanas.sandbox import Pool
+from deltanas.seams import Ask, Built, Runner
+from deltanas.search import training_seed
+from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
+
+DATASET, TRAIN_SIZE = "fashion-mnist", 2_000
+BASELINE_SEEDS, EDIT_SEEDS = 8, 2
+TOGETHER = 2
+"""Rounds of one draw a baseline that are drawn together."""
+TRIES = 20
+"""Draws for one place before it is left empty: an edit that was drawn before is drawn again."""
+
+Row = dict[str, object]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--edits", type=int, default=3_000)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="end after the round that passes it")
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=120)
+    with open_dataset_pool(DATASET, config) as pool:
+        _stamp(given.out / "meta.json", pool.dataset.record, pool.tier)
+        programs = builtin_programs({})
+        _measure_baselines(given.out / "baselines.jsonl", programs, pool)
+        deadline = time.monotonic() + 60 * given.minutes
+        edits = given.out / "edits.jsonl"
+        for rows in _rounds(edits, programs, pool):
+            _append(edits, rows)
+            done = len(_rows(edits))
+            sys.stderr.write(f"{done} of {given.edits} edits\n")
+            if done >= given.edits or time.monotonic() > deadline:
+                return
+
+
+def _measure_baselines(path: Path, programs: dict[str, Program], pool: Runner) -> None:
+    done = {row["baseline"] for row in _rows(path)}
+    for name, program in programs.items():
+        if name in done:
+            continue
+        (built,) = pool.build([program])
+        if isinstance(built, Refused):
+            raise UsageError(f"the baseline {name} does not build: {built.reason}")
+        (trainings,) = _trained([program], pool, BASELINE_SEEDS)
+        _append(path, [{"baseline": name, "program": program.id, **_costs(built), **_outcome(trainings)}])
+
+
+def _rounds(path: Path, programs: dict[str, Program], pool: Pool) -> Iterator[list[Row]]:
+    """Rows of the next draws, round by round, each baseline in its turn."""
+    builds = kept_builds(pool)
+    space = Space(builds)
+    kinds = {name: {edit.text: edit.kind for edit in edits_of(program.net)} for name, program in programs.items()}
+    kept = _rows(path)
+    seen = {str(row["program"]) for row in kept} | {program.id for program in programs.values()}
+    number, size = max((int(str(row["draw"])) for row in kept), default=-1) + 1, TOGETHER * len(programs)
+    number = -(-number // size) * size  # a round that was cut short is not filled up
+    while True:
+        rows: list[Row] = []
+        for _ in range(TOGETHER):
+            for name, parent in programs.items():
+                drawn = _drawn(number, parent, space, seen)
+                if drawn is not None:
+                    text, child = drawn
+                    seen.add(child.id)
+                    rows.append({"draw": number, "baseline": name, "parent": parent.id, "program": child.id,
+                                 "kind": kinds[name][text], "edit": text, "_child": child})  # fmt: skip
+                number += 1
+        if not rows:
+            return
+        children = [row.pop("_child") for row in rows]
+        programs_drawn = [child for child in children if isinstance(child, Program)]
+        built = builds.build(programs_drawn)
+        for row, check, trainings in zip(rows, built, _trained(programs_drawn, pool, EDIT_SEEDS), strict=True):
+            assert isinstance(check, Built)
+            row |= {**_costs(check), **_outcome(trainings)}
+        yield rows
+
+
+def _drawn(number: int, parent: Program, space: Space, seen: set[str]) -> tuple[str, Program] | None:
+    for attempt in range(TRIES):
+        (edit,) = space.draw([Ask(0, number, attempt, f"gains:{number}:{attempt}", parent)])
+        if edit is None:
+            return None
+        child = parent.edited("net", apply_edit(parent.net, edit.text).source)
+        if child.id not in seen:
+            return edit.text, child
+    return None
+
+
+def _trained(programs: Sequence[Program], pool: Runner, seeds: int) -> list[list[Trained | Failed]]:
+    """Every program with every seed; the seeds are the same for all of them."""
+    outcomes: dict[int, list[Trained | Failed]] = defaultdict(list)
+    for repeat in range(seeds):
+        for place, outcome in pool.train(programs, seed=training_seed(0, repeat=repeat)):
+            outcomes[place].append(outcome)
+    return [outcomes[place] for place in range(len(programs))]
+
+
+def _costs(built: Built) -> Row:
+    return {"params": built.params, "flops": built.flops}
+
+
+def _outcome(trainings: Sequence[Trained | Failed]) -> Row:
+    """accuracies: one a seed, in the order of the seeds, null where a training failed."""
+    failures = [one.reason for one in trainings if isinstance(one, Failed)]
+    return {
+        "accuracies": [one.accuracy if isinstance(one, Trained) else None for one in trainings],
+        "failure": failures[0] if failures else None,
+        "cpu_seconds": round(fmean(one.cpu_seconds for one in trainings), 3),
+    }
+
+
+def _stamp(path: Path, data: object, tier: str) -> None:
+    """How the figures come about; another way of measuring may not go on with the same files."""
+    method: Row = {
+        "dataset": DATASET,
+        "train_size": TRAIN_SIZE,
+        "epochs": 1,
+        "prm": nets.DEFAULT_PRM,
+        "baseline_seeds": [training_seed(0, repeat=repeat) for repeat in range(BASELINE_SEEDS)],
+        "edit_seeds": [training_seed(0, repeat=repeat) for repeat in range(EDIT_SEEDS)],
+        "data": data,
+        "torch": metadata.version("torch"),
+    }
+    if path.exists():
+        known = json.loads(path.read_text("utf-8"))
+        if {key: known.get(key) for key in method} != json.loads(json.dumps(method)):
+            raise UsageError(f"{path} says that the figures were measured otherwise", "give another --out")
+        return
+    machine = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "tier": tier}
+    path.write_text(json.dumps({**method, **machine}, indent=1) + "\n", encoding="utf-8")
+
+
+def _rows(path: Path) -> list[Row]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _append(path: Path, rows: Sequence[Row]) -> None:
+    """A round is written in one piece; a line that a kill cut short is dropped by the next writer."""
+    text = path.read_bytes() if path.exists() else b""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.truncate(text.rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+if __name__ == "__main__":
+    main()
