@@ -1,0 +1,115 @@
+"""One epoch against ten: does the accuracy that a search ranks by say what a longer training would?
+
+    python benchmarks/proxy.py --out benchmarks/proxy [--programs 44] [--seeds 3]
+    deltanas study convergence benchmarks/proxy/proxy.csv --json
+
+The programs are the built-in baselines and, up to the number asked for, edits drawn from them by the uniform sampler.
+Each is trained for one epoch and for ten, with its own seeds for either, so that no chance is shared between the two.
+Interrupt it at any moment; the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import sys
+from pathlib import Path
+
+from deltanas.config import TrainConfig
+from deltanas.errors import UsageError
+from deltanas.program import Program, Trained, apply_edit
+from deltanas.propose import Space
+from deltanas.sandbox import Pool
+from deltanas.seams import Ask
+from deltanas.search import training_seed
+from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
+
+DATASET, TRAIN_SIZE = "fashion-mnist", 2_000
+EPOCHS = {"proxy": 1, "target": 10}
+COLUMNS = ["program", "seed", "proxy", "target", "generator"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--programs", type=int, default=44)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    journal = given.out / "trainings.csv"
+    config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=300)
+    with open_dataset_pool(DATASET, config) as pool:
+        programs = _programs(given.programs, pool)
+    for what, epochs in EPOCHS.items():
+        with open_dataset_pool(DATASET, config.model_copy(update={"epochs": epochs})) as pool:
+            for repeat in range(given.seeds):
+                _train(journal, what, repeat, programs, pool)
+    _write_table(given.out / "proxy.csv", journal, programs)
+
+
+def _programs(count: int, pool: Pool) -> dict[str, Program]:
+    """By name: the baselines, then edits `NAME+1`, `NAME+2`, ... of each in its turn."""
+    baselines = builtin_programs({})
+    programs, seen = dict(baselines), {program.id for program in baselines.values()}
+    space = Space(kept_builds(pool))
+    draw = 0
+    while len(programs) < count:
+        name, parent = list(baselines.items())[draw % len(baselines)]
+        (edit,) = space.draw([Ask(0, draw, 0, f"proxy:{draw}:0", parent)])
+        draw += 1
+        if edit is None:
+            raise UsageError(f"no edit of {name} holds")
+        child = parent.edited("net", apply_edit(parent.net, edit.text).source)
+        if child.id not in seen:
+            seen.add(child.id)
+            programs[f"{name}+{(draw - 1) // len(baselines) + 1}"] = child
+    return dict(list(programs.items())[:count])
+
+
+def _train(journal: Path, what: str, repeat: int, programs: dict[str, Program], pool: Pool) -> None:
+    done = {(row["what"], row["seed"], row["program"]) for row in _rows(journal)}
+    names = [name for name in programs if (what, str(repeat), name) not in done]
+    # One seed a round for all programs; another for the target than for the proxy.
+    seed = training_seed(1 + list(EPOCHS).index(what), repeat=repeat)
+    for place, outcome in pool.train([programs[name] for name in names], seed=seed):
+        accuracy = outcome.accuracy if isinstance(outcome, Trained) else None
+        _append(journal, {"what": what, "seed": str(repeat), "program": names[place], "accuracy": accuracy})
+        sys.stderr.write(f"{what} {repeat} {names[place]} {accuracy}\n")
+
+
+def _append(journal: Path, row: dict[str, object]) -> None:
+    new = not journal.exists()
+    with journal.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rows(journal: Path) -> list[dict[str, str]]:
+    if not journal.exists():
+        return []
+    with journal.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_table(path: Path, journal: Path, programs: dict[str, Program]) -> None:
+    """What `deltanas study convergence` reads: a row a program and seed. A training that failed is left empty."""
+    known = {(row["program"], row["seed"], row["what"]): row["accuracy"] for row in _rows(journal)}
+    seeds = sorted({seed for _, seed, _ in known})
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        for name in programs:
+            for seed in seeds:
+                figures = {what: known[name, seed, what] for what in EPOCHS}
+                origin = "sampler" if "+" in name else "baseline"
+                writer.writerow({"program": name, "seed": seed, **figures, "generator": origin})
+
+
+if __name__ == "__main__":
+    main()
