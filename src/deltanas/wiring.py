@@ -38,9 +38,8 @@ from deltanas.propose import (
     Space,
     Tournament,
 )
-from deltanas.report import Diagnostic, render
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
-from deltanas.seams import Builds, Gate, Listener, Proposer, RunView
+from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
 from deltanas.train.data import Dataset, Images, load
 
@@ -309,21 +308,6 @@ def read_source(path: Path) -> str | Refused:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return Refused("contract", f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}")
-
-
-def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> Path:
-    """Write the page whole or not at all."""
-    target = path or folder.report
-    part = target.with_name(target.name + ".part")
-    part.write_text(render(view, lambda: _diagnostics(view)), encoding="utf-8")
-    part.replace(target)
-    return target
-
-
-def _diagnostics(view: RunView) -> list[Diagnostic]:
-    from deltanas.study import convergence_of, sections  # SciPy takes a second to load
-
-    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view, most=3_000))]
 
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:

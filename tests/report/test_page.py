@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
@@ -30,7 +31,7 @@ class Tree(HTMLParser):
         self.ids: list[str] = []
         self.links: list[str] = []
         self.labels: list[str] = []
-        self.scripts = 0
+        self.scripts = self.data = 0
         self.text = self.prose = ""
         self.feed(text)
         self.close()
@@ -43,7 +44,8 @@ class Tree(HTMLParser):
         self.ids += [given["id"] or ""] if "id" in given else []
         self.links += [given["href"] or ""] if "href" in given else []
         self.labels += [given["aria-labelledby"] or ""] if "aria-labelledby" in given else []
-        self.scripts += tag == "script"
+        self.scripts += tag == "script" and given.get("type") != "application/json"
+        self.data += tag == "script" and given.get("type") == "application/json"
         self.text += " " if tag in BLOCKS else ""
         if tag not in VOID:
             self.open.append(tag)
@@ -57,7 +59,7 @@ class Tree(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        self.text += data if self.open[-1:] != ["script"] else ""
         self.prose += data if not {"pre", "style", "script"} & set(self.open) else ""
 
 
@@ -65,7 +67,7 @@ def checked(view: RunView) -> str:
     """The page's text, after the checks that every page must pass."""
     html = report.render(view)
     tree = Tree(html)
-    assert tree.scripts == 1
+    assert (tree.scripts, tree.data) == (1, 1)
     assert len(set(tree.ids)) == len(tree.ids)
     assert {link[1:] for link in tree.links if link.startswith("#")} <= set(tree.ids)
     assert set(tree.labels) <= set(tree.ids)
@@ -94,9 +96,26 @@ def test_a_run_with_everything_shows_everything(story: RunView) -> None:
     assert '"dataset": "digits"' in text
 
 
-def test_only_elites_carry_their_source(story: RunView) -> None:
-    html = report.render(story)
-    assert html.count("class Net(nn.Module)") == 2  # 2.0 and 1.0; no baseline, no other candidate
+def test_a_file_carries_the_texts_of_its_candidates_the_best_first(
+    story: RunView, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = held(report.render(story))
+    assert list(whole) == ["2.0", "1.0", "0.1", "1.4", "1.1", "0.0", "1.2", "1.3", "2.1"]
+    texts = [(text["title"], text["diff"]) for text in whole["2.0"]["texts"]]
+    assert texts == [("Difference from its parent", True), ("Source", False), ("Hyperparameters", False)]
+    assert "+            nn.SiLU()," in whole["2.0"]["texts"][0]["text"]
+    assert whole["1.2"]["texts"][0]["title"] == "Proposal 1, refused (apply): block 1 is nowhere"
+    monkeypatch.setattr(page, "MOST_TEXT", 2 * len(json.dumps(whole["2.0"])))
+    assert list(held(report.render(story)))[:2] == ["2.0", "1.0"]
+    assert "0.0" not in held(report.render(story))
+
+
+def held(html: str) -> dict[str, Any]:
+    """What the page holds of each candidate."""
+    found = re.search('<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
 
 
 def test_an_empty_run_says_what_is_lacking(make_view: Make) -> None:
@@ -252,4 +271,4 @@ def test_two_thousand_candidates_render(story: RunView, make_view: Make) -> None
         rows.append(Candidate(1 + place // 100, place % 100, "delta", parent.program.id, Draft(program), (), outcome))
     html = report.render(make_view(rows))
     assert html.count("<tr><td") == 2001
-    assert len(html) < 2_000_000
+    assert len(html) < 4_000_000

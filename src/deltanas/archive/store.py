@@ -76,6 +76,14 @@ class RunArchive:
         with self._transaction() as connection:
             return self._finals(connection)
 
+    def pulse(self) -> tuple[int, ...]:
+        """Counts of which one moves whenever something is written: to ask for them costs little."""
+        counted = (_CANDIDATES, attempts, trainings, finals)
+        counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
+        settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
+        with self._transaction() as connection:
+            return (*connection.execute(select(*counts, settled)).one(), self._is_finished(connection))
+
     def view(self) -> RunView:
         """The whole run at one moment. A damaged program is absent from `programs` (see `damage`)."""
         with self._transaction() as connection:

@@ -13,11 +13,11 @@ from deltanas.archive import list_folders, read_folder
 from deltanas.cli.output import Json, RunArgument, RunOption, percent, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
+from deltanas.pages import write_report
 from deltanas.program import Failed, Program, Refused, Trained, diff
 from deltanas.report import Counts, Step, summary
 from deltanas.seams import Candidate, RunView, elites
 from deltanas.train.data import available, prepare
-from deltanas.wiring import write_report
 
 runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
 programs = typer.Typer(help="The programs of a run.", no_args_is_help=True)

@@ -15,6 +15,7 @@ from deltanas.cli.output import Json, print_json, print_table, print_text
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
+from deltanas.pages import write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.report import Gain, Network, Summary, summary
 from deltanas.wiring import (
@@ -24,7 +25,6 @@ from deltanas.wiring import (
     open_shape_pool,
     program_of,
     read_source,
-    write_report,
 )
 
 Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]

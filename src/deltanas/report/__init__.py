@@ -2,6 +2,21 @@
 
 from deltanas.report.counts import Cost, Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
-from deltanas.report.page import Diagnostic, render
+from deltanas.report.page import Diagnostic, Drawn, Live, Part, document, draw, render
 
-__all__ = ["Cost", "Counts", "Diagnostic", "Gain", "Network", "Step", "Summary", "render", "summary"]
+__all__ = [
+    "Cost",
+    "Counts",
+    "Diagnostic",
+    "Drawn",
+    "Gain",
+    "Live",
+    "Network",
+    "Part",
+    "Step",
+    "Summary",
+    "document",
+    "draw",
+    "render",
+    "summary",
+]

@@ -1,9 +1,10 @@
-"""The page: one HTML file that needs nothing from outside, drawn card by card."""
+"""The page: one HTML file that needs nothing from outside, drawn part by part."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,11 +15,14 @@ from markupsafe import Markup
 
 from deltanas.report.cards import CARDS, AbsentError, Card
 from deltanas.report.figures import Summary, summarise
+from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import Reading
 from deltanas.seams import RunView
 
-STUDY = 3
-"""Place of the diagnostics among the sections."""
+STUDY = "funnel"
+"""The section before which the diagnostics stand."""
+MOST_TEXT = 2_000_000
+"""Characters of programs and edits that a file carries, so that it opens at once; a server has them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,40 +35,98 @@ class Diagnostic:
     known: bool
 
 
-def render(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None) -> str:
-    """The report as HTML: self-contained, and true to what was read of the run, however little that is.
+@dataclass(frozen=True)
+class Part:
+    """A part of the page as HTML: its head ("top"), or a section with its title. Texts of models are escaped in it."""
 
-    `diagnose` makes the diagnostics of the search; without it the page has no such section.
+    title: str
+    html: str
 
-    A section that can't be computed says why in its place. Every text of a model or a candidate is escaped, and the
-    page's own content policy lets no other script run than the one that sorts the tables.
+
+@dataclass(frozen=True)
+class Drawn:
+    """A run's page in parts, by the id of the element that holds them, in the order in which they stand."""
+
+    reading: Reading
+    parts: dict[str, Part]
+
+    @property
+    def title(self) -> str:
+        return self.reading.view.name
+
+    def candidate(self, name: str) -> dict[str, object] | None:
+        """All that there is to read of the candidate "cycle.index", as plain data; None if there is none."""
+        found = self.reading.slots.get(name)
+        return None if found is None else opened(self.reading, found)
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """What a server adds to the page: the nonce that its own header names, its script, and the state of the parts."""
+
+    nonce: str
+    script: str
+    revision: str
+
+
+def draw(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None, notice: str = "") -> Drawn:
+    """The parts of the page, true to what was read of the run, however little that is.
+
+    `diagnose` makes the diagnostics of the search; without it the page has no such section. A section that can't be
+    computed says why in its place. `notice` stands above all: why there is no more to show.
     """
     env = _environment()
     reading = Reading(view)
     figures = summarise(reading)
-    style, script = _file("page.css"), _file("page.js")
     shown = list(CARDS)
     if diagnose is not None:
         built = diagnose
-        shown.insert(STUDY, Card("study", "Can the ranking be believed?", lambda *_: {"diagnostics": built()}))
-    return env.get_template("page.html.j2").render(
-        view=view,
-        figures=figures,
-        cards=[(card, _drawn(env, card, reading, figures)) for card in shown],
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
-        policy=f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}",
+        place = next(number for number, card in enumerate(shown) if card.name == STUDY)
+        shown.insert(place, Card("study", "Can the ranking be believed?", lambda *_: {"diagnostics": built()}))
+    parts = {card.name: Part(card.title, _drawn(env, card, reading, figures)) for card in shown}
+    top = env.get_template("top.html.j2").render(view=view, figures=figures, cards=shown, notice=notice)
+    return Drawn(reading, {"top": Part("", top), **parts})
+
+
+def document(drawn: Drawn, live: Live | None = None) -> str:
+    """The parts as one document. No other script than the page's own may run: by its hash, or by a server's nonce."""
+    style, script = _file("page.css"), _file("page.js") + (live.script if live else "")
+    policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
+    top, *sections = drawn.parts.items()
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            title=drawn.title,
+            top=Markup(top[1].html),  # noqa: S704 - drawn by a template that escapes
+            sections=[(name, part.title, Markup(part.html)) for name, part in sections],  # noqa: S704
+            style=Markup(style),  # noqa: S704 - our own file
+            script=Markup(script),  # noqa: S704 - our own file
+            policy=None if live else policy,
+            nonce=live.nonce if live else None,
+            revision=live.revision if live else None,
+            candidates=None if live else Markup(_data(opened_within(drawn.reading, MOST_TEXT))),  # noqa: S704
+        )
     )
 
 
-def _drawn(env: Environment, card: Card, reading: Reading, figures: Summary) -> Markup:
+def render(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None) -> str:
+    """The report as HTML, self-contained; see `draw`."""
+    return document(draw(view, diagnose))
+
+
+def _drawn(env: Environment, card: Card, reading: Reading, figures: Summary) -> str:
     try:
-        text = env.get_template(f"{card.name}.html.j2").render(card.build(reading, figures))
+        return env.get_template(f"{card.name}.html.j2").render(card.build(reading, figures))
     except AbsentError as absent:
-        text = env.get_template("absent.html.j2").render(reason=str(absent))
+        return env.get_template("absent.html.j2").render(reason=str(absent))
     except Exception as error:  # noqa: BLE001 - a card that fails shows its error and leaves the others standing
-        text = env.get_template("broken.html.j2").render(error=f"{type(error).__name__}: {error}")
-    return Markup(text)  # noqa: S704 - drawn by a template that escapes
+        return env.get_template("broken.html.j2").render(error=f"{type(error).__name__}: {error}")
+
+
+def _data(value: object) -> str:
+    """JSON that no text in it can end: it stands in an element that the browser reads as data, not as a script."""
+    return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
 
 
 def _environment() -> Environment:

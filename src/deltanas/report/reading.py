@@ -29,12 +29,16 @@ class Lineage:
 
 
 class Reading:
-    """`baselines` are the candidates of cycle 0, `search` those of the cycles from 1 on, both in the run's order."""
+    """`baselines` are the candidates of cycle 0, `search` those of the cycles from 1 on, both in the run's order.
+
+    `slots`: all of them by "cycle.index".
+    """
 
     def __init__(self, view: RunView) -> None:
         self.view = view
         self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
         self.search = tuple(c for c in view.candidates if c.cycle > 0)
+        self.slots = {f"{c.cycle}.{c.index}": c for c in view.candidates}
         self._born: dict[str, Candidate] = {}
         for candidate in view.candidates:
             if candidate.program is None:

@@ -1,34 +1,108 @@
 "use strict";
-// Tables sort by their headings and are searched by a field; without this script they are plain tables.
-for (const table of document.querySelectorAll("table.sortable")) {
+// Tables sort by their headings and are searched by a field; candidates open. Without this script the page is whole,
+// but for the candidates that it does not show.
+document.documentElement.classList.add("scripted");
+
+const number = (text) => (text === "" ? NaN : Number(text.replace(/,/g, "").replace("−", "-")));
+const worth = (cell) => cell.dataset.value ?? cell.textContent;
+
+function sorted(table, column, falling) {
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];
-  const number = (text) => (text === "" ? NaN : Number(text.replace(/,/g, "")));
-  heads.forEach((head, column) => {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = head.textContent;
-    head.replaceChildren(button);
-    button.addEventListener("click", () => {
-      const numeric = head.classList.contains("num");
-      const falling = head.ariaSort ? head.ariaSort === "ascending" : numeric;
-      const sign = falling ? -1 : 1;
-      heads.forEach((other) => other.removeAttribute("aria-sort"));
-      head.ariaSort = falling ? "descending" : "ascending";
-      const keyed = [...body.rows].map((row) => [row.cells[column].textContent, row]);
-      keyed.sort(([a], [b]) => {
-        if (a === "" || b === "") return (a === "") - (b === "");
-        return sign * (numeric ? number(a) - number(b) : a.localeCompare(b));
-      });
-      body.append(...keyed.map(([, row]) => row));
-    });
+  const numeric = heads[column].classList.contains("num"), sign = falling ? -1 : 1;
+  heads.forEach((other) => other.removeAttribute("aria-sort"));
+  heads[column].ariaSort = falling ? "descending" : "ascending";
+  const keyed = [...body.rows].map((row) => [worth(row.cells[column]), row]);
+  keyed.sort(([a], [b]) => {
+    if (a === "" || b === "") return (a === "") - (b === "");
+    return sign * (numeric ? number(a) - number(b) : a.localeCompare(b));
   });
-  const label = document.createElement("label"), field = document.createElement("input");
-  field.type = "search";
-  label.className = "filter";
-  label.append("Show rows that contain ", field);
-  table.parentElement.before(label);
-  field.addEventListener("input", () => {
-    const wanted = field.value.toLowerCase();
-    for (const row of body.rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-  });
+  body.append(...keyed.map(([, row]) => row));
 }
+
+function filtered(table, wanted) {
+  for (const row of table.tBodies[0].rows) row.hidden = !row.textContent.toLowerCase().includes(wanted.toLowerCase());
+}
+
+function enhance(root) {
+  for (const table of root.querySelectorAll("table.sortable")) {
+    [...table.tHead.rows[0].cells].forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        sorted(table, column, head.ariaSort ? head.ariaSort === "ascending" : head.classList.contains("num"));
+      });
+    });
+    if (!table.dataset.filter) continue;
+    const label = document.createElement("label"), field = document.createElement("input");
+    field.type = "search";
+    label.className = "filter";
+    label.append(table.dataset.filter, " ", field);
+    table.parentElement.before(label);
+    field.addEventListener("input", () => filtered(table, field.value));
+  }
+}
+
+// A candidate's texts come from a model: they are put in place as text, and no HTML is made of them.
+function element(tag, text, kind) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  if (kind) made.className = kind;
+  return made;
+}
+
+function listing(title, text, isDiff) {
+  const box = element("div", undefined, "code"), pre = element("pre", isDiff ? undefined : text);
+  box.tabIndex = 0;
+  box.role = "region";
+  box.ariaLabel = title;
+  if (isDiff) {
+    const kinds = { "+": "added", "-": "removed", "@": "place", "\\": "place" };
+    pre.className = "diff";
+    for (const line of text.replace(/\n$/, "").split("\n")) {
+      const kind = kinds[line[0]] ?? "same", row = element("span", undefined, kind);
+      if (kind !== "place") row.append(element("i", line.slice(0, 1)));
+      row.append(kind === "place" ? line : line.slice(1), "\n");
+      pre.append(row);
+    }
+  }
+  box.append(pre);
+  return box;
+}
+
+function show(name, candidate) {
+  const dialog = document.querySelector("#opened"), body = dialog.querySelector("div");
+  dialog.querySelector("h2").textContent = candidate ? candidate.name : name;
+  body.replaceChildren();
+  if (!candidate) body.append(element("p", "This file does not hold it; deltanas serve and deltanas programs do.", "absent"));
+  const facts = element("dl", undefined, "facts");
+  for (const [key, value] of candidate?.facts ?? []) facts.append(element("dt", key), element("dd", value));
+  body.append(facts);
+  for (const { title, text, diff } of candidate?.texts ?? []) body.append(element("h3", title), listing(title, text, diff));
+  dialog.showModal();
+  dialog.scrollTop = 0;
+}
+
+const held = document.querySelector("#data");
+let known = null;
+let candidate = async (name) => (known ??= JSON.parse(held.textContent))[name];
+
+document.addEventListener("click", async (event) => {
+  const opener = event.target.closest("[data-open]"), link = event.target.closest("a[href^='#edge-']");
+  if (opener) {
+    const name = opener.dataset.open;
+    show(name, await candidate(name));
+  }
+  if (link) document.querySelector(link.hash || link.getAttribute("href")).open = true;
+});
+
+// On paper nothing can be unfolded: the steps of the lineage are printed open.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details.edge:not([open])")];
+  folded.forEach((each) => (each.open = true));
+});
+addEventListener("afterprint", () => folded.forEach((each) => (each.open = false)));
+
+enhance(document);

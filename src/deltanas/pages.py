@@ -1,0 +1,102 @@
+"""A run's page: the report with its diagnostics, in a file, or drawn again as the run grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
+from deltanas.errors import DeltanasError, UsageError
+from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
+from deltanas.seams import RunView
+
+
+def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> Path:
+    """Write the page whole or not at all."""
+    target = path or folder.report
+    part = target.with_name(target.name + ".part")
+    part.write_text(render(view, lambda: _diagnostics(view)), encoding="utf-8")
+    part.replace(target)
+    return target
+
+
+def _diagnostics(view: RunView) -> list[Diagnostic]:
+    from deltanas.study import convergence_of, sections  # SciPy takes a second to load
+
+    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view, most=3_000))]
+
+
+@dataclass(frozen=True, slots=True)
+class LivePage:
+    """A drawn page, as a server hands it out (`serve.Snapshot`)."""
+
+    drawn: Drawn
+
+    @property
+    def title(self) -> str:
+        return self.drawn.title
+
+    @property
+    def parts(self) -> dict[str, str]:
+        return {name: part.html for name, part in self.drawn.parts.items()}
+
+    def page(self, *, nonce: str, script: str, revision: str) -> str:
+        return document(self.drawn, Live(nonce, script, revision))
+
+    def candidate(self, name: str) -> Mapping[str, object] | None:
+        return self.drawn.candidate(name)
+
+
+class Followed:
+    """A run that another process may be writing, or is yet to begin (`serve.Run`). For one thread.
+
+    What can't be read is said on the page, under which stands what was read last.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._archive: RunArchive | None = None
+        self._view = RunView(path.resolve().name, False, {}, (), {})
+        self._studied: object = None
+        self._diagnostics: list[Diagnostic] = []
+
+    def stamp(self) -> object:
+        try:
+            return self._open().pulse()
+        except DeltanasError as error:
+            self._close()
+            return str(error)
+
+    def draw(self) -> LivePage:
+        notice = ""
+        try:
+            self._view = self._open().view()
+        except DeltanasError as error:
+            self._close()
+            notice = str(error)
+        return LivePage(draw(self._view, self._diagnosed, notice))
+
+    def _open(self) -> RunArchive:
+        if self._archive is None:
+            if not (self._path / POINTER).exists():
+                raise UsageError(
+                    f"there is no run at {self._path} yet: this page waits for it",
+                    f"begin it with `deltanas search --run {self._path}`",
+                )
+            self._archive = read_folder(self._path).open()
+        return self._archive
+
+    def _close(self) -> None:
+        if self._archive is not None:
+            self._archive.close()
+            self._archive = None
+
+    def _diagnosed(self) -> list[Diagnostic]:
+        """Anew when a cycle has ended: they cost more than all the rest, and speak of cycles."""
+        unsettled = [c.cycle for c in self._view.candidates if c.outcome is None]
+        settled = [c.cycle for c in self._view.candidates if c.outcome is not None]
+        reached = min(unsettled, default=max(settled, default=0) + 1), self._view.finished
+        if reached != self._studied:
+            self._studied, self._diagnostics = reached, _diagnostics(self._view)
+        return self._diagnostics
