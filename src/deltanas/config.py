@@ -82,6 +82,18 @@ class EvolutionConfig(_Section):
     share: float = Field(0.25, gt=0, le=1, description="with evolution: share of them in each tournament")
 
 
+class NoveltyConfig(_Section):
+    """What is too like a program that the run holds."""
+
+    threshold: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="a program as like another or more (Jaccard index of five-token shingles) is refused; 1: equal ones"
+        " only, as small edits are alike by nature",
+    )
+
+
 class SearchConfig(_Section):
     """One search. Every field has a default that works offline on a CPU."""
 
@@ -110,6 +122,7 @@ class SearchConfig(_Section):
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     evolution: EvolutionConfig = EvolutionConfig()
+    novelty: NoveltyConfig = NoveltyConfig()
 
 
 def given_settings(path: Path | None = None, options: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -207,5 +220,7 @@ def _known(sections: list[str]) -> list[str]:
             return list(ModelConfig.model_fields)
         case ["evolution"]:
             return list(EvolutionConfig.model_fields)
+        case ["novelty"]:
+            return list(NoveltyConfig.model_fields)
         case _:
             return list(SearchConfig.model_fields)

@@ -24,7 +24,7 @@ def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> 
 def _diagnostics(view: RunView) -> list[Diagnostic]:
     from deltanas.study import convergence_of, sections  # SciPy takes a second to load
 
-    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view, most=3_000))]
+    return [Diagnostic(s.title, s.verdict, s.figures, s.known) for s in sections(convergence_of(view))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             parts.baselines,
             parts.proposer,
             gates(parts.builds),
-            NoveltyGate(),
+            NoveltyGate(config.novelty.threshold),
             parts.runner,
             run,
             listener,

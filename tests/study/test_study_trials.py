@@ -144,8 +144,6 @@ def test_a_run_becomes_a_table() -> None:
 def test_a_run_with_nothing_in_it_is_answered(finished: bool) -> None:
     found = convergence_of(run_of(finished=finished))
     assert isinstance(found.novelty, Absent)
-    many = convergence_of(run_of(*(Candidate(1, i, "random", None, None) for i in range(5)), finished=finished), most=4)
-    assert many.novelty == Absent("more than 4 candidates: `deltanas study convergence RUN` compares them")
     assert json.loads(json.dumps(as_json(found), allow_nan=False))["nll"]["why"]
 
 

@@ -1,5 +1,6 @@
-"""Is a program new to the run? By identity (canonical source) and by what it computes (traced operations)."""
+"""Is a program new to the run? By identity, by what it computes (traced operations), and by how alike the texts are."""
 
 from deltanas.novelty.gate import NoveltyGate
+from deltanas.novelty.neighbours import Neighbours
 
-__all__ = ["NoveltyGate"]
+__all__ = ["Neighbours", "NoveltyGate"]

@@ -1,35 +1,44 @@
-"""The novelty gate: repeats are refused, whether repeated in text or only in function."""
+"""The novelty gate: repeats are refused, whether repeated in text or only in function, and near copies where set."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from deltanas.novelty.neighbours import Neighbours
 from deltanas.program import Refused, Stage
+from deltanas.program.shingles import fingerprint
 from deltanas.seams import Draft
 
 NO_OP = "the edit has no effect: with equal weights the outputs are the parent's, before and after training steps"
 
 
 class NoveltyGate:
-    """Refuses a program that the run holds already, and one that computes what its parent computes.
+    """Refuses a program that the run holds already, one that computes what another computes, and one too like another.
 
     Two programs are the same if their canonical sources and hyperparameters are equal, or if they trace to the same
     operations on the same shapes with the same optimizer. An edit after which other operations give the parent's
-    outputs, such as a second ReLU after a first, is a no-op (`Draft.effective`).
+    outputs, such as a second ReLU after a first, is a no-op (`Draft.effective`). Below a `threshold` of 1 a program is
+    compared with all that the run holds, its parent too: the Jaccard index of its shingles (`program.shingles`) with
+    each of them must be below it.
     """
 
     stage: Stage = "novelty"
 
-    def __init__(self) -> None:
+    def __init__(self, threshold: float = 1.0) -> None:
         self._identities: set[str] = set()
         self._traces: dict[tuple[str, str], str] = {}
+        self._similar = Neighbours(threshold) if threshold < 1 else None
+        self._threshold = threshold
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         return [self._judge(draft) for draft in drafts]
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         for draft in drafts:
-            self._identities.add(draft.program.id)
+            if draft.program.id not in self._identities:
+                self._identities.add(draft.program.id)
+                if self._similar is not None:
+                    self._similar.add(draft.program.id, fingerprint(draft.program))
             if draft.trace is not None:
                 self._traces.setdefault(_key(draft, draft.trace), draft.program.id)
 
@@ -43,7 +52,19 @@ class NoveltyGate:
             return Refused("novelty", f"the network computes the same as {of}; change what it computes")
         if draft.effective is False:
             return Refused("novelty", f"{NO_OP}; change what the network computes")
-        return draft
+        return self._near_copy(draft) or draft
+
+    def _near_copy(self, draft: Draft) -> Refused | None:
+        found = [] if self._similar is None else self._similar.like(fingerprint(draft.program))
+        if not found:
+            return None
+        nearest, index = found[0]
+        of = "its parent" if nearest == draft.program.parent else "program"
+        return Refused(
+            "novelty",
+            f"too like {of} {nearest}: Jaccard index {index:.3f} of their shingles, {self._threshold:g} or more is"
+            " refused; change more",
+        )
 
 
 def _key(draft: Draft, trace: str) -> tuple[str, str]:

@@ -5,6 +5,7 @@ Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentrati
 `Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
 """
 
+from deltanas.program.shingles import shingles
 from deltanas.study.components import Components, components
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.convergence import Convergence, as_json, convergence
@@ -12,9 +13,9 @@ from deltanas.study.estimate import Absent, Estimate, LackingError
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, elite_nll
-from deltanas.study.novelty import Novelty, novelty, shingles
+from deltanas.study.novelty import Novelty, novelty
 from deltanas.study.reliability import Reliability, reliability
-from deltanas.study.run import convergence_of, trials_of
+from deltanas.study.run import collapse_so_far, convergence_of, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
@@ -37,6 +38,7 @@ __all__ = [
     "Trials",
     "Validity",
     "as_json",
+    "collapse_so_far",
     "components",
     "concentration",
     "convergence",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 from math import exp
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from deltanas.program.shingles import Hashes
 from deltanas.study.estimate import (
     Absent,
     Estimate,
@@ -27,17 +25,11 @@ from deltanas.study.estimate import (
     share,
 )
 
-Hashes = NDArray[np.uint64]
-
-SHINGLE = 5
-"""Tokens a shingle."""
 NEAR = 0.8
 """Programs whose Jaccard index is at least this, and chains of them, are one cluster."""
-_BLOCK = 512
+_BLOCK, _REFERENCES = 256, 64
 _SHOWN = 5
 _DRAWS = 1000
-_MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
-_TOKEN = re.compile(r"\w+(?:\.\d+)?|[^\w\s]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +72,6 @@ class Novelty:
     repeats: Estimate | Absent
     warning: str | None
     verdict: str
-
-
-def shingles(source: str, size: int = SHINGLE) -> Hashes:
-    """The runs of `size` tokens in a program's text as sorted 64-bit hashes; numbers are kept.
-
-    A run that comes again is another shingle: a layer more of the same makes another program. A text of fewer tokens
-    is one shingle.
-    """
-    tokens = np.array([_hash(token) for token in _TOKEN.findall(source)], np.uint64)
-    if len(tokens) < size:
-        return np.array([_hash(" ".join(map(str, tokens)))], np.uint64)
-    runs = np.zeros(len(tokens) - size + 1, np.uint64)
-    for offset in range(size):
-        runs = runs * _MIX + tokens[offset : len(tokens) - size + 1 + offset]
-    runs.sort()
-    again = np.arange(len(runs)) - np.searchsorted(runs, runs, "left")
-    return np.unique(runs + again.astype(np.uint64) * _STEP)
-
-
-@lru_cache(100_000)
-def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
 
 
 def novelty(
@@ -153,52 +123,81 @@ def novelty(
     )
 
 
+def collapse(
+    cycle: ArrayLike,
+    family: Sequence[str],
+    *,
+    proposal_cycle: ArrayLike | None = None,
+    repeat: ArrayLike | None = None,
+) -> str | None:
+    """The early warning alone, without comparing the programs; arguments and tests as those of `novelty`."""
+    when = column(cycle, "cycle")
+    asked = None if proposal_cycle is None else column(proposal_cycle, "proposal_cycle")
+    known = None if repeat is None else flags(repeat, "repeat")
+    same_length(cycle=when, family=family)
+    same_length(proposal_cycle=asked, repeat=known)
+    return _warning(_cycles(when, family, asked, known), when, family)
+
+
 def _compared(programs: Sequence[Hashes], threshold: float) -> tuple[float, int, tuple[tuple[int, int], ...], int]:
-    """All pairs, in blocks: the largest index, the pairs at the threshold, some of them, and the clusters."""
-    n, sizes = len(programs), np.array([len(program) for program in programs])
-    held, weights = _columns(programs, sizes)
-    weighted = (held @ sparse.diags(weights)).T.tocsr()
+    """All pairs, exactly: the largest index, the pairs at the threshold, some of them, and the clusters.
+
+    Most programs are small edits of others. So the rows H of what each holds are written as references and what differs
+    from them, H = C R + D, and the shared shingles of all pairs, H H', as C R R' C' + C R D' + (C R D')' + D D'. The
+    references R are few, and D holds little.
+    """
+    n, sizes = len(programs), np.array([float(len(program)) for program in programs])
+    chosen, differs, between, beyond = _referred(programs, sizes)
     largest, broken = 0.0, 0
     examples: list[tuple[int, int]] = []
-    near: list[Integers] = []
+    labels = np.arange(n)
     for start in range(0, n, _BLOCK):
-        pairs = (held[start : start + _BLOCK] @ weighted).tocoo()
-        row, other = pairs.row + start, pairs.col
-        later = other > row
-        row, other, common = row[later], other[later], pairs.data[later]
-        index = common / (sizes[row] + sizes[other] - common)
-        largest = max(largest, float(index.max(initial=0.0)))
-        at = np.flatnonzero(index >= threshold)
-        broken += len(at)
-        examples += [(int(row[i]), int(other[i])) for i in at[: _SHOWN - len(examples)]]
-        close = index >= NEAR
-        near.append(np.stack([row[close], other[close]]))
-    row, other = np.concatenate(near, axis=1)
-    graph = sparse.coo_matrix((np.ones(len(row)), (row, other)), (n, n))
-    count, _ = sparse.csgraph.connected_components(graph, directed=False)
-    return largest, broken, tuple(examples), int(count)
+        rows = slice(start, start + _BLOCK)
+        common = (differs[rows] @ differs[start:].T).toarray()
+        common += (between[chosen[rows]] + beyond[rows])[:, chosen[start:]]
+        common += beyond[start:].T[chosen[rows]]
+        index = common / (sizes[rows, None] + sizes[start:] - common)
+        index[np.tril_indices(len(index), 0, n - start)] = 0.0
+        largest = max(largest, float(index.max()))
+        broken += int((index >= threshold).sum())
+        if broken and len(examples) < _SHOWN:
+            row, other = np.nonzero(index >= threshold)
+            examples += list(zip((row + start).tolist(), (other + start).tolist(), strict=True))[
+                : _SHOWN - len(examples)
+            ]
+        labels = _joined(labels, labels[rows], labels[start:], index >= NEAR)
+    return largest, broken, tuple(examples), len(np.unique(labels))
 
 
-def _columns(programs: Sequence[Hashes], sizes: Integers) -> tuple[sparse.csr_matrix, Floats]:
-    """Which program holds which shingles. Shingles held by the same programs are one column, with their number.
+def _referred(
+    programs: Sequence[Hashes], sizes: Floats
+) -> tuple[Integers, sparse.csr_matrix, NDArray[np.float32], NDArray[np.float32]]:
+    """(C, D, R R', D R') of `_compared`: n, [n, shingles], [k, k] and [n, k], float32, which holds such counts exactly.
 
-    Most are: what an edit leaves alone is shared by a whole family. That makes the products small. The set of programs
-    of a shingle is told by the sum of 64-bit keys, one a program.
+    The references are programs at even distances, and one without a shingle for those that are like none of them.
     """
     n = len(programs)
-    place = np.repeat(np.arange(n), sizes)
     distinct, shingle = np.unique(np.concatenate(programs), return_inverse=True)
-    keys = np.random.default_rng(0).integers(2**64, size=n, dtype=np.uint64)
-    order = np.argsort(shingle, kind="stable")
-    holders = np.bincount(shingle, minlength=len(distinct))
-    sums = np.add.reduceat(keys[place[order]], np.cumsum(holders) - holders)
-    shared = holders > 1
-    groups, first, weights = np.unique(sums[shared], return_index=True, return_counts=True)
-    one = np.full(len(distinct), -1)
-    one[np.flatnonzero(shared)[first]] = np.arange(len(groups))
-    used = one[shingle] >= 0
-    held = sparse.csr_matrix((np.ones(used.sum()), (place[used], one[shingle][used])), (n, max(1, len(groups))))
-    return held, weights.astype(float) if len(groups) else np.zeros(1)
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    held = sparse.csr_matrix((np.ones(len(shingle), np.float32), shingle, starts), (n, len(distinct)))
+    some = held[np.unique(np.linspace(0, n - 1, _REFERENCES).astype(int))]
+    references = sparse.vstack([some, sparse.csr_matrix((1, len(distinct)), dtype=np.float32)]).tocsr()
+    used = np.unique(references.indices)
+    columns = references[:, used].T.toarray()
+    chosen = np.argmin(columns.sum(axis=0) - 2 * (held[:, used] @ columns), axis=1)
+    differs = (held - references[chosen]).tocsr()
+    differs.eliminate_zeros()
+    return chosen, differs, columns.T @ columns, differs[:, used] @ columns
+
+
+def _joined(labels: Integers, rows: Integers, columns: Integers, close: NDArray[np.bool_]) -> Integers:
+    """The labels of the clusters once more are joined: those of the rows and columns that are close to each other."""
+    row, column = np.nonzero(close)
+    pairs = np.stack([rows[row], columns[column]])
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    graph = sparse.coo_matrix((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), (len(labels), len(labels)))
+    joined: Integers = sparse.csgraph.connected_components(graph, directed=False)[1]
+    return joined[labels]
 
 
 def _cycles(

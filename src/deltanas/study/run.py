@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 
-from deltanas.program import Program, Refused, Trained
+from deltanas.program import Refused, Trained
+from deltanas.program.shingles import fingerprint
 from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
-from deltanas.study.novelty import Hashes, Novelty, novelty, shingles
+from deltanas.study.novelty import Novelty, collapse, novelty
 from deltanas.study.trials import Trials
 
 
@@ -28,16 +29,8 @@ class _Row:
     generator: str = ""
 
 
-def convergence_of(view: RunView, *, repeats: int = 1, most: int | None = None) -> Convergence:
-    """The diagnostics of a run.
-
-    Args:
-        repeats: the score whose reliability is asked about is the mean of so many trainings.
-        most: with more candidates than this, programs are not compared with one another: 10,000 take half a minute.
-    """
-    if most is not None and len(view.candidates) > most:
-        left_out = Absent(f"more than {most:,} candidates: `deltanas study convergence RUN` compares them")
-        return convergence(trials_of(view), repeats=repeats, novelty=left_out)
+def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
+    """The diagnostics of a run. `repeats`: the score that is asked about is the mean of so many trainings."""
     return convergence(trials_of(view), repeats=repeats, novelty=_novelty(view))
 
 
@@ -91,9 +84,10 @@ def _novelty(view: RunView) -> Novelty | Absent:
     families = _families(view.candidates)
     try:
         return novelty(
-            [_fingerprint(program) for program in programs],
+            [fingerprint(program) for program in programs],
             cycle=[c.cycle or nan for c in kept],
             family=[families[program.id] for program in programs],
+            threshold=_threshold(view.manifest),
             proposal_cycle=[float(cycle) for cycle, _ in proposals],
             repeat=[float(attempt.refusal is not None) for _, attempt in proposals],
         )
@@ -101,9 +95,26 @@ def _novelty(view: RunView) -> Novelty | Absent:
         return Absent(lacking.message)
 
 
-def _fingerprint(program: Program) -> Hashes:
-    """Its shingles, and its identity: only equal programs have an index of 1, as the filter of the search promises."""
-    return np.union1d(shingles(program.net), shingles(program.id))
+def collapse_so_far(candidates: Sequence[Candidate]) -> str | None:
+    """An early sign that a search comes back to few families, or to what it has: in words, None where there is none."""
+    families = _families(candidates)
+    made = [(c.cycle, c.program) for c in candidates if c.cycle and c.program and not isinstance(c.outcome, Refused)]
+    proposals = [(c.cycle, a) for c in candidates if c.cycle for a in c.attempts if _valid(a)]
+    return collapse(
+        [float(cycle) for cycle, _ in made],
+        [families[program.id] for _, program in made],
+        proposal_cycle=[float(cycle) for cycle, _ in proposals],
+        repeat=[float(attempt.refusal is not None) for _, attempt in proposals],
+    )
+
+
+def _threshold(manifest: Mapping[str, object]) -> float:
+    """What the novelty gate of the run promised."""
+    match manifest.get("config"):
+        case {"novelty": {"threshold": float() | int() as threshold}}:
+            return float(threshold)
+        case _:
+            return 1.0
 
 
 def _families(candidates: Sequence[Candidate]) -> dict[str, str]:

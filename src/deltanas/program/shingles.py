@@ -1,0 +1,63 @@
+"""How alike two programs are: by the runs of tokens that their texts share."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.program.program import Program
+
+Hashes = NDArray[np.uint64]
+"""Of a text, sorted, each once."""
+
+SHINGLE = 5
+"""Tokens a shingle."""
+_MIX, _STEP = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
+_TOKEN = re.compile(
+    r'"""(?s:.*?)"""|' + r"'''(?s:.*?)'''|#[^\n]*"  # texts of several lines and comments: no tokens
+    r'|("(?:\\.|[^"\\\n])*"' + r"|'(?:\\.|[^'\\\n])*'|\w+(?:\.\d+)?|[^\w\s])"
+)
+
+
+def shingles(source: str, size: int = SHINGLE) -> Hashes:
+    """The runs of `size` tokens in a program's text as sorted 64-bit hashes; numbers are kept, comments are not.
+
+    A run that comes again is another shingle: a layer more of the same makes another program. A text of fewer tokens
+    is one shingle.
+    """
+    tokens = np.array([_hash(token) for token in _TOKEN.findall(source) if token], np.uint64)
+    if len(tokens) < size:
+        return np.array([_hash(" ".join(map(str, tokens)))], np.uint64)
+    runs = np.zeros(len(tokens) - size + 1, np.uint64)
+    for offset in range(size):
+        runs = runs * _MIX + tokens[offset : len(tokens) - size + 1 + offset]
+    runs.sort()
+    again = np.arange(len(runs)) - np.searchsorted(runs, runs, "left")
+    return np.unique(runs + again.astype(np.uint64) * _STEP)
+
+
+def fingerprint(program: Program) -> Hashes:
+    """The shingles of all its parts, and its identity as one more: only equal programs have a Jaccard index of 1."""
+    text = "\n".join((program.net, program.transform, program.prm))
+    return np.union1d(shingles(text), np.array([_hash(program.id)], np.uint64))
+
+
+def jaccard(one: Hashes, others: list[Hashes]) -> NDArray[np.float64]:
+    """The index |A & B| / |A | B| of `one` with each of the others (P. Jaccard, 1901), in [0, 1]."""
+    if not others:
+        return np.zeros(0)
+    sizes = np.array([len(other) for other in others])
+    joined = np.concatenate(others)
+    place = np.minimum(np.searchsorted(one, joined), len(one) - 1)
+    common = np.add.reduceat((one[place] == joined).astype(np.int64), np.cumsum(sizes) - sizes)
+    index: NDArray[np.float64] = common / (sizes + len(one) - common)
+    return index
+
+
+@lru_cache(100_000)
+def _hash(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "little")
