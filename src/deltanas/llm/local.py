@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, Self
 
 import llguidance.hf
@@ -18,18 +20,28 @@ from llguidance import LLMatcher, LLTokenizer
 
 from deltanas.errors import ModelError
 from deltanas.llm.batch import Batch
+from deltanas.llm.lesson import Lesson, Loss
 from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
+from deltanas.llm.packing import MOST, Row, answers_nll, packs
 from deltanas.llm.spec import Spec
-from deltanas.llm.weights import load
+from deltanas.llm.weights import fingerprint, load
+
+BATCH = 16
+"""Answers whose likelihood is worked out at once: each of their tokens takes the scores of a whole vocabulary."""
 
 
 class LocalModel:
-    """A causal language model with its tokenizer; see `Model` for what it promises."""
+    """A causal language model with its tokenizer; see `Tunable` for what it promises.
 
-    def __init__(self, name: str, model: Any, tokenizer: Any) -> None:
-        self.name = name
+    Attributes:
+        base: the spec of the model. network: it, with the adapter that it wears, if any. adapter: that one's folder.
+    """
+
+    def __init__(self, base: str, model: Any, tokenizer: Any) -> None:
+        self.base = base
         self.context = int(model.config.max_position_embeddings)
-        self._model = model
+        self.network = self._bare = model
+        self.adapter: Path | None = None
         self._tokenizer = tokenizer
         self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=max(model.config.vocab_size, len(tokenizer)))
         ends = model.generation_config.eos_token_id
@@ -39,6 +51,10 @@ class LocalModel:
     @classmethod
     def open(cls, spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> Self:
         return cls(str(spec), *load(spec, dtype=dtype, four_bit=four_bit))
+
+    @property
+    def name(self) -> str:
+        return f"{self.base}+{self.adapter.name}" if self.adapter else self.base
 
     @property
     def guide(self) -> LLTokenizer:
@@ -67,7 +83,7 @@ class LocalModel:
         ]
 
     def _decode(self, rows: list[_Row], heads: list[list[int]], tails: list[list[int]]) -> None:
-        batch = Batch(self._model)
+        batch = Batch(self.network)
         phase: Literal["prompt", "network"] = "prompt"
         with self.spent.on(phase):
             batch.share(heads)
@@ -84,6 +100,77 @@ class LocalModel:
             self.spent.drawn += len(rows) if phase == "network" else 0
             phase = "network"
             chunks = [row.advance(row_scores) for row, row_scores in zip(rows, scores, strict=True)]
+
+    def losses(self, lessons: Sequence[Lesson]) -> list[Loss]:
+        rows = [self.row(lesson.messages, lesson.completion) for lesson in lessons]
+        found = [Loss(0.0, 0)] * len(rows)
+        with torch.inference_mode():
+            for pack in packs(rows, batch=BATCH, most=self.shared_tokens):
+                nlls = answers_nll(self.network, [rows[place] for place in pack], share=True)
+                for place, nll in zip(pack, nlls.tolist(), strict=True):
+                    found[place] = Loss(nll, len(rows[place].tokens) - rows[place].begin)
+        return found
+
+    def row(self, messages: Sequence[Message], completion: str) -> Row:
+        """A question and its answer as tokens, as `generate` reads and writes them, with the mark that ends it."""
+        prompt = self._prompt(messages)
+        stem = self._stem(messages, prompt)
+        question = self._tokens(stem) + self._tokens(prompt[len(stem) :])
+        if not question:
+            raise ModelError("A lesson asks nothing.", "Its messages make an empty prompt.")
+        return Row((*question, *self._tokens(completion), *self._end), len(question))
+
+    @cached_property
+    def shared_tokens(self) -> int:
+        """How many tokens a tree of texts may have; 0 for a model that does not heed the masks and places of a tree."""
+        rows = [Row((1, 2, 3, 4), 2), Row((1, 2, 5, 6), 2)]
+        with torch.inference_mode():
+            tree, alone = (answers_nll(self._bare, rows, share=share) for share in (True, False))
+        window = self._bare.config.get_text_config().to_dict().get("sliding_window") or MOST
+        return min(MOST, window) if torch.allclose(tree, alone, rtol=0.02, atol=0.02) else 0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Of the base model's weights."""
+        return fingerprint(self._bare)
+
+    def adapt(self, folder: Path | None) -> None:
+        from deltanas.llm import adapters
+
+        if folder is None:
+            self._undress()
+            return
+        config, weights = adapters.read(folder)
+        adapters.check_base(folder, config, self.base, self.fingerprint)
+        self.wear(config, weights, folder)
+
+    def wear(self, config: Any, weights: dict[str, torch.Tensor] | None = None, folder: Path | None = None) -> None:
+        """Wear an adapter that PEFT's `config` describes, with new weights if none are given.
+
+        Raises ModelError if it does not fit; what was worn stays on.
+        """
+        from deltanas.llm import adapters
+
+        before = self.adapter
+        self._undress()
+        try:
+            self.network = adapters.dress(self._bare, config, weights)
+        except ModelError:
+            self.adapt(before)
+            raise
+        self.adapter = folder
+
+    def _undress(self) -> None:
+        if self.network is not self._bare:
+            self._bare = self.network.unload()
+            self.network, self.adapter = self._bare, None
+
+    @cached_property
+    def _end(self) -> list[int]:
+        """The token that ends an answer: what the chat template puts after one, where the model knows it as an end."""
+        said = self._prompt([Message("user", "?"), Message("assistant", "!")], answer=False)
+        after = self._tokens(said.rpartition("!")[2])
+        return [token for token in [*after[:1], self._tokenizer.eos_token_id, *self._ends] if token in self._ends][:1]
 
     def _prompt(self, messages: Sequence[Message], *, answer: bool = True) -> str:
         if self._tokenizer.chat_template is None:

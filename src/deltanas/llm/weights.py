@@ -70,6 +70,14 @@ def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> t
             raise ValueError("a server's weights are not here")
 
 
+def fingerprint(network: Any) -> str:
+    """Of a base model: its sizes and some of its embeddings, which are the same at all precisions down to bfloat16."""
+    table = network.get_input_embeddings().weight
+    some = table[:: max(1, len(table) // 256)].detach().to(torch.bfloat16).float().cpu().numpy()
+    layers = network.config.get_text_config().num_hidden_layers
+    return hashlib.sha256(f"{layers}:{tuple(table.shape)}".encode() + some.tobytes()).hexdigest()
+
+
 def _four_bits() -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise ModelError("Weights in 4 bits need a CUDA device.", "Leave model.four_bit out: here is none.")

@@ -1,0 +1,200 @@
+"""The training loop. What it knows is kept now and then, so that a killed tuning takes up where that was.
+
+Chance is derived: step t draws from (seed, t) alone, and the order of lessons from (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import pickle
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+
+from deltanas.errors import ModelError
+from deltanas.learn.tuning import Tuning
+from deltanas.llm.packing import Row, answers_nll, packs
+
+Note = Callable[[int, int, float], None]
+"""Told after each step: how many are done, of how many, and the loss before it."""
+
+
+@dataclass
+class Progress:
+    """How far a tuning has come; see `Tuned`."""
+
+    losses: list[float] = field(default_factory=list)
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Keeper:
+    """Keeps what a tuning knows in a file, at most every `pause` seconds; `key` says which tuning it is."""
+
+    file: Path
+    key: str
+    pause: float
+
+    def load(self, weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer) -> Progress:
+        """Take up what was kept; where that is nothing, unreadable or of another tuning: a new start."""
+        try:
+            kept = torch.load(self.file, weights_only=True, map_location="cpu")
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            return Progress()
+        if kept.get("key") != self.key:
+            return Progress()
+        with torch.no_grad():
+            for name, weight in weights.items():
+                weight.copy_(kept["weights"][name])
+        optimizer.load_state_dict(kept["optimizer"])
+        return Progress(kept["losses"], kept["tokens"], kept["seconds"])
+
+    def keep(
+        self, weights: dict[str, torch.nn.Parameter], optimizer: torch.optim.Optimizer, progress: Progress
+    ) -> None:
+        known = {"key": self.key, "weights": {name: weight.detach() for name, weight in weights.items()}}
+        known |= {"optimizer": optimizer.state_dict(), **vars(progress)}
+        new = self.file.with_name(f"{self.file.name}.new")
+        torch.save(known, new)
+        os.replace(new, self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is made smaller.
+
+    Attributes:
+        groups: rows that belong together: a lesson's one row, or a preference's two.
+        weigh: of a group's number and the negative log-likelihoods of its rows: its loss.
+        amount: by what a step's sum of losses is divided: the sum of this over its groups.
+    """
+
+    groups: Sequence[tuple[Row, ...]]
+    weigh: Callable[[int, torch.Tensor], torch.Tensor]
+    amount: Sequence[int]
+
+
+def steps_of(prompts: Sequence[object], settings: Tuning, seed: int) -> list[list[int]]:
+    """Which lessons each optimizer step takes. prompts: of each lesson. It does not depend on how steps are batched."""
+    size = settings.batch * settings.accumulation
+    steps: list[list[int]] = []
+    epoch = 0
+    while len(steps) < settings.steps if settings.steps is not None else epoch < settings.epochs:
+        order = _order(prompts, settings.together, Random(f"{seed}:{epoch}"))
+        steps += [order[start : start + size] for start in range(0, len(order), size)]
+        epoch += 1
+    return steps[: settings.steps]
+
+
+def _order(prompts: Sequence[object], together: int, chance: Random) -> list[int]:
+    """All lessons in a random order in which up to `together` of one prompt are neighbours."""
+    by_prompt: dict[object, list[int]] = {}
+    for place, prompt in enumerate(prompts):
+        by_prompt.setdefault(prompt, []).append(place)
+    clumps = []
+    for places in by_prompt.values():
+        chance.shuffle(places)
+        clumps += [places[start : start + together] for start in range(0, len(places), together)]
+    chance.shuffle(clumps)
+    return [place for clump in clumps for place in clump]
+
+
+def rate_of(step: int, steps: int, settings: Tuning) -> float:
+    """The learning rate of step 0, 1, ...: a linear way up, then the schedule's way down, as transformers has them."""
+    if step < settings.warmup:
+        return settings.rate * step / settings.warmup
+    done = (step - settings.warmup) / max(1, steps - settings.warmup)
+    match settings.schedule:
+        case "cosine":
+            return settings.rate * 0.5 * (1 + math.cos(math.pi * done))
+        case "linear":
+            return settings.rate * (1 - done)
+        case "constant":
+            return settings.rate
+
+
+def train(
+    network: Any,
+    objective: Objective,
+    steps: Sequence[Sequence[int]],
+    settings: Tuning,
+    seed: int,
+    keeper: Keeper,
+    shared: int,
+    note: Note | None = None,
+) -> Progress:
+    """Train the weights of `network` that want gradients. shared: tokens that a tree of texts may have.
+
+    Raises ModelError where memory runs out or the loss is no number.
+    """
+    weights = {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
+    optimizer = torch.optim.AdamW(weights.values(), lr=settings.rate, weight_decay=settings.decay)
+    progress = keeper.load(weights, optimizer)
+    start, kept = time.perf_counter() - progress.seconds, time.perf_counter()
+    network.train()
+    for step in range(len(progress.losses), len(steps)):
+        torch.manual_seed(int.from_bytes(hashlib.sha256(f"{seed}:{step}".encode()).digest()[:7], "big"))
+        for group in optimizer.param_groups:
+            group["lr"] = rate_of(step, len(steps), settings)
+        try:
+            loss = _backward(network, objective, steps[step], settings, shared)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            raise ModelError(
+                f"The tuning ran out of memory at step {step + 1} of {len(steps)}.",
+                "A smaller batch (with more accumulation), a smaller max_length or checkpointing takes less.",
+            ) from error
+        if not math.isfinite(loss):
+            raise ModelError(f"The loss of step {step + 1} is {loss}.", "Try a lower learning rate.")
+        torch.nn.utils.clip_grad_norm_(weights.values(), settings.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+        progress.losses.append(loss)
+        progress.tokens += sum(objective.amount[place] for place in steps[step])
+        progress.seconds = time.perf_counter() - start
+        if time.perf_counter() - kept >= keeper.pause:
+            keeper.keep(weights, optimizer, progress)
+            kept = time.perf_counter()
+        if note:
+            note(step + 1, len(steps), loss)
+    return progress
+
+
+def _backward(network: Any, objective: Objective, step: Sequence[int], settings: Tuning, shared: int) -> float:
+    """Add the gradients of a step's loss, batch by batch; return the loss."""
+    amount = sum(objective.amount[place] for place in step)
+    total = 0.0
+    groups = objective.groups
+    for batch, share in _batches(groups, step, settings, shared):
+        rows = [row for place in batch for row in groups[place]]
+        nlls = iter(torch.split(answers_nll(network, rows, share=share), [len(groups[place]) for place in batch]))
+        loss = torch.stack([objective.weigh(place, next(nlls)) for place in batch]).sum() / amount
+        torch.autograd.backward(loss)
+        total += loss.item()
+    return total
+
+
+def _batches(
+    groups: Sequence[tuple[Row, ...]], step: Sequence[int], settings: Tuning, shared: int
+) -> list[tuple[list[int], bool]]:
+    """What of a step goes through the model together, and whether as a tree."""
+    if settings.packing == "none":
+        cuts = range(0, len(step), settings.batch)
+        return [(list(step[start : start + settings.batch]), False) for start in cuts]
+    together = packs([groups[place][0] for place in step], batch=settings.batch, most=shared)
+    return [([step[place] for place in pack], True) for pack in together]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return "can't allocate memory" in str(error) or "not enough memory" in str(error)
