@@ -18,6 +18,7 @@ from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank, proposals_due, ranked_parents
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import Tournament
+from deltanas.repeats import Repeats
 from deltanas.seams import Ask, Attempt, Built, Call, Candidate, Draft, Proposal, Split, elites, lineage
 from deltanas.search import Plan, Search, training_seed
 
@@ -138,10 +139,11 @@ def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_a
     [
         Plan(cycles=3, candidates=7, seed=5),
         Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
-        Plan(cycles=3, candidates=7, seed=5, proposals=4, seeds=3),
+        Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
         Plan(cycles=3, candidates=7, seed=5, proposals=None),
+        Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
     ],
-    ids=["rank", "evolution", "several proposals and seeds", "as many as were measured"],
+    ids=["rank", "evolution", "several proposals and seeds", "as many as were measured", "a budget of repeats"],
 )
 def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan) -> None:
     with create_run(url, "whole", {}) as archive:
@@ -210,7 +212,7 @@ def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
 
 def test_each_candidate_is_trained_with_every_seed_and_scored_by_the_mean(url: str) -> None:
     with create_run(url, "run", {}) as archive:
-        _, runner = run(archive, plan=Plan(cycles=2, candidates=7, seed=5, seeds=3))
+        _, runner = run(archive, plan=Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(3)))
         journal, finals = archive.candidates(), archive.finals()
     seeds = [training_seed(5, repeat=repeat) for repeat in range(3)]
     for c in journal:

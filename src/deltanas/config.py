@@ -111,7 +111,16 @@ class SearchConfig(_Section):
         1, description="drawn for a slot in each round, the first that passes is kept; auto: by what the run measured"
     )
     retries: int = Field(2, ge=0, description="further rounds for a slot of whose proposals none passed")
-    seeds: int = Field(1, ge=1, description="trainings of each candidate, with derived seeds; their mean is its score")
+    seeds: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        1,
+        description="trainings of each candidate, with derived seeds; their mean is its score; auto: one, and more"
+        " where they may change which are the best",
+    )
+    seeds_budget: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="trainings a cycle on top of `seeds`, given out where they may change which are the best; with auto"
+        " half as many as candidates, else none, if not given",
+    )
     finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
     baselines: tuple[str, ...] = Field(
         (), description="names of built-in baselines, files, or lemur:RUN; all built-in ones if empty"

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deltanas.program import Failed, Refused, Trained
-from deltanas.seams import Attempt, Candidate, Final
+from deltanas.seams import Attempt, Candidate, Final, Phase
 
 LINES = 4
 """So many lines of an edit are shown."""
 
-Phase = Literal["check", "propose", "train", "test"]
 VERBS: dict[Phase, str] = {
     "check": "checking the baselines",
     "propose": "proposing",
     "train": "training",
+    "repeat": "training again",
     "test": "testing the best",
 }
 
@@ -37,7 +37,8 @@ class Narrator:
         self._best: float | None = None
         self._cycles = 0
         self._seeds = 1
-        self._scores: list[tuple[str, float]] = []
+        self._top = 1
+        self._settled: list[Candidate] = []
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -60,26 +61,35 @@ class Narrator:
     ) -> None:
         self._progress.stop()
 
-    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
-        self._cycles, self._seeds = cycles, seeds
+    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
+        self._cycles, self._seeds, self._top = cycles, seeds, top
         for candidate in journal:
             self._note(candidate)
         # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
-        done = sum(1 + (seeds if candidate.outcome else len(candidate.trainings)) for candidate in journal)
+        done = sum(1 + (seeds if each.outcome else min(seeds, len(each.trainings))) for each in journal)
         self._progress.update(self._task, total=(1 + seeds) * total, completed=done)
         if journal:
             self.say(f"resuming: the journal holds {len(journal)} of {total} candidates, baselines included")
 
     def begin(self, cycle: int, phase: Phase, total: int) -> None:
-        where = f"cycle {cycle}/{self._cycles}: " if phase == "propose" or (phase == "train" and cycle) else ""
-        what = "training the baselines" if phase == "train" and cycle == 0 else VERBS[phase]
-        if self._seeds > 1 and not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
-            from deltanas.study import ranking_so_far  # SciPy takes a second to load
-
-            self.say(f"  {ranking_so_far(self._scores)}")
+        where = f"cycle {cycle}/{self._cycles}: " if cycle and phase in ("propose", "train", "repeat") else ""
+        what = f"{VERBS[phase]} the baselines" if cycle == 0 and phase in ("train", "repeat") else VERBS[phase]
+        if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
+            self._judge()
         self._progress.update(self._task, description=f"{where}{what}")
         if total:
             self.say(f"[bold]{where}{what}[/] ({total})")
+
+    def _judge(self) -> None:
+        """Say what the ranking is worth, where there were repeats, and whether the search narrows down."""
+        from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
+
+        named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.accuracy is not None]
+        scores = [(name, each.accuracy) for name, made in named for each in made if isinstance(each, Trained)]
+        if len(scores) > len(named) or self._seeds > 1:
+            self.say(f"  {ranking_so_far(scores, self._top)}")
+        if warning := collapse_so_far(self._settled):
+            self.say(f"  [yellow]{warning}[/]")
 
     def proposed(self, candidate: Candidate) -> None:
         self._progress.advance(self._task, 1)
@@ -98,12 +108,17 @@ class Narrator:
         elif candidate.cycle:
             self.say(f"{head}\n{_shown(last)}")
 
-    def trained(self, candidate: Candidate) -> None:  # noqa: ARG002
-        self._progress.advance(self._task, 1)
+    def trained(self, candidate: Candidate) -> None:
+        if len(candidate.trainings) <= self._seeds:
+            self._progress.advance(self._task, 1)
+        training = candidate.trainings[-1]
+        if candidate.outcome is None and isinstance(training, Trained):
+            seconds = f"seed {len(candidate.trainings)}, {training.seconds:.1f} s"
+            self.say(f"  {escape(_name(candidate))} {training.accuracy:.1%} ({seconds})")
 
     def settled(self, candidate: Candidate) -> None:
         self._note(candidate)
-        self._progress.advance(self._task, self._seeds - len(candidate.trainings))
+        self._progress.advance(self._task, max(0, self._seeds - len(candidate.trainings)))
         head = f"  {escape(_name(candidate))}"
         match candidate.outcome:
             case Trained(accuracy=accuracy, seconds=seconds):
@@ -126,12 +141,13 @@ class Narrator:
             self.say(f"  {name} {final.outcome.accuracy:.1%} on the test split")
 
     def _note(self, candidate: Candidate) -> None:
+        if candidate.outcome:
+            attempts = tuple(replace(attempt, edit="", calls=()) for attempt in candidate.attempts)
+            self._settled.append(replace(candidate, attempts=attempts))
         if candidate.program and candidate.accuracy is not None:
             self._accuracies[candidate.program.id] = candidate.accuracy
             self._names[candidate.program.id] = _name(candidate)
             self._best = max(self._best or 0.0, candidate.accuracy)
-            scores = [training.accuracy for training in candidate.trainings if isinstance(training, Trained)]
-            self._scores += [(candidate.program.id, score) for score in scores]
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
         best = "" if self._best is None else f"best {self._best:.1%}"
@@ -164,7 +180,7 @@ def _shown(attempt: Attempt) -> str:
 class Silent:
     """A `Listener` that says nothing, for searches from Python."""
 
-    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
+    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
         pass
 
     def begin(self, cycle: int, phase: Phase, total: int) -> None:

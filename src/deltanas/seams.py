@@ -21,6 +21,8 @@ from deltanas.program import (
 )
 
 Split = Literal["validation", "test"]
+Phase = Literal["check", "propose", "train", "repeat", "test"]
+"""What a search does, in the order of a cycle: `repeat` is to train again with another seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,10 +335,11 @@ class Runner(Builds, Protocol):
 class Listener(Protocol):
     """Told of what happens as it happens: a progress bar, a log."""
 
-    def plan(self, cycles: int, total: int, seeds: int, journal: Sequence[Candidate]) -> None:
-        """The run will have `total` candidates, baselines included, each trained `seeds` times; these it has now."""
+    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
+        """The run will have `total` candidates, baselines included, each trained `seeds` times or more, and serves the
+        choice of the best `top`; these candidates it has now."""
 
-    def begin(self, cycle: int, phase: Literal["check", "propose", "train", "test"], total: int) -> None: ...
+    def begin(self, cycle: int, phase: Phase, total: int) -> None: ...
     def proposed(self, candidate: Candidate) -> None: ...
     def trained(self, candidate: Candidate) -> None:
         """The last of its trainings so far has just ended."""
@@ -354,8 +357,10 @@ class Archive(Protocol):
     def open(self, candidates: Sequence[Candidate]) -> None:
         """Journal candidates before they are trained: refused ones are settled at once, the others stay open."""
 
-    def record(self, cycle: int, index: int, training: Trained | Failed, outcome: Trained | Failed | None) -> None:
-        """Journal the next training of an open candidate and, if it was the last, what they come to."""
+    def record(
+        self, cycle: int, index: int, training: Trained | Failed | None, outcome: Trained | Failed | None
+    ) -> None:
+        """Journal the next training of an open candidate and, if there will be no more, what they come to."""
 
     def add_final(self, final: Final) -> None: ...
     def finish(self) -> None: ...

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from deltanas.policy import by_rank, proposals_due, require_baseline
-from deltanas.program import Failed, Program, Refused, combined
+from deltanas.program import Program, Refused, combined
+from deltanas.repeats import ONCE, Repeats
 from deltanas.seams import (
     Archive,
     Ask,
@@ -43,7 +44,7 @@ class Plan:
         finals: so many of the best elites are trained once more and scored on the test split, with their baselines.
         parent: chooses the parent of a slot, given the candidates of all earlier cycles.
         proposals: drawn for a slot in each round, the first that passes is kept; None: by what the journal measured.
-        seeds: trainings of each candidate.
+        repeats: how often candidates are trained.
     """
 
     cycles: int
@@ -53,7 +54,7 @@ class Plan:
     finals: int = 3
     parent: Callable[[Sequence[Candidate], Random], Program] = by_rank
     proposals: int | None = 1
-    seeds: int = 1
+    repeats: Repeats = ONCE
 
 
 class Search:
@@ -82,7 +83,7 @@ class Search:
     def run(self) -> None:
         journal, plan = self._archive.candidates(), self._plan
         total = len(self._baselines) + plan.cycles * plan.candidates
-        self._listener.plan(plan.cycles, total, plan.seeds, journal)
+        self._listener.plan(plan.cycles, total, plan.repeats.each, plan.repeats.top, journal)
         self._remember([c.draft for c in journal if c.draft and not isinstance(c.outcome, Refused)])
         if not journal:
             baselines = self._checked_baselines()
@@ -157,23 +158,22 @@ class Search:
             gate.remember(drafts)
 
     def _train(self, cycle: int) -> None:
-        """Train what the journal holds open, seed by seed; each result is journalled as it comes."""
-        seeds = self._plan.seeds
-        for repeat in range(seeds):
-            opened = [c for c in self._archive.candidates() if c.cycle == cycle and c.program and c.outcome is None]
-            if repeat == 0:
-                self._listener.begin(cycle, "train", sum(seeds - len(c.trainings) for c in opened))
-            due = [(c, c.program) for c in opened if c.program and len(c.trainings) == repeat]
-            programs = [program for _, program in due]
+        """Train what the journal holds open for as long as trainings are due; each result is journalled as it comes."""
+        repeats, archive = self._plan.repeats, self._archive
+        while due := repeats.due(archive.candidates(), cycle):
+            repeat, programs = len(due[0].trainings), [c.program for c in due if c.program]
+            self._listener.begin(cycle, "repeat" if repeat else "train", len(due))
             for place, training in self._runner.train(programs, seed=training_seed(self._plan.seed, repeat=repeat)):
-                trainings = (*due[place][0].trainings, training)
-                ended = len(trainings) == seeds or isinstance(training, Failed)
-                outcome = combined(trainings) if ended else None
-                candidate = replace(due[place][0], trainings=trainings, outcome=outcome)
-                self._archive.record(cycle, candidate.index, training, outcome)
-                self._listener.trained(candidate)
-                if ended:
-                    self._listener.settled(candidate)
+                candidate = replace(due[place], trainings=(*due[place].trainings, training))
+                outcome = combined(candidate.trainings) if repeats.last(candidate) else None
+                archive.record(cycle, candidate.index, training, outcome)
+                self._listener.trained(replace(candidate, outcome=outcome))
+                if outcome:
+                    self._listener.settled(replace(candidate, outcome=outcome))
+        for candidate in [c for c in archive.candidates() if c.cycle == cycle and c.trainings and not c.outcome]:
+            outcome = combined(candidate.trainings)
+            archive.record(cycle, candidate.index, None, outcome)
+            self._listener.settled(replace(candidate, outcome=outcome))
 
     def _score_finals(self) -> None:
         """The best elites and their baselines, trained with a fresh seed and scored on the test split, once."""

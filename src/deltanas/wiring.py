@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from importlib.resources import files
+from math import ceil
 from pathlib import Path
 from random import Random
 
@@ -38,6 +39,7 @@ from deltanas.propose import (
     Space,
     Tournament,
 )
+from deltanas.repeats import Repeats
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
 from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
@@ -162,8 +164,16 @@ def _plan(config: SearchConfig) -> Plan:
         finals=config.finals,
         parent=parent,
         proposals=None if config.proposals == "auto" else config.proposals,
-        seeds=config.seeds,
+        repeats=_repeats(config),
     )
+
+
+def _repeats(config: SearchConfig) -> Repeats:
+    """`auto`: one training of each candidate and, unless the settings say how many, half as many again to give out."""
+    each, budget = (1, ceil(config.candidates / 2)) if config.seeds == "auto" else (config.seeds, 0)
+    if config.seeds_budget is not None:
+        budget = config.seeds_budget
+    return Repeats(each, budget, max(1, config.finals))
 
 
 def kept_builds(runner: Pool) -> CachedBuilds:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Trained, combined
-from deltanas.seams import Candidate, Draft
+from deltanas.seams import Attempt, Candidate, Draft
 
 
 def journal(seeds: int) -> list[Candidate]:
@@ -29,7 +31,7 @@ def test_with_repeats_a_cycle_begins_with_what_the_ranking_is_worth(
     capsys: pytest.CaptureFixture[str], seeds: int, said: bool
 ) -> None:
     narrator = Narrator()
-    narrator.plan(2, 40, seeds, journal(seeds))
+    narrator.plan(2, 40, seeds, 4, journal(seeds))
     narrator.begin(2, "propose", 8)
     heard = capsys.readouterr().err
     assert (
@@ -41,10 +43,34 @@ def test_with_repeats_a_cycle_begins_with_what_the_ranking_is_worth(
 
 def test_what_is_not_known_yet_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     narrator = Narrator()
-    narrator.plan(2, 40, 2, journal(2)[:1])
+    narrator.plan(2, 40, 2, 3, journal(2)[:1])
     narrator.begin(2, "test", 0)
     assert "it is not known how well the ranking separates" in capsys.readouterr().err
     quiet = Narrator(quiet=True)
-    quiet.plan(2, 40, 2, journal(2))
+    quiet.plan(2, 40, 2, 3, journal(2))
     quiet.begin(2, "propose", 8)
     assert "ranking" not in capsys.readouterr().err
+
+
+def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ten families in the first cycle, one in the second."""
+    named = Attempt("", None, "root", None)
+    roots = [Candidate(0, i, "baseline", None, Draft(Program(f"root = {i}\n")), (named,)) for i in range(10)]
+    names = [c.program.id for c in roots if c.program]
+
+    def made(cycle: int, index: int) -> Candidate:
+        parent = names[index % 10 if cycle == 1 else 0]
+        score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
+        draft = Draft(Program(f"made = {cycle, index}\n"))
+        return Candidate(cycle, index, "random", parent, draft, (), score, (score,))
+
+    score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
+    narrator = Narrator()
+    narrator.plan(3, 40, 1, 3, [replace(root, outcome=score, trainings=(score,)) for root in roots])
+    for cycle in (1, 2):
+        for index in range(20):
+            narrator.settled(made(cycle, index))
+        narrator.begin(cycle + 1, "propose", 20)
+        heard = capsys.readouterr().err
+        assert ("Warning of a collapse: 10.0 families of equal weight in cycle 1, 1.0 in 2" in heard) is (cycle == 2)
+        assert "the ranking" not in heard, "nothing was repeated"

@@ -127,8 +127,10 @@ class RunArchive:
             ):
                 self._insert(connection, table, [row for each in candidates for row in values(self._run, each)])
 
-    def record(self, cycle: int, index: int, training: Trained | Failed, outcome: Trained | Failed | None) -> None:
-        """Journal the next training of an open candidate and, if it was the last, what they come to.
+    def record(
+        self, cycle: int, index: int, training: Trained | Failed | None, outcome: Trained | Failed | None
+    ) -> None:
+        """Journal the next training of an open candidate and, if there will be no more, what they come to.
 
         Raises ArchiveError if the candidate was settled already or never opened.
         """
@@ -141,10 +143,11 @@ class RunArchive:
                 raise ArchiveError(
                     f"run '{self.name}', cycle {cycle}, index {index} {what}", "What is recorded stays as it was."
                 )
-            slot = {"run": self._run, "cycle": cycle, "index": index}
-            held = select(func.count()).select_from(trainings).filter_by(**slot)
-            repeat = connection.execute(held).scalar_one()
-            self._insert(connection, trainings, [{**slot, "repeat": repeat, **records.outcome_values(training)}])
+            if training is not None:
+                slot = {"run": self._run, "cycle": cycle, "index": index}
+                held = select(func.count()).select_from(trainings).filter_by(**slot)
+                repeat = connection.execute(held).scalar_one()
+                self._insert(connection, trainings, [{**slot, "repeat": repeat, **records.outcome_values(training)}])
             if outcome is not None:
                 connection.execute(update(_CANDIDATES).where(*here).values(records.outcome_values(outcome)))
 

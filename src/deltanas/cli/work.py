@@ -57,7 +57,13 @@ def search(
     candidates: Annotated[int | None, typer.Option(help="Candidates a cycle.")] = None,
     proposals: Annotated[str | None, typer.Option(help="Drawn for each slot in a round: a number, or auto.")] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Trainings of each candidate, with derived seeds.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Trainings of each candidate, with derived seeds; auto: more where they may change the choice."
+        ),
+    ] = None,
+    seeds_budget: Annotated[int | None, typer.Option(help="Such trainings in a cycle, at most.")] = None,
     baseline: Baselines = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
     resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
@@ -83,6 +89,7 @@ def search(
         "proposals": proposals,
         "seed": seed,
         "seeds": seeds,
+        "seeds_budget": seeds_budget,
         "baselines": baseline,
         "archive": archive,
         "model.spec": llm,

@@ -11,11 +11,10 @@ from numpy.typing import ArrayLike
 from deltanas.study.components import components_of, grouped
 from deltanas.study.estimate import Estimate, LackingError
 
-PICKED = 5
-"""So many of the best are asked about in `ranking_so_far`."""
 CLEAR, PARTLY = 0.8, 0.5
 """Share of the picked that are truly among the best from which on a ranking separates them, and in part."""
-_DRAWS = 2000
+_DRAWS, _LEVELS = 2000, 4_000_000
+"""Draws, and the most levels that are drawn in all, but for a tenth of the draws at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,8 @@ def separation(program: Sequence[str], score: ArrayLike, top: int) -> Separation
     # Where the scores tell nothing, all are expected to be alike, and the pick goes by the means.
     picked = np.lexsort((-groups.means, -expected))[:top]
     rng = np.random.default_rng(0)
-    levels = expected + rng.normal(size=(_DRAWS, k)) * np.sqrt(weight * noise / n)
+    draws = max(_DRAWS // 10, min(_DRAWS, _LEVELS // k))
+    levels = expected + rng.normal(size=(draws, k)) * np.sqrt(weight * noise / n)
     best = np.argpartition(-levels, top - 1, axis=1)[:, :top]
     reached = float(np.take_along_axis(levels, best, 1).mean())
     regret = reached - float(levels[:, picked].mean())
@@ -73,11 +73,10 @@ def separation(program: Sequence[str], score: ArrayLike, top: int) -> Separation
     return Separation(k, top, found.snr, hits, regret, by_chance, _verdict(top, hits, regret, by_chance, found.snr))
 
 
-def ranking_so_far(trainings: Sequence[tuple[str, float]]) -> str:
-    """One line on what a ranking by these (program, score) pairs is worth, for the `PICKED` best or a quarter."""
-    names, scores = [name for name, _ in trainings], [score for _, score in trainings]
+def ranking_so_far(trainings: Sequence[tuple[str, float]], top: int) -> str:
+    """One line on what picking the best `top` by these (program, score) pairs is worth."""
     try:
-        return separation(names, scores, max(1, min(PICKED, len(set(names)) // 4))).verdict
+        return separation([name for name, _ in trainings], [score for _, score in trainings], top).verdict
     except LackingError as lacking:
         return f"it is not known how well the ranking separates the best from the rest: {lacking.message}"
 

@@ -1,0 +1,115 @@
+"""Which candidates are trained once more: a number for each, and a budget that goes where it may change the choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+from statistics import NormalDist, fmean
+
+from deltanas.program import Failed, Trained
+from deltanas.seams import Candidate
+
+BATCH = 4
+"""So many trainings are given out at a time; a few workers are kept busy, and the next ones know how these ended."""
+CERTAIN = 2.5
+"""A mean that lies so many standard errors from the cut is not trained again."""
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """How often candidates are trained.
+
+    Attributes:
+        each: trainings of every candidate; a baseline has two at least where there is a budget, as they tell the noise.
+        budget: further trainings in each cycle, at most.
+        top: the choice that they serve: the best so many of the run.
+
+    The budget goes to the candidates of the cycle with the largest expected linear loss of standing on the wrong side
+    of the cut between the best `top` and the rest. With d the distance of a mean from the cut, midway between the
+    means of rank `top` and `top` + 1 (C.-H. Chen, D. He, M. Fu, L. H. Lee (2008), INFORMS Journal on Computing
+    20:579-595), and s its standard error by the noise pooled over all programs, the loss is s (phi(d/s) - d/s
+    Phi(-d/s)) (S. E. Chick, K. Inoue (2001), Operations Research 49:732-743). Candidates of earlier cycles are settled:
+    they have a rank and get no training.
+
+    All of it is worked out anew from the journal, training by training, so that a resumed run gives out the same.
+    """
+
+    each: int = 1
+    budget: int = 0
+    top: int = 3
+
+    def due(self, journal: Sequence[Candidate], cycle: int) -> list[Candidate]:
+        """Candidates of the cycle to be trained once more now, all with equally many trainings; none: it is done."""
+        rows = [c for c in journal if c.cycle == cycle and c.program and (c.trainings or c.outcome is None)]
+        each = self._each(cycle)
+        wanted = [c for c in rows if c.outcome is None and len(c.trainings) < each]
+        if not wanted and self.budget and cycle:
+            wanted = self._from_budget(rows, [c for c in journal if c.cycle < cycle])
+        least = min((len(c.trainings) for c in wanted), default=0)
+        return [c for c in wanted if len(c.trainings) == least]
+
+    def last(self, candidate: Candidate) -> bool:
+        """Is its latest training known to be its last one, before the others of its cycle have ended?"""
+        spared = not self.budget or candidate.cycle == 0
+        failed = isinstance(candidate.trainings[-1], Failed)
+        return failed or (spared and len(candidate.trainings) == self._each(candidate.cycle))
+
+    def _each(self, cycle: int) -> int:
+        return max(2, self.each) if self.budget and cycle == 0 else self.each
+
+    def _from_budget(self, rows: Sequence[Candidate], earlier: Sequence[Candidate]) -> list[Candidate]:
+        """Give the budget out from its beginning; the first trainings that the journal does not hold are due."""
+        counts = dict.fromkeys(range(len(rows)), self.each)
+        spent = 0
+        while spent < self.budget:
+            batch = self._next(rows, earlier, counts)[: min(BATCH, self.budget - spent)]
+            due = [rows[place] for place in batch if len(rows[place].trainings) == counts[place]]
+            if due or not batch:
+                return due
+            for place in batch:
+                counts[place] += 1
+            spent += len(batch)
+        return []
+
+    def _next(self, rows: Sequence[Candidate], earlier: Sequence[Candidate], counts: Mapping[int, int]) -> list[int]:
+        """Places of the candidates that may be on the wrong side of the cut, the greatest loss first."""
+        known = {place: _accuracies(rows[place], count) for place, count in counts.items()}
+        known = {place: scores for place, scores in known.items() if len(scores) == counts[place]}  # none has failed
+        means = {place: fmean(scores) for place, scores in known.items()}
+        ranked = sorted([*means.values(), *(c.accuracy for c in earlier if c.accuracy is not None)], reverse=True)
+        if not 0 < self.top < len(ranked):
+            return []
+        cut = (ranked[self.top - 1] + ranked[self.top]) / 2
+        noise = _noise([*known.values(), *(_accuracies(c) for c in earlier)], _grain([*rows, *earlier]))
+        errors = {place: noise / sqrt(len(scores)) for place, scores in known.items()}
+        distances = {place: abs(mean - cut) / errors[place] for place, mean in means.items()}
+        losses = {place: errors[place] * _loss(d) for place, d in distances.items() if d < CERTAIN}
+        return sorted(losses, key=lambda place: (-losses[place], place))
+
+
+ONCE = Repeats()
+
+
+def _accuracies(candidate: Candidate, count: int | None = None) -> list[float]:
+    """Of its first `count` trainings, those that ended well."""
+    return [each.accuracy for each in candidate.trainings[:count] if isinstance(each, Trained)]
+
+
+def _noise(groups: Sequence[Sequence[float]], least: float) -> float:
+    """Standard deviation of one training, pooled over the programs; `least` where the repeats are nearer than that."""
+    repeated = [scores for scores in groups if len(scores) > 1]
+    squares = sum((score - fmean(scores)) ** 2 for scores in repeated for score in scores)
+    degrees = sum(len(scores) - 1 for scores in repeated)
+    return max(least, sqrt(squares / degrees)) if degrees else least
+
+
+def _grain(candidates: Sequence[Candidate]) -> float:
+    """The least step of an accuracy: one image of the split."""
+    return 1 / min((each.n for c in candidates for each in c.trainings if isinstance(each, Trained)), default=inf)
+
+
+def _loss(distance: float) -> float:
+    """Expected overshoot of a standard normal beyond `distance`."""
+    return _NORMAL.pdf(distance) - distance * _NORMAL.cdf(-distance)
