@@ -144,6 +144,45 @@ def test_idempotent_on_the_baselines(name: str) -> None:
     assert Program(once).id == Program(baselines()[name]).id
 
 
+EVERYTHING = """
+import numpy.linalg as la
+from torch import nn
+def outer(first, *rest, key=None, **more):
+    "Gone."
+    total: int = 0
+    def inner(item, scale=2):
+        nonlocal total
+        total += item * scale
+        return [pair[0] for pair in rest if (found := pair) is not None], found
+    try:
+        with open(first) as file, la.norm(total) as size:
+            pass
+    except (ValueError, OSError) as error:
+        raise RuntimeError(f"{error!r:>{size}}") from error
+    else:
+        global shared; shared = {name: value for name, value in more.items()}
+    finally:
+        "Idle."
+    match inner(1, scale=3):
+        case [one, *others] if others: pass
+        case {"key": held, **left}: return held, left
+        case nn.Linear(in_features=width) as layer: return width, layer, one
+    async def later():
+        async for thing in first: yield lambda thing, *, only=0: thing + only
+    while total: total -= 1
+    else: del total
+class Net(nn.Module, metaclass=type):
+    "Gone too."
+    def learn(self, train_data):
+        for inputs, labels in train_data: self.loss = labels if inputs else not labels
+"""
+
+
+def test_identities_stay() -> None:
+    """Archives refer to programs by them: another canonical form would make known programs new."""
+    assert Program(EVERYTHING).id == "49ee574780286442"
+
+
 FRAGMENTS = [
     "a = 1", "b = a", "return a", "return a + b", "for a in b:", "def f(a):", "def g(b, a=a):", "class C:",
     "nonlocal a", "global b", "lambda a: b", "[a for a in b]", "[(b := a) for a in c]", "'doc'", "pass", "f(a=b)",

@@ -37,13 +37,15 @@ def shingles(source: str, size: int = SHINGLE) -> Hashes:
         runs = runs * _MIX + tokens[offset : len(tokens) - size + 1 + offset]
     runs.sort()
     again = np.arange(len(runs)) - np.searchsorted(runs, runs, "left")
-    return np.unique(runs + again.astype(np.uint64) * _STEP)
+    runs += again.astype(np.uint64) * _STEP
+    runs.sort()
+    return runs
 
 
 def fingerprint(program: Program) -> Hashes:
     """The shingles of all its parts, and its identity as one more: only equal programs have a Jaccard index of 1."""
     text = "\n".join((program.net, program.transform, program.prm))
-    return np.union1d(shingles(text), np.array([_hash(program.id)], np.uint64))
+    return np.sort(np.append(shingles(text), np.uint64(_hash(program.id))))
 
 
 def jaccard(one: Hashes, others: list[Hashes]) -> NDArray[np.float64]:
