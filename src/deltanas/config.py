@@ -14,7 +14,7 @@ from deltanas.errors import UsageError
 from deltanas.llm import Dtype
 from deltanas.train.job import Augment
 
-Strategy = Literal["delta", "full", "random", "evolution"]
+Strategy = Literal["delta", "full", "feedback", "random", "evolution"]
 Executor = Literal["local", "ray"]
 Device = Literal["cpu", "cuda", "auto"]
 Edits = Literal["architecture", "recipe", "both"]
@@ -94,6 +94,15 @@ class NoveltyConfig(_Section):
     )
 
 
+class FeedbackConfig(_Section):
+    """How strategy `feedback` remembers and what it writes."""
+
+    window: int = Field(5, ge=0, description="with feedback: trials that the model is told of, the last ones")
+    form: Literal["delta", "full"] = Field(
+        "delta", description="with feedback: writes delta (an edit) | full (whole programs)"
+    )
+
+
 class SearchConfig(_Section):
     """One search. Every field has a default that works offline on a CPU."""
 
@@ -131,6 +140,7 @@ class SearchConfig(_Section):
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     evolution: EvolutionConfig = EvolutionConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
     novelty: NoveltyConfig = NoveltyConfig()
 
 
@@ -229,6 +239,8 @@ def _known(sections: list[str]) -> list[str]:
             return list(ModelConfig.model_fields)
         case ["evolution"]:
             return list(EvolutionConfig.model_fields)
+        case ["feedback"]:
+            return list(FeedbackConfig.model_fields)
         case ["novelty"]:
             return list(NoveltyConfig.model_fields)
         case _:

@@ -25,30 +25,20 @@ from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_fol
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
-from deltanas.llm import Model, cache_folder, open_model
+from deltanas.llm import cache_folder
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank
 from deltanas.program import Program, Refused, prm_text
-from deltanas.propose import (
-    CachedBuilds,
-    DeltaProposer,
-    EvolutionProposer,
-    FullProposer,
-    RandomProposer,
-    Sampling,
-    Space,
-    Tournament,
-)
+from deltanas.propose import CachedBuilds, Tournament
 from deltanas.repeats import Repeats
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
 from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
+from deltanas.strategies import model_of, proposer_of
 from deltanas.train.data import Dataset, Images, load
 
 MAX_BYTES = 1_000_000
 """Longest file that is read as a program."""
-DELTA_TOKENS, FULL_TOKENS = 512, 1536
-"""Longest reply of a model where the settings give none: an edit, and a whole program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,37 +110,6 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
         yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data)
-
-
-def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None) -> Proposer:
-    """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them.
-
-    `opened`: the model, where the strategy asks one (`model_of`).
-    """
-    model = config.model
-    space, goals = Space(builds, config.edits), Space(None, config.edits)
-    tokens = model.max_tokens or (FULL_TOKENS if config.strategy == "full" else DELTA_TOKENS)
-    sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
-    match config.strategy:
-        case "random":
-            return RandomProposer(space)
-        case "evolution":
-            return EvolutionProposer(space)
-        case "full":
-            assert opened is not None
-            return FullProposer(opened, goals, sampling=sampling)
-        case "delta":
-            assert opened is not None
-            offers = space if model.decoding == "typed" else goals
-            return DeltaProposer(opened, offers, decoding=model.decoding, sampling=sampling)
-
-
-def model_of(config: SearchConfig) -> Model | None:
-    """The language model that the settings name, opened; None where the strategy asks none."""
-    if config.strategy not in ("delta", "full"):
-        return None
-    m = config.model
-    return open_model(m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries)
 
 
 def _plan(config: SearchConfig) -> Plan:

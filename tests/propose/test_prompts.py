@@ -13,6 +13,7 @@ from llguidance import LLMatcher
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, SpaceEdit, apply_edit, edits_of
 from deltanas.propose.asking import MOST_EARLIER, recalled
+from deltanas.propose.feedback import Trial
 from deltanas.propose.goals import Goal, drawn_goal, facts, goals
 from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
 from deltanas.propose.prompt import render
@@ -52,6 +53,18 @@ def test_the_prompt_is_as_kept(small: Program, name: str, earlier: tuple[Attempt
     )
     text = "".join(f"[{message.role}]\n{message.content}\n\n" for message in messages)
     assert_golden(f"prompt-{name}-{'again' if earlier else 'first'}.txt", text)
+
+
+@pytest.mark.parametrize("trials", [0, 2], ids=["first", "again"])
+def test_the_request_for_advice_is_as_kept(small: Program, trials: int) -> None:
+    told = [
+        Trial("It has one layer.", "Add another.", "61.0 % accuracy, +1.5 points"),
+        Trial("It is slow.", "Use fewer channels.", "refused (build): RuntimeError: shapes"),
+    ][:trials]
+    known = facts("", TELEMETRY if trials else Telemetry())
+    messages = render("advice", source=small.net.rstrip("\n"), trials=told, facts=known, kinds=["depth", "kernel"])
+    text = "".join(f"[{message.role}]\n{message.content}\n\n" for message in messages)
+    assert_golden(f"prompt-advice-{'again' if trials else 'first'}.txt", text)
 
 
 def test_a_program_cannot_pass_for_a_turn_of_the_chat() -> None:

@@ -22,7 +22,8 @@ from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Candidate, Draft, Proposal
 from deltanas.search import training_seed
-from deltanas.wiring import kept_builds, model_of, open_dataset_pool, programs_of, proposer_of
+from deltanas.strategies import model_of, proposer_of
+from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
 
 STEPS = ("proposed", "parsed", "applied", "changed", "built", "valid", "effective", "distinct")
 """What is counted of the proposals, each a part of the one before:

@@ -4,6 +4,7 @@ from deltanas.propose.asking import Sampling
 from deltanas.propose.delta import Decoding, DeltaProposer
 from deltanas.propose.edits import Edits
 from deltanas.propose.evolution import EvolutionProposer, Tournament
+from deltanas.propose.feedback import FeedbackProposer
 from deltanas.propose.full import FullProposer
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
@@ -15,6 +16,7 @@ __all__ = [
     "DeltaProposer",
     "Edits",
     "EvolutionProposer",
+    "FeedbackProposer",
     "FullProposer",
     "RandomProposer",
     "Sampling",

@@ -53,17 +53,27 @@ class DeltaProposer(ModelProposer):
         if self._decoding == "typed" and not edits:
             return exhausted()
         goal, fitting = drawn_goal(ask, edits)
-        if self._decoding == "typed":
-            offered = sampled(ask, fitting, self._choices)
-            return Question(ask, goal, "typed", offered=offered, grammar=typed_grammar(offered))
-        places = sorted({edit.old for edit in fitting if edit.old in ask.parent.net})
-        place = ask.rng("place").choice(places) if places else ""
-        grammar = anchored_grammar(ask.parent.net, place) if self._decoding == "anchored" else None
-        return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
+        return edit_question(ask, goal, fitting, self._decoding, self._choices)
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
-        chosen = [offer.text for offer in question.offered if written(offer) == reply.text]
-        return proposal_of(question.ask, chosen[0] if chosen else reply.text, question.goal, calls)
+        return written_edit(question, reply, calls)
+
+
+def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Decoding, choices: int) -> Question:
+    """Asks for an edit that meets `goal`: at level `typed` for one of `edits`, else where one of them is."""
+    if decoding == "typed":
+        offered = sampled(ask, edits, choices)
+        return Question(ask, goal, "typed", offered=offered, grammar=typed_grammar(offered))
+    places = sorted({edit.old for edit in edits if edit.old in ask.parent.net})
+    place = ask.rng("place").choice(places) if places else ""
+    grammar = anchored_grammar(ask.parent.net, place) if decoding == "anchored" else None
+    return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
+
+
+def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+    """The edit that a reply holds: the offered one that it names, or what it says itself."""
+    chosen = [offer.text for offer in question.offered if written(offer) == reply.text]
+    return proposal_of(question.ask, chosen[0] if chosen else reply.text, question.goal, calls)
 
 
 def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit, ...]:

@@ -40,15 +40,20 @@ class FullProposer(ModelProposer):
         return [Question(ask, goal, "full", stop=(END_OF_FILE,)) for ask, goal in zip(asks, goals, strict=True)]
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
-        ask, goal = question.ask, question.goal
-        source = extracted(reply.text)
-        if source is None:
-            refusal = Refused("parse", "the reply holds no program: no code block and no line that begins one")
-        elif source.rstrip() == ask.parent.net.rstrip():
-            refusal = Refused("apply", "the reply repeats the file; change what it computes")
-        else:
-            return Proposal(ask.parent.edited("net", source), reply.text, RUNG, goal, None, calls)
-        return Proposal(None, reply.text, None, goal, refusal, calls)
+        return written_program(question, reply, calls)
+
+
+def written_program(question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+    """The whole program that a reply holds."""
+    ask, goal = question.ask, question.goal
+    source = extracted(reply.text)
+    if source is None:
+        refusal = Refused("parse", "the reply holds no program: no code block and no line that begins one")
+    elif source.rstrip() == ask.parent.net.rstrip():
+        refusal = Refused("apply", "the reply repeats the file; change what it computes")
+    else:
+        return Proposal(ask.parent.edited("net", source), reply.text, RUNG, goal, None, calls)
+    return Proposal(None, reply.text, None, goal, refusal, calls)
 
 
 def extracted(reply: str) -> str | None:

@@ -1,0 +1,194 @@
+"""A frozen model in two roles that remembers the last trials: one suggests a change, the other writes it.
+
+The weights never change: what is learnt stands in the prompt, in a window of the last K trials. A trial is a triple
+(problem, suggestion, outcome), and failures are trials too. The window is read off the journal, so a resumed run has
+the same; every field is cut to a length, so the prompt does not grow with the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from deltanas.llm import Model, Reply, Request
+from deltanas.program import Failed, Refused, SpaceEdit, Trained
+from deltanas.propose.asking import ModelProposer, Question, Sampling
+from deltanas.propose.delta import Decoding, edit_question, written_edit
+from deltanas.propose.edits import exhausted
+from deltanas.propose.full import END_OF_FILE, written_program
+from deltanas.propose.goals import facts
+from deltanas.propose.prompt import render
+from deltanas.propose.space import Space
+from deltanas.seams import Ask, Attempt, Call, Candidate, Proposal
+
+Form = Literal["delta", "full"]
+"""What is written: an edit, at one of the levels of decoding, or the whole program."""
+
+FIELD = 160
+"""Characters of a problem, a suggestion and an outcome, at most."""
+ADVICE_TOKENS = 160
+"""Longest advice."""
+KINDS, EACH = 3, 3
+"""Kinds of edits that are drawn for a slot, and edits of each: a suggestion shall find one that fits it."""
+
+ADVICE = rf"""start: "Problem: " LINE "\nSuggestion: " LINE
+LINE: /[A-Z][ -~]{{8,{FIELD - 2}}}[!-~]/
+"""
+_SAID = re.compile(r"^\W*(problem|suggestion)\W*:\W*(.+)$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What was seen to be wrong, what was suggested, and what came of it. Each at most `FIELD` characters."""
+
+    problem: str
+    suggestion: str
+    outcome: str
+
+
+class FeedbackProposer(ModelProposer):
+    """Asks the model twice for a slot: as prompt improver for a suggestion, as code generator for what it suggests.
+
+    Edits that were tried on the same parent before are not offered again. A program that was there before is refused
+    by the novelty gate whatever wrote it, and the refusal enters the window.
+    """
+
+    strategy = "feedback"
+
+    def __init__(
+        self,
+        model: Model,
+        space: Space,
+        *,
+        window: int = 5,
+        form: Form = "delta",
+        decoding: Decoding = "typed",
+        sampling: Sampling | None = None,
+    ) -> None:
+        """window: K, the trials that the prompt improver is told of; 0 takes its memory away."""
+        super().__init__(model, sampling)
+        self._space = space
+        self._window = window
+        self._form = form
+        self._decoding = decoding
+
+    def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
+        offers = self._offers(asks)
+        advised = [self._improver(ask, edits) for ask, edits in zip(asks, offers, strict=True)]
+        replies = iter(self._replies([one for one in advised if isinstance(one, Request)]))
+        return [
+            self._question(ask, edits, next(replies)) if isinstance(one, Request) else one
+            for ask, edits, one in zip(asks, offers, advised, strict=True)
+        ]
+
+    def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+        return (written_program if self._form == "full" else written_edit)(question, reply, calls)
+
+    def _offers(self, asks: Sequence[Ask]) -> list[tuple[SpaceEdit, ...]]:
+        """Edits of up to `KINDS` kinds for each slot, none that was tried on its parent before."""
+        offers: list[dict[str, SpaceEdit]] = [{} for _ in asks]
+        untried = [replace(ask, earlier=(*tried(ask), *ask.earlier)) for ask in asks]
+        for number in range(KINDS):
+            drawn = self._space.offer([replace(ask, key=f"{ask.key}:{number}") for ask in untried], EACH)
+            for offer, edits in zip(offers, drawn, strict=True):
+                offer.update((edit.text, edit) for edit in edits)
+        return [tuple(offer.values()) for offer in offers]
+
+    def _improver(self, ask: Ask, edits: Sequence[SpaceEdit]) -> Request | Proposal:
+        if self._form == "delta" and self._decoding == "typed" and not edits:
+            return exhausted()
+        messages = render(
+            "advice",
+            source=ask.parent.net.removesuffix("\n"),
+            trials=window(ask, self._window),
+            facts=facts("", ask.telemetry),
+            kinds=sorted({edit.kind for edit in edits}),
+        )
+        length = self._model.count(messages)
+        if length > self._max_prompt:
+            reason = f"the prompt has {length} tokens, {self._max_prompt} are allowed"
+            return Proposal(None, "", None, "", Refused("apply", reason))
+        return Request(
+            messages,
+            key=f"{ask.key}:advice",
+            grammar=ADVICE,
+            max_tokens=ADVICE_TOKENS,
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+        )
+
+    def _question(self, ask: Ask, edits: Sequence[SpaceEdit], reply: Reply) -> Question | Proposal:
+        calls = (self._on_record(reply),)
+        _, suggestion = advice(reply.text)
+        if reply.error or not suggestion:
+            reason = reply.error or "the advice holds no line `Suggestion: ...`"
+            return Proposal(None, reply.text, None, "", Refused("parse", reason), calls)
+        ask = replace(ask, earlier=())  # what was refused stands in the window
+        if self._form == "full":
+            return Question(ask, suggestion, "full", stop=(END_OF_FILE,), calls=calls)
+        return replace(edit_question(ask, suggestion, edits, self._decoding, KINDS * EACH), calls=calls)
+
+
+def advice(reply: str) -> tuple[str, str]:
+    """The problem and the suggestion in a reply of the prompt improver; "" for what it does not say."""
+    said = {match[1].lower(): cut(match[2]) for match in _SAID.finditer(reply)}
+    return said.get("problem", ""), said.get("suggestion", "")
+
+
+def cut(text: str) -> str:
+    """On one line, of `FIELD` characters at most."""
+    line = " ".join(text.split())
+    return line if len(line) <= FIELD else f"{line[: FIELD - 3]}..."
+
+
+def window(ask: Ask, most: int) -> list[Trial]:
+    """The last so many trials before this ask, oldest first: of earlier cycles, then of the slot's own rounds."""
+    found: list[Trial] = []
+    for trial in _backwards(ask):
+        if len(found) == most:
+            break
+        found.append(trial)
+    return found[::-1]
+
+
+def _backwards(ask: Ask) -> Iterator[Trial]:
+    for attempt in reversed(ask.earlier):
+        yield from _trial(attempt, None, None)
+    scores = {c.program.id: c.accuracy for c in ask.journal if c.program and c.accuracy is not None}
+    for candidate in reversed(ask.journal):
+        for attempt in reversed(candidate.attempts):
+            yield from _trial(attempt, candidate, scores.get(candidate.parent or ""))
+
+
+def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) -> Iterator[Trial]:
+    """The trial of an attempt that was refused, or whose program was trained; none for one without advice.
+
+    before: the parent's accuracy, where it is known.
+    """
+    problem, suggestion = advice(attempt.calls[0].reply) if attempt.calls else ("", "")
+    if not suggestion:
+        return
+    if attempt.refusal:
+        yield Trial(problem, suggestion, cut(f"refused ({attempt.refusal.stage}): {attempt.refusal.reason}"))
+    elif candidate is not None and candidate.kept is attempt:
+        match candidate.outcome:
+            case Trained(accuracy=accuracy):
+                gain = "" if before is None else f", {100 * (accuracy - before):+.1f} points"
+                yield Trial(problem, suggestion, f"{100 * accuracy:.1f} % accuracy{gain}")
+            case Failed(kind=kind, reason=reason):
+                yield Trial(problem, suggestion, cut(f"training failed ({kind}): {reason}"))
+            case Refused() | None:
+                pass
+
+
+def tried(ask: Ask) -> tuple[Attempt, ...]:
+    """What was refused or trained of all that was proposed for the same parent in earlier cycles."""
+    return tuple(
+        attempt
+        for candidate in ask.journal
+        if candidate.parent == ask.parent.id
+        for attempt in candidate.attempts
+        if attempt.refusal or attempt is candidate.kept
+    )

@@ -1,0 +1,61 @@
+"""From settings to who proposes: the strategy with its model and its space of edits."""
+
+from __future__ import annotations
+
+from deltanas.config import SearchConfig
+from deltanas.llm import Model, open_model
+from deltanas.propose import (
+    DeltaProposer,
+    EvolutionProposer,
+    FeedbackProposer,
+    FullProposer,
+    RandomProposer,
+    Sampling,
+    Space,
+)
+from deltanas.seams import Builds, Proposer
+
+DELTA_TOKENS, FULL_TOKENS = 512, 1536
+"""Longest reply of a model where the settings give none: an edit, and a whole program."""
+
+
+def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None) -> Proposer:
+    """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them.
+
+    `opened`: the model, where the strategy asks one (`model_of`).
+    """
+    model = config.model
+    space, goals = Space(builds, config.edits), Space(None, config.edits)
+    whole = config.strategy == "full" or (config.strategy == "feedback" and config.feedback.form == "full")
+    tokens = model.max_tokens or (FULL_TOKENS if whole else DELTA_TOKENS)
+    sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
+    offers = space if model.decoding == "typed" and not whole else goals
+    match config.strategy:
+        case "random":
+            return RandomProposer(space)
+        case "evolution":
+            return EvolutionProposer(space)
+        case "full":
+            assert opened is not None
+            return FullProposer(opened, goals, sampling=sampling)
+        case "delta":
+            assert opened is not None
+            return DeltaProposer(opened, offers, decoding=model.decoding, sampling=sampling)
+        case "feedback":
+            assert opened is not None
+            return FeedbackProposer(
+                opened,
+                offers,
+                window=config.feedback.window,
+                form=config.feedback.form,
+                decoding=model.decoding,
+                sampling=sampling,
+            )
+
+
+def model_of(config: SearchConfig) -> Model | None:
+    """The language model that the settings name, opened; None where the strategy asks none."""
+    if config.strategy in ("random", "evolution"):
+        return None
+    m = config.model
+    return open_model(m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries)
