@@ -6,6 +6,8 @@ from random import Random
 
 import pytest
 
+from deltanas.bench import bench_novelty
+from deltanas.errors import DeltanasError
 from deltanas.nets import baselines
 from deltanas.novelty import Neighbours, NoveltyGate
 from deltanas.novelty.neighbours import FOUND, PERMUTATIONS, rows_of_a_band
@@ -38,11 +40,11 @@ def prints() -> list[Hashes]:
 def test_those_that_are_alike_are_found_and_no_others(prints: list[Hashes], threshold: float) -> None:
     index = Neighbours(threshold)
     for number, one in enumerate(prints):
-        index.add(str(number), one)
+        index.add(str(number), index.sketched(one))
     found, alike = 0, 0
     for number, one in enumerate(prints):
         exact = {str(place): value for place, value in enumerate(jaccard(one, prints)) if value >= threshold}
-        like = index.like(one)
+        like = index.like(index.sketched(one))
         assert like[0] == (str(min(int(name) for name, value in exact.items() if value == 1)), 1.0), str(number)
         assert dict(like).items() <= exact.items()
         assert [value for _, value in like] == sorted((value for _, value in like), reverse=True)
@@ -105,3 +107,18 @@ def test_what_is_remembered_twice_is_one_neighbour() -> None:
     near = draft(source.replace("width = 24", "width = 20"), "t1")
     assert gate.judge([near]) == resumed.judge([near])
     assert isinstance(gate.judge([near])[0], Refused)
+
+
+def test_the_benchmark_finds_what_is_alike_and_says_what_it_costs() -> None:
+    said: list[str] = []
+    found = bench_novelty(2000, tokens=60, threshold=0.8, rival=True, seed=0, say=said.append)
+    assert [row["size"] for row in found["queries"]] == [1000, 2000]
+    assert found["pairs"] > 300
+    assert found["recall_low"] <= found["recall"] <= found["recall_high"]
+    assert found["recall"] >= 0.99
+    assert found["wrong"] == 0
+    assert found["faster"] > found["faster_though_compared"] > 0
+    assert found["cpu_seconds"] < found["compared_cpu_seconds"]
+    assert len(said) == 2 + 10
+    with pytest.raises(DeltanasError, match="too few"):
+        bench_novelty(100, tokens=60, threshold=0.8, rival=False, seed=0, say=said.append)

@@ -4,6 +4,7 @@ from the space of edits are worth."""
 from deltanas.bench.decode import bench_decode
 from deltanas.bench.edits import bench_edits
 from deltanas.bench.evaluate import bench_evaluate
+from deltanas.bench.novelty import bench_novelty
 from deltanas.bench.propose import bench_propose
 from deltanas.bench.sandbox import bench_sandbox
 from deltanas.bench.soak import soak
@@ -14,6 +15,7 @@ __all__ = [
     "bench_decode",
     "bench_edits",
     "bench_evaluate",
+    "bench_novelty",
     "bench_propose",
     "bench_sandbox",
     "bench_space",

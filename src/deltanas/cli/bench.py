@@ -12,6 +12,7 @@ from deltanas.bench import (
     bench_decode,
     bench_edits,
     bench_evaluate,
+    bench_novelty,
     bench_propose,
     bench_sandbox,
     bench_space,
@@ -123,6 +124,20 @@ def space(
     They are drawn from the built-in networks, with --lemur from LEMUR's classifiers too. 95 % Wilson intervals.
     """
     _print(bench_space(lemur, draws=draws, seed=seed, out=out, say=_say), as_json, "shares", "kinds")
+
+
+@bench.command("novelty")
+def novelty(
+    programs: Annotated[int, typer.Option("--programs", "-n", help="Made-up programs.", min=1)] = 20_000,
+    tokens: Annotated[int, typer.Option(help="Tokens of each.", min=50)] = 600,
+    threshold: Annotated[float, typer.Option(help="Of the Jaccard index.", min=0.01, max=0.99)] = 0.9,
+    rival: Annotated[bool, typer.Option(help="The same with datasketch.")] = True,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Whether a program is like one of many: what asking costs as they grow, and how many that are alike are found."""
+    result = bench_novelty(programs, tokens=tokens, threshold=threshold, rival=rival, seed=seed, say=_say)
+    _print(result, as_json, "queries")
 
 
 @bench.command("decode")

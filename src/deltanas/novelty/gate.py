@@ -38,7 +38,7 @@ class NoveltyGate:
             if draft.program.id not in self._identities:
                 self._identities.add(draft.program.id)
                 if self._similar is not None:
-                    self._similar.add(draft.program.id, fingerprint(draft.program))
+                    self._similar.add(draft.program.id, self._similar.sketched(fingerprint(draft.program)))
             if draft.trace is not None:
                 self._traces.setdefault(_key(draft, draft.trace), draft.program.id)
 
@@ -55,7 +55,9 @@ class NoveltyGate:
         return self._near_copy(draft) or draft
 
     def _near_copy(self, draft: Draft) -> Refused | None:
-        found = [] if self._similar is None else self._similar.like(fingerprint(draft.program))
+        if self._similar is None:
+            return None
+        found = self._similar.like(self._similar.sketched(fingerprint(draft.program)))
         if not found:
             return None
         nearest, index = found[0]

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from deltanas.program.program import Program
 
@@ -29,7 +29,12 @@ def shingles(source: str, size: int = SHINGLE) -> Hashes:
     A run that comes again is another shingle: a layer more of the same makes another program. A text of fewer tokens
     is one shingle.
     """
-    tokens = np.array([_hash(token) for token in _TOKEN.findall(source) if token], np.uint64)
+    return shingles_of([_hash(token) for token in _TOKEN.findall(source) if token], size)
+
+
+def shingles_of(hashed: ArrayLike, size: int = SHINGLE) -> Hashes:
+    """The shingles of a text whose tokens are given as 64-bit hashes."""
+    tokens = np.array(hashed, np.uint64)
     if len(tokens) < size:
         return np.array([_hash(" ".join(map(str, tokens)))], np.uint64)
     runs = np.zeros(len(tokens) - size + 1, np.uint64)
