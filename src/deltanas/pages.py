@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,11 +12,11 @@ from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
 from deltanas.seams import RunView
 
 
-def write_report(folder: RunFolder, view: RunView, path: Path | None = None) -> Path:
-    """Write the page whole or not at all."""
+def write_report(folder: RunFolder, view: RunView, path: Path | None = None, against: Sequence[RunView] = ()) -> Path:
+    """Write the page whole or not at all. against: runs to compare it with."""
     target = path or folder.report
     part = target.with_name(target.name + ".part")
-    part.write_text(render(view, lambda: _diagnostics(view)), encoding="utf-8")
+    part.write_text(render(view, lambda: _diagnostics(view), against), encoding="utf-8")
     part.replace(target)
     return target
 
@@ -54,8 +54,8 @@ class Followed:
     What can't be read is said on the page, under which stands what was read last.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, against: Sequence[RunView] = ()) -> None:
+        self._path, self._against = path, against
         self._archive: RunArchive | None = None
         self._view = RunView(path.resolve().name, False, {}, (), {})
         self._studied: object = None
@@ -75,7 +75,7 @@ class Followed:
         except DeltanasError as error:
             self._close()
             notice = str(error)
-        return LivePage(draw(self._view, self._diagnosed, notice))
+        return LivePage(draw(self._view, self._diagnosed, self._against, notice))
 
     def _open(self) -> RunArchive:
         if self._archive is None:

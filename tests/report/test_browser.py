@@ -2,92 +2,173 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import subprocess
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from browser import CHROMIUM, Browser, chromium
 from deltanas import report
-from deltanas.program import Program
-from deltanas.seams import Draft, RunView
+from deltanas.program import Program, Trained
+from deltanas.seams import Attempt, Candidate, Draft, RunView
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=2000",
-    "--dump-dom",
-)
+
+CONTRAST = """(() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const over = ([r, g, b, a = 1], under) => [r, g, b].map((v, i) => v * a + under[i] * (1 - a));
+  const bright = (c) => c.map((v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => node === null ? [255, 255, 255]
+    : over(rgb(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+  const faults = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode.parentElement, style = getComputedStyle(node);
+    if (!walk.currentNode.data.trim() || !node.checkVisibility() || node.closest("script, title")) continue;
+    const drawn = node.closest("svg") ? style.fill : style.color;
+    const box = node.closest("a")?.querySelector("circle");
+    const back = box ? rgb(getComputedStyle(box).fill).slice(0, 3) : behind(node), front = over(rgb(drawn), back);
+    const [low, high] = [bright(front), bright(back)].sort((a, b) => a - b);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)} ${node.tagName} ${walk.currentNode.data}`);
+  }
+  return faults;
+})()"""
+"""Texts whose contrast with what is behind them is below that of WCAG 2.2, 1.4.3 (AA)."""
 
 
-def loaded(html: str, folder: Path) -> tuple[str, list[str]]:
-    """The page as it is after its script ran, and what the console said."""
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with chromium(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+def saved(html: str, folder: Path) -> str:
     file = folder / "page.html"
     file.write_text(html, "utf-8")
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", file.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=True)
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return file.as_uri()
 
 
-def test_the_console_stays_silent_and_planted_scripts_do_not_run(story: RunView, tmp_path: Path) -> None:
-    program = story.candidates[-2].program
-    assert program is not None
-    planted = Program(f"{program.net}\n# </pre><script>document.title = 'planted'</script>", parent=program.parent)
-    elite = replace(
-        story.candidates[-2], draft=Draft(planted), strategy="<img src=x onerror=\"document.title='planted'\">"
-    )
+def test_nothing_is_asked_for_or_complained_of_and_planted_scripts_do_not_run(
+    story: RunView, tmp_path: Path, browser: Browser
+) -> None:
+    best = story.candidates[-2]
+    assert best.program is not None
+    script = "<script>document.title = 'planted'</script><img src=x onerror=\"document.title='planted'\">"
+    planted = Program(f"{best.program.net}\n# </pre></script>{script}", parent=best.program.parent)
+    elite = replace(best, draft=Draft(planted), strategy=script)
     view = replace(story, candidates=(*story.candidates[:-2], elite, story.candidates[-1]))
-    dom, console = loaded(report.render(view), tmp_path)
-    assert console == []
-    assert "<title>a run · deltanas report</title>" in dom
-    assert '<button type="button">Cycle</button>' in dom
-    assert '<input type="search">' in dom
+    view = replace(view, programs=view.programs | {planted.id: planted})
+    address = saved(report.render(view), tmp_path)
+    said, asked = len(browser.console), len(browser.requests)
+    page = browser.open(address)
+    page.run("document.querySelector('#candidates').closest('details').open = true")
+    page.run("document.querySelector('button[data-open=\"2.0\"]').click()")
+    text = page.until("document.querySelector('dialog[open]')?.innerText")
+    assert "Difference from its parent" in text
+    assert f"+# </pre></script>{script}" in text
+    browser.listen(0.2)
+    assert page.run("document.title") == "a run · deltanas report"
+    assert browser.console[said:] == []
+    assert browser.requests[asked:] == [address]
+    page.close()
 
 
-def test_the_policy_stops_a_script_that_is_not_ours(story: RunView, tmp_path: Path) -> None:
+def test_the_policy_stops_a_script_that_is_not_ours(story: RunView, tmp_path: Path, browser: Browser) -> None:
     html = report.render(story).replace("</body>", "<script>document.title = 'planted'</script></body>")
-    dom, console = loaded(html, tmp_path)
-    assert "<title>planted</title>" not in dom
-    assert any("Content Security Policy" in line for line in console)
+    said = len(browser.console)
+    page = browser.open(saved(html, tmp_path))
+    assert page.run("document.title") == "a run · deltanas report"
+    assert any("Content Security Policy" in line for line in browser.console[said:])
+    page.close()
 
 
-def test_the_table_sorts_and_filters(story: RunView, tmp_path: Path) -> None:
-    driver = """<script>
-      const table = document.querySelector("#candidates"), head = table.tHead.rows[0];
-      const column = (n) => [...table.tBodies[0].rows].filter((r) => !r.hidden).map((r) => r.cells[n].textContent);
-      const press = (n) => head.cells[n].querySelector("button").click();
-      const said = [];
-      press(8); said.push(column(8).join(" "), head.cells[8].ariaSort);
-      press(8); said.push(column(8).join(" "), head.cells[8].ariaSort);
-      press(3); said.push(column(3).join(" "), head.cells[8].ariaSort);
-      const field = document.querySelector(".filter input");
-      field.value = "TIMEOUT"; field.dispatchEvent(new Event("input")); said.push(column(3).join(" "));
-      document.title = said.join("|");
-    </script></body>"""
-    html = re.sub(r"<meta http-equiv=[^>]*>", "", report.render(story)).replace("</body>", driver)
-    dom, console = loaded(html, tmp_path)
-    title = re.search(r"<title>(.*?)</title>", dom)
-    assert title is not None
-    assert console == []
-    rising = "80.00 81.00 82.00 82.00 84.00 86.00"
-    blank = " " * 3
-    assert title[1].split("|") == [
-        f"86.00 84.00 82.00 82.00 81.00 80.00{blank}",
-        "descending",
-        f"{rising}{blank}",
-        "ascending",
-        "failed open refused trained trained trained trained trained trained",
-        "",
-        "failed",
+def test_the_table_sorts_and_filters_by_keyboard(story: RunView, tmp_path: Path, browser: Browser) -> None:
+    page = browser.open(saved(report.render(story), tmp_path))
+    page.run("""
+      head = document.querySelector("#candidates").tHead.rows[0];
+      column = (n) => [...document.querySelector("#candidates").tBodies[0].rows]
+        .filter((r) => !r.hidden).map((r) => r.cells[n].innerText.trim()).join(" ").trim();
+      void document.querySelector(".filter input").focus();
+    """)
+    page.press("Tab", 2)  # the box that scrolls, then the first heading
+    assert page.run("document.activeElement.innerText").startswith("Cycle")
+    page.press("Tab", 8)
+    page.press("Enter")
+    assert page.run("[column(8), head.cells[8].ariaSort]") == ["86.00 84.00 82.00 82.00 81.00 80.00", "descending"]
+    page.press(" ")
+    assert page.run("[column(8), head.cells[8].ariaSort]") == ["80.00 81.00 82.00 82.00 84.00 86.00", "ascending"]
+    page.run("head.cells[3].querySelector('button').click()")
+    assert page.run("column(3)") == "failed open refused trained trained trained trained trained trained"
+    page.run(
+        "(field = document.querySelector('.filter input')).value = 'TIMEOUT'; field.dispatchEvent(new Event('input'))"
+    )
+    assert page.run("column(3)") == "failed"
+    page.run("document.querySelector('tr:not([hidden]) [data-open]').focus()")
+    page.press("Enter")
+    assert "60 s are over" in page.until("document.querySelector('dialog[open]')?.innerText")
+    page.press("Escape")
+    assert page.run("[document.querySelector('dialog').open, document.activeElement.dataset.open]") == [False, "1.3"]
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (375, "light")])
+def test_contrast_names_and_width(story: RunView, tmp_path: Path, browser: Browser, width: int, scheme: str) -> None:
+    verdicts = [
+        report.Diagnostic("Novelty", "3 clusters", ("a figure",), True),
+        report.Diagnostic("NLL", "No.", (), False),
     ]
+    html = report.render(story, lambda: verdicts, [replace(story, name="another run")])
+    page = browser.open(saved(html, tmp_path), width, 800)
+    page.prefer(scheme)
+    page.resize(width, 800, phone=width < 600)
+    page.run("document.querySelectorAll('details').forEach((each) => each.open = true)")
+    assert page.run(CONTRAST) == []
+    assert page.run("document.documentElement.scrollWidth") <= width
+    tree = page.call("Accessibility.getFullAXTree")["nodes"]
+    named = [
+        node for node in tree if node["role"]["value"] in {"button", "link", "searchbox", "region", "table", "image"}
+    ]
+    assert len(named) > 40
+    assert [node for node in named if not node["ignored"] and not node["name"]["value"]] == []
+    page.close()
+
+
+def test_on_paper_the_steps_are_open_and_nothing_scrolls(story: RunView, tmp_path: Path, browser: Browser) -> None:
+    page = browser.open(saved(report.render(story), tmp_path), 700)
+    page.prefer("light", "print")
+    page.run("dispatchEvent(new Event('beforeprint'))")
+    assert page.run("[...document.querySelectorAll('details.edge')].map((each) => each.open)") == [True, True]
+    assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    boxes = "[...document.querySelectorAll('.code')].filter((box) => box.checkVisibility())"
+    assert page.run(f"{boxes}.length") > 2
+    assert page.run(f"{boxes}.filter((box) => box.scrollWidth > box.clientWidth + 1).length") == 0
+    page.run("dispatchEvent(new Event('afterprint'))")
+    assert page.run("document.querySelectorAll('details.edge[open]').length") == 0
+    page.close()
+
+
+def test_two_thousand_candidates_open_within_two_seconds(
+    make_view: Callable[..., RunView], tmp_path: Path, browser: Browser
+) -> None:
+    first = Program("x = 0")
+    rows = [Candidate(0, 0, "baseline", None, Draft(first), (), Trained(0.6, 1000, 0, 1.0, 1.0, "A"))]
+    for place in range(2_000):
+        score = Trained(0.5 + (place * 7919 % 480) / 1000, 1000, 0, 1.0, 1.0, "A")
+        attempts = (Attempt("an edit", "exact", "widen it", None),)
+        draft = Draft(Program(f"x = {place}"), 1_000 + place)
+        rows.append(Candidate(1 + place // 100, place % 100, "delta", first.id, draft, attempts, score))
+    address = saved(report.render(make_view(rows)), tmp_path)
+    page = browser.open("about:blank")
+    assert page.cost(lambda: page.go(address)) < 2
+    table = "document.querySelector('#candidates')"
+    assert page.cost(lambda: page.run(f"{table}.closest('details').open = true")) < 2
+    assert page.cost(lambda: page.run(f"{table}.querySelector('thead button').click()")) < 2
+    assert page.run(f"{table}.tBodies[0].rows.length") == 2_001
+    assert page.run(f"[...{table}.tBodies[0].rows].filter((row) => !row.hidden).length") == 200
+    page.run("document.querySelector('.more').click()")
+    assert page.run(f"[...{table}.tBodies[0].rows].filter((row) => !row.hidden).length") == 2_001
+    page.close()

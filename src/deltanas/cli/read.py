@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from deltanas.archive import list_folders, read_folder
-from deltanas.cli.output import Json, RunArgument, RunOption, percent, print_json, print_table, print_text
+from deltanas.cli.output import Against, Json, RunArgument, RunOption, percent, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
 from deltanas.pages import write_report
@@ -194,6 +194,7 @@ def programs_diff(
     found = _found(program, view)
     other = against or found.parent
     if other is None:
+    against: Against = None,
         raise UsageError(f"{found.id} is a baseline: it has no parent", "name another program with --against")
     print_text(diff(_found(other, view).net, found.net).rstrip("\n"))
 
@@ -213,7 +214,7 @@ def report(
 ) -> None:
     """Write the report of a run: one HTML file that needs no network."""
     folder = read_folder(run)
-    print_text(str(write_report(folder, _view(run), out)))
+    print_text(str(write_report(folder, _view(run), out, [_view(other) for other in against or ()])))
 
 
 @datasets.command("list")

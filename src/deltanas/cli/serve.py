@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deltanas.archive import POINTER, read_folder
-from deltanas.cli.output import RunArgument, print_text
+from deltanas.cli.output import Against, RunArgument, print_text
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.pages import Followed
+from deltanas.seams import RunView
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,6 +23,7 @@ def serve(
     run: RunArgument,
     host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8642,
+    against: Against = None,
 ) -> None:
     """Serve the report of a run as a page that follows the search; the address on stdout. Ctrl-C ends it."""
     try:
@@ -33,7 +36,13 @@ def serve(
         raise UsageError(f"{run} is not a run: it has no {POINTER}", "`deltanas runs list` shows the runs")
     else:
         sys.stderr.write(f"there is no run at {run} yet; the page waits for it\n")
+    others = [_view(other) for other in against or ()]
     try:
-        served(Followed(run), host, port, print_text)
+        served(Followed(run, others), host, port, print_text)
     except KeyboardInterrupt:
         sys.stderr.write("ended; the run is as it was\n")
+
+
+def _view(path: Path) -> RunView:
+    with read_folder(path).open() as run:
+        return run.view()

@@ -6,20 +6,17 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from deltanas.program import PARTS, Failed, Program, Refused, Trained, diff
+from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.report import charts
+from deltanas.report.atlas import atlas
+from deltanas.report.control import comparison
 from deltanas.report.counts import cost
 from deltanas.report.figures import Network, Summary
 from deltanas.report.intervals import Estimate, difference
-from deltanas.report.reading import Reading, accuracy, label, score
+from deltanas.report.lines import Differences, differences, lineage
+from deltanas.report.reading import AbsentError, Reading, accuracy, label, score
 from deltanas.report.refusals import reasons
 from deltanas.seams import Candidate, Final
-
-_LONGEST_DIFF = 400
-
-
-class AbsentError(Exception):
-    """A section that can't be computed; the message is the sentence that stands in its place."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +26,6 @@ class Card:
     name: str
     title: str
     build: Callable[[Reading, Summary], dict[str, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class DiffLine:
-    kind: str
-    sign: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class Elite:
     steps: tuple[Generation, ...]
     missing: str | None
     base: str
-    diffs: tuple[tuple[str, tuple[DiffLine, ...], int], ...]
+    diffs: Differences
     program: Program
 
 
@@ -115,30 +105,13 @@ def _elite(reading: Reading, one: Network) -> Elite:
     line = reading.lineage(candidate)
     ancestor = line.steps[0].program if len(line.steps) > 1 else None
     steps = tuple(_generation(step) for step in line.steps)
-    diffs = tuple(_diffs(ancestor, program)) if ancestor is not None else ()
+    diffs = tuple(differences(ancestor, program)) if ancestor is not None else ()
     return Elite(one, steps, line.missing, label(line.steps[0]), diffs, program)
 
 
 def _generation(step: Candidate) -> Generation:
     last = step.kept if step.cycle > 0 else None
     return Generation(label(step), score(step), last.goal if last else "", last.rung if last else None)
-
-
-def _diffs(base: Program, edited: Program) -> Iterable[tuple[str, tuple[DiffLine, ...], int]]:
-    """For each part that differs: its name, its diff and how many lines of it were cut off."""
-    for part in PARTS:
-        old, new = getattr(base, part), getattr(edited, part)
-        if old != new:
-            # The two lines of file names say nothing here.
-            text = diff(old, new).rstrip("\n").split("\n")[2:]
-            lines = tuple(_diff_line(line) for line in text[:_LONGEST_DIFF])
-            yield part, lines, max(0, len(text) - _LONGEST_DIFF)
-
-
-def _diff_line(line: str) -> DiffLine:
-    kinds = {"+": "added", "-": "removed", "@": "place", "\\": "place"}
-    kind = kinds.get(line[:1], "same")
-    return DiffLine(kind, "", line) if kind == "place" else DiffLine(kind, line[:1], line[1:])
 
 
 def finals(reading: Reading, _: Summary) -> dict[str, object]:
@@ -268,9 +241,12 @@ def origin(reading: Reading, _: Summary) -> dict[str, object]:
 
 CARDS = (
     Card("progress", "Accuracy by cycle", progress),
+    Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("best", "Best networks", best),
+    Card("lineage", "Lineage of the best", lineage),
     Card("finals", "Final scores on the test images", finals),
     Card("funnel", "From proposal to trained network", passage),
+    Card("atlas", "How alike the programs are", lambda reading, _: atlas(reading)),
     Card("refusals", "What turned proposals back", refusals),
     Card("costs", "What it cost", costs),
     Card("table", "All candidates", table),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from statistics import fmean, quantiles
 
+from deltanas.report.intervals import Estimate
+
 HEIGHT = 300
 """Height of a plot in pixels."""
 _GOLDEN = 0.6180339887498949
@@ -60,6 +62,29 @@ class Strip:
 
 
 @dataclass(frozen=True, slots=True)
+class Whisker:
+    """A mean with its interval; `before` is the place of the same group's one before it, to draw a line from."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    mark: int
+    title: str
+    before: tuple[float, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """Means over the cycles, a line for each group."""
+
+    ticks: tuple[Level, ...]
+    columns: tuple[tuple[float, str], ...]
+    whiskers: tuple[Whisker, ...]
+    groups: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Axis:
     """A linear axis from `low` to `high` with round `ticks`."""
 
@@ -105,6 +130,33 @@ def strip(points: Sequence[Point], reference: tuple[str, float] | None) -> Strip
         groups=tuple((mark, group, sum(p.group == group for p in points)) for mark, group in enumerate(groups)),
         below=sum(p.accuracy < scale.low for p in points),
         floor=percent(scale.low, scale),
+    )
+
+
+def course(series: Sequence[tuple[str, Sequence[tuple[int, Estimate]]]]) -> Course:
+    """Lay out a chart of means: by group, (cycle, mean). Raises ValueError if there is none."""
+    found = [(cycle, estimate) for _, points in series for cycle, estimate in points]
+    scale = axis(min(e.low for _, e in found), max(e.high for _, e in found))
+    cycles = range(min(cycle for cycle, _ in found), max(cycle for cycle, _ in found) + 1)
+    band = 100 / len(cycles)
+    whiskers = []
+    for mark, (name, points) in enumerate(series):
+        # Side by side in their cycle, so that none hides another's interval.
+        aside = band * 0.4 * ((mark + 0.5) / len(series) - 0.5)
+        before = None
+        for cycle, e in points:
+            x, y = band * (cycle - cycles[0] + 0.5) + aside, _height(scale, e.value)
+            title = f"{name}, cycle {cycle}: {100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f})"
+            whiskers.append(Whisker(x, y, _height(scale, e.low), _height(scale, e.high), mark + 1, title, before))
+            before = (x, y)
+    return Course(
+        ticks=tuple(Level(_height(scale, tick), percent(tick, scale)) for tick in scale.ticks),
+        columns=tuple(
+            (band * (place + 0.5), str(cycle) if _labelled(place, len(cycles)) else "")
+            for place, cycle in enumerate(cycles)
+        ),
+        whiskers=tuple(whiskers),
+        groups=tuple((mark, name) for mark, (name, _) in enumerate(series, 1)),
     )
 
 

@@ -1,9 +1,11 @@
-"""Intervals for shares. Six lines of arithmetic: importing SciPy for them costs more than rendering the whole page."""
+"""Intervals for shares and for means."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
+from statistics import fmean, stdev, variance
 
 _Z = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals."""
@@ -45,3 +47,34 @@ def difference(a: Estimate, b: Estimate) -> Estimate:
     below = sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
     above = sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
     return Estimate(gain, gain - below, gain + above)
+
+
+def mean(values: Sequence[float]) -> Estimate | None:
+    """The mean with its 95 % interval by Student's t; None for fewer than two values, which have no spread."""
+    if len(values) < 2:
+        return None
+    centre = fmean(values)
+    half = _student(len(values) - 1) * stdev(values, centre) / sqrt(len(values))
+    return Estimate(centre, centre - half, centre + half)
+
+
+def mean_difference(a: Sequence[float], b: Sequence[float]) -> Estimate | None:
+    """mean(a) - mean(b) for independent values with spreads of their own; None where one has fewer than two.
+
+    B. L. Welch (1947), "The generalization of 'Student's' problem", Biometrika 34:28-35.
+    """
+    if min(len(a), len(b)) < 2:
+        return None
+    first, second = variance(a) / len(a), variance(b) / len(b)
+    gain, both = fmean(a) - fmean(b), first + second
+    if both == 0:
+        return Estimate(gain, gain, gain)
+    half = _student(both**2 / (first**2 / (len(a) - 1) + second**2 / (len(b) - 1))) * sqrt(both)
+    return Estimate(gain, gain - half, gain + half)
+
+
+def _student(degrees: float) -> float:
+    """The 97.5 % quantile of Student's t."""
+    from scipy.special import stdtrit  # only a page needs it, and it takes longer to load than `runs show` runs
+
+    return float(stdtrit(degrees, 0.975))

@@ -7,16 +7,17 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from math import isfinite
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from deltanas.report.cards import CARDS, AbsentError, Card
+from deltanas.report.cards import CARDS, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
-from deltanas.report.reading import Reading
+from deltanas.report.reading import AbsentError, Reading
 from deltanas.seams import RunView
 
 STUDY = "funnel"
@@ -69,14 +70,20 @@ class Live:
     revision: str
 
 
-def draw(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None, notice: str = "") -> Drawn:
+def draw(
+    view: RunView,
+    diagnose: Callable[[], Sequence[Diagnostic]] | None = None,
+    against: Sequence[RunView] = (),
+    notice: str = "",
+) -> Drawn:
     """The parts of the page, true to what was read of the run, however little that is.
 
     `diagnose` makes the diagnostics of the search; without it the page has no such section. A section that can't be
-    computed says why in its place. `notice` stands above all: why there is no more to show.
+    computed says why in its place. `against` are runs to compare it with. `notice` stands above all: why there is no
+    more to show.
     """
     env = _environment()
-    reading = Reading(view)
+    reading = Reading(view, against)
     figures = summarise(reading)
     shown = list(CARDS)
     if diagnose is not None:
@@ -110,9 +117,11 @@ def document(drawn: Drawn, live: Live | None = None) -> str:
     )
 
 
-def render(view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None) -> str:
+def render(
+    view: RunView, diagnose: Callable[[], Sequence[Diagnostic]] | None = None, against: Sequence[RunView] = ()
+) -> str:
     """The report as HTML, self-contained; see `draw`."""
-    return document(draw(view, diagnose))
+    return document(draw(view, diagnose, against))
 
 
 def _drawn(env: Environment, card: Card, reading: Reading, figures: Summary) -> str:
@@ -129,7 +138,9 @@ def _data(value: object) -> str:
     return json.dumps(value, ensure_ascii=True).replace("<", "\\u003c")
 
 
+@cache
 def _environment() -> Environment:
+    """One for all pages: to compile the templates takes longer than to fill them."""
     env = Environment(
         loader=PackageLoader("deltanas.report"),
         autoescape=True,

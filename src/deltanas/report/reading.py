@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
 from deltanas.program import Trained
 from deltanas.report.intervals import Estimate, wilson
 from deltanas.seams import Candidate, RunView, elites, standing
+
+
+class AbsentError(Exception):
+    """A section that can't be computed; the message is the sentence that stands in its place."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,12 @@ class Lineage:
 class Reading:
     """`baselines` are the candidates of cycle 0, `search` those of the cycles from 1 on, both in the run's order.
 
-    `slots`: all of them by "cycle.index".
+    `slots`: all of them by "cycle.index". `others`: runs to compare it with.
     """
 
-    def __init__(self, view: RunView) -> None:
+    def __init__(self, view: RunView, others: Sequence[RunView] = ()) -> None:
         self.view = view
+        self.others = tuple(Reading(other) for other in others)
         self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
         self.search = tuple(c for c in view.candidates if c.cycle > 0)
         self.slots = {f"{c.cycle}.{c.index}": c for c in view.candidates}

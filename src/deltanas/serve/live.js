@@ -13,6 +13,7 @@ function kept(part) {
       return column < 0 ? null : [column, table.tHead.rows[0].cells[column].ariaSort === "descending"];
     }),
     typed: [...part.querySelectorAll(".filter input")].map((field) => field.value),
+    all: [...part.querySelectorAll("table.sortable")].map((table) => "all" in table.dataset),
     focus: [...part.querySelectorAll("a, button, input, summary, [tabindex]")].indexOf(document.activeElement),
   };
 }
@@ -21,10 +22,14 @@ function restored(part, was) {
   const details = [...part.querySelectorAll("details")];
   // A list that grew has other folds at its end; those before keep their state.
   if (was.open.length) details.forEach((each, place) => place < was.open.length && (each.open = was.open[place]));
-  part.querySelectorAll("table.sortable").forEach((table, place) => was.sorted[place] && sorted(table, ...was.sorted[place]));
+  part.querySelectorAll("table.sortable").forEach((table, place) => {
+    if (was.all[place]) table.dataset.all = "";
+    if (was.sorted[place]) sorted(table, ...was.sorted[place]);
+    else arranged(table);
+  });
   part.querySelectorAll(".filter input").forEach((field, place) => {
     field.value = was.typed[place] ?? "";
-    if (field.value) filtered(field.closest("[data-part]").querySelector("table[data-filter]"), field.value);
+    if (field.value) field.dispatchEvent(new Event("input"));
   });
   part.querySelectorAll(".scroll, .code").forEach((box, place) => was.scrolled[place] && box.scrollTo(...was.scrolled[place]));
   if (was.focus >= 0) part.querySelectorAll("a, button, input, summary, [tabindex]")[was.focus]?.focus({ preventScroll: true });

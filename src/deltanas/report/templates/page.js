@@ -17,15 +17,27 @@ function sorted(table, column, falling) {
     return sign * (numeric ? number(a) - number(b) : a.localeCompare(b));
   });
   body.append(...keyed.map(([, row]) => row));
+  arranged(table);
 }
 
-function filtered(table, wanted) {
-  for (const row of table.tBodies[0].rows) row.hidden = !row.textContent.toLowerCase().includes(wanted.toLowerCase());
+// Of a long table the first rows are shown: a browser takes a second to lay out thousands.
+function arranged(table) {
+  const wanted = (table.dataset.wanted ?? "").toLowerCase(), most = "all" in table.dataset ? Infinity : 200;
+  let count = 0;
+  for (const row of table.tBodies[0].rows) {
+    const fits = wanted === "" || row.textContent.toLowerCase().includes(wanted);
+    row.hidden = !fits || (count += 1) > most;
+  }
+  const more = table.parentElement.nextElementSibling;
+  if (!more?.classList.contains("more")) return;
+  more.hidden = count <= most;
+  more.textContent = `Show all ${count.toLocaleString("en")} rows`;
 }
 
 function enhance(root) {
   for (const table of root.querySelectorAll("table.sortable")) {
     [...table.tHead.rows[0].cells].forEach((head, column) => {
+      if (head.classList.contains("wide")) return; // a drawing of the column beside it
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
@@ -40,7 +52,18 @@ function enhance(root) {
     label.className = "filter";
     label.append(table.dataset.filter, " ", field);
     table.parentElement.before(label);
-    field.addEventListener("input", () => filtered(table, field.value));
+    field.addEventListener("input", () => {
+      table.dataset.wanted = field.value;
+      arranged(table);
+    });
+    const more = element("button", undefined, "more");
+    more.type = "button";
+    more.addEventListener("click", () => {
+      table.dataset.all = "";
+      arranged(table);
+    });
+    table.parentElement.after(more);
+    arranged(table);
   }
 }
 

@@ -1,0 +1,135 @@
+"""Strategies side by side, cycle by cycle, and what each brings over the control that edits uniformly at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, count
+from statistics import fmean
+
+from deltanas.report import charts
+from deltanas.report.intervals import Estimate, mean, mean_difference, wilson
+from deltanas.report.reading import AbsentError, Reading, score
+from deltanas.seams import RunView
+
+CONTROL = "random"
+_ALIKE: tuple[tuple[str, Callable[[dict[str, object]], object]], ...] = (
+    ("data", lambda origin: origin.get("data") or _setting(origin, "dataset")),
+    ("baselines", lambda origin: _setting(origin, "baselines")),
+    ("edits", lambda origin: _setting(origin, "edits")),
+    ("seeds", lambda origin: _setting(origin, "seeds")),
+    ("proposals a slot", lambda origin: _setting(origin, "proposals")),
+    ("training", lambda origin: [_setting(origin, "train", name) for name in ("size", "resize", "epochs", "augment")]),
+)
+"""What must be alike in two runs for their accuracies to be compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A cycle of a group, or all its cycles (`cycle` None).
+
+    Attributes:
+        accuracy: mean over the trained candidates, with its interval; None for fewer than two.
+        single: the accuracy of the only one. best: the highest up to this cycle.
+        over: difference of `accuracy` from the control's in the same stretch; None for the control itself.
+        gain: mean difference from the parent. better: share that beat their parent. None where no parent has a score.
+    """
+
+    cycle: int | None
+    n: int
+    accuracy: Estimate | None
+    single: float
+    best: float
+    over: Estimate | None
+    gain: Estimate | None
+    better: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    name: str
+    control: bool
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    cycle: int
+    accuracy: float
+    gain: float | None
+
+
+def comparison(reading: Reading) -> dict[str, object]:
+    """Groups are the strategies of the run and of the runs that it is compared with."""
+    found = dict(_groups(reading))
+    if not found:
+        raise AbsentError("No edited network has been trained yet, so there is nothing to compare.")
+    control = next((rows for (_, strategy), rows in found.items() if strategy == CONTROL), None)
+    runs = len({run for run, _ in found})
+    groups = [
+        Group(strategy if runs == 1 else f"{strategy} ({run})", rows is control, tuple(_stretches(rows, control)))
+        for (run, strategy), rows in found.items()
+    ]
+    return {
+        "groups": groups,
+        "chart": charts.course([(group.name, list(_course(group))) for group in groups]),
+        "height": charts.HEIGHT,
+        "control": next((group.name for group in groups if group.control), None),
+        "warnings": [word for other in reading.others if (word := _unlike(reading.view, other.view))],
+    }
+
+
+def _course(group: Group) -> Iterator[tuple[int, Estimate]]:
+    for stretch in group.stretches:
+        if stretch.cycle is not None:
+            yield stretch.cycle, stretch.accuracy or Estimate(stretch.single, stretch.single, stretch.single)
+
+
+def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]]:
+    names: set[str] = set()
+    for each in (reading, *reading.others):
+        # Runs of one name are told apart by their number.
+        name = next(n for n in chain([each.view.name], (f"{each.view.name} {i}" for i in count(2))) if n not in names)
+        names.add(name)
+        groups: dict[str, list[_Trained]] = {}
+        for candidate in each.search:
+            reached = score(candidate)
+            if reached is not None:
+                before = score(each.holder(candidate.parent or ""))
+                row = _Trained(candidate.cycle, reached.value, reached.value - before.value if before else None)
+                groups.setdefault(candidate.strategy, []).append(row)
+        yield from (((name, strategy), rows) for strategy, rows in groups.items())
+
+
+def _stretches(rows: Sequence[_Trained], control: Sequence[_Trained] | None) -> Iterator[Stretch]:
+    for cycle in sorted({row.cycle for row in rows}):
+        best = max(row.accuracy for row in rows if row.cycle <= cycle)
+        other = [row for row in control or () if row.cycle == cycle]
+        yield _stretch(cycle, [row for row in rows if row.cycle == cycle], best, None if control is rows else other)
+    yield _stretch(None, rows, max(row.accuracy for row in rows), None if control is rows else control)
+
+
+def _stretch(cycle: int | None, rows: Sequence[_Trained], best: float, control: Sequence[_Trained] | None) -> Stretch:
+    values, gains = [row.accuracy for row in rows], [row.gain for row in rows if row.gain is not None]
+    return Stretch(
+        cycle=cycle,
+        n=len(rows),
+        accuracy=mean(values),
+        single=fmean(values),
+        best=best,
+        over=mean_difference(values, [row.accuracy for row in control or ()]),
+        gain=mean(gains),
+        better=wilson(sum(gain > 0 for gain in gains), len(gains)) if gains else None,
+    )
+
+
+def _unlike(view: RunView, other: RunView) -> str:
+    unlike = [name for name, read in _ALIKE if read(view.manifest) != read(other.manifest)]
+    return f"{other.name} differs from {view.name} in {', '.join(unlike)}" if unlike else ""
+
+
+def _setting(manifest: dict[str, object], *path: str) -> object:
+    value: object = manifest.get("config")
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
