@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deltanas.program import Failed, Refused, Trained
+from deltanas.program.adapter import Adapter
 from deltanas.seams import Attempt, Candidate, Final, Phase
 
 LINES = 4
@@ -21,6 +22,7 @@ VERBS: dict[Phase, str] = {
     "propose": "proposing",
     "train": "training",
     "repeat": "training again",
+    "learn": "tuning the model",
     "test": "testing the best",
 }
 
@@ -72,7 +74,7 @@ class Narrator:
             self.say(f"resuming: the journal holds {len(journal)} of {total} candidates, baselines included")
 
     def begin(self, cycle: int, phase: Phase, total: int) -> None:
-        where = f"cycle {cycle}/{self._cycles}: " if cycle and phase in ("propose", "train", "repeat") else ""
+        where = f"cycle {cycle}/{self._cycles}: " if cycle and phase in ("propose", "train", "repeat", "learn") else ""
         what = f"{VERBS[phase]} the baselines" if cycle == 0 and phase in ("train", "repeat") else VERBS[phase]
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
             self._judge()
@@ -135,6 +137,20 @@ class Narrator:
             case _:
                 pass
 
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        self._progress.update(self._task, counts=f"step {step} of {steps}, loss {loss:.3f}")
+
+    def tuned(self, adapter: Adapter) -> None:
+        shown = [
+            f"{name} {nats[0]:.3f} -> {nats[1]:.3f}"
+            for name, held_out in (("learned from", False), ("held out", True))
+            if (nats := adapter.nats(held_out=held_out))
+        ]
+        told = f"; nats a token, {', '.join(shown)}" if shown else ""
+        self.say(
+            f"  {adapter.folder}: {adapter.lessons} lessons, {adapter.steps} steps ({adapter.seconds:.0f} s){told}"
+        )
+
     def scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
             name = escape(self._names.get(final.program, final.program))
@@ -193,6 +209,12 @@ class Silent:
         pass
 
     def settled(self, candidate: Candidate) -> None:
+        pass
+
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        pass
+
+    def tuned(self, adapter: Adapter) -> None:
         pass
 
     def scored(self, final: Final) -> None:

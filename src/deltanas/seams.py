@@ -19,10 +19,11 @@ from deltanas.program import (
     same_function,
     standard_error,
 )
+from deltanas.program.adapter import Adapter
 
 Split = Literal["validation", "test"]
-Phase = Literal["check", "propose", "train", "repeat", "test"]
-"""What a search does, in the order of a cycle: `repeat` is to train again with another seed."""
+Phase = Literal["check", "propose", "train", "repeat", "learn", "test"]
+"""What a search does, in the order of a cycle: `repeat`: train again with another seed, `learn`: tune the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ class Ask:
         cycle, index, attempt: the slot's place; `attempt` counts from 0.
         key: the seed of every random choice made for this proposal.
         earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
-        journal: the candidates of all earlier cycles, oldest first.
+        journal: the candidates of all earlier cycles, and those of this cycle that were proposed in batches before,
+            none of which is trained yet; oldest first.
     """
 
     cycle: int
@@ -258,6 +260,7 @@ class RunView:
     Attributes:
         manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
         candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
+        adapters: by cycle.
     """
 
     name: str
@@ -266,6 +269,7 @@ class RunView:
     candidates: tuple[Candidate, ...]
     programs: dict[str, Program]
     finals: tuple[Final, ...] = field(default=())
+    adapters: tuple[Adapter, ...] = ()
 
 
 class Proposer(Protocol):
@@ -345,6 +349,10 @@ class Listener(Protocol):
         """The last of its trainings so far has just ended."""
 
     def settled(self, candidate: Candidate) -> None: ...
+    def stepped(self, step: int, steps: int, loss: float) -> None:
+        """A tuning has taken so many of its steps."""
+
+    def tuned(self, adapter: Adapter) -> None: ...
     def scored(self, final: Final) -> None: ...
 
 
@@ -363,4 +371,17 @@ class Archive(Protocol):
         """Journal the next training of an open candidate and, if there will be no more, what they come to."""
 
     def add_final(self, final: Final) -> None: ...
+    def adapters(self) -> list[Adapter]: ...
+    def add_adapter(self, adapter: Adapter) -> None: ...
     def finish(self) -> None: ...
+
+
+class Learner(Protocol):
+    """Makes the proposer better by what the cycles so far have measured."""
+
+    def learn(self, cycle: int) -> None:
+        """What comes after the training of `cycle` and before the proposals of the next one.
+
+        Called for every cycle, also when a run is taken up again: what was done is not done again, what was cut off
+        is, and the next proposals are made as they would be in a run that nothing disturbed.
+        """

@@ -1,8 +1,8 @@
-"""THE LOOP: propose -> check -> novelty -> train (in the sandbox) -> archive, cycle after cycle.
+"""THE LOOP: propose -> check -> novelty -> train (in the sandbox) -> archive -> learn, cycle after cycle.
 
 Written against the seams alone: no room is imported here. Two rules make a run resumable: every random choice comes
-from (seed, cycle, index, attempt), and what a cycle draws on is the journal of the cycles before it. A run that was
-killed goes on where its journal ends, and ends as the undisturbed run would have ended.
+from (seed, cycle, index, attempt), and what a batch of slots draws on is the journal as it stood when the batch came
+up. A run that was killed goes on where its journal ends, and ends as the undisturbed run would have ended.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from deltanas.seams import (
     Draft,
     Final,
     Gate,
+    Learner,
     Listener,
     Proposal,
     Proposer,
@@ -70,6 +71,7 @@ class Search:
         runner: Runner,
         archive: Archive,
         listener: Listener,
+        learner: Learner | None = None,
     ) -> None:
         self._plan = plan
         self._baselines = baselines
@@ -79,6 +81,7 @@ class Search:
         self._runner = runner
         self._archive = archive
         self._listener = listener
+        self._learner = learner
 
     def run(self) -> None:
         journal, plan = self._archive.candidates(), self._plan
@@ -95,6 +98,8 @@ class Search:
         for cycle in range(1, plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
+            if self._learner:
+                self._learner.learn(cycle)
         self._score_finals()
         self._archive.finish()
 
@@ -116,17 +121,18 @@ class Search:
         while missing:
             count = self._plan.proposals or proposals_due(journal)
             size = max(1, self._proposer.batch // count)
-            candidates = self._fill([self._ask(cycle, index, earlier) for index in missing[:size]], count)
+            known = tuple(journal)
+            candidates = self._fill([self._ask(cycle, index, earlier, known) for index in missing[:size]], count)
             self._archive.open(candidates)
             missing = missing[size:]
             journal += candidates
             for candidate in candidates:
                 self._listener.proposed(candidate)
 
-    def _ask(self, cycle: int, index: int, earlier: Sequence[Candidate]) -> Ask:
+    def _ask(self, cycle: int, index: int, earlier: Sequence[Candidate], journal: Sequence[Candidate]) -> Ask:
         slot = f"{self._plan.seed}:{cycle}:{index}"
         parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
-        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier), journal=earlier)
+        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier), journal=journal)
 
     def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
         """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""
@@ -178,10 +184,9 @@ class Search:
     def _score_finals(self) -> None:
         """The best elites and their baselines, trained with a fresh seed and scored on the test split, once."""
         journal = self._archive.candidates()
-        best = elites(journal)[: self._plan.finals]
-        wanted = [c.program for elite in best for c in (elite, lineage(elite, journal)[0])]
+        best = [each for elite in elites(journal)[: self._plan.finals] for each in (elite, lineage(elite, journal)[0])]
         scored = {final.program for final in self._archive.finals()}
-        programs = list({p.id: p for p in wanted if p and p.id not in scored}.values())
+        programs = list({c.program.id: c.program for c in best if c.program and c.program.id not in scored}.values())
         self._listener.begin(self._plan.cycles, "test", len(programs))
         for place, outcome in self._runner.train(programs, seed=training_seed(self._plan.seed, "test"), split="test"):
             final = Final(programs[place].id, outcome)

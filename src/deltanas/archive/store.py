@@ -14,6 +14,7 @@ from typing import Any, Self
 from sqlalchemy import URL, Connection, Row, Table, func, insert, select, update
 
 from deltanas.archive import records
+from deltanas.archive.adapters import AdapterStore, adapters, adapters_of
 from deltanas.archive.faults import explained
 from deltanas.archive.lock import FileLock, lock_run
 from deltanas.archive.place import Place, place_of
@@ -22,6 +23,7 @@ from deltanas.archive.tables import attempts, calls, candidates, clean, finals, 
 from deltanas.archive.trials import TrialStore
 from deltanas.errors import ArchiveError
 from deltanas.program import Failed, Program, Trained
+from deltanas.program.adapter import Adapter
 from deltanas.seams import Candidate, Final, RunView
 
 
@@ -61,6 +63,7 @@ class RunArchive:
         self._writer = writer
         self._lock = lock
         self.trials = TrialStore(row.id, self._transaction, self._write)
+        self._adapters = AdapterStore(row.id, self._transaction, self._write)
 
     @property
     def finished(self) -> bool:
@@ -78,7 +81,7 @@ class RunArchive:
 
     def pulse(self) -> tuple[int, ...]:
         """Counts of which one moves whenever something is written: to ask for them costs little."""
-        counted = (_CANDIDATES, attempts, trainings, finals)
+        counted = (_CANDIDATES, attempts, trainings, finals, adapters)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
         settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
         with self._transaction() as connection:
@@ -95,6 +98,7 @@ class RunArchive:
                 candidates=tuple(self._candidates(connection, intact)),
                 programs=intact,
                 finals=tuple(self._finals(connection)),
+                adapters=tuple(adapters_of(connection, self._run)),
             )
 
     def damage(self) -> list[ArchiveError]:
@@ -166,6 +170,14 @@ class RunArchive:
                 )
             values = {"run": self._run, "program": final.program, **records.outcome_values(final.outcome)}
             self._insert(connection, finals, [values])
+
+    def adapters(self) -> list[Adapter]:
+        """By cycle."""
+        return self._adapters.all()
+
+    def add_adapter(self, adapter: Adapter) -> None:
+        """Raises ArchiveError if there is one of this cycle or a later one: the line only grows."""
+        self._adapters.add(adapter)
 
     def finish(self) -> None:
         """Note that the search ended; a second call keeps the first time."""

@@ -20,11 +20,11 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2 as httpx
-from llguidance import LLMatcher, LLTokenizer
 from pydantic import BaseModel, ValidationError
 
 from deltanas.errors import ModelError
 from deltanas.llm.gbnf import gbnf
+from deltanas.llm.held import fault
 from deltanas.llm.model import Message, Reply, Request
 from deltanas.llm.spec import Spec
 
@@ -292,15 +292,9 @@ def _held(grammar: str, text: str) -> tuple[str, str]:
     """The reply and "", or, where the grammar does not allow it, the reason. Empty lines around it do not count."""
     reason = ""
     for one in dict.fromkeys((text, text.strip("\r\n"))):
-        matcher = LLMatcher(LLTokenizer("byte"), grammar)
-        if matcher.is_error():
-            raise ModelError(f"A grammar does not compile: {matcher.get_error()}")
-        content = one.encode()
-        held = matcher.validate_tokens(list(content))
-        if held == len(content) and matcher.consume_tokens(list(content)) and matcher.is_accepting():
+        reason = fault(grammar, one)
+        if not reason:
             return one, ""
-        rest = content[held:].decode("utf-8", "replace")
-        reason = f"it goes wrong at {_gist(rest)!r}" if rest else "it ends too early"
     return text, f"the reply does not follow the grammar: {reason}"
 
 

@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltanas.llm import Message, Model, Reply, Request
-from deltanas.program import Refused, SpaceEdit
+from deltanas.errors import EditError
+from deltanas.llm import Lesson, Message, Model, Reply, Request
+from deltanas.program import Refused, SpaceEdit, apply_edit
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.seams import Ask, Attempt, Call, Proposal
@@ -51,6 +52,8 @@ class Question:
 class ModelProposer(ABC):
     """Puts asks to a language model; a subclass says what is asked, and what is made of a reply."""
 
+    strategy: str
+
     def __init__(self, model: Model, sampling: Sampling | None = None) -> None:
         self.sampling = sampling or Sampling()
         self._model = model
@@ -84,6 +87,39 @@ class ModelProposer(ABC):
     @abstractmethod
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         """What the reply proposes."""
+
+    def taught(self, ask: Ask, edit: str, goal: str) -> tuple[Question, str] | Refused:  # noqa: ARG002
+        """The question that `edit` of the parent answers, and the answer. EditError where it does not apply."""
+        return Refused("parse", f"strategy {self.strategy} has no lessons: its model stays as it is")
+
+    def lesson(self, ask: Ask, edit: str, goal: str, family: str) -> Lesson | Refused:
+        """What the model would be asked for `edit` of the parent, and the answer that makes it; or why there is none.
+
+        The answer is given to this proposer's own grammar and reader: it makes the very program that `edit` makes.
+
+        Args:
+            goal: what the edit was asked to do; where it does not fit, or is not known, one that it fits is drawn.
+        """
+        try:
+            wanted = ask.parent.edited("net", apply_edit(ask.parent.net, edit).source)
+            found = self.taught(ask, edit, goal)
+        except EditError as error:
+            return Refused("apply", str(error))
+        if isinstance(found, Refused):
+            return found
+        question, answer = found
+        prepared = self._prepared(question)
+        if isinstance(prepared, Proposal):
+            return prepared.refusal or Refused("apply", "the prompt is too long")
+        if question.grammar:
+            from deltanas.llm.held import fault
+
+            if left := fault(question.grammar, answer):
+                return Refused("parse", f"the answer does not follow the grammar: {left}")
+        made = self.answer(question, Reply("", answer, True, 0, 0, 0.0), ())
+        if made.program is None or made.program.id != wanted.id:
+            return made.refusal or Refused("apply", "the answer makes another program")
+        return Lesson(prepared[1].messages, answer, family)
 
     def _prepared(self, question: Question) -> tuple[Question, Request] | Proposal:
         """The question with its prompt; without what was said before, where the prompt is too long with it."""

@@ -1,0 +1,94 @@
+"""From measured edits to lessons: split by family, none on both sides, each put as the strategy would have asked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from deltanas.errors import DataError, EditError
+from deltanas.learn.measured import MeasuredEdit
+from deltanas.llm import Lesson
+from deltanas.program import Refused
+from deltanas.seams import Ask
+
+
+class Phrasing(Protocol):
+    """How a strategy asks for an edit, and the answer that makes it: a model is taught what it will be asked."""
+
+    def lesson(self, ask: Ask, edit: str, goal: str, family: str) -> Lesson | Refused: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What there is to learn.
+
+    Attributes:
+        tuning, held_out: lessons of different families and of different programs.
+        dropped: how many edits gave no lesson, by the reason.
+    """
+
+    tuning: tuple[Lesson, ...]
+    held_out: tuple[Lesson, ...]
+    dropped: Mapping[str, int]
+
+    @property
+    def digest(self) -> str:
+        """Of the lessons that are learned from; 16 hexadecimal digits."""
+        rows = [[[list(message) for message in one.messages], one.completion] for one in self.tuning]
+        return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+    def require(self) -> Corpus:
+        """Raises DataError, with the reasons, where there is nothing to learn from."""
+        if self.tuning:
+            return self
+        reasons = [f"{count} x {reason}" for reason, count in self.dropped.items()]
+        raise DataError("the corpus holds no pair to learn from", "\n  ".join(reasons) or "it holds no measured edit")
+
+
+def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[str]) -> Corpus:
+    """The lessons of `edits`. Those of the families `held` are held out.
+
+    An edit that was measured more than once gives one lesson, the first. Where a program of a family that is held out
+    is also one of a family that is not, the edits that touch it are dropped from those to learn from.
+    """
+    apart = set(held)
+    dropped: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
+    usable: list[tuple[MeasuredEdit, frozenset[str]]] = []
+    for edit in edits:
+        try:
+            pair = (edit.parent.id, edit.child.id)
+        except EditError as error:
+            dropped[error.message] += 1
+            continue
+        if pair[0] == pair[1]:
+            dropped["the edit changes nothing that counts"] += 1
+        elif pair in seen:
+            dropped["measured more than once"] += 1
+        else:
+            usable.append((edit, frozenset(pair)))
+        seen.add(pair)
+    hidden = {program for edit, programs in usable if edit.family in apart for program in programs}
+    tuning: list[Lesson] = []
+    held_out: list[Lesson] = []
+    for edit, programs in usable:
+        outside = edit.family in apart
+        if not outside and programs & hidden:
+            dropped["a program of a family that is held out"] += 1
+            continue
+        lesson = phrasing.lesson(edit.ask, edit.edit, edit.goal, edit.family)
+        if isinstance(lesson, Refused):
+            dropped[lesson.reason.partition("\n")[0]] += 1
+        else:
+            (held_out if outside else tuning).append(lesson)
+    return Corpus(tuple(tuning), tuple(held_out), dict(dropped.most_common()))
+
+
+def held_families(families: Iterable[str], share: float, seed: int) -> list[str]:
+    """The families to hold out: so much of them, rounded, drawn by the seed."""
+    names = sorted(set(families), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    return names[: round(share * len(names))]

@@ -1,0 +1,154 @@
+"""The learning part of a cycle: from what was measured so far to the adapter that the next cycle proposes with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families
+from deltanas.learn.elites import EliteRule
+from deltanas.learn.measured import MeasuredEdit
+from deltanas.learn.sources import own_edits
+from deltanas.learn.tuning import Tuned, Tuning
+from deltanas.llm import Lesson, Tunable
+from deltanas.program.adapter import Adapter, Likelihood
+from deltanas.seams import Archive, Candidate, Listener
+
+ADAPTERS = "adapters"
+"""Folder of a run's adapters, below the run's own."""
+
+
+class Tune(Protocol):
+    """`learn.tune`: a tuning that appears whole or not at all, and is taken up where it was cut off."""
+
+    def __call__(
+        self, model: Tunable, lessons: Sequence[Lesson], settings: Tuning, into: Path, after: Path | None, seed: int
+    ) -> Tuned: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What is learned from, and how.
+
+    Attributes:
+        rule: which measured edits are elites. settings: of the tuning. seed: the root of all chance.
+        held_out: share of the families that are never learned from.
+        fewest: lessons that a tuning takes; with fewer, the cycle leaves the model as it is.
+        measured: elites whose likelihood is measured before and after each tuning: so many of those learned from, and
+            so many of those held out.
+        more: measured edits from elsewhere, learned from in every cycle beside the run's own.
+        start: the adapter that the line begins with.
+    """
+
+    rule: EliteRule
+    settings: Tuning
+    seed: int
+    held_out: float = 0.2
+    fewest: int = 4
+    measured: int = 32
+    more: tuple[MeasuredEdit, ...] = ()
+    start: Path | None = None
+
+
+class LoraLearner:
+    """Tunes the model after each cycle on the elites of all cycles so far. Each adapter continues the one before it.
+
+    A row of the archive says that a tuning is done; its adapter lies in the run's folder by then. What a kill leaves
+    without a row is taken up where it was cut off. So the adapter that a cycle proposes with is a function of the
+    journal, and a resumed run has the one that it would have had.
+    """
+
+    def __init__(
+        self,
+        model: Tunable,
+        phrasing: Phrasing,
+        archive: Archive,
+        listener: Listener,
+        folder: Path,
+        teaching: Teaching,
+        tune: Tune,
+    ) -> None:
+        """folder: the run's. The model is to wear the adapter `teaching.start`, or none."""
+        self._model = model
+        self._phrasing = phrasing
+        self._archive = archive
+        self._listener = listener
+        self._folder = folder
+        self._teaching = teaching
+        self._tune = tune
+        self._worn = teaching.start
+
+    def learn(self, cycle: int) -> None:
+        """As `seams.Learner`. Raises ModelError where the tuning fails; the line of adapters is then as it was."""
+        line = self._archive.adapters()
+        if line and line[-1].cycle > cycle:
+            return
+        self._wear(self._folder / line[-1].folder if line else self._teaching.start)
+        if line and line[-1].cycle == cycle:
+            return
+        corpus = self.corpus([c for c in self._archive.candidates() if c.cycle <= cycle])
+        self._listener.begin(cycle, "learn", len(corpus.tuning))
+        if len(corpus.tuning) >= max(1, self._teaching.fewest):
+            adapter = self._tuned(cycle, corpus, line[-1] if line else None)
+            self._archive.add_adapter(adapter)
+            self._listener.tuned(adapter)
+
+    def corpus(self, journal: Sequence[Candidate]) -> Corpus:
+        """What `journal` and the edits from elsewhere teach. Families are held out for good: the run's baselines
+        and the families from elsewhere are known before the first tuning."""
+        teaching = self._teaching
+        own = own_edits(journal)
+        roots = {c.attempts[-1].goal for c in journal if c.cycle == 0 and c.attempts}
+        held = held_families(roots | {edit.family for edit in teaching.more}, teaching.held_out, teaching.seed)
+        return corpus_of([*teaching.rule.chosen(own), *teaching.rule.chosen(teaching.more)], self._phrasing, held)
+
+    def _tuned(self, cycle: int, corpus: Corpus, parent: Adapter | None) -> Adapter:
+        teaching, name = self._teaching, self._model.name
+        folder = f"{ADAPTERS}/{cycle:03d}"
+        after = self._folder / parent.folder if parent else teaching.start
+        lessons = self._sample(cycle, corpus)
+        before = self._model.losses([lesson for lesson, _ in lessons])
+        seed = Random(f"{teaching.seed}:{cycle}:learn").randrange(2**31)
+        tuned = self._tune(self._model, corpus.tuning, teaching.settings, self._folder / folder, after, seed)
+        self._wear(tuned.folder)
+        now = self._model.losses([lesson for lesson, _ in lessons])
+        settings = {
+            "rule": asdict(teaching.rule),
+            "tuning": asdict(teaching.settings),
+            "held_out": teaching.held_out,
+            "seed": seed,
+        }
+        return Adapter(
+            cycle=cycle,
+            folder=folder,
+            parent=parent.folder if parent else str(teaching.start) if teaching.start else None,
+            model=parent.model if parent else name,
+            settings=json.loads(json.dumps(settings)),
+            lessons=len(corpus.tuning) - tuned.left_out,
+            digest=corpus.digest,
+            dropped=corpus.dropped,
+            losses=tuned.losses,
+            steps=tuned.steps,
+            tokens=tuned.tokens,
+            seconds=tuned.seconds,
+            likelihoods=tuple(
+                Likelihood(held_out, lesson.family, old.tokens, old.nll, new.nll)
+                for (lesson, held_out), old, new in zip(lessons, before, now, strict=True)
+            ),
+        )
+
+    def _sample(self, cycle: int, corpus: Corpus) -> list[tuple[Lesson, bool]]:
+        """Lessons whose likelihood is measured, and whether they are held out."""
+        sides = ((corpus.tuning, False), (corpus.held_out, True))
+        rng = Random(f"{self._teaching.seed}:{cycle}:likelihood")
+        most = self._teaching.measured
+        return [(one, held) for lessons, held in sides for one in rng.sample(lessons, min(most, len(lessons)))]
+
+    def _wear(self, adapter: Path | None) -> None:
+        if adapter != self._worn:
+            self._model.adapt(adapter)
+            self._worn = adapter

@@ -1,0 +1,139 @@
+"""A measured edit: what one edit of a program brought. The rows of a corpus, and their file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+
+from deltanas.errors import DataError, UsageError
+from deltanas.program import Program, apply_edit
+from deltanas.seams import Ask, Telemetry
+
+
+@dataclass(frozen=True)
+class MeasuredEdit:
+    """One edit of a program, with what it was measured to bring.
+
+    Attributes:
+        family: what the parent descends from. Splits keep families whole.
+        source: the parent's text. edit: text that `apply_edit` takes.
+        gain: accuracy of the edited program less its parent's. noise: standard error of the gain, None if not known.
+        accuracy: of the edited program, in [0, 1].
+        goal: what the edit was asked to do, "" if it was not asked or is not known.
+        before: accuracy of the parent. params: its trainable parameters. moved: what the edits for this goal had
+            gained on average by then. As the question told them; None: it did not.
+        origin: where it was measured.
+    """
+
+    family: str
+    source: str
+    edit: str
+    gain: float
+    accuracy: float
+    noise: float | None = None
+    goal: str = ""
+    before: float | None = None
+    params: int | None = None
+    moved: float | None = None
+    origin: str = ""
+
+    @cached_property
+    def parent(self) -> Program:
+        return Program(self.source)
+
+    @cached_property
+    def child(self) -> Program:
+        """Raises EditError where the edit does not apply."""
+        return self.parent.edited("net", apply_edit(self.source, self.edit).source)
+
+    @property
+    def ask(self) -> Ask:
+        """The slot that the edit could have filled."""
+        gains = {} if self.moved is None else {self.goal: self.moved}
+        key = f"lesson:{self.parent.id}:{self.edit}"
+        return Ask(0, 0, 0, key, self.parent, telemetry=Telemetry(self.before, self.params, gains))
+
+
+_NUMBERS = ("gain", "accuracy", "noise", "before", "moved")
+_NEEDED = ("family", "edit", "gain", "accuracy")
+_KNOWN = tuple(field.name for field in fields(MeasuredEdit))
+
+
+def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
+    """Write JSON lines, whole or not at all; how many. A parent's text stands in the first row that names it."""
+    told: dict[str, str] = {}
+    count = 0
+    part = path.with_name(f"{path.name}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with part.open("w", encoding="utf-8") as file:
+        for edit in edits:
+            row: dict[str, object] = {"parent": edit.parent.id}
+            row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) not in (None, "")}
+            if told.get(edit.parent.id) == edit.source:
+                del row["source"]
+            told[edit.parent.id] = edit.source
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+    return count
+
+
+def read_measured(path: Path) -> list[MeasuredEdit]:
+    """The measured edits of a file. `parent` is the identity of the parent's text alone (`Program(source).id`).
+
+    Raises:
+        UsageError: no such file. DataError: a line that can't be read, or a parent whose text is nowhere.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except FileNotFoundError:
+        raise UsageError(f"no corpus {path}", "`deltanas learn corpus RUN --out FILE.jsonl` writes one") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: {error}") from None
+    sources: dict[str, str] = {}
+    found = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            found.append(_edit(f"{path}, line {number}", line, sources, last=number == len(lines)))
+    return found
+
+
+def _edit(place: str, line: str, sources: dict[str, str], *, last: bool) -> MeasuredEdit:
+    """sources: the parents' texts so far, by identity; the row's own is added."""
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        cut = "; the file seems cut short: it has no newline at its end" if last else ""
+        raise DataError(f"{place}: not JSON ({error}){cut}", "write it again, or remove the line") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: not a JSON object")
+    missing = [name for name in _NEEDED if row.get(name) is None]
+    if missing:
+        raise DataError(f"{place}: it lacks {', '.join(missing)}", f"known fields: parent, {', '.join(_KNOWN)}")
+    for name, value in row.items():
+        wanted: tuple[type, ...] = (int, float) if name in (*_NUMBERS, "params") else (str,)
+        wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_finite(value)
+        if name in _KNOWN and value is not None and wrong:
+            raise DataError(f"{place}: `{name}` is no {'number' if name in _NUMBERS else 'text'}")
+    source, parent = row.get("source"), row.get("parent")
+    if source is not None:
+        sources[Program(source).id] = source
+    elif parent in sources:
+        source = sources[parent]
+    else:
+        raise DataError(
+            f"{place}: the text of its parent {parent} is not there", "give `source` in the first row of it"
+        )
+    values = {name: row[name] for name in _KNOWN if row.get(name) is not None}
+    return MeasuredEdit(**{**values, "source": source})
+
+
+def _is_finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)

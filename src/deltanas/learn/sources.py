@@ -1,0 +1,155 @@
+"""Where measured edits come from: a search's own candidates, and the data set that `benchmarks/gains.py` writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from deltanas import nets
+from deltanas.errors import DataError, EditError
+from deltanas.learn.measured import MeasuredEdit
+from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
+from deltanas.program import Program, Trained, apply_edit, diff, prm_text
+from deltanas.seams import Candidate, Telemetry, telemetry
+
+EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
+
+
+def own_edits(journal: Sequence[Candidate], origin: str = "run") -> list[MeasuredEdit]:
+    """Every trained candidate of a search whose parent was trained, gain or loss, in the journal's order.
+
+    A family is a baseline with all that descends from it. The noise of a gain is that of the run's repeated trainings;
+    with one seed, that of the finite number of evaluation images alone, which is less than the truth.
+    """
+    known = {c.program.id: c for c in journal if c.program and c.accuracy is not None}
+    families = _families(journal)
+    noise = training_noise((families[c.program.id], _scores(c)) for c in known.values() if c.program)
+    asked: dict[tuple[int, str], Telemetry] = {}
+    found = []
+    for candidate in journal:
+        parent = known.get(candidate.parent or "")
+        program, outcome, kept = candidate.program, candidate.outcome, candidate.kept
+        if parent is None or program is None or kept is None or not isinstance(outcome, Trained):
+            continue
+        assert parent.program is not None
+        assert parent.accuracy is not None
+        edit = _edit_text(parent.program, program, kept.edit)
+        if edit is None:
+            continue
+        slot = (candidate.cycle, parent.program.id)
+        if slot not in asked:
+            asked[slot] = telemetry(parent.program, [c for c in journal if c.cycle < candidate.cycle])
+        told = asked[slot]
+        family, before = families[program.id], parent.accuracy
+        error = gain_noise(noise, family, len(_scores(candidate)), len(_scores(parent)))
+        found.append(
+            MeasuredEdit(
+                family,
+                parent.program.net,
+                edit,
+                gain=outcome.accuracy - before,
+                accuracy=outcome.accuracy,
+                noise=scoring_noise(before, outcome.accuracy, outcome.n) if error is None else error,
+                goal=kept.goal,
+                before=told.accuracy,
+                params=told.params,
+                moved=told.gains.get(kept.goal),
+                origin=f"{origin} {candidate.cycle}.{candidate.index}",
+            )
+        )
+    return found
+
+
+def _families(journal: Sequence[Candidate]) -> dict[str, str]:
+    """By program, the name of the baseline that it descends from."""
+    families: dict[str, str] = {}
+    for candidate in journal:
+        if candidate.program is not None:
+            name = candidate.attempts[-1].goal if candidate.attempts else candidate.program.id
+            families.setdefault(candidate.program.id, families.get(candidate.parent or "", name))
+    return families
+
+
+def _scores(candidate: Candidate) -> list[float]:
+    return [training.accuracy for training in candidate.trainings if isinstance(training, Trained)]
+
+
+def _edit_text(parent: Program, child: Program, said: str) -> str | None:
+    """An edit that makes the child: what was said, or, where that was a whole program, the diff; None if none does."""
+    try:
+        if apply_edit(parent.net, said).source == child.net:
+            return said
+    except EditError:
+        pass
+    try:
+        return diff(parent.net, child.net) or None
+    except EditError:
+        return None
+
+
+def gains_edits(folder: Path) -> list[MeasuredEdit]:
+    """The data set that `benchmarks/gains.py` writes: edits of built-in networks, each trained with some seeds.
+
+    Raises DataError where a file is missing or damaged, or a built-in network is no longer the one that was measured.
+    """
+    method = _json(folder / METHOD, (folder / METHOD).read_text("utf-8")) if (folder / METHOD).exists() else {}
+    prm = prm_text(method.get("prm", nets.DEFAULT_PRM))
+    parents = {row["baseline"]: row for row in _rows(folder / BASELINES)}
+    rows = _rows(folder / EDITS)
+    repeats = [(row["baseline"], _known(row)) for row in (*parents.values(), *rows)]
+    noise = training_noise(repeats)
+    sources = {name: _built_in(name, row["program"], prm) for name, row in parents.items()}
+    found = []
+    for row in rows:
+        name, after, before = row["baseline"], _known(row), _known(parents[row["baseline"]])
+        if row["failure"] is None and after and before:
+            found.append(
+                MeasuredEdit(
+                    name,
+                    sources[name],
+                    row["edit"],
+                    gain=fmean(after) - fmean(before),
+                    accuracy=fmean(after),
+                    noise=gain_noise(noise, name, len(after), len(before)),
+                    before=fmean(before),
+                    params=parents[name]["params"],
+                    origin=f"gains {row['draw']}",
+                )
+            )
+    return found
+
+
+def _known(row: Mapping[str, Any]) -> list[float]:
+    return [accuracy for accuracy in row["accuracies"] if accuracy is not None]
+
+
+def _built_in(name: str, identity: str, prm: str) -> str:
+    source = nets.baselines().get(name)
+    if source is None or Program(source, prm=prm).id != identity:
+        raise DataError(
+            f"the built-in network {name} is not the one that was measured ({identity})",
+            "measure it anew, or take the version of deltanas that measured it",
+        )
+    return source
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        lines = path.read_text("utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} can't be read: {error}") from None
+    # The last piece has no newline: nothing, or a row that is being written.
+    return [_json(f"{path}, line {number}", line) for number, line in enumerate(lines[:-1], 1)]
+
+
+def _json(place: object, text: str) -> dict[str, Any]:
+    try:
+        row = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{place}: not JSON ({error})", "the file is damaged: measure it anew") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{place}: not a JSON object")
+    return row

@@ -1,0 +1,96 @@
+"""The other way round: from an edit that was made to the question that it answers. What a model is tuned on."""
+
+from __future__ import annotations
+
+from deltanas.errors import EditError
+from deltanas.program import Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.program.edits import places_of, split_lines
+from deltanas.propose.asking import Question
+from deltanas.propose.goals import goals
+from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
+from deltanas.seams import Ask
+
+GENERAL = "Make the network more accurate after one epoch."
+"""The goal of an edit that is none of the space's: no other goal is known to be true of it."""
+
+Taught = tuple[Question, str]
+"""A question and the answer that makes the edit."""
+
+
+def taught_choice(ask: Ask, edit: str, goal: str) -> Taught | Refused:
+    """As at level `typed`: the edit is one of the parent's space."""
+    simple = simple_edit(ask.parent.net, edit)
+    if simple is None:
+        return Refused("apply", "no simple edit of the program makes this change")
+    grammar = typed_grammar((simple,))
+    return Question(ask, true_goal(ask, simple, goal), "typed", offered=(simple,), grammar=grammar), written(simple)
+
+
+def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | Refused:
+    """As at levels `anchored` and `free`: one block, in place of lines that are named."""
+    source = ask.parent.net
+    found = one_block(source, apply_edit(source, edit).source)
+    if found is None:
+        return Refused("apply", "no block of whole lines that stand in one place makes this change")
+    old, new = found
+    grammar = anchored_grammar(source, old) if anchored else None
+    asked = true_goal(ask, simple_edit(source, edit), goal)
+    answer = f"<<<<<<< SEARCH\n{old}\n=======\n{new}{END_OF_BLOCK}"
+    return Question(ask, asked, "blocks", old, grammar=grammar, stop=(END_OF_BLOCK,)), answer
+
+
+def taught_program(ask: Ask, edit: str, goal: str) -> Taught:
+    """As strategy `full` asks: the whole program."""
+    source = apply_edit(ask.parent.net, edit).source.removesuffix("\n")
+    asked = true_goal(ask, simple_edit(ask.parent.net, edit), goal)
+    return Question(ask, asked, "full"), f"```python\n{source}\n```"
+
+
+def simple_edit(source: str, edit: str) -> SpaceEdit | None:
+    """The edit of the space of `source` that does what `edit` does. Raises EditError where that does not apply."""
+    space = edits_of(source)
+    made = apply_edit(source, edit).source
+    said = next((one for one in space if one.text == edit), None)
+    return said or next((one for one in space if _makes(source, one, made)), None)
+
+
+def _makes(source: str, edit: SpaceEdit, made: str) -> bool:
+    try:
+        return apply_edit(source, edit.text).source == made
+    except EditError:
+        return False
+
+
+def true_goal(ask: Ask, edit: SpaceEdit | None, goal: str) -> str:
+    """`goal`, if the edit fits it; else one that it fits, drawn."""
+    if edit is None:
+        return goal if any(goal == one.text for some in goals().values() for one in some) else GENERAL
+    fitting = [one.text for one in goals().get(edit.kind, ()) if one.fits(edit)]
+    if goal in fitting:
+        return goal
+    return ask.rng("goal").choice(fitting) if fitting else f"Change the {edit.kind}."
+
+
+def one_block(source: str, made: str) -> tuple[str, str] | None:
+    """The fewest whole lines of `source` that stand in one place of it alone, and the lines of `made` in their place.
+
+    Of the second each ends in a newline; they may be none. None where the two differ in line endings alone.
+    """
+    (old, _), (new, _) = split_lines(source), split_lines(made)
+    start, end = 0, 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    low, high = start, len(old) - end
+    if old == new:
+        return None
+    while low == high or len(places_of(old[low:high], old, "exact")) > 1:
+        if low > 0:
+            low -= 1
+        elif high < len(old):
+            high += 1
+        else:
+            return None
+    added = new[low : len(new) - (len(old) - high)]
+    return "\n".join(old[low:high]), "".join(f"{line}\n" for line in added)

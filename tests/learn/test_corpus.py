@@ -1,0 +1,97 @@
+"""Lessons out of measured edits: no leakage between what is learned and what is held out; what is dropped says why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from deltanas.errors import DataError
+from deltanas.learn.corpus import corpus_of, held_families
+from deltanas.learn.measured import MeasuredEdit
+from deltanas.llm import Lesson, Message
+from deltanas.program import Program, Refused
+from deltanas.seams import Ask
+
+
+class Plain:
+    """Asks with the parent's text; refuses edits that say so."""
+
+    def lesson(self, ask: Ask, edit: str, goal: str, family: str) -> Lesson | Refused:
+        if "refuse" in edit:
+            return Refused("apply", "refused for a reason\nat length")
+        return Lesson((Message("user", ask.parent.net),), edit, family)
+
+
+def measured(family: str, old: int, new: int, word: str = "") -> MeasuredEdit:
+    edit = f"<<<<<<< SEARCH\nx = {old}\n=======\nx = {new}  # {word}\n>>>>>>> REPLACE\n"
+    return MeasuredEdit(family, f"x = {old}\n", edit, gain=0.1, accuracy=0.5)
+
+
+def test_lessons_are_split_by_family_and_what_is_dropped_is_counted() -> None:
+    edits = [
+        measured("a", 1, 2),
+        measured("b", 10, 11),
+        measured("a", 1, 2, "again"),
+        measured("a", 3, 4, "refuse"),
+        measured("a", 5, 5),
+        replace(measured("a", 6, 7), source="y = 6\n"),
+        measured("a", 8, 10),
+    ]
+    corpus = corpus_of(edits, Plain(), ["b"])
+    assert [one.completion for one in corpus.tuning] == [edits[0].edit]
+    assert [one.completion for one in corpus.held_out] == [edits[1].edit]
+    assert corpus.dropped == {
+        "measured more than once": 1,
+        "refused for a reason": 1,
+        "the edit changes nothing that counts": 1,
+        "Edit 1 quotes lines that the file does not have.": 1,
+        "a program of a family that is held out": 1,
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 5), st.integers(0, 5)), max_size=12))
+def test_nothing_is_on_both_sides(rows: list[tuple[str, int, int]]) -> None:
+    edits = [measured(*each) for each in rows]
+    corpus = corpus_of(edits, Plain(), ["a"])
+    by_edit = {(one.source, one.edit): one for one in edits}
+
+    def programs(lessons: tuple[Lesson, ...]) -> set[str]:
+        found = [by_edit[lesson.messages[0].content, lesson.completion] for lesson in lessons]
+        return {program.id for one in found for program in (one.parent, one.child)}
+
+    assert {one.family for one in corpus.held_out} <= {"a"}
+    assert not {one.family for one in corpus.tuning} & {"a"}
+    assert not programs(corpus.tuning) & programs(corpus.held_out)
+    assert len(corpus.tuning) + len(corpus.held_out) + sum(corpus.dropped.values()) == len(edits)
+
+
+def test_a_corpus_without_a_pair_says_why() -> None:
+    with pytest.raises(DataError, match="no pair to learn from\n  2 x refused for a reason"):
+        corpus_of([measured("a", 3, 4, "refuse"), measured("a", 4, 5, "refuse")], Plain(), []).require()
+    with pytest.raises(DataError, match="no measured edit"):
+        corpus_of([], Plain(), []).require()
+
+
+def test_the_digest_knows_the_lessons() -> None:
+    one, other = (corpus_of([measured("a", 1, value)], Plain(), []) for value in (2, 3))
+    assert one.digest != other.digest
+    assert one.digest == corpus_of([measured("a", 1, 2), measured("b", 7, 8)], Plain(), ["b"]).digest
+
+
+def test_families_are_held_out_by_share_and_seed() -> None:
+    names = [f"family {n}" for n in range(17)]
+    held = held_families(names, 0.2, 0)
+    assert len(held) == 3
+    assert held == held_families(reversed(names), 0.2, 0)
+    assert held != held_families(names, 0.2, 1)
+    assert held_families(["a", "b"], 0.2, 0) == []
+    assert len(held_families(["a", "b"], 0.5, 0)) == 1
+
+
+def test_a_parent_is_known_by_its_text() -> None:
+    assert measured("a", 1, 2).parent == Program("x = 1\n")
+    assert measured("a", 1, 2).ask.parent.net == "x = 1\n"
