@@ -211,6 +211,7 @@ def _found(identity: str, view: RunView) -> Program:
 def report(
     run: RunArgument,
     out: Annotated[Path | None, typer.Option(help="Where to write the page; report.html in the run's folder.")] = None,
+    against: Against = None,
 ) -> None:
     """Write the report of a run: one HTML file that needs no network."""
     folder = read_folder(run)
