@@ -194,7 +194,6 @@ def programs_diff(
     found = _found(program, view)
     other = against or found.parent
     if other is None:
-    against: Against = None,
         raise UsageError(f"{found.id} is a baseline: it has no parent", "name another program with --against")
     print_text(diff(_found(other, view).net, found.net).rstrip("\n"))
 
