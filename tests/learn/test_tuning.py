@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -317,6 +318,35 @@ def test_a_tuning_without_memory_says_so_and_leaves_all_as_it_was(
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
     assert model.adapter == first.folder
     assert list(tmp_path.iterdir()) == []
+
+
+def test_tied_embeddings_stay_as_they_are_and_are_not_saved(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "tied"))
+    config = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
+    (folder / "config.json").write_text(json.dumps(config))
+    network: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
+    network.lm_head.weight = network.get_input_embeddings().weight
+    network.config.tie_word_embeddings = True
+    network.save_pretrained(folder)
+
+    tied = cast("LocalModel", open_model(f"path:{folder}"))
+    table = tied.network.get_input_embeddings().weight
+    assert tied.network.get_output_embeddings().weight is table
+    before, losses = table.detach().clone(), total(tied, lessons())
+    one = tuned(tied, BASE, tmp_path / "one")
+    assert all(".lora_" in name for name in weights(one))
+    assert torch.equal(table, before)
+    assert total(tied, lessons()) == losses
+    tied.adapt(one.folder)
+    assert total(tied, lessons()) < losses
+
+
+def test_without_peft_the_extra_is_named(model: LocalModel, first: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "peft", None)
+    monkeypatch.delitem(sys.modules, "deltanas.llm.adapters")
+    monkeypatch.delattr("deltanas.llm.adapters")
+    with pytest.raises(ModelError, match=r"pip install 'deltanas\[learn\]'"):
+        model.adapt(first.folder)
 
 
 def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tuned, tmp_path: Path) -> None:

@@ -82,25 +82,26 @@ class Objective:
     amount: Sequence[int]
 
 
-def steps_of(prompts: Sequence[object], settings: Tuning, seed: int) -> list[list[int]]:
-    """Which lessons each optimizer step takes. prompts: of each lesson. It does not depend on how steps are batched."""
+def steps_of(heads: Sequence[object], settings: Tuning, seed: int) -> list[list[int]]:
+    """Which lessons each optimizer step takes, however it is batched. heads: what lessons have to share to be kept
+    together."""
     size = settings.batch * settings.accumulation
     steps: list[list[int]] = []
     epoch = 0
     while len(steps) < settings.steps if settings.steps is not None else epoch < settings.epochs:
-        order = _order(prompts, settings.together, Random(f"{seed}:{epoch}"))
+        order = _order(heads, settings.together, Random(f"{seed}:{epoch}"))
         steps += [order[start : start + size] for start in range(0, len(order), size)]
         epoch += 1
     return steps[: settings.steps]
 
 
-def _order(prompts: Sequence[object], together: int, chance: Random) -> list[int]:
-    """All lessons in a random order in which up to `together` of one prompt are neighbours."""
-    by_prompt: dict[object, list[int]] = {}
-    for place, prompt in enumerate(prompts):
-        by_prompt.setdefault(prompt, []).append(place)
+def _order(heads: Sequence[object], together: int, chance: Random) -> list[int]:
+    """All lessons in a random order in which up to `together` of one head are neighbours."""
+    by_head: dict[object, list[int]] = {}
+    for place, head in enumerate(heads):
+        by_head.setdefault(head, []).append(place)
     clumps = []
-    for places in by_prompt.values():
+    for places in by_head.values():
         chance.shuffle(places)
         clumps += [places[start : start + together] for start in range(0, len(places), together)]
     chance.shuffle(clumps)

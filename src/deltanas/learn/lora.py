@@ -41,19 +41,19 @@ def tune(model: Model, lessons: Sequence[Lesson], settings: Tuning, place: Place
     """See `learn.tune`."""
     local = tunable(model)
     groups = [(local.row(lesson.messages, lesson.completion),) for lesson in lessons]
-    kept, prompts = _fitting(groups, [lesson.messages for lesson in lessons], settings)
+    kept, heads = _fitting(groups, [lesson.messages[:-1] for lesson in lessons], settings)
 
     def likelihood() -> Objective:
         return Objective(kept, lambda _, nlls: nlls.sum(), [len(row.tokens) - row.begin for (row,) in kept])
 
-    return _tuned(local, likelihood, kept, prompts, settings, place, {"left_out": len(groups) - len(kept)})
+    return _tuned(local, likelihood, kept, heads, settings, place, {"left_out": len(groups) - len(kept)})
 
 
 def tune_preferences(model: Model, pairs: Sequence[Preference], settings: Tuning, place: Place, beta: float) -> Tuned:
     """See `learn.tune_preferences`."""
     local = tunable(model)
     groups = [(local.row(pair.messages, pair.better), local.row(pair.messages, pair.worse)) for pair in pairs]
-    kept, prompts = _fitting(groups, [pair.messages for pair in pairs], settings)
+    kept, heads = _fitting(groups, [pair.messages[:-1] for pair in pairs], settings)
 
     def preference() -> Objective:
         with torch.no_grad():
@@ -66,7 +66,7 @@ def tune_preferences(model: Model, pairs: Sequence[Preference], settings: Tuning
         return Objective(kept, weigh, [1] * len(kept))
 
     told = {"left_out": len(groups) - len(kept), "beta": beta}
-    return _tuned(local, preference, kept, prompts, settings, place, told)
+    return _tuned(local, preference, kept, heads, settings, place, told)
 
 
 def tunable(model: Model) -> LocalModel:
@@ -100,9 +100,9 @@ def export_adapter(folder: Path, into: Path, base: str | None = None) -> Path:
 
 
 def _fitting(
-    groups: Sequence[tuple[Row, ...]], prompts: Sequence[tuple[Message, ...]], settings: Tuning
+    groups: Sequence[tuple[Row, ...]], heads: Sequence[tuple[Message, ...]], settings: Tuning
 ) -> tuple[list[tuple[Row, ...]], list[tuple[Message, ...]]]:
-    """Those that are not too long, with their prompts."""
+    """Those that are not too long, each with the messages before its last."""
     if not groups:
         raise ModelError("There is nothing to learn from: no lesson.", "The search has to find better programs first.")
     lengths = [max(len(row.tokens) for row in group) for group in groups]
@@ -113,14 +113,14 @@ def _fitting(
             f"{min(lengths) - settings.max_length}.",
             "Raise max_length.",
         )
-    return [groups[number] for number in fitting], [prompts[number] for number in fitting]
+    return [groups[number] for number in fitting], [heads[number] for number in fitting]
 
 
 def _tuned(
     model: LocalModel,
     objective: Callable[[], Objective],
     groups: Sequence[tuple[Row, ...]],
-    prompts: Sequence[tuple[Message, ...]],
+    heads: Sequence[tuple[Message, ...]],
     settings: Tuning,
     place: Place,
     told: dict[str, float],
@@ -131,7 +131,7 @@ def _tuned(
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     if place.into.exists():
         return _found(place.into, key)
-    steps = steps_of(prompts, settings, place.seed)
+    steps = steps_of(heads, settings, place.seed)
     keeper = Keeper(place.into.with_name(f".{place.into.name}.part"), key, place.pause)
     try:
         place.into.parent.mkdir(parents=True, exist_ok=True)

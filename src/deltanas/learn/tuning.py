@@ -22,7 +22,8 @@ class Tuning:
         epochs: passes over the lessons. steps: optimizer steps in place of that, where given.
         batch: lessons that go through the model at once. accumulation: batches of an optimizer step. A step's loss is
             the mean over its completions' tokens, however it is cut into batches.
-        together: lessons of one prompt that stay side by side in the random order, so that packing finds them; 1: none.
+        together: lessons with the same messages but the last (of one program, that is) that stay side by side in the
+            random order, so that packing finds them; 1: none.
         packing: "prefix": what the prompts (and answers) of a batch begin with alike goes through the model once;
             "none": a padded row a lesson.
         max_length: longer lessons are left out, in tokens; the result counts them.

@@ -1,0 +1,114 @@
+"""What packing saves: seconds and memory of a training step, with what prompts share worked out once and without.
+
+    python benchmarks/tuning.py --out FILE.jsonl [--model smollm2] [--lessons 8] [--turns 3] [--baselines mlp vgg]
+
+A step takes so many lessons about one baseline: drawn simple edits of it, asked for as level `typed` asks. Each turn
+times both ways on the same lessons, in an order that changes from turn to turn, and writes a line for each. Interrupt
+it at any moment; the same command goes on with the turns that are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from deltanas import nets
+from deltanas.learn import Packing, Tuning, tune
+from deltanas.llm import Lesson, open_model
+from deltanas.llm.local import LocalModel
+from deltanas.llm.packing import packs
+from deltanas.program import edits_of
+from deltanas.propose.grammar import written
+from deltanas.propose.prompt import render
+
+WAYS: tuple[Packing, Packing] = ("prefix", "none")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--lessons", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--baselines", nargs="*", default=sorted(nets.baselines()))
+    given = parser.parse_args()
+    done = _lines(given.out)
+    given.out.write_text("".join(f"{json.dumps(line)}\n" for line in done), "utf-8")
+    model = cast("LocalModel", open_model(given.model))
+    for turn in range(given.turns):
+        for baseline in given.baselines:
+            lessons = _lessons(baseline, given.lessons, turn)
+            for way in WAYS[:: 1 if turn % 2 else -1]:
+                about = {"model": given.model, "baseline": baseline, "lessons": len(lessons), "turn": turn, "way": way}
+                if not any(about.items() <= line.items() for line in done):
+                    line = about | _step(model, lessons, way)
+                    done.append(line)
+                    with given.out.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(line) + "\n")
+                    sys.stderr.write(f"{line}\n")
+    _tell([line for line in done if line["model"] == given.model and line["lessons"] == given.lessons])
+
+
+def _lessons(baseline: str, count: int, turn: int) -> list[Lesson]:
+    source = nets.baseline(baseline)
+    edits = Random(f"tuning:{baseline}:{turn}").sample(edits_of(source), count)
+    goals = [f"Change the {edit.kind}." for edit in edits]
+    prompts = [render("typed", source=source, earlier="", facts=[], goal=goal) for goal in goals]
+    return [Lesson(prompt, written(edit), baseline) for prompt, edit in zip(prompts, edits, strict=True)]
+
+
+def _step(model: LocalModel, lessons: list[Lesson], way: Packing) -> dict[str, Any]:
+    """Seconds, tokens and the highest resident memory (MiB) of one training step, and the loss before it."""
+    rows = [model.row(lesson.messages, lesson.completion) for lesson in lessons]
+    settings = Tuning(packing=way, batch=len(lessons), together=len(lessons), steps=1)
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here on (Linux)
+    with tempfile.TemporaryDirectory() as folder:
+        tuned = tune(model, lessons, settings, Path(folder) / "new", None, seed=0)
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    tokens = sum(len(row.tokens) for row in rows)
+    if way == "prefix":
+        tokens = sum(_size([rows[place].tokens for place in pack]) for pack in packs(rows, batch=len(rows)))
+    return {"seconds": tuned.seconds, "tokens": tokens, "peak_mib": int(peak.split()[1]) >> 10, "loss": tuned.losses[0]}
+
+
+def _size(rows: list[tuple[int, ...]]) -> int:
+    """Tokens of the tree that the rows form."""
+    return len({row[:end] for row in rows for end in range(1, len(row) + 1)})
+
+
+def _tell(lines: list[dict[str, Any]]) -> None:
+    """Medians over the pairs of both ways, as JSON."""
+    by_pair: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
+    for line in lines:
+        by_pair.setdefault((line["baseline"], line["turn"]), {})[line["way"]] = line
+    pairs = [pair for pair in by_pair.values() if len(pair) == len(WAYS)]
+    if not pairs:
+        return
+    told: dict[str, Any] = {"pairs": len(pairs)}
+    for what in ("seconds", "tokens", "peak_mib"):
+        ratios = [pair["none"][what] / pair["prefix"][what] for pair in pairs]
+        told[what] = {way: statistics.median(pair[way][what] for pair in pairs) for way in WAYS}
+        told[what] |= {"ratio": round(statistics.median(ratios), 2), "from": min(ratios), "to": max(ratios)}
+    told["largest difference in loss"] = max(abs(pair["none"]["loss"] - pair["prefix"]["loss"]) for pair in pairs)
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """What was written whole; a line that was cut short is left out."""
+    found = []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    main()
