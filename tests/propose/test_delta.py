@@ -106,7 +106,7 @@ def test_an_exhausted_slot_does_not_move_the_answers_of_the_others(tiny: Model, 
     first, second = asks(small, 2)
     answers = proposer(tiny).propose([first, empty, second])
     assert [a.program.parent if a.program else None for a in answers] == [small.id, None, small.id]
-    assert proposer(tiny).propose([second])[0].edit == answers[2].edit
+    assert proposer(tiny).propose([first, second])[1].edit == answers[2].edit
 
 
 def test_a_prompt_that_is_too_long_loses_its_memory_first_and_is_refused_then(tiny: Model, small: Program) -> None:
@@ -121,6 +121,12 @@ def test_a_prompt_that_is_too_long_loses_its_memory_first_and_is_refused_then(ti
     (none,) = proposer(tiny, max_prompt=length - 100).propose([ask])
     assert none.refusal is not None
     assert f"{length - 100} are allowed" in none.refusal.reason
+
+
+def test_slots_with_one_parent_choose_among_different_edits(tiny: Model, small: Program) -> None:
+    space = {edit.text for edit in edits_of(small.net) if edit.scope == "architecture"}
+    n = len(space) // 6
+    assert len({proposal.edit for proposal in proposer(tiny).propose(asks(small, n))}) == n
 
 
 def test_an_edit_cut_short_is_refused_with_what_was_said(tiny: Model, small: Program) -> None:

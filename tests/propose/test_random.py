@@ -11,7 +11,7 @@ import pytest
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
 from deltanas.propose import Edits, RandomProposer, Space
-from deltanas.seams import Ask, Attempt, Proposal
+from deltanas.seams import Ask, Attempt, Candidate, Proposal
 
 pytest_plugins = ["tiny_model"]
 
@@ -57,11 +57,31 @@ def test_edits_are_drawn_uniformly(small: Program) -> None:
     assert chi2 < k + 5 * (2 * k) ** 0.5
 
 
-def test_the_same_ask_gives_the_same_proposal_in_any_company(small: Program) -> None:
-    alone = proposer().propose([ask(small, 3)])[0]
-    among = proposer().propose([ask(small, index) for index in range(6)])
-    assert among[3] == alone
-    assert len({proposal.edit for proposal in among}) > 1
+def test_the_same_asks_give_the_same_proposals_and_none_twice(small: Program) -> None:
+    asks = [ask(small, index) for index in range(12)]
+    proposals = proposer().propose(asks)
+    assert proposer().propose(asks) == proposals
+    assert len({proposal.edit for proposal in proposals}) == 12
+    assert proposer().propose(asks[:3]) == proposals[:3]
+
+
+def test_what_the_run_tried_on_a_parent_is_not_drawn_again(small: Program) -> None:
+    space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
+    recipe, journal = proposer("recipe"), tuple[Candidate, ...]()
+    for index in range(len(space)):
+        (proposal,) = recipe.propose([replace(ask(small, index), journal=journal)])
+        attempt = refused(proposal) if index % 2 else Attempt(proposal.edit, "exact", proposal.goal, None)
+        journal = (*journal, Candidate(1, index, "random", small.id, None, (attempt,)))
+    assert {candidate.attempts[0].edit for candidate in journal} == space
+    (none,) = recipe.propose([replace(ask(small), journal=journal)])
+    assert none.program is None
+    # Another parent has its own edits; and what passed but was not kept may be drawn again.
+    others = tuple(replace(candidate, parent="another") for candidate in journal)
+    assert recipe.propose([replace(ask(small), journal=others)]) == recipe.propose([ask(small)])
+    kept, spare = journal[0].attempts[0], journal[2].attempts[0]
+    journal = (replace(journal[0], attempts=(kept, spare)), *(row for row in journal[1:] if row.index != 2))
+    (again,) = recipe.propose([replace(ask(small), journal=journal)])
+    assert again.edit == spare.edit
 
 
 def test_a_slot_never_sees_an_edit_twice_and_ends_when_all_were_tried(small: Program) -> None:

@@ -18,6 +18,7 @@ from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, edits_of
 from deltanas.propose import CachedBuilds, Space
 from deltanas.propose.edits import made
+from deltanas.propose.goals import drawn_goal, goals
 from deltanas.propose.space import WIDTHS
 from deltanas.seams import Ask, Attempt, Built
 from deltanas.wiring import open_shape_pool, program_of
@@ -101,12 +102,31 @@ def test_a_quarter_of_the_draws_is_a_width_and_the_rest_as_the_edits_are(small: 
         assert abs(kinds[kind] / 2000 - (1 - WIDTHS) * others[kind] / others.total()) < 0.05
 
 
-def test_the_same_ask_gives_the_same_offer_in_any_company_and_order(small: Program) -> None:
+def test_slots_of_one_parent_share_no_edit_while_there_are_others(small: Program) -> None:
     space = Space(Counted())
-    together = space.offer(asks(small, 6), 3)
-    assert [space.offer([ask], 3)[0] for ask in asks(small, 6)] == together
-    assert space.offer(asks(small, 6)[::-1], 3) == together[::-1]
-    assert space.draw(asks(small, 6)) != [None] * 6
+    offers = space.offer(asks(small, 6), 3)
+    assert space.offer(asks(small, 6), 3) == offers
+    texts = [edit.text for offered in offers for edit in offered]
+    assert len(set(texts)) == len(texts) > 6
+    alone = [space.offer([ask], 3)[0] for ask in asks(small, 6)]
+    assert len({edit.text for offered in alone for edit in offered}) < len([1 for offered in alone for _ in offered])
+    # Another parent takes nothing away, and where all edits are taken, they are shared.
+    other = [replace(ask, parent=Program(baselines()["mlp"])) for ask in asks(small, 6)]
+    assert space.offer([one for pair in zip(asks(small, 6), other, strict=True) for one in pair], 3)[::2] == offers
+    assert all(Space(None, "recipe").offer(asks(small, 40), 3))
+
+
+def test_a_goal_comes_first_and_only_what_fits_it_is_verified(small: Program) -> None:
+    counted = Counted()
+    slots = asks(small, 12)
+    fits = {goal.text: goal for some in goals().values() for goal in some}
+    for ask, (goal, edits) in zip(slots, Space(counted).aimed(slots, 4, drawn_goal), strict=True):
+        assert 1 <= len(edits) <= 4
+        assert all(fits[goal].fits(edit) for edit in edits), (ask.key, goal)
+    held = Counted()
+    (one,) = asks(small, 1)
+    Space(held).aimed([one], 3, lambda _, edits: ("few", edits[:2]))
+    assert len({program.net for program in held.asked if program.parent}) <= 2
 
 
 def test_nothing_is_offered_twice_to_a_slot_and_an_empty_space_ends(small: Program) -> None:

@@ -16,11 +16,11 @@ from deltanas.check import contract_faults
 from deltanas.config import SearchConfig
 from deltanas.errors import DataError, UsageError
 from deltanas.llm import Message, Model
-from deltanas.program import Program, Refused, Trained
+from deltanas.program import Program, Refused, Stage, Trained
 from deltanas.propose import Tournament
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
-from deltanas.seams import Ask, Built, Candidate, Draft, Proposal
+from deltanas.seams import Ask, Attempt, Built, Candidate, Draft, Proposal
 from deltanas.search import training_seed
 from deltanas.strategies import model_of, proposer_of
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
@@ -53,7 +53,7 @@ class Row:
     goal: str
     edit: str
     rung: str | None
-    stage: str | None
+    stage: Stage | None
     reason: str | None
     origin: str
     source: str | None
@@ -98,11 +98,9 @@ def cell_name(config: SearchConfig) -> str:
 
 
 def settings_of(config: SearchConfig) -> dict[str, object]:
-    """All that the proposals of a cell depend on; how many are made at a time is none of it, but for evolution."""
+    """All that the proposals of a cell depend on. How many are made at a time is part of it: they share the edits."""
     kept = ("strategy", "edits", "seed", "dataset", "baselines", "prm", "model", "evolution")
     settings = config.model_dump(mode="json")
-    if config.strategy != "evolution":
-        del settings["model"]["batch"]
     return {name: settings[name] for name in kept} | {"train_size": config.train.size}
 
 
@@ -120,13 +118,14 @@ class _Maker:
         if self._evolves:
             scores = self._trained([program for _, program in self._parents])
             for index, ((name, program), score) in enumerate(zip(self._parents, scores, strict=True)):
-                self._remember(0, index, name, program, score)
+                self._journal.append(Candidate(0, index, name, None, Draft(program), (), self._outcome(score)))
         self.batch = self._proposer.batch
 
     def rows(self, indexes: Sequence[int]) -> list[Row]:
         chosen = [self._parent(index) for index in indexes]
+        journal = tuple(self._journal)
         asks = [
-            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent)
+            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent, journal=journal)
             for index, (_, parent) in zip(indexes, chosen, strict=True)
         ]
         start = time.perf_counter()
@@ -140,10 +139,13 @@ class _Maker:
         ]
 
     def learn(self, row: Row) -> None:
-        """Let what is known of a row count for the parents of those after it."""
-        if row.source is not None:
-            program = Program(row.source, prm=row.prm)
-            self._remember(1, row.index, row.net, program, row.accuracy)
+        """Let a row count for those after it: its edit is not offered again, and what it made may be a parent."""
+        parent = Program(row.origin, prm=row.prm)
+        refusal = Refused(row.stage, row.reason or "") if row.stage else None
+        attempt = Attempt(row.edit, row.rung, row.goal, refusal)
+        draft = Draft(parent.edited("net", row.source)) if row.source is not None else None
+        outcome = self._outcome(row.accuracy)
+        self._journal.append(Candidate(1, row.index, row.net, parent.id, draft, (attempt,), outcome))
 
     def _parent(self, index: int) -> tuple[str, Program]:
         if not self._evolves:
@@ -152,9 +154,8 @@ class _Maker:
         parent = Tournament(evolution.population, evolution.share)(self._journal, rng)
         return next(c.strategy for c in self._journal if c.program == parent), parent
 
-    def _remember(self, cycle: int, index: int, net: str, program: Program, score: float | None) -> None:
-        outcome = None if score is None else Trained(score, 1, 0, 0.0, 0.0, self._pool.tier)
-        self._journal.append(Candidate(cycle, index, net, None, Draft(program), (), outcome))
+    def _outcome(self, score: float | None) -> Trained | None:
+        return None if score is None else Trained(score, 1, 0, 0.0, 0.0, self._pool.tier)
 
     def _trained(self, programs: Sequence[Program | None]) -> list[float | None]:
         """Accuracy of each program that builds, on the validation split; None where there is none."""

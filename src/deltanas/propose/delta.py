@@ -9,7 +9,7 @@ from deltanas.llm import Model, Reply
 from deltanas.program import SpaceEdit
 from deltanas.propose.asking import ModelProposer, Question, Sampling
 from deltanas.propose.edits import exhausted, proposal_of
-from deltanas.propose.goals import drawn_goal
+from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.seams import Ask, Call, Proposal
@@ -46,14 +46,13 @@ class DeltaProposer(ModelProposer):
         self._choices = choices
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
-        # Twice as many as are shown: some do not fit the goal.
-        return list(map(self._question, asks, self._space.offer(asks, 2 * self._choices)))
+        aimed = self._space.aimed(asks, self._choices, drawn_goal)
+        return [self._question(ask, goal, edits) for ask, (goal, edits) in zip(asks, aimed, strict=True)]
 
-    def _question(self, ask: Ask, edits: Sequence[SpaceEdit]) -> Question | Proposal:
-        if self._decoding == "typed" and not edits:
+    def _question(self, ask: Ask, goal: str, edits: Sequence[SpaceEdit]) -> Question | Proposal:
+        if not edits and self._decoding == "typed":
             return exhausted()
-        goal, fitting = drawn_goal(ask, edits)
-        return edit_question(ask, goal, fitting, self._decoding, self._choices)
+        return edit_question(ask, goal or any_goal(ask), edits, self._decoding, self._choices)
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_edit(question, reply, calls)

@@ -13,8 +13,16 @@ Edits = Literal["architecture", "recipe", "both"]
 
 
 def open_edits(ask: Ask, edits: Edits) -> list[SpaceEdit]:
-    """The simple edits of the parent, without those that were tried for this slot before."""
+    """The simple edits of the parent, without those that were tried on it before.
+
+    Tried is what was proposed for this slot, and what the journal has of the same parent: refused or kept. An edit that
+    passed, but came after the one that was kept, may be drawn again.
+    """
     tried = {attempt.edit for attempt in ask.earlier}
+    for candidate in ask.journal:
+        if candidate.parent == ask.parent.id:
+            kept = candidate.kept
+            tried |= {attempt.edit for attempt in candidate.attempts if attempt.refusal or attempt is kept}
     space = edits_of(ask.parent.net)
     return [edit for edit in space if edits in ("both", edit.scope) and edit.text not in tried]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
 from deltanas.propose.asking import ModelProposer, Question, Sampling
-from deltanas.propose.goals import drawn_goal
+from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
 from deltanas.seams import Ask, Call, Proposal
 
@@ -17,9 +17,6 @@ RUNG = "full"
 
 END_OF_FILE = "\n```\n\n"
 """A code block that closes, with a blank line behind it: what would follow is prose."""
-
-GOALS = 12
-"""Edits of the space among which a goal has to fit one."""
 
 _BLOCK = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
 _BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
@@ -36,8 +33,11 @@ class FullProposer(ModelProposer):
         self._space = space
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
-        goals = [drawn_goal(ask, edits)[0] for ask, edits in zip(asks, self._space.offer(asks, GOALS), strict=True)]
-        return [Question(ask, goal, "full", stop=(END_OF_FILE,)) for ask, goal in zip(asks, goals, strict=True)]
+        aimed = self._space.aimed(asks, 1, drawn_goal)
+        return [
+            Question(ask, goal or any_goal(ask), "full", stop=(END_OF_FILE,))
+            for ask, (goal, _) in zip(asks, aimed, strict=True)
+        ]
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_program(question, reply, calls)

@@ -61,18 +61,21 @@ def goals() -> dict[str, tuple[Goal, ...]]:
 
 
 def drawn_goal(ask: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, tuple[SpaceEdit, ...]]:
-    """A goal that some of `edits`, all of one kind, fit, with those that do; any goal where there is no edit.
+    """A goal that some of `edits`, all of one kind and at least one, fit, with those that do.
 
     Goals whose candidates gained so far come twice as often as untried ones, these twice as often as those that lost.
     """
-    if not edits:
-        kind = ask.rng("kind").choice(sorted(goals()))
-        return ask.rng("goal").choice(goals()[kind]).text, ()
     kind = edits[0].kind
     possible = [goal for goal in goals().get(kind, ()) if any(map(goal.fits, edits))]
     weights = [2.0 ** _sign(ask.telemetry.gains.get(goal.text, 0.0)) for goal in possible]
     goal = ask.rng("goal").choices(possible, weights)[0] if possible else Goal(f"Change the {kind}.")
     return goal.text, tuple(filter(goal.fits, edits))
+
+
+def any_goal(ask: Ask) -> str:
+    """For a program that has no edit of the space."""
+    kind = ask.rng("kind").choice(sorted(goals()))
+    return ask.rng("goal").choice(goals()[kind]).text
 
 
 def facts(goal: str, telemetry: Telemetry) -> list[str]:

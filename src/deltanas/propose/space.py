@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Sequence
 from random import Random
 
 from deltanas.program import Program, Refused, SpaceEdit
@@ -15,13 +16,17 @@ WIDTHS = 0.25
 MOST_LOOKED_AT = 60
 """Edits that are verified for one slot; where none of them holds, the slot stays empty."""
 
-_Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[SpaceEdit, ...]]
+Aim = Callable[[Ask, Sequence[SpaceEdit]], tuple[str, Sequence[SpaceEdit]]]
+"""Given edits of one kind, what a slot asks for, and those of them that fit."""
+
+_Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[str, tuple[SpaceEdit, ...]]]
 
 
 class Space:
-    """Draws edits of a slot's parent, none that was tried for the slot before.
+    """Draws edits of a slot's parent, none that was tried on it before, and not the same for two slots.
 
-    Same asks, same draws, as long as no check runs out of time.
+    Same asks, same draws, as long as no check runs out of time. Slots of one call with the same parent share an edit
+    only where nothing else is left: what a slot gets depends on the slots before it.
 
     The kind of an edit comes first: a width with probability `WIDTHS`, else as often as the other edits are of it;
     then any edit of the kind, each as likely as the others. What is drawn is verified then and there: an edit whose
@@ -40,14 +45,19 @@ class Space:
         return [offered[0] if offered else None for offered in self.offer(asks, 1)]
 
     def offer(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
-        """Up to `most` edits of one kind a slot, in the order of the source; none where no edit is left.
+        """Up to `most` edits of one kind a slot, in the order of the source; none where no edit is left."""
+        return [edits for _, edits in self.aimed(asks, most, _any)]
+
+    def aimed(self, asks: Sequence[Ask], most: int, aim: Aim) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
+        """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ()).
 
         What the slots need is verified together, so that the workers share it.
         """
         origins = self._builds.build([ask.parent for ask in asks]) if self._builds else [None] * len(asks)
         slots = [slot for slot, origin in enumerate(origins) if not isinstance(origin, Refused)]
-        choices = {slot: self._choice(asks[slot], most) for slot in slots}
-        chosen: dict[int, tuple[SpaceEdit, ...]] = {}
+        given: defaultdict[str, set[str]] = defaultdict(set)
+        choices = {slot: self._choice(asks[slot], most, aim, given[asks[slot].parent.id]) for slot in slots}
+        chosen: dict[int, tuple[str, tuple[SpaceEdit, ...]]] = {}
         answers: dict[int, Sequence[bool] | None] = dict.fromkeys(slots)
         while answers:
             wanted: dict[int, Sequence[SpaceEdit]] = {}
@@ -57,27 +67,38 @@ class Space:
                 except StopIteration as ended:
                     chosen[slot] = ended.value
             answers = self._hold([(asks[slot].parent, origins[slot], slot, edits) for slot, edits in wanted.items()])
-        return [chosen.get(slot, ()) for slot in range(len(asks))]
+        return [chosen.get(slot, ("", ())) for slot in range(len(asks))]
 
-    def _choice(self, ask: Ask, most: int) -> _Choice:
-        """Yields edits to verify and takes whether each holds; returns what is chosen."""
+    def _choice(self, ask: Ask, most: int, aim: Aim, given: set[str]) -> _Choice:
+        """Yields edits to verify and takes whether each holds; returns what is chosen.
+
+        given: texts of the edits that some slot of this parent looked at; those of this one are added.
+        """
         space = open_edits(ask, self._edits)
+        order = {edit.text: place for place, edit in enumerate(space)}
         rng = ask.rng("kind")
         left = MOST_LOOKED_AT
         while space and left > 0:
-            kind = drawn_kind(rng, [edit.kind for edit in space])
-            places = [place for place, edit in enumerate(space) if edit.kind == kind]
-            ask.rng(f"edit:{kind}").shuffle(places)
-            kept: list[int] = []
-            while places and len(kept) < most and left > 0:
-                tried, places = places[: most - len(kept)], places[most - len(kept) :]
-                held = yield [space[place] for place in tried]
+            fresh = [edit for edit in space if edit.text not in given]
+            shared = not fresh
+            kind = drawn_kind(rng, [edit.kind for edit in fresh or space])
+            goal, fitting = aim(ask, [edit for edit in fresh or space if edit.kind == kind])
+            waiting = list(fitting)
+            ask.rng(f"edit:{kind}").shuffle(waiting)
+            kept: list[SpaceEdit] = []
+            while len(kept) < most and left > 0:
+                waiting = [edit for edit in waiting if shared or edit.text not in given]
+                tried, waiting = waiting[: most - len(kept)], waiting[most - len(kept) :]
+                if not tried:
+                    break
+                given.update(edit.text for edit in tried)
+                held = yield tried
                 left -= len(tried)
-                kept += [place for place, holds in zip(tried, held, strict=True) if holds]
+                kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
+                space = [edit for edit in space if edit not in tried]
             if kept:
-                return tuple(space[place] for place in sorted(kept))
-            space = [edit for edit in space if edit.kind != kind]
-        return ()
+                return goal, tuple(sorted(kept, key=lambda edit: order[edit.text]))
+        return "", ()
 
     def _hold(
         self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]
@@ -90,6 +111,10 @@ class Space:
             slot: [isinstance(origin, Built) and _differs(next(results), origin) for _ in edits]
             for _, origin, slot, edits in wanted
         }
+
+
+def _any(_: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, Sequence[SpaceEdit]]:
+    return "", edits
 
 
 def _differs(child: Built | Refused, parent: Built) -> bool:
