@@ -66,7 +66,7 @@ def _lessons(baseline: str, count: int, turn: int) -> list[Lesson]:
 
 
 def _step(model: LocalModel, lessons: list[Lesson], way: Packing) -> dict[str, Any]:
-    """One training step: seconds, CPU seconds with putting the adapter on and off, tokens, highest resident MiB, loss."""
+    """One training step: seconds, CPU seconds (with the adapter put on and off), tokens, highest resident MiB, loss."""
     rows = [model.row(lesson.messages, lesson.completion) for lesson in lessons]
     settings = Tuning(packing=way, batch=len(lessons), together=len(lessons), steps=1)
     ctypes.CDLL(None).malloc_trim(0)
