@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode
@@ -20,6 +21,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::\d+)?")
 _NO_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -103,5 +105,6 @@ def _shown(scope: Scope) -> str:
 
 
 def _host(header: str) -> str:
-    """The Host header without its port."""
-    return header.partition("]")[0] + "]" if header.startswith("[") else header.partition(":")[0]
+    """The Host header without its port; "" where it is none."""
+    found = _HOST.fullmatch(header)
+    return found[1] if found else ""

@@ -1,0 +1,51 @@
+"""A run as the live page reads it: not there, empty, under way, damaged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from deltanas.archive import DATABASE, begin_run
+from deltanas.pages import Followed
+from deltanas.program import Program, Refused, Trained
+from deltanas.seams import Attempt, Candidate, Draft, Final
+
+BASE = Program("x = 1")
+SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")
+
+
+def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
+    followed = Followed(tmp_path / "run")
+    assert "there is no run at" in followed.draw().parts["top"]
+    stamps = [followed.stamp()]
+    folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
+    stamps.append(followed.stamp())
+    assert "No network has been trained yet" in followed.draw().parts["progress"]
+    refused = Refused("build", "no")
+    with run:
+        # Every write is noticed.
+        writes: tuple[Callable[[], None], ...] = (
+            lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "one", None),))]),
+            lambda: run.settle(0, 0, SCORE),
+            lambda: run.open([Candidate(1, 0, "random", BASE.id, Draft(BASE.edited("net", "x = 2")))]),
+            lambda: run.record(1, 0, SCORE, None),
+            lambda: run.record(1, 0, SCORE, SCORE),
+            lambda: run.open([Candidate(1, 1, "random", BASE.id, None, (Attempt("", None, "", refused),), refused)]),
+            lambda: run.add_final(Final(BASE.id, SCORE)),
+            run.finish,
+        )
+        for write in writes:
+            write()
+            stamps.append(followed.stamp())
+    assert len(set(stamps)) == len(stamps)
+    page = followed.draw()
+    assert '<span class="pill done">finished</span>' in page.parts["top"]
+    opened = page.candidate("1.0")
+    assert opened is not None
+    assert ["edited from", "one"] in [list(fact) for fact in opened["facts"]]  # type: ignore[attr-defined]
+    assert page.candidate("7.7") is None
+    again = Followed(tmp_path / "run")
+    for file in folder.path.glob(f"{DATABASE}*"):
+        file.unlink()
+    assert "missing" in again.draw().parts["top"]
+    assert "missing" in str(again.stamp())
