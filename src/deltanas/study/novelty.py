@@ -177,17 +177,23 @@ def _referred(
     The references are programs at even distances, and one without a shingle for those that are like none of them.
     """
     n = len(programs)
-    distinct, shingle = np.unique(np.concatenate(programs), return_inverse=True)
+    drawn = np.unique(np.linspace(0, n - 1, _REFERENCES).astype(int))
+    # The references' shingles come first; to number the few others takes little.
+    used = np.unique(np.concatenate([programs[place] for place in drawn]))
+    shingle = np.concatenate(programs)
+    column = np.minimum(np.searchsorted(used, shingle), len(used) - 1)
+    other = used[column] != shingle
+    others, numbers = np.unique(shingle[other], return_inverse=True)
+    column[other] = len(used) + numbers
     starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
-    held = sparse.csr_matrix((np.ones(len(shingle), np.float32), shingle, starts), (n, len(distinct)))
-    some = held[np.unique(np.linspace(0, n - 1, _REFERENCES).astype(int))]
-    references = sparse.vstack([some, sparse.csr_matrix((1, len(distinct)), dtype=np.float32)]).tocsr()
-    used = np.unique(references.indices)
-    columns = references[:, used].T.toarray()
-    chosen = np.argmin(columns.sum(axis=0) - 2 * (held[:, used] @ columns), axis=1)
+    held = sparse.csr_matrix((np.ones(len(column), np.float32), column, starts), (n, len(used) + len(others)))
+    none = sparse.csr_matrix((1, held.shape[1]), dtype=np.float32)
+    references = sparse.vstack([held[drawn], none]).tocsr()
+    columns = references[:, : len(used)].T.toarray()
+    chosen = np.argmin(columns.sum(axis=0) - 2 * (held[:, : len(used)] @ columns), axis=1)
     differs = (held - references[chosen]).tocsr()
     differs.eliminate_zeros()
-    return chosen, differs, columns.T @ columns, differs[:, used] @ columns
+    return chosen, differs, columns.T @ columns, differs[:, : len(used)] @ columns
 
 
 def _joined(labels: Integers, rows: Integers, columns: Integers, close: NDArray[np.bool_]) -> Integers:
