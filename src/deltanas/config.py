@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deltanas.errors import UsageError
+from deltanas.learn.elites import Rule
+from deltanas.learn.tuning import Packing, Schedule
 from deltanas.llm import Dtype
 from deltanas.train.job import Augment
 
@@ -73,6 +75,9 @@ class ModelConfig(_Section):
         None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
     )
     batch: int = Field(8, ge=1, description="replies decoded at a time; with a server, requests under way at a time")
+    adapter: str | None = Field(
+        None, description="folder of a LoRA adapter that a local model wears; with learning, what its line begins with"
+    )
 
 
 class EvolutionConfig(_Section):
@@ -101,6 +106,54 @@ class FeedbackConfig(_Section):
     form: Literal["delta", "full"] = Field(
         "delta", description="with feedback: writes delta (an edit) | full (whole programs)"
     )
+
+
+class LearnConfig(_Section):
+    """What the model learns from after each cycle."""
+
+    enabled: bool = Field(False, description="tune the model after each cycle on the elites so far")
+    rule: Rule = Field(
+        "gain", description="which edits are learned from: gain (over the parent, beyond noise) | floor | quantile"
+    )
+    beyond: float = Field(1.645, ge=0, description="with gain: standard errors that a gain must exceed")
+    floor: float = Field(0.40, ge=0, le=1, description="with floor: the least accuracy")
+    fallback: float = Field(0.35, ge=0, le=1, description="with floor: the least accuracy, where too few reach `floor`")
+    least: int = Field(15, ge=0, description="with floor: fewer than so many are too few")
+    share: float = Field(0.25, gt=0, le=1, description="with quantile: so much of the edits, the most accurate")
+    held_out: float = Field(
+        0.2, ge=0, lt=1, description="share of the baselines that are not learned from, nor their descendants"
+    )
+    fewest: int = Field(4, ge=1, description="with fewer lessons a cycle leaves the model as it is")
+    measured: int = Field(
+        32, ge=0, description="elites of either kind whose likelihood is measured before and after a tuning"
+    )
+    corpus: tuple[str, ...] = Field(
+        (), description="files of measured edits (`deltanas learn corpus` writes them), learned from in each cycle"
+    )
+
+
+class TuningConfig(_Section):
+    """One tuning by LoRA."""
+
+    rank: int = Field(16, ge=1, description="rank of the adapter")
+    alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input")
+    targets: tuple[str, ...] = Field(
+        ("all-linear",), description="layers that get it, as q_proj or lm_head; all-linear: all but the output layer"
+    )
+    rate: float = Field(2e-4, gt=0, description="highest learning rate")
+    schedule: Schedule = Field("cosine", description="cosine | linear | constant: the rate after the warm-up")
+    warmup: int = Field(0, ge=0, description="steps that lead up to the highest rate")
+    decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
+    clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
+    epochs: int = Field(1, ge=1, description="passes over the lessons")
+    steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, in place of the epochs")
+    batch: int = Field(8, ge=1, description="lessons that go through the model at once")
+    accumulation: int = Field(1, ge=1, description="batches of an optimizer step")
+    together: int = Field(8, ge=1, description="lessons of one program that stay side by side, so that they share work")
+    packing: Packing = Field("prefix", description="prefix (what prompts share is worked out once) | none")
+    max_length: int = Field(4096, ge=16, description="longer lessons are left out, in tokens")
+    checkpointing: bool = Field(False, description="recompute activations: less memory, about a third more time")
 
 
 class SearchConfig(_Section):
@@ -140,8 +193,10 @@ class SearchConfig(_Section):
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     evolution: EvolutionConfig = EvolutionConfig()
-    feedback: FeedbackConfig = FeedbackConfig()
     novelty: NoveltyConfig = NoveltyConfig()
+    feedback: FeedbackConfig = FeedbackConfig()
+    learn: LearnConfig = LearnConfig()
+    tuning: TuningConfig = TuningConfig()
 
 
 def given_settings(path: Path | None = None, options: Mapping[str, object] | None = None) -> dict[str, Any]:
@@ -182,6 +237,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     if wanted.train.device == "auto":  # it was begun with what there was
         wanted = read_config(_merged(wanted.model_dump(), {"train": {"device": begun.train.device}}))
     may_change = {"train.workers", "train.unsafe", "train.executor", "train.address", "model.timeout", "model.retries"}
+    may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:
         longer = key == "cycles" and now[key] > then[key]
@@ -239,9 +295,13 @@ def _known(sections: list[str]) -> list[str]:
             return list(ModelConfig.model_fields)
         case ["evolution"]:
             return list(EvolutionConfig.model_fields)
-        case ["feedback"]:
-            return list(FeedbackConfig.model_fields)
         case ["novelty"]:
             return list(NoveltyConfig.model_fields)
+        case ["feedback"]:
+            return list(FeedbackConfig.model_fields)
+        case ["learn"]:
+            return list(LearnConfig.model_fields)
+        case ["tuning"]:
+            return list(TuningConfig.model_fields)
         case _:
             return list(SearchConfig.model_fields)

@@ -19,8 +19,8 @@ DELTA_TOKENS, FULL_TOKENS = 512, 1536
 """Longest reply of a model where the settings give none: an edit, and a whole program."""
 
 
-def proposer_of(config: SearchConfig, builds: Builds, opened: Model | None) -> Proposer:
-    """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them.
+def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | None) -> Proposer:
+    """Who proposes. `builds` verifies the edits of the space, where a proposal is one of them; None: nothing does.
 
     `opened`: the model, where the strategy asks one (`model_of`).
     """
@@ -58,4 +58,6 @@ def model_of(config: SearchConfig) -> Model | None:
     if config.strategy in ("random", "evolution"):
         return None
     m = config.model
-    return open_model(m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries)
+    return open_model(
+        m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries, adapter=m.adapter
+    )

@@ -25,7 +25,8 @@ from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_fol
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
-from deltanas.llm import cache_folder
+from deltanas.learn.learner import Teaching
+from deltanas.llm import Model, cache_folder
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank
 from deltanas.program import Program, Refused, prm_text
@@ -35,6 +36,7 @@ from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_d
 from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
 from deltanas.strategies import model_of, proposer_of
+from deltanas.teaching import learner_of, teaching_of
 from deltanas.train.data import Dataset, Images, load
 
 MAX_BYTES = 1_000_000
@@ -86,6 +88,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             parts.runner,
             run,
             listener,
+            learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
         )
         yield OpenSearch(search, run, folder)
 
@@ -97,6 +100,8 @@ class _Parts:
     builds: Builds
     runner: Pool
     data: dict[str, object]
+    model: Model | None
+    teaching: Teaching | None
 
 
 @contextmanager
@@ -106,10 +111,11 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     data = dataset.record
     if begun is not None:
         _require_same_data(begun, data)
+    teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config)
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
-        yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data)
+        yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data, model, teaching)
 
 
 def _plan(config: SearchConfig) -> Plan:

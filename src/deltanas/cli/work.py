@@ -53,6 +53,9 @@ def search(
     ] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
     edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Tune the model after each cycle on the elites so far.")
+    ] = False,
     cycles: Annotated[int | None, typer.Option(help="Cycles; more of them lengthen a run.")] = None,
     candidates: Annotated[int | None, typer.Option(help="Candidates a cycle.")] = None,
     proposals: Annotated[str | None, typer.Option(help="Drawn for each slot in a round: a number, or auto.")] = None,
@@ -94,6 +97,7 @@ def search(
         "archive": archive,
         "model.spec": llm,
         "model.decoding": decoding,
+        "learn.enabled": learn or None,
         "train.size": train_size,
         "train.resize": resize,
         "train.epochs": epochs,

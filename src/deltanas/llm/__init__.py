@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm.lesson import Lesson, Loss, Preference, Tunable
 from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
@@ -26,7 +28,13 @@ __all__ = [
 
 
 def open_model(
-    spec: str, *, dtype: Dtype | None = None, four_bit: bool = False, timeout: float = 120.0, retries: int = 3
+    spec: str,
+    *,
+    dtype: Dtype | None = None,
+    four_bit: bool = False,
+    timeout: float = 120.0,
+    retries: int = 3,
+    adapter: str | None = None,
 ) -> Model:
     """Load the model that `spec` names, or meet the server that runs it.
 
@@ -34,6 +42,7 @@ def open_model(
         dtype: what a model on this machine computes in; None: float32, on CUDA bfloat16.
         four_bit: hold the weights in 4 bits (NF4, bitsandbytes); needs CUDA.
         timeout: with a server: seconds for one reply. retries: with a server: further tries of a request that failed.
+        adapter: folder of a LoRA adapter that a model on this machine wears.
 
     Raises UsageError for an unknown form of spec, ModelError where the model or what it needs is missing or unusable.
     """
@@ -41,11 +50,18 @@ def open_model(
     try:
         if parsed.kind == "openai":
             if four_bit:
-                raise UsageError("How a server holds its weights is the server's choice.", "Leave model.four_bit out.")
+                raise UsageError("How a server holds its weights is the server's choice.", "Leave four_bit out.")
+            if adapter:
+                raise UsageError(
+                    "A server puts adapters on itself.", "Give it the adapter, and name that as its model."
+                )
             from deltanas.llm.server import ServerModel
 
             return ServerModel.open(parsed, timeout=timeout, retries=retries)
         from deltanas.llm.local import LocalModel
     except ModuleNotFoundError as error:
         raise ModelError(f"Language models need the package {error.name!r}.", "pip install 'deltanas[llm]'") from error
-    return LocalModel.open(parsed, dtype=dtype, four_bit=four_bit)
+    model = LocalModel.open(parsed, dtype=dtype, four_bit=four_bit)
+    if adapter:
+        model.adapt(Path(adapter))
+    return model

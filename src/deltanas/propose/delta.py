@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from deltanas.llm import Model, Reply
-from deltanas.program import SpaceEdit
+from deltanas.program import Refused, SpaceEdit
 from deltanas.propose.asking import ModelProposer, Question, Sampling
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
+from deltanas.propose.taught import Taught, taught_block, taught_choice
 from deltanas.seams import Ask, Call, Proposal
 
 Decoding = Literal["typed", "anchored", "free"]
@@ -56,6 +57,11 @@ class DeltaProposer(ModelProposer):
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_edit(question, reply, calls)
+
+    def taught(self, ask: Ask, edit: str, goal: str) -> Taught | Refused:
+        if self._decoding == "typed":
+            return taught_choice(ask, edit, goal)
+        return taught_block(ask, edit, goal, anchored=self._decoding == "anchored")
 
 
 def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Decoding, choices: int) -> Question:

@@ -10,6 +10,7 @@ from deltanas.program import Refused
 from deltanas.propose.asking import ModelProposer, Question, Sampling
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
+from deltanas.propose.taught import Taught, taught_program
 from deltanas.seams import Ask, Call, Proposal
 
 RUNG = "full"
@@ -41,6 +42,9 @@ class FullProposer(ModelProposer):
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_program(question, reply, calls)
+
+    def taught(self, ask: Ask, edit: str, goal: str) -> Taught:
+        return taught_program(ask, edit, goal)
 
 
 def written_program(question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:

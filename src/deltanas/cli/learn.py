@@ -1,0 +1,153 @@
+"""Commands of learning: collect measured edits, tune a model on them, take an adapter out of a run."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from deltanas.archive import read_folder
+from deltanas.cli.output import Json, RunArgument, print_json, print_text
+from deltanas.config import given_settings, read_config
+from deltanas.errors import UsageError
+from deltanas.learn import Tuned, export_adapter
+from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families
+from deltanas.learn.elites import EliteRule
+from deltanas.learn.measured import write_measured
+from deltanas.llm import Loss, Tunable
+
+learn = typer.Typer(help="What the model learns from, and the tuning itself.", no_args_is_help=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.add_typer(learn, name="learn")
+
+
+@learn.command("corpus")
+def corpus(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Runs, imported programs, files, the folder of `benchmarks/gains.py`.", metavar="SOURCE..."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="File to write, JSON lines.", metavar="F.jsonl")],
+    distance: Annotated[int, typer.Option(help="Imported programs: lines that two may differ in.", min=1)] = 12,
+    parents: Annotated[int, typer.Option(help="Imported programs: nearest parents of each.", min=1)] = 2,
+    as_json: Json = False,
+) -> None:
+    """Collect measured edits, gains and losses: what each edit of a program did to its accuracy, and how surely."""
+    from deltanas.teaching import measured_edits
+
+    found = [edit for place in sources for edit in measured_edits(place, distance=distance, parents=parents)]
+    if not found:
+        raise UsageError("there is no measured edit", "a search measures some; `deltanas lemur import` brings others")
+    write_measured(out, found)
+    elites = EliteRule().chosen(found)
+    families = Counter(edit.family for edit in found)
+    if as_json:
+        print_json({"file": str(out), "edits": len(found), "beyond_noise": len(elites), "families": families})
+    else:
+        print_text(f"{len(found):,} measured edits of {len(families):,} families written to {out}")
+        print_text(f"{len(elites):,} gained beyond their noise")
+
+
+@learn.command("tune")
+def tune_command(
+    corpora: Annotated[list[Path], typer.Argument(help="Measured edits, as for `learn corpus`.", metavar="CORPUS...")],
+    out: Annotated[Path, typer.Option(help="Folder of the new adapter.", metavar="DIR")],
+    config: Annotated[Path | None, typer.Option(help="Settings in TOML: [learn], [tuning], [model].")] = None,
+    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="delta | full: whose questions are taught.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
+    after: Annotated[Path | None, typer.Option(help="Adapter to continue.", metavar="DIR")] = None,
+    rule: Annotated[str | None, typer.Option(help="gain | floor | quantile: which edits are learned from.")] = None,
+    held_out: Annotated[float | None, typer.Option(help="Share of the families that is held out.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the lessons.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tune a model on measured edits; how likely it finds held-out ones before and after. The same command resumes."""
+    from deltanas.learn import tune
+    from deltanas.strategies import model_of, proposer_of
+    from deltanas.teaching import measured_edits, teaching_of
+
+    options = {
+        "strategy": strategy,
+        "seed": seed,
+        "model.spec": llm,
+        "model.decoding": decoding,
+        "model.adapter": str(after) if after else None,
+        "learn.rule": rule,
+        "learn.held_out": held_out,
+        "tuning.epochs": epochs,
+        "tuning.rate": rate,
+    }
+    settings = read_config(given_settings(config, options))
+    teaching = teaching_of(settings)
+    edits = [*(edit for place in corpora for edit in measured_edits(place)), *teaching.more]
+    elites = teaching.rule.chosen(edits)
+    model = cast("Tunable", model_of(settings))
+    held = held_families({edit.family for edit in edits}, teaching.held_out, teaching.seed)
+    phrasing = cast("Phrasing", proposer_of(settings, None, model))
+    found = corpus_of(elites, phrasing, held).require()
+    sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
+    before = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
+    tuned = tune(model, found.tuning, teaching.settings, out, teaching.start, teaching.seed, note=_told)
+    model.adapt(tuned.folder)
+    now = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
+    _tell(found, tuned, before, now, as_json=as_json)
+
+
+def _told(step: int, steps: int, loss: float) -> None:
+    sys.stderr.write(f"step {step} of {steps}, loss {loss:.3f}\n")
+
+
+def _tell(found: Corpus, tuned: Tuned, before: list[list[Loss]], now: list[list[Loss]], *, as_json: bool) -> None:
+    from deltanas.study import LackingError, elite_nll  # SciPy takes a second to load
+
+    shown: dict[str, object] = {}
+    lines = []
+    for name, old, new in zip(("learned from", "held out"), before, now, strict=True):
+        try:
+            nll = elite_nll([one.nll for one in old], [one.nll for one in new], [one.tokens for one in old])
+        except LackingError as lacking:
+            lines.append(f"{name}: {lacking.message}")
+            continue
+        shown[name] = asdict(nll)
+        ends = (f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in (nll.before, nll.after, nll.change))
+        lines.append("{}: {} nats a token before, {} after, change {}".format(f"{name}, n = {len(old)}", *ends))
+    if as_json:
+        counts = {"lessons": len(found.tuning), "held_out": len(found.held_out), "dropped": found.dropped}
+        made = {"folder": str(tuned.folder), "steps": tuned.steps, "tokens": tuned.tokens, "seconds": tuned.seconds}
+        print_json({**made, **counts, "losses": tuned.losses, "likelihood": shown})
+        return
+    for reason, count in found.dropped.items():
+        print_text(f"no lesson: {count} x {reason}")
+    print_text(f"{len(found.tuning)} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
+    print_text("\n".join(lines))
+    print_text(f"adapter: {tuned.folder}")
+
+
+@learn.command("export")
+def export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Argument(help="New folder.", metavar="DIR")],
+    cycle: Annotated[int | None, typer.Option(help="The adapter made after this cycle; the last if not given.")] = None,
+    base: Annotated[str | None, typer.Option(help="What the server calls the base model.")] = None,
+) -> None:
+    """Copy an adapter of a run, in PEFT's format, for a server or for `model.adapter`."""
+    folder = read_folder(run)
+    with folder.open() as opened:
+        line = opened.adapters()
+    chosen = [one for one in line if cycle in (None, one.cycle)][-1:]
+    if not chosen:
+        known = ", ".join(str(one.cycle) for one in line)
+        hint = f"there is one of cycle {known}" if line else "`deltanas search --learn` makes some"
+        raise UsageError(f"{run} has no adapter{f' of cycle {cycle}' if cycle is not None else ''}", hint)
+    print_text(str(export_adapter(folder.path / chosen[0].folder, out, base)))

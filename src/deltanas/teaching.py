@@ -1,0 +1,96 @@
+"""From settings to what a model is taught: who learns, from which measured edits, put in which words."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from deltanas.archive import POINTER, read_folder
+from deltanas.config import SearchConfig
+from deltanas.errors import UsageError
+from deltanas.learn import Tuning, tune
+from deltanas.learn.corpus import Phrasing
+from deltanas.learn.elites import EliteRule
+from deltanas.learn.learner import LoraLearner, Teaching
+from deltanas.learn.measured import MeasuredEdit, read_measured
+from deltanas.learn.near import lemur_edits
+from deltanas.learn.sources import EDITS, gains_edits, own_edits
+from deltanas.llm import Model, Tunable, parse_spec
+from deltanas.seams import Archive, Listener, Proposer
+
+TAUGHT = ("delta", "full")
+"""The strategies whose model can be tuned."""
+
+
+def require_tunable(config: SearchConfig) -> None:
+    """Raises UsageError where the settings name no model that could be tuned."""
+    if config.strategy not in TAUGHT:
+        raise UsageError(
+            f"strategy {config.strategy} has no model that learns",
+            f"learning goes with --strategy {' | '.join(TAUGHT)}",
+        )
+    if parse_spec(config.model.spec).kind == "openai":
+        raise UsageError(
+            f"{config.model.spec} can't be tuned: its weights are on a server",
+            "name a model on this machine: smollm2, hub:OWNER/NAME, path:DIR",
+        )
+
+
+def learner_of(
+    teaching: Teaching | None,
+    model: Model | None,
+    proposer: Proposer,
+    archive: Archive,
+    folder: Path,
+    listener: Listener,
+) -> LoraLearner | None:
+    """Who tunes the model after each cycle, None where nothing is to be learned. folder: the run's.
+
+    model, proposer: of settings that `teaching_of` took.
+    """
+    if teaching is None:
+        return None
+    tuning = partial(tune, note=listener.stepped)
+    known, phrasing = cast("Tunable", model), cast("Phrasing", proposer)
+    return LoraLearner(known, phrasing, archive, listener, folder, teaching, tuning)
+
+
+def teaching_of(config: SearchConfig) -> Teaching:
+    """What is learned, and how. Raises UsageError, DataError where the settings or a corpus don't allow it."""
+    require_tunable(config)
+    learn, start = config.learn, config.model.adapter
+    return Teaching(
+        rule_of(config),
+        Tuning(**config.tuning.model_dump()),
+        config.seed,
+        learn.held_out,
+        learn.fewest,
+        learn.measured,
+        tuple(edit for place in learn.corpus for edit in measured_edits(Path(place))),
+        Path(start) if start else None,
+    )
+
+
+def rule_of(config: SearchConfig) -> EliteRule:
+    learn = config.learn
+    return EliteRule(learn.rule, learn.beyond, learn.floor, learn.fallback, learn.least, learn.share)
+
+
+def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
+    """The measured edits of a run, of imported programs, of the folder of `benchmarks/gains.py`, or of a file.
+
+    near: with imported programs, `distance` and `parents` of `lemur_edits`.
+
+    Raises UsageError, DataError, ArchiveError where there are none or they can't be read.
+    """
+    if not place.is_dir():
+        return read_measured(place)
+    if (place / EDITS).exists():
+        return gains_edits(place)
+    if not (place / POINTER).exists():
+        raise UsageError(f"{place} holds no measured edits", f"name a run, a file, or a folder with {EDITS}")
+    with read_folder(place).open() as run:
+        if "config" in run.manifest:
+            return own_edits(run.candidates(), run.name)
+        return lemur_edits(run.trials.sources(), run.trials.trials(task="img-classification"), origin=run.name, **near)

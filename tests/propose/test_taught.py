@@ -1,0 +1,92 @@
+"""Lessons: the question that a measured edit answers, and the answer that makes it, as the strategy would have them."""
+
+from __future__ import annotations
+
+import pytest
+
+from deltanas.llm import Lesson, Model
+from deltanas.nets import baselines
+from deltanas.program import Program, Refused, apply_edit, diff, edits_of
+from deltanas.propose import DeltaProposer, FullProposer, Space
+from deltanas.propose.asking import ModelProposer
+from deltanas.propose.delta import Decoding
+from deltanas.propose.goals import goals
+from deltanas.propose.taught import GENERAL
+from deltanas.seams import Ask, Telemetry
+
+pytest_plugins = ["tiny_model"]
+
+
+def ask(program: Program, telemetry: Telemetry | None = None) -> Ask:
+    return Ask(0, 0, 0, "lesson:0", program, telemetry=telemetry or Telemetry())
+
+
+def proposer(model: Model, decoding: Decoding) -> DeltaProposer:
+    return DeltaProposer(model, Space(None, "both"), decoding=decoding)
+
+
+@pytest.fixture(params=["typed", "anchored", "free", "full"])
+def strategy(request: pytest.FixtureRequest, tiny: Model) -> ModelProposer:
+    return FullProposer(tiny, Space(None)) if request.param == "full" else proposer(tiny, request.param)
+
+
+@pytest.mark.parametrize("name", ["vit"])
+def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: ModelProposer, name: str) -> None:
+    parent = Program(baselines()[name])
+    for edit in edits_of(parent.net)[::12]:
+        lesson = strategy.lesson(ask(parent), edit.text, "", name)
+        if isinstance(lesson, Refused):
+            assert "...\n" in edit.text or edit.text.count("SEARCH") > 1, lesson.reason
+            continue
+        assert lesson.family == name
+        made = strategy.answer(*asked(strategy, parent, edit.text), ()).program
+        assert made is not None
+        assert made.id == parent.edited("net", apply_edit(parent.net, edit.text).source).id
+        goal = lesson.messages[-1].content.partition("Goal: ")[2].splitlines()[0]
+        assert goal in {one.text for one in goals()[edit.kind]}
+
+
+def asked(strategy: ModelProposer, parent: Program, edit: str):  # type: ignore[no-untyped-def]
+    from deltanas.llm import Reply
+
+    found = strategy.taught(ask(parent), edit, "")
+    assert not isinstance(found, Refused)
+    return found[0], Reply("", found[1], True, 0, 0, 0.0)
+
+
+def test_the_prompt_is_the_one_that_the_search_asks(tiny: Model, small: Program) -> None:
+    """What the model was asked when it made an edit is what it is taught for that edit."""
+    strategy = proposer(tiny, "typed")
+    known = Telemetry(0.5, 321, {goal.text: 0.01 for some in goals().values() for goal in some})
+    (proposal,) = strategy.propose([ask(small, known)])
+    lesson = strategy.lesson(ask(small, known), proposal.edit, proposal.goal, "small")
+    assert isinstance(lesson, Lesson)
+    assert lesson.completion == proposal.calls[0].reply
+    (request,) = strategy.requests([ask(small, known)])
+    assert lesson.messages == request.messages
+
+
+def test_an_edit_outside_the_space_is_taught_where_the_text_is_free(tiny: Model, small: Program) -> None:
+    child = small.net.replace("        self.act = nn.ReLU()", "        self.scale = 3\n        self.act = nn.ReLU()")
+    edit = diff(small.net, child)
+    refused = proposer(tiny, "typed").lesson(ask(small), edit, "", "small")
+    assert isinstance(refused, Refused)
+    assert "no simple edit" in refused.reason
+    lesson = proposer(tiny, "anchored").lesson(ask(small), edit, "", "small")
+    assert isinstance(lesson, Lesson)
+    assert f"Goal: {GENERAL}" in lesson.messages[-1].content
+    assert apply_edit(small.net, lesson.completion).source == child
+
+
+def test_what_can_not_be_taught_says_why(tiny: Model, small: Program) -> None:
+    many = small.net.replace("    def forward", "\n".join(f"    a{n} = {n}" for n in range(40)) + "\n\n    def forward")
+    refused = proposer(tiny, "anchored").lesson(ask(small), diff(small.net, many), "", "small")
+    assert isinstance(refused, Refused)
+    assert "does not follow the grammar" in refused.reason
+    missing = proposer(tiny, "free").lesson(ask(small), "<<<<<<< SEARCH\nnone\n=======\n>>>>>>> REPLACE\n", "", "s")
+    assert isinstance(missing, Refused)
+    assert missing.stage == "apply"
+    long = Program(small.net + "\n".join(f"x{n} = {n}" for n in range(2000)) + "\n")
+    too_long = proposer(tiny, "free").lesson(ask(long), edits_of(small.net)[0].text, "", "small")
+    assert isinstance(too_long, Refused)
+    assert "tokens" in too_long.reason
