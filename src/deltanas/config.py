@@ -16,7 +16,7 @@ from deltanas.learn.tuning import Packing, Schedule
 from deltanas.llm import Dtype
 from deltanas.train.job import Augment
 
-Strategy = Literal["delta", "full", "feedback", "random", "evolution"]
+Strategy = Literal["delta", "full", "feedback", "random", "evolution", "bandit"]
 Executor = Literal["local", "ray"]
 Device = Literal["cpu", "cuda", "auto"]
 Edits = Literal["architecture", "recipe", "both"]
@@ -163,7 +163,7 @@ class SearchConfig(_Section):
     strategy: Strategy = Field(
         "delta",
         description="who proposes: delta (a language model) | full (it writes whole programs) | random (the control)"
-        " | evolution",
+        " | evolution | bandit (over kinds of edits)",
     )
     edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
     cycles: int = Field(2, ge=1, description="cycles")

@@ -213,20 +213,26 @@ def elites(candidates: Iterable[Candidate]) -> list[Candidate]:
     return sorted(filter(beats_parent, pool), key=standing)
 
 
+def gains(journal: Iterable[Candidate]) -> dict[str, list[float]]:
+    """By goal, the gain in accuracy over its parent of each candidate that was trained for it."""
+    pool = list(journal)
+    scores = {c.program.id: c.accuracy for c in pool if c.program and c.accuracy is not None}
+    found: dict[str, list[float]] = {}
+    for candidate in pool:
+        before = scores.get(candidate.parent) if candidate.parent else None
+        if candidate.accuracy is not None and before is not None:
+            goal = candidate.kept.goal if candidate.kept else ""
+            found.setdefault(goal, []).append(candidate.accuracy - before)
+    return found
+
+
 def telemetry(parent: Program, journal: Sequence[Candidate]) -> Telemetry:
     """What `journal` knows of `parent` and of the goals that its candidates were asked for."""
-    known = {c.program.id: c for c in journal if c.program and c.accuracy is not None}
-    gains: dict[str, list[float]] = {}
-    for candidate in journal:
-        before = known[candidate.parent].accuracy if candidate.parent in known else None
-        goal = next((attempt.goal for attempt in candidate.attempts if attempt.refusal is None), "")
-        if candidate.accuracy is not None and before is not None:
-            gains.setdefault(goal, []).append(candidate.accuracy - before)
-    row = known.get(parent.id)
+    row = {c.program.id: c for c in journal if c.program and c.accuracy is not None}.get(parent.id)
     return Telemetry(
         row.accuracy if row else None,
         row.draft.params if row and row.draft else None,
-        {goal: fmean(values) for goal, values in gains.items()},
+        {goal: fmean(values) for goal, values in gains(journal).items()},
     )
 
 

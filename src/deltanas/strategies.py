@@ -5,6 +5,7 @@ from __future__ import annotations
 from deltanas.config import SearchConfig
 from deltanas.llm import Model, open_model
 from deltanas.propose import (
+    BanditProposer,
     DeltaProposer,
     EvolutionProposer,
     FeedbackProposer,
@@ -35,6 +36,8 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
             return RandomProposer(space)
         case "evolution":
             return EvolutionProposer(space)
+        case "bandit":
+            return BanditProposer(builds, config.edits)
         case "full":
             assert opened is not None
             return FullProposer(opened, goals, sampling=sampling)
@@ -55,7 +58,7 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
 
 def model_of(config: SearchConfig) -> Model | None:
     """The language model that the settings name, opened; None where the strategy asks none."""
-    if config.strategy in ("random", "evolution"):
+    if config.strategy in ("random", "evolution", "bandit"):
         return None
     m = config.model
     return open_model(

@@ -1,6 +1,7 @@
 """Where edits come from: one file a strategy."""
 
 from deltanas.propose.asking import Sampling
+from deltanas.propose.bandit import BanditProposer
 from deltanas.propose.delta import Decoding, DeltaProposer
 from deltanas.propose.edits import Edits
 from deltanas.propose.evolution import EvolutionProposer, Tournament
@@ -11,6 +12,7 @@ from deltanas.propose.space import Space
 from deltanas.propose.space_cache import CachedBuilds
 
 __all__ = [
+    "BanditProposer",
     "CachedBuilds",
     "Decoding",
     "DeltaProposer",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
-from random import Random
 
 from deltanas.program import Program, Refused, SpaceEdit
 from deltanas.propose.edits import Edits, made, open_edits
@@ -19,7 +18,22 @@ MOST_LOOKED_AT = 60
 Aim = Callable[[Ask, Sequence[SpaceEdit]], tuple[str, Sequence[SpaceEdit]]]
 """Given edits of one kind, what a slot asks for, and those of them that fit."""
 
+Kinds = Callable[[Ask], Callable[[Sequence[str]], str]]
+"""For a slot: what chooses a kind, given the kind of each edit that is open to it."""
+
 _Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[str, tuple[SpaceEdit, ...]]]
+
+
+def fair_kinds(ask: Ask) -> Callable[[Sequence[str]], str]:
+    """A width with probability `WIDTHS`, any other kind as often as edits are of it."""
+    rng = ask.rng("kind")
+
+    def drawn(kinds: Sequence[str]) -> str:
+        others = [kind for kind in kinds if kind != "width"]
+        width = len(others) < len(kinds) and (not others or rng.random() < WIDTHS)
+        return "width" if width else rng.choice(others)
+
+    return drawn
 
 
 class Space:
@@ -28,17 +42,17 @@ class Space:
     Same asks, same draws, as long as no check runs out of time. Slots of one call with the same parent share an edit
     only where nothing else is left: what a slot gets depends on the slots before it.
 
-    The kind of an edit comes first: a width with probability `WIDTHS`, else as often as the other edits are of it;
-    then any edit of the kind, each as likely as the others. What is drawn is verified then and there: an edit whose
-    program does not build, or computes what its parent computes, is passed over, a kind that has no other too. So the
-    draws are those from the space of all edits that hold, at the cost of those that were looked at. Where the parent
-    itself does not build, no edit holds.
+    The kind of an edit comes first, by `kinds`; then any edit of the kind, each as likely as the others. What is drawn
+    is verified then and there: an edit whose program does not build, or computes what its parent computes, is passed
+    over, a kind that has no other too. So the draws are those from the space of all edits that hold, at the cost of
+    those that were looked at. Where the parent itself does not build, no edit holds.
     """
 
-    def __init__(self, builds: Builds | None, edits: Edits = "architecture") -> None:
+    def __init__(self, builds: Builds | None, edits: Edits = "architecture", kinds: Kinds = fair_kinds) -> None:
         """builds: what verifies the edits; None leaves them unverified."""
         self._builds = builds
         self._edits = edits
+        self._kinds = kinds
 
     def draw(self, asks: Sequence[Ask]) -> list[SpaceEdit | None]:
         """One edit a slot; None where none is left."""
@@ -76,12 +90,12 @@ class Space:
         """
         space = open_edits(ask, self._edits)
         order = {edit.text: place for place, edit in enumerate(space)}
-        rng = ask.rng("kind")
+        drawn_kind = self._kinds(ask)
         left = MOST_LOOKED_AT
         while space and left > 0:
             fresh = [edit for edit in space if edit.text not in given]
             shared = not fresh
-            kind = drawn_kind(rng, [edit.kind for edit in fresh or space])
+            kind = drawn_kind([edit.kind for edit in fresh or space])
             goal, fitting = aim(ask, [edit for edit in fresh or space if edit.kind == kind])
             waiting = list(fitting)
             ask.rng(f"edit:{kind}").shuffle(waiting)
@@ -119,10 +133,3 @@ def _any(_: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, Sequence[SpaceEdit]]:
 
 def _differs(child: Built | Refused, parent: Built) -> bool:
     return isinstance(child, Built) and child.differs(parent)
-
-
-def drawn_kind(rng: Random, kinds: Sequence[str]) -> str:
-    """One of `kinds`, which names the kind of each edit of a space: `WIDTHS` of the draws are a width."""
-    others = [kind for kind in kinds if kind != "width"]
-    width = len(others) < len(kinds) and (not others or rng.random() < WIDTHS)
-    return "width" if width else rng.choice(others)

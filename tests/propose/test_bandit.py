@@ -1,0 +1,63 @@
+"""The bandit over kinds of edits: without a journal it knows no favourite, with one it takes what pays, not always."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from deltanas.program import Program, Trained
+from deltanas.propose import BanditProposer
+from deltanas.propose.bandit import SPREAD, pooled, thompson_kinds
+from deltanas.propose.edits import open_edits
+from deltanas.seams import Ask, Attempt, Candidate, Draft
+
+pytest_plugins = ["tiny_model"]
+KINDS = ["activation", "pooling", "pooling", "pooling", "width"]
+
+
+def row(index: int, kind: str, accuracy: float, parent: str | None) -> Candidate:
+    draft = Draft(Program(net=f"# {index}", parent=parent))
+    outcome = Trained(accuracy, 10, 0, 0.0, 0.0, "C")
+    return Candidate(1 if parent else 0, index, "bandit", parent, draft, (Attempt("", "exact", kind, None),), outcome)
+
+
+def journal(gains: dict[str, list[float]]) -> list[Candidate]:
+    base = row(0, "base", 0.5, None)
+    assert base.program
+    told = [(kind, gain) for kind, values in gains.items() for gain in values]
+    made = [row(number, kind, 0.5 + gain, base.program.id) for number, (kind, gain) in enumerate(told, 1)]
+    return [base, *made]
+
+
+def choices(known: list[Candidate], n: int = 600) -> Counter[str]:
+    asks = [Ask(2, index, 0, f"0:2:{index}:0", Program(net=""), journal=known) for index in range(n)]
+    return Counter(thompson_kinds(ask)(KINDS) for ask in asks)
+
+
+def test_without_a_journal_each_kind_is_as_likely_however_many_edits_are_of_it() -> None:
+    counts = choices([])
+    # 600 draws of one in three: five deviations are 58.
+    assert all(abs(counts[kind] - 200) < 58 for kind in set(KINDS))
+
+
+def test_what_paid_is_taken_the_more_the_surer_it_is() -> None:
+    few = choices(journal({"activation": [0.03], "pooling": [-0.03], "width": [0.0]}))
+    many = choices(
+        journal({"activation": [0.02, 0.04] * 10, "pooling": [-0.02, -0.04] * 10, "width": [-0.01, 0.01] * 10})
+    )
+    assert few["activation"] > few["width"] > few["pooling"] > 0
+    assert many["activation"] > 590
+
+
+def test_the_spread_is_that_within_kinds() -> None:
+    assert pooled({"activation": [1.0], "pooling": [5.0]}) == SPREAD
+    assert pooled({"activation": [1.0, 3.0], "pooling": [11.0, 13.0]}) == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> None:
+    ask = Ask(1, index, 0, f"0:1:{index}:0", small, journal=journal({"activation": [0.1, 0.2], "width": [-0.1]}))
+    [proposal] = BanditProposer(None).propose([ask])
+    assert proposal.goal == thompson_kinds(ask)([edit.kind for edit in open_edits(ask, "architecture")])
+    assert [proposal] == BanditProposer(None).propose([ask])
