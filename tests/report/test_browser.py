@@ -139,13 +139,15 @@ def test_contrast_names_and_width(story: RunView, tmp_path: Path, browser: Brows
 
 def test_on_paper_the_steps_are_open_and_nothing_scrolls(story: RunView, tmp_path: Path, browser: Browser) -> None:
     page = browser.open(saved(report.render(story), tmp_path), 700)
-    page.prefer("light", "print")
+    page.prefer("dark", "print")
     page.run("dispatchEvent(new Event('beforeprint'))")
     assert page.run("[...document.querySelectorAll('details.edge')].map((each) => each.open)") == [True, True]
     assert page.run("getComputedStyle(document.querySelector('nav')).display") == "none"
     boxes = "[...document.querySelectorAll('.code')].filter((box) => box.checkVisibility())"
     assert page.run(f"{boxes}.length") > 2
     assert page.run(f"{boxes}.filter((box) => box.scrollWidth > box.clientWidth + 1).length") == 0
+    assert page.run("document.documentElement.scrollWidth") <= 700
+    assert page.run("getComputedStyle(document.querySelector('section')).backgroundColor") == "rgb(255, 255, 255)"
     page.run("dispatchEvent(new Event('afterprint'))")
     assert page.run("document.querySelectorAll('details.edge[open]').length") == 0
     page.close()

@@ -119,6 +119,20 @@ def test_a_token_moves_from_the_address_into_a_cookie_and_stays_on_this_server()
     assert headers["set-cookie"] == f"deltanas-1={TOKEN}; HttpOnly; Path=/; SameSite=lax"
 
 
+@pytest.mark.parametrize(
+    ("site", "mode", "status"),
+    [
+        ("none", "navigate", 200),
+        ("same-origin", "cors", 200),
+        ("cross-site", "navigate", 200),
+        ("cross-site", "no-cors", 403),
+        ("same-site", "cors", 403),
+    ],
+)
+def test_pages_of_other_sites_may_link_here_and_nothing_more(site: str, mode: str, status: int) -> None:
+    assert asked("/", **{"sec-fetch-site": site, "sec-fetch-mode": mode})[0] == status
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_nothing_can_be_written(method: str) -> None:
     assert asked("/", method=method)[0] == 405

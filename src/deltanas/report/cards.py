@@ -234,9 +234,14 @@ def origin(reading: Reading, _: Summary) -> dict[str, object]:
     rest = [key for key in manifest if key not in first and key != "config"]
     config = manifest.get("config")
     return {
-        "facts": [(key, manifest.get(key)) for key in (*first, *rest)],
+        "facts": [(key, _plain(manifest.get(key))) for key in (*first, *rest)],
         "config": None if config is None else json.dumps(config, indent=2, sort_keys=True, default=str),
     }
+
+
+def _plain(value: object) -> object:
+    """A record as its own words: what Python or JSON puts around them tells a reader nothing."""
+    return ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else value
 
 
 CARDS = (

@@ -67,6 +67,8 @@ class Guard:
         headers = Headers(scope=scope)
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("read-only\n", 405, {"Allow": "GET, HEAD"})
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_opened(headers):
+            return PlainTextResponse("asked for by the page of another site\n", 403)
         if self.token is None:
             if is_loopback(_host(headers.get("host", ""))):
                 return None
@@ -102,6 +104,11 @@ def _query(scope: Scope) -> dict[str, list[str]]:
 
 def _shown(scope: Scope) -> str:
     return _query(scope).get("token", [""])[-1]
+
+
+def _is_opened(headers: Headers) -> bool:
+    """A link that was followed, not a script or a picture that another page wants."""
+    return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
 
 
 def _host(header: str) -> str:
