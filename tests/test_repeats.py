@@ -54,9 +54,18 @@ def test_the_budget_goes_to_both_sides_of_the_cut_and_not_to_what_is_clear() -> 
 
 
 def test_earlier_candidates_have_a_rank_but_get_no_training() -> None:
-    earlier = [row(1, 0, 0.9, settled=True), row(1, 1, 0.701, settled=True)]
+    parent = BASELINES[0].program
+    assert parent
+    earlier = [replace(row(1, i, score, settled=True), parent=parent.id) for i, score in enumerate((0.9, 0.701))]
     cycle = [row(2, 0, 0.70), row(2, 1, 0.9)]
     assert Repeats(1, budget=4, top=3).due([*BASELINES, *earlier, *cycle], 2) == [cycle[0]]
+
+
+def test_who_may_not_beat_its_parent_is_trained_again_even_where_all_are_among_the_best() -> None:
+    parent = BASELINES[1].program
+    assert parent
+    cycle = [replace(row(1, i, accuracy), parent=parent.id) for i, accuracy in enumerate((0.595, 0.8, 0.4))]
+    assert Repeats(1, budget=4, top=9).due([*BASELINES, *cycle], 1) == cycle[:1]
 
 
 def test_what_failed_is_out_and_no_choice_needs_no_repeat() -> None:

@@ -8,7 +8,7 @@ from math import inf, sqrt
 from statistics import NormalDist, fmean
 
 from deltanas.program import Failed, Trained
-from deltanas.seams import Candidate
+from deltanas.seams import Candidate, elites
 
 BATCH = 4
 """So many trainings are given out at a time; a few workers are kept busy, and the next ones know how these ended."""
@@ -26,12 +26,13 @@ class Repeats:
         budget: further trainings in each cycle, at most.
         top: the choice that they serve: the best so many of the run.
 
-    The budget goes to the candidates of the cycle with the largest expected linear loss of standing on the wrong side
-    of the cut between the best `top` and the rest. With d the distance of a mean from the cut, midway between the
-    means of rank `top` and `top` + 1 (C.-H. Chen, D. He, M. Fu, L. H. Lee (2008), INFORMS Journal on Computing
-    20:579-595), and s its standard error by the noise pooled over all programs, the loss is s (phi(d/s) - d/s
-    Phi(-d/s)) (S. E. Chick, K. Inoue (2001), Operations Research 49:732-743). Candidates of earlier cycles are settled:
-    they have a rank and get no training.
+    A candidate is chosen if it beats its parent and is among the best `top` of the baselines and of all that beat
+    theirs; its bar is the higher of the two. The budget goes to the candidates of the cycle with the largest expected
+    linear loss of standing on the wrong side of their bar. With d the distance of a mean from it and s the mean's
+    standard error by the noise pooled over all programs, the loss is s (phi(d/s) - d/s Phi(-d/s)) (S. E. Chick,
+    K. Inoue (2001), Operations Research 49:732-743); the bar between the best and the rest is midway between the means
+    of rank `top` and `top` + 1 (C.-H. Chen, D. He, M. Fu, L. H. Lee (2008), INFORMS Journal on Computing 20:579-595).
+    Candidates of earlier cycles are settled: they have a rank and get no training.
 
     All of it is worked out anew from the journal, training by training, so that a resumed run gives out the same.
     """
@@ -74,19 +75,29 @@ class Repeats:
         return []
 
     def _next(self, rows: Sequence[Candidate], earlier: Sequence[Candidate], counts: Mapping[int, int]) -> list[int]:
-        """Places of the candidates that may be on the wrong side of the cut, the greatest loss first."""
+        """Places of the candidates that may be on the wrong side of their bar, the greatest loss first."""
         known = {place: _accuracies(rows[place], count) for place, count in counts.items()}
         known = {place: scores for place, scores in known.items() if len(scores) == counts[place]}  # none has failed
         means = {place: fmean(scores) for place, scores in known.items()}
-        ranked = sorted([*means.values(), *(c.accuracy for c in earlier if c.accuracy is not None)], reverse=True)
-        if not 0 < self.top < len(ranked):
-            return []
-        cut = (ranked[self.top - 1] + ranked[self.top]) / 2
+        bars = self._bars(rows, means, earlier)
         noise = _noise([*known.values(), *(_accuracies(c) for c in earlier)], _grain([*rows, *earlier]))
         errors = {place: noise / sqrt(len(scores)) for place, scores in known.items()}
-        distances = {place: abs(mean - cut) / errors[place] for place, mean in means.items()}
+        distances = {place: abs(mean - bars[place]) / errors[place] for place, mean in means.items()}
         losses = {place: errors[place] * _loss(d) for place, d in distances.items() if d < CERTAIN}
         return sorted(losses, key=lambda place: (-losses[place], place))
+
+    def _bars(
+        self, rows: Sequence[Candidate], means: Mapping[int, float], earlier: Sequence[Candidate]
+    ) -> dict[int, float]:
+        """What each candidate of the cycle must exceed to be chosen; minus infinity where nothing stands against it."""
+        scores = {c.program.id: c.accuracy for c in earlier if c.program and c.accuracy is not None}
+        parents = {place: scores.get(rows[place].parent or "", -inf) for place in means}
+        rivals = [
+            c.accuracy for c in [*(c for c in earlier if c.cycle == 0), *elites(earlier)] if c.accuracy is not None
+        ]
+        ranked = sorted([*rivals, *(mean for place, mean in means.items() if mean > parents[place])], reverse=True)
+        cut = fmean(ranked[self.top - 1 : self.top + 1]) if 0 < self.top < len(ranked) else -inf
+        return {place: max(cut, parent) for place, parent in parents.items()}
 
 
 ONCE = Repeats()

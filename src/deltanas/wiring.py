@@ -179,6 +179,22 @@ def _load(name: str, config: TrainConfig) -> Dataset:
     return load(name, train_size=config.size, resize=config.resize)
 
 
+def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
+    """A pool on this machine that trains as the run did, for so many epochs or as many.
+
+    Raises UsageError, DataError: the run is no search, or was begun on other data.
+    """
+    config = read_config(_stored_config(run))
+    wanted = epochs or config.train.epochs
+    timeout = config.train.timeout * max(1, wanted / config.train.epochs)
+    train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
+    dataset = _load(config.dataset, train)
+    _require_same_data(run, dataset.record)
+    pool = _open_pool(dataset, train)
+    assert isinstance(pool, LocalPool)
+    return pool
+
+
 def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
     """A pool for checks alone. `shape`: (channels, height, width)."""
     images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))

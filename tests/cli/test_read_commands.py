@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from deltanas import nets
+from deltanas.program import Trained
 from deltanas.seams import RunView, elites
 from support import Command
 
@@ -30,11 +31,28 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     assert {"version", "commit", "torch", "device", "tier", "seed", "config"} <= shown["manifest"].keys()
     assert shown["manifest"]["seed"] == 3
 
-    done = deltanas("runs", "export", run, "--out", "best", "--top", "2")
     best = [c.program for c in elites(view.candidates)[:2] if c.program]
-    written = sorted((tmp_path / "best").iterdir())
-    assert [path.read_text() for path in written] == [program.net for program in best]
-    assert len(done.stdout.splitlines()) == len(best)
+    done = deltanas("runs", "export", run, "--out", "best", "--top", "2", "--epochs", "0")
+    folders = [tmp_path / line for line in done.stdout.splitlines()]
+    assert [(folder / "net.py").read_text() for folder in folders] == [program.net for program in best]
+    assert all(len(list(folder.iterdir())) == 1 for folder in folders), "nothing was trained"
+
+
+def test_the_best_leaves_with_weights_onnx_and_a_card(
+    deltanas: Command, run: Path, undisturbed: tuple[RunView, str, float], tmp_path: Path
+) -> None:
+    done = deltanas("runs", "export", run, "--out", "best", "--top", "1", "--json")
+    assert done.returncode == 0
+    (net,) = json.loads(done.stdout)
+    folder = tmp_path / net["folder"]
+    assert {path.name for path in folder.iterdir()} == {"net.py", "model.safetensors", "model.onnx", "README.md"}
+    assert net["onnx"]
+    assert net["onnx_difference"] < 1e-4
+    assert net["epochs"] == 1, "as in the search"
+    finals = {final.program: final.outcome for final in undisturbed[0].finals}
+    outcome = finals[net["program"]]
+    assert isinstance(outcome, Trained)
+    assert net["test"]["accuracy"] == outcome.accuracy, "the network of the final score, to the image"
 
 
 def test_programs_of_a_run_include_its_baselines_on_request(deltanas: Command, run: Path) -> None:

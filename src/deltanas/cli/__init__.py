@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deltanas.cli import bench, learn, lemur, read, serve, study, work
+from deltanas.cli import bench, export, learn, lemur, read, serve, study, work
 from deltanas.cli.output import print_text
 from deltanas.errors import DeltanasError, UsageError
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 work.add_to(app)
 read.add_to(app)
+export.add_to(read.runs)
 lemur.add_to(app)
 learn.add_to(app)
 study.add_to(app)

@@ -16,7 +16,7 @@ from deltanas.errors import UsageError
 from deltanas.pages import write_report
 from deltanas.program import Failed, Program, Refused, Trained, diff
 from deltanas.report import Counts, Step, summary
-from deltanas.seams import Candidate, RunView, elites
+from deltanas.seams import Candidate, RunView
 from deltanas.train.data import available, prepare
 
 runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
@@ -114,22 +114,6 @@ def _share(step: Step) -> str:
     if step.low is None:
         return "not known"
     return f"{step.count / step.of:.1%} [{step.low:.1%}, {step.high:.1%}]"
-
-
-@runs.command("export")
-def runs_export(
-    run: RunArgument,
-    out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
-    top: Annotated[int, typer.Option(help="So many of the best elites.", min=1)] = 3,
-) -> None:
-    """Write the best elites as programs, one file each."""
-    best = [elite.program for elite in elites(_view(run).candidates)[:top]]
-    out.mkdir(parents=True, exist_ok=True)
-    for rank, program in enumerate(best, 1):
-        if program is not None:
-            path = out / f"{rank:02d}-{program.id}.py"
-            path.write_text(program.net, encoding="utf-8")
-            print_text(str(path))
 
 
 def _row(candidate: Candidate) -> dict[str, object]:

@@ -3,14 +3,17 @@
 from deltanas.sandbox.calibration import Calibration, keep_calibration, stored_calibration, this_machine
 from deltanas.sandbox.cluster import RayPool
 from deltanas.sandbox.device_pool import DevicePool, cuda_devices
+from deltanas.sandbox.exported import Exported, Weight
 from deltanas.sandbox.pool import LocalPool, Pool, cores
 
 __all__ = [
     "Calibration",
     "DevicePool",
+    "Exported",
     "LocalPool",
     "Pool",
     "RayPool",
+    "Weight",
     "cores",
     "cuda_devices",
     "keep_calibration",

@@ -15,9 +15,8 @@ from deltanas.errors import SandboxError
 from deltanas.sandbox.connect import cluster
 from deltanas.sandbox.crew import Crew, Member
 from deltanas.sandbox.node import Hello, versions
-from deltanas.sandbox.pool import Pool
+from deltanas.sandbox.pool import Part, Pool
 from deltanas.sandbox.supervise import Ended, Limits
-from deltanas.seams import Split
 from deltanas.train.job import Job
 
 _TRIES = 3
@@ -57,7 +56,7 @@ class RayPool(Pool):
         self._tier = ""
         with contextlib.ExitStack() as stack:
             self._ray = stack.enter_context(cluster(self.address, sum(part.x.nbytes + part.y.nbytes for part in parts)))
-            self._data: dict[Split | None, list[Any]] = {}
+            self._data: dict[Part | None, list[Any]] = {}
             stack.callback(self._data.clear)
             self._crew = Crew(self._ray, self.workers, self.threads, self._admit)
             stack.callback(self._crew.dismiss)
@@ -75,7 +74,7 @@ class RayPool(Pool):
     ) -> None:
         self._stack.close()
 
-    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+    def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         if split not in self._data:
             self._data[split] = [self._ray.put(array) for array in self._arrays(split)]
         batch = _Batch(self._crew, next(self._batches), jobs, (split, limits, most, *self._data[split]), limits.timeout)

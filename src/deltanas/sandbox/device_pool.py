@@ -21,9 +21,8 @@ from deltanas.program import Failed, Program, prm_text
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import due, judge_training
 from deltanas.sandbox.layers import Bounds
-from deltanas.sandbox.pool import LocalPool, laid_down
+from deltanas.sandbox.pool import LocalPool, Part, laid_down
 from deltanas.sandbox.supervise import Ended, Limits, run_child
-from deltanas.seams import Split
 from deltanas.train.job import Device, Job
 
 _COUNT = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
@@ -74,7 +73,7 @@ class DevicePool(LocalPool):
         self._refuse_leaks(self._training_server.tier, f"around trainings on {self.device}")
         self._prove()
 
-    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+    def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         if split is None:
             return super()._run(jobs, split, limits, most)
         workers = self.workers or len(self._devices) or self._workers()

@@ -26,8 +26,8 @@ def due(n: int, classes: int) -> int:
 
 
 def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
-    header, raw = _split(ended.answer)
-    failure = _failure(ended, header, limits)
+    header, raw = parted(ended.answer)
+    failure = failed_as(ended, header, limits)
     if failure:
         return Refused("step" if header and header.get("step") is True else "build", failure[1])
     match header:
@@ -43,13 +43,21 @@ def judge_training(
     ended: Ended, limits: Limits, labels: NDArray[np.int64], *, classes: int, seed: int, tier: str
 ) -> Trained | Failed:
     """Score the logits. labels: int64 [n], in the order in which the child got the images."""
-    header, raw = _split(ended.answer)
-    failure = _failure(ended, header, limits)
-    n = len(labels)
-    if failure is None and len(raw) != n * classes * _LOGIT:
-        failure = ("output", f"{len(raw)} bytes of logits came back, not {n} x {classes} x {_LOGIT}")
+    header, raw = parted(ended.answer)
+    failure = failed_as(ended, header, limits)
     if failure is not None:
-        return Failed(failure[0], failure[1], ended.seconds, ended.cpu_seconds, tier)
+        return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
+    return scored(ended, raw, labels, classes=classes, seed=seed, tier=tier)
+
+
+def scored(
+    ended: Ended, raw: bytes, labels: NDArray[np.int64], *, classes: int, seed: int, tier: str
+) -> Trained | Failed:
+    """raw: what came back as logits."""
+    n = len(labels)
+    if len(raw) != n * classes * _LOGIT:
+        reason = f"{len(raw)} bytes of logits came back, not {n} x {classes} x {_LOGIT}"
+        return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
     logits = np.frombuffer(raw, np.float32).reshape(n, classes)
     if not np.isfinite(logits).all():
         reason = "the trained network returns values that are not finite"
@@ -58,7 +66,8 @@ def judge_training(
     return Trained(accuracy, n, seed, ended.seconds, ended.cpu_seconds, tier)
 
 
-def _split(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
+def parted(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
+    """The first line of an answer, None where it is not as it should be, and the rest."""
     line, _, raw = answer.partition(b"\n")
     if len(line) > HEADER_LIMIT:
         return None, raw
@@ -69,7 +78,7 @@ def _split(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
     return (header if isinstance(header, dict) else None), raw
 
 
-def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> tuple[Kind, str] | None:
+def failed_as(ended: Ended, header: dict[str, object] | None, limits: Limits) -> tuple[Kind, str] | None:
     """Why there is no result, None if there is one to look at."""
     no_memory = f"more than {limits.bounds.memory / 2**30:g} GiB of memory"
     if ended.how == "timeout":
@@ -85,7 +94,7 @@ def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> 
     if ended.code or header is None:
         return "error", _with_tail(f"exited with code {ended.code} and no answer", ended.tail)
     if "failed" in header:
-        kind, reason = header["failed"], _printable(str(header.get("reason", "")))
+        kind, reason = header["failed"], printable(str(header.get("reason", "")))
         if kind == "memory":
             return "memory", reason if "CUDA" in reason else f"asked for {no_memory}: {reason}"
         return (cast(Kind, kind) if kind in get_args(Kind) else "error"), reason
@@ -94,10 +103,10 @@ def _failure(ended: Ended, header: dict[str, object] | None, limits: Limits) -> 
 
 def _with_tail(reason: str, tail: str) -> str:
     last = tail.strip().splitlines()[-1:]
-    return _printable(f"{reason}: {last[0]}") if last else reason
+    return printable(f"{reason}: {last[0]}") if last else reason
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text of a candidate that a terminal, a database and a language model can take."""
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text[:REASON_LIMIT])
 

@@ -24,7 +24,7 @@ _THREADS = 128
 _FILES = 64
 _PACKAGES = (
     "torch", "torchgen", "functorch", "torchvision", "numpy", "sympy", "mpmath", "networkx", "typing_extensions",
-    "einops",
+    "einops", "onnx", "onnxruntime", "ml_dtypes", "google",
 )  # fmt: skip
 """What a candidate may import besides the standard library. Not scikit-learn, which holds the labels of `digits`."""
 _VIEW = Path("/proc/fs")

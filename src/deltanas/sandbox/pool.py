@@ -7,7 +7,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import count
 from queue import SimpleQueue
 from types import TracebackType
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import SandboxError
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import due, judge_build, judge_training
 from deltanas.sandbox.layers import Bounds
@@ -29,6 +30,8 @@ from deltanas.train.data import Dataset, Images
 from deltanas.train.job import Augment, Job
 
 _GIB = 2**30
+Part = Split | Literal["both"]
+"""The images to evaluate: those of one split, or of validation and test together."""
 
 
 @dataclass(eq=False, repr=False)
@@ -77,7 +80,7 @@ class Pool(ABC):
     ) -> None: ...
 
     @abstractmethod
-    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+    def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         """Run jobs, several at a time, over the arrays of a split; (position, end) as each ends, each exactly once."""
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
@@ -96,6 +99,31 @@ class Pool(ABC):
         jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
         for position, ended in self._run(jobs, split, limits, due(len(images), classes)):
             yield position, judge_training(ended, limits, labels, classes=classes, seed=seed, tier=self.tier)
+
+    def export(self, programs: Sequence[Program], *, seed: int) -> Iterator[tuple[int, Exported | Failed]]:
+        """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
+        images, order = self._evaluated("both")
+        labels, tested = images.y[order], order >= len(self.dataset.validation)
+        limits, classes = self._limits(self.timeout), self.dataset.classes
+        jobs = [
+            replace(self._job(program, "train", seed=seed, evaluation=len(images)), mode="export")
+            for program in programs
+        ]
+        for position, ended in self._run(jobs, "both", limits, most_bytes(len(images), classes)):
+            yield (
+                position,
+                judge_export(ended, limits, labels, tested, classes=classes, seed=seed, tier=self.tier),
+            )
+
+    @property
+    def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel of the training images, on the scale 0 to 255."""
+        return self._mean, self._std
+
+    def evaluated(self, part: Part, n: int) -> NDArray[np.uint8]:
+        """The first n of the images that a child evaluates, in the order in which it gets them."""
+        images, order = self._evaluated(part)
+        return images.x[order[:n]]
 
     def _limits(self, timeout: float) -> Limits:
         return Limits(timeout, Bounds(math.ceil(timeout * self.threads) + 1, self.memory_bytes))
@@ -118,12 +146,15 @@ class Pool(ABC):
             augment=self.augment if mode == "train" else (),
         )
 
-    def _evaluated(self, split: Split) -> tuple[Images, NDArray[np.int64]]:
+    def _evaluated(self, split: Part) -> tuple[Images, NDArray[np.int64]]:
         """The images of a split, and the secret order in which a child gets them."""
-        images = self.dataset.test if split == "test" else self.dataset.validation
+        validation, test = self.dataset.validation, self.dataset.test
+        images = test if split == "test" else validation
+        if split == "both":
+            images = Images(np.concatenate([validation.x, test.x]), np.concatenate([validation.y, test.y]))
         return images, shuffled(len(images), f"{self.dataset.name}:{split}")
 
-    def _arrays(self, split: Split | None) -> list[NDArray[np.generic]]:
+    def _arrays(self, split: Part | None) -> list[NDArray[np.generic]]:
         """All of the data that a child may see, laid down as `Job` says; nothing for a build."""
         if split is None:
             return []
@@ -143,7 +174,7 @@ class LocalPool(Pool):
     """Children of one fork server on this machine."""
 
     _server: ForkServer = field(init=False, default_factory=ForkServer)
-    _data: dict[Split | None, int] = field(init=False, default_factory=dict)
+    _data: dict[Part | None, int] = field(init=False, default_factory=dict)
 
     @property
     def tier(self) -> str:
@@ -167,14 +198,34 @@ class LocalPool(Pool):
     def _open(self) -> None:
         self._refuse_leaks(self.tier, "here")
 
-    def _run(self, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
+    def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         return self._children(self._server, self._workers(), jobs, split, limits, most)
+
+    def infer(self, model: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | Failed:
+        """What ONNX Runtime computes by a file, in a child of the sandbox: the logits, float32 [n, classes].
+
+        pixels: uint8 [n, c, h, w], on the scale 0 to 255. Raises SandboxError.
+        """
+        limits, classes = self._limits(self.timeout), self.dataset.classes
+        job = replace(self._job(Program(""), "build", seed=0), mode="infer", file=len(model), evaluation=len(pixels))
+        data_fd, stop_fd = laid_down([np.frombuffer(model, np.uint8), pixels]), os.eventfd(0)
+        try:
+            most = due(len(pixels), classes)
+            ended = run_child(self._server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
+        finally:
+            os.close(data_fd)
+            os.close(stop_fd)
+        labels = np.zeros(len(pixels), np.int64)
+        outcome = judge_training(ended, limits, labels, classes=classes, seed=0, tier=self.tier)
+        if isinstance(outcome, Failed):
+            return outcome
+        return np.frombuffer(ended.answer.partition(b"\n")[2], np.float32).reshape(-1, classes)
 
     def _workers(self) -> int:
         return self.workers or cores() // self.threads or 1
 
     def _children(
-        self, server: ForkServer, workers: int, jobs: Sequence[Job], split: Split | None, limits: Limits, most: int
+        self, server: ForkServer, workers: int, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int
     ) -> Iterator[tuple[int, Ended]]:
         if split not in self._data:
             self._data[split] = laid_down(self._arrays(split))

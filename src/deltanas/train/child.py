@@ -11,6 +11,7 @@ import traceback
 import torch
 
 from deltanas.train.build import StepError, check_build
+from deltanas.train.export import export, infer
 from deltanas.train.job import REASON_LIMIT, Job
 from deltanas.train.loop import NET_FILE, ContractError, OutputError, train
 
@@ -39,18 +40,30 @@ def warm() -> None:
 
 def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
     """Answer over `answer_fd` as `deltanas.train.job` lays down, whatever the candidate does to raise or exit."""
+    header: dict[str, object]
     raw = b""
     try:
         job = Job.from_bytes(_read(job_fd))
         torch.set_num_threads(job.threads)
-        header: dict[str, object] = check_build(job) if job.mode == "build" else {}
-        raw = b"" if job.mode == "build" else train(job, data_fd)
+        header, raw = _done(job, data_fd)
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
         header = {"failed": _kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
     line = json.dumps(header).encode() + b"\n"
     rest = memoryview(line + raw)
     while rest:
         rest = rest[os.write(answer_fd, rest) :]
+
+
+def _done(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
+    match job.mode:
+        case "build":
+            return check_build(job), b""
+        case "train":
+            return {}, train(job, data_fd)
+        case "export":
+            return export(job, data_fd)
+        case "infer":
+            return {}, infer(job, data_fd)
 
 
 def explain(error: BaseException) -> str:

@@ -2,6 +2,10 @@
 
 The answer goes back over a pipe: one line of JSON of at most `HEADER_LIMIT` bytes, then, where a training went well,
 exactly `evaluation` x `classes` float32 values as raw bytes, the logits in the order of the images.
+
+Where the network is exported, more follows, and the line says how many bytes of each: `tensors`, JSON of
+[name, type, shape] for each tensor of its state, types as in `DTYPES`; `weights`, their bytes back to back; `onnx`, the
+network as ONNX with pixels from 0 to 255 as its input, none where `why` says what was in the way.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+Mode = Literal["build", "train", "export", "infer"]
 Augment = Literal["flip", "crop"]
 Device = Literal["cpu", "cuda"]
 HEADER_LIMIT = 4096
@@ -17,6 +22,12 @@ REASON_LIMIT = 600
 """Bytes of the answer's first line, and characters of the reason in it."""
 PROBE = 32
 """Figures of a build check's probe, in four parts."""
+ONNX_OPSET = 17
+DTYPES = {
+    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2), "I64": ("int64", 8),
+    "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
+}  # fmt: skip
+"""The types of exported tensors by the names that safetensors gives them: torch's name, and bytes of a value."""
 
 
 @dataclass(frozen=True)
@@ -28,16 +39,18 @@ class Job:
         in_shape: (1, channels, height, width). classes: number of classes.
         seed: of the initial weights and of the order of the batches.
         threads: CPU threads of the child.
+        mode: `infer` runs an ONNX file in place of a program.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
+        file: bytes of the ONNX file that lies before the images.
         mean, std: one value a channel, on the scale 0 to 255.
         device: where it is trained; builds are on the CPU.
         augment: what is done to training images (`train/augment.py`).
 
-    The mapped data, back to back: labels int64 [training], images uint8 [training, c, h, w], then the images to
+    The mapped data, back to back: a file, labels int64 [training], images uint8 [training, c, h, w], then the images to
     evaluate uint8 [evaluation, c, h, w]. The labels of the last never come here.
     """
 
-    mode: Literal["build", "train"]
+    mode: Mode
     net: str
     transform: str
     prm: str
@@ -48,6 +61,7 @@ class Job:
     threads: int
     training: int = 0
     evaluation: int = 0
+    file: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     augment: tuple[Augment, ...] = ()

@@ -155,7 +155,12 @@ def construct(job: Job) -> nn.Module:
 
 
 def train(job: Job, data_fd: int) -> bytes:
-    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes].
+    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes]."""
+    return fitted(job, data_fd)[1]
+
+
+def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
+    """The network after training, and the logits as `train` gives them.
 
     Images and weights lie in memory channels-last, which is faster (docs/lab.md), unless the program can't have it so.
     """
@@ -175,7 +180,7 @@ def train(job: Job, data_fd: int) -> bytes:
             out = net(normalise(x, data.mean, data.std, layout))
             check_logits(out, len(x), job.classes)
             logits.append(out.to("cpu", torch.float32))
-    return torch.cat(logits).contiguous().numpy().tobytes()
+    return net, torch.cat(logits).contiguous().numpy().tobytes()
 
 
 def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:

@@ -1,0 +1,60 @@
+"""The command that takes the best networks of a run out of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deltanas.archive import read_folder
+from deltanas.cli.output import Json, RunArgument, print_json, print_text
+from deltanas.export import Net, export_best, write_sources
+from deltanas.wiring import open_export_pool
+
+
+def add_to(runs: typer.Typer) -> None:
+    runs.command("export")(runs_export)
+
+
+def runs_export(
+    run: RunArgument,
+    out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
+    top: Annotated[int, typer.Option(help="So many of the best elites.", min=1)] = 3,
+    epochs: Annotated[
+        int | None,
+        typer.Option(help="Epochs of their training, as in the search if not given; 0: sources alone.", min=0),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the best elites: source, weights, checked ONNX, and a card. Status 1 where one has no weights."""
+    nets: list[Net] = []
+    with read_folder(run).open() as archive:
+        view = archive.view()
+        if epochs == 0:
+            nets = write_sources(view, top, out)
+        else:
+            seed = view.manifest.get("seed")
+            with open_export_pool(archive, epochs) as pool:
+                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0):
+                    nets.append(net)
+                    if not as_json:
+                        print_text(_told(net))
+    nets.sort(key=lambda net: net.rank)
+    if as_json:
+        print_json([asdict(net) for net in nets])
+    elif epochs == 0:
+        print_text("\n".join(net.folder for net in nets))
+    if not nets and not as_json:
+        print_text("no candidate beat its parent")
+    raise typer.Exit(1 if any(net.reason for net in nets) else 0)
+
+
+def _told(net: Net) -> str:
+    if net.validation is None or net.test is None:
+        return f"{net.folder}: no weights: {net.reason}"
+    scores = f"validation {net.validation.accuracy:.1%}, test {net.test.accuracy:.1%}"
+    if not net.onnx:
+        return f"{net.folder}: {scores}; no ONNX: {net.onnx_reason}"
+    return f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images"

@@ -1,0 +1,103 @@
+"""Train the best elites once more, fetch them out of the sandbox, check their ONNX and write them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from deltanas.export.card import card
+from deltanas.export.net import Net, score
+from deltanas.export.safetensors import safetensors_bytes
+from deltanas.program import Failed, Program
+from deltanas.sandbox import Exported, LocalPool
+from deltanas.seams import Candidate, RunView, elites
+from deltanas.search import training_seed
+from deltanas.whole import write_whole
+
+CHECKED = 256
+"""Images by which ONNX Runtime is compared with torch, at most."""
+NEAR = 0.01
+"""Largest difference of a logit that is let through, as a share of the largest logit."""
+
+
+def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
+    """The source of each of the best elites, in a folder of its own. Raises OSError."""
+    return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
+
+
+def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) -> Iterator[Net]:
+    """Train the best elites for the pool's epochs with a fresh seed and write each down as soon as it is there.
+
+    The seed is that of the final scores: with as many epochs as in the search these are the same networks, and the test
+    split tells nothing new. A network that fails is reported, the others go on. Raises SandboxError, OSError.
+    """
+    best = _best(view, top)
+    nets = [_begun(rank, c, p, out) for rank, c, p in best]
+    fresh = training_seed(seed, "test")
+    for place, found in pool.export([program for _, _, program in best], seed=fresh):
+        _, candidate, program = best[place]
+        if isinstance(found, Failed):
+            yield replace(nets[place], reason=f"{found.kind}: {found.reason}", seed=fresh, epochs=pool.epochs)
+            continue
+        net, graph = _checked(_filled(nets[place], found, pool.epochs), found, pool)
+        folder = Path(net.folder)
+        origin = {"program": program.id, "run": view.name, "deltanas": str(view.manifest.get("version", ""))}
+        write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, origin))
+        if graph is not None:
+            write_whole(folder / "model.onnx", graph)
+        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, pool.scale))
+        yield net
+
+
+def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
+    chosen = [(c, c.program) for c in elites(view.candidates)[:top] if c.program]
+    return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
+
+
+def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
+    folder = out / f"{rank:02d}-{program.id}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / "net.py", program.net)
+    draft = candidate.draft
+    known = (draft.params, draft.flops) if draft else (None, None)
+    return Net(rank, program.id, f"{candidate.cycle}.{candidate.index}", str(folder), *known)
+
+
+def _filled(net: Net, found: Exported, epochs: int) -> Net:
+    return replace(
+        net,
+        seed=found.test.seed,
+        epochs=epochs,
+        validation=score(found.validation),
+        test=score(found.test),
+        tensors=len(found.weights),
+        bytes=sum(len(weight.data) for weight in found.weights),
+    )
+
+
+def _checked(net: Net, found: Exported, pool: LocalPool) -> tuple[Net, bytes | None]:
+    """Compare the ONNX file with torch; what can't be run, or computes something else, is not written."""
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        return replace(net, onnx_reason=f"{' and '.join(missing)} is missing: pip install 'deltanas[export]'"), None
+    if found.onnx is None:
+        return replace(net, onnx_reason=found.why or "the exporter gave nothing"), None
+    pixels = pool.evaluated("both", CHECKED)
+    answer = pool.infer(found.onnx, pixels)
+    if isinstance(answer, Failed):
+        return replace(net, onnx_reason=f"ONNX Runtime does not run it: {answer.reason}"), None
+    torches = found.logits[: len(pixels)]
+    difference = float(np.abs(answer - torches).max())
+    net = replace(
+        net,
+        onnx_difference=difference,
+        onnx_agreement=float((answer.argmax(1) == torches.argmax(1)).mean()),
+        onnx_images=len(pixels),
+    )
+    if difference > NEAR * float(np.abs(torches).max()):
+        return replace(net, onnx_reason=f"ONNX Runtime's logits differ from torch's by {difference:.2g}"), None
+    return replace(net, onnx=True), found.onnx

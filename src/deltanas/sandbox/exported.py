@@ -1,0 +1,117 @@
+"""A network that came out of the sandbox: plain bytes that were checked, and what was measured of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.program import Failed, Trained
+from deltanas.sandbox.judge import due, failed_as, parted, printable, scored
+from deltanas.sandbox.supervise import Ended, Limits
+from deltanas.train.job import DTYPES
+
+MOST_BYTES = 1 << 30
+"""Of weights and ONNX together."""
+MOST_TENSORS, MOST_NAME, MOST_DIMENSIONS = 100_000, 500, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A tensor of a network's state. dtype: by a name of `train.job.DTYPES`. data: row-major, little-endian."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A network after one training.
+
+    Attributes:
+        validation, test: the scores of the very weights that are here; time is that of the whole export.
+        weights: in the order of the network's own state.
+        onnx: the network as ONNX, pixels from 0 to 255 in, logits out; None where `why` says what was in the way.
+        logits: float32 [n, classes], in the order of the images that the child got.
+    """
+
+    validation: Trained
+    test: Trained
+    weights: tuple[Weight, ...]
+    onnx: bytes | None
+    why: str
+    logits: NDArray[np.float32]
+
+
+def most_bytes(n: int, classes: int) -> int:
+    """Most bytes that the answer of an export may have."""
+    return due(n, classes) + MOST_BYTES
+
+
+def judge_export(
+    ended: Ended,
+    limits: Limits,
+    labels: NDArray[np.int64],
+    tested: NDArray[np.bool_],
+    *,
+    classes: int,
+    seed: int,
+    tier: str,
+) -> Exported | Failed:
+    """Check and score an answer. labels: int64 [n], in the order of the images; tested: which are of the test split."""
+    header, raw = parted(ended.answer)
+    failure = failed_as(ended, header, limits)
+    if failure is not None:
+        return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
+    size = due(len(labels), classes) - due(0, 0)
+    weights, why, graph = None, "", b""
+    match header:
+        case {"tensors": int(tensors), "weights": int(bytes_), "onnx": int(onnx), "why": str(text)} if min(
+            tensors, bytes_, onnx
+        ) >= 0 and size + tensors + bytes_ + onnx == len(raw):
+            end = size + tensors
+            weights, why, graph = read_weights(raw[size:end], raw[end : end + bytes_]), text, raw[end + bytes_ :]
+    if weights is None:
+        reason = "the export gave an answer that makes no sense"
+        return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
+    logits = np.frombuffer(raw[:size], np.float32).reshape(len(labels), classes)
+    validation, test = (
+        scored(ended, logits[part].tobytes(), labels[part], classes=classes, seed=seed, tier=tier)
+        for part in (~tested, tested)
+    )
+    if isinstance(validation, Failed):
+        return validation
+    if isinstance(test, Failed):
+        return test
+    return Exported(validation, test, weights, graph or None, printable(why), logits)
+
+
+def read_weights(told: bytes, data: bytes) -> tuple[Weight, ...] | None:
+    """The tensors that `told` lists, cut from `data`; None where the two don't fit together to the byte."""
+    try:
+        rows = json.loads(told)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(rows, list) or len(rows) > MOST_TENSORS:
+        return None
+    weights, start = [], 0
+    for row in rows:
+        match row:
+            case [str(name), str(dtype), list(shape)] if dtype in DTYPES and name.isprintable() and _sound(name, shape):
+                end = start + prod(shape) * DTYPES[dtype][1]
+                weights.append(Weight(name, dtype, tuple(shape), data[start:end]))
+                start = end
+            case _:
+                return None
+    names = {weight.name for weight in weights}
+    return tuple(weights) if start == len(data) and len(names) == len(weights) else None
+
+
+def _sound(name: str, shape: list[object]) -> bool:
+    sizes = all(type(size) is int and 0 <= size < 2**40 for size in shape)
+    return 0 < len(name) <= MOST_NAME and sizes and len(shape) <= MOST_DIMENSIONS

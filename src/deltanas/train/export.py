@@ -1,0 +1,130 @@
+"""A trained network as plain bytes: its weights, and its graph as ONNX; and what ONNX Runtime computes by that graph.
+
+Runs inside the sandbox only: to trace a program is to run it, and to read what it made of itself is a risk too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import math
+import mmap
+import sys
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from deltanas.train.job import DTYPES, ONNX_OPSET, REASON_LIMIT, Job
+from deltanas.train.loop import ContractError, fitted
+
+_CODES = {getattr(torch, name): code for code, (name, _) in DTYPES.items()}
+
+
+class _FromPixels(nn.Module):
+    """The network with the normalisation before it, so that whoever runs the file can't forget that."""
+
+    def __init__(self, net: nn.Module, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.net = net
+        self.mean, self.std = mean, std
+
+    def forward(self, pixels: Tensor) -> Any:
+        return self.net((pixels - self.mean) / self.std)
+
+
+def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
+    """Train, and answer as `deltanas.train.job` lays down: logits, weights, ONNX or the reason why there is none."""
+    net, logits = fitted(job, data_fd)
+    net.to("cpu")
+    tensors, weights = _weights(net)
+    graph, why = b"", ""
+    try:
+        graph = _graph(net, job)
+    except Exception as error:  # noqa: BLE001  the exporter raises what it likes; the weights are worth having without
+        why = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LIMIT]
+    header = {"tensors": len(tensors), "weights": len(weights), "onnx": len(graph), "why": why}
+    return header, b"".join((logits, tensors, weights, graph))
+
+
+def infer(job: Job, data_fd: int) -> bytes:
+    """The logits that ONNX Runtime computes by the file that lies before the images; float32 [evaluation, classes]."""
+    memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
+    images = np.frombuffer(memory, np.uint8, offset=job.file).reshape(job.evaluation, *job.in_shape[1:])
+    runtime = importlib.import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = job.threads
+    session = runtime.InferenceSession(memory[: job.file], options, providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"pixels": images.astype(np.float32)})
+    return np.ascontiguousarray(logits, np.float32).tobytes()
+
+
+def _weights(net: nn.Module) -> tuple[bytes, bytes]:
+    """Names, types and shapes of the state's tensors as JSON, and their bytes back to back."""
+    told, parts = [], []
+    for name, value in net.state_dict().items():
+        if not isinstance(value, Tensor) or value.dtype not in _CODES or value.layout is not torch.strided:
+            raise ContractError(f"the network's state holds {name}, which is no plain tensor")
+        told.append([name, _CODES[value.dtype], list(value.shape)])
+        parts.append(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return json.dumps(told).encode(), b"".join(parts)
+
+
+def _graph(net: nn.Module, job: Job) -> bytes:
+    """ONNX by the exporter that traces: unlike the newer one it needs no package but torch, and no file."""
+    onnx: Any = importlib.import_module("torch.onnx")
+    onnx.register_custom_op_symbolic("aten::adaptive_avg_pool2d", _adaptive_average, ONNX_OPSET)
+    onnx.register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, ONNX_OPSET)
+    torch.backends.mha.set_fastpath_enabled(False)
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
+    file = io.BytesIO()
+    with torch.no_grad():
+        onnx.export(
+            _FromPixels(net, mean, std).eval(),
+            (torch.zeros(2, *job.in_shape[1:]),),
+            file,
+            dynamo=False,
+            opset_version=ONNX_OPSET,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_axes={"pixels": {0: "n"}, "logits": {0: "n"}},
+        )
+    return file.getvalue()
+
+
+def _adaptive_average(graph: Any, x: Any, output_size: Any) -> Any:
+    """Adaptive average pooling as two products with matrices of means: torch's own export knows whole ratios only."""
+    helper = importlib.import_module("torch.onnx.symbolic_helper")
+    *batch, height, width = helper._get_tensor_sizes(x)
+    wanted = helper._maybe_get_const(output_size, "is")
+    rows, columns = (m or n for m, n in zip(wanted, (height, width), strict=True))
+    down = graph.op("Constant", value_t=_means(height, rows))
+    across = graph.op("Constant", value_t=_means(width, columns).T.contiguous())
+    pooled = graph.op("MatMul", graph.op("MatMul", down, x), across)
+    return pooled.setType(x.type().with_sizes([*batch, rows, columns]))
+
+
+def _channel_shuffle(graph: Any, x: Any, groups: Any) -> Any:
+    helper = importlib.import_module("torch.onnx.symbolic_helper")
+    _, channels, height, width = helper._get_tensor_sizes(x)
+    parts = helper._maybe_get_const(groups, "i")
+    apart, together = (
+        graph.op("Constant", value_t=torch.tensor(shape))
+        for shape in ([-1, parts, channels // parts, height * width], [-1, channels, height, width])
+    )
+    turned = graph.op("Transpose", graph.op("Reshape", x, apart), perm_i=[0, 2, 1, 3])
+    return graph.op("Reshape", turned, together).setType(x.type())
+
+
+def _means(n: int, m: int) -> Tensor:
+    """[m, n]: row i averages what adaptive pooling averages for its output i."""
+    weights = torch.zeros(m, n)
+    for i in range(m):
+        start, end = i * n // m, math.ceil((i + 1) * n / m)
+        weights[i, start:end] = 1 / (end - start)
+    return weights
+
+
+assert sys.byteorder == "little", "weights are written as they lie in memory"

@@ -1,0 +1,161 @@
+"""The best networks leave the sandbox as plain bytes, whole and equal to what was trained there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from deltanas import nets
+from deltanas.export import export_best
+from deltanas.program import Failed, Program, Trained, prm_text
+from deltanas.sandbox import Exported, LocalPool
+from deltanas.sandbox.exported import judge_export, read_weights
+from deltanas.sandbox.layers import Bounds
+from deltanas.sandbox.supervise import Ended, Limits
+from deltanas.seams import Attempt, Candidate, Draft, RunView
+from deltanas.train.data import Dataset, Images
+
+MLP = Program(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
+LIMITS = Limits(5.0, Bounds(5, 1 << 30))
+
+
+def tiny() -> Dataset:
+    """7x7 images: no whole multiple of the 4x4 that adaptive pooling asks for."""
+    rng = np.random.default_rng(0)
+
+    def images(n: int) -> Images:
+        return Images(rng.integers(0, 256, (n, 1, 7, 7), dtype=np.uint8), np.arange(n, dtype=np.int64) % 10)
+
+    return Dataset("tiny", images(96), images(40), images(30), 10)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LocalPool]:
+    with LocalPool(tiny(), timeout=60, workers=1) as opened:
+        yield opened
+
+
+def view(*edited: Program) -> RunView:
+    def scored(accuracy: float) -> Trained:
+        return Trained(accuracy, 40, 0, 1.0, 1.0, "A")
+
+    base = Candidate(0, 0, "baseline", None, Draft(MLP, 10, 20), (Attempt("", None, "mlp", None),), scored(0.1))
+    rows = [
+        Candidate(1, i, "random", MLP.id, Draft(p, 30, 40), (Attempt("edit ```", "exact", "pool", None),), scored(0.9))
+        for i, p in enumerate(edited)
+    ]
+    known = ("version", "commit", "torch", "python", "device", "machine", "tier")
+    manifest: dict[str, object] = dict.fromkeys(known, "x")
+    rows = [replace(row, trainings=(row.outcome,)) for row in rows if isinstance(row.outcome, Trained)]
+    return RunView("a run", True, {**manifest, "dirty": False, "seed": 0}, (base, *rows), {})
+
+
+def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp_path: Path) -> None:
+    pooled = MLP.net.replace("nn.Flatten(),", "nn.AdaptiveAvgPool2d(4), nn.Flatten(),")
+    edited = MLP.edited("net", pooled.replace("channels * in_shape[2] * in_shape[3]", "channels * 16"))
+    broken = MLP.edited("net", "raise ValueError('no')")
+    done, failed = sorted(export_best(view(edited, broken), 2, tmp_path, pool, seed=7), key=lambda net: net.rank)
+    assert failed.reason == "error: line 1: ValueError: no"
+    assert not (Path(failed.folder) / "model.safetensors").exists()
+    assert done.reason is None
+    assert done.onnx, done.onnx_reason
+    assert done.onnx_difference is not None
+    assert done.onnx_difference < 1e-4
+    assert done.onnx_images == 70
+
+    folder = Path(done.folder)
+    module = ModuleType("net")
+    exec(compile((folder / "net.py").read_text(), "net", "exec"), module.__dict__)
+    net = module.Net((1, 1, 7, 7), (10,), nets.DEFAULT_PRM, torch.device("cpu"))
+    net.train_setup(nets.DEFAULT_PRM)
+    net.load_state_dict(load_file(folder / "model.safetensors"))
+    net.eval()
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in pool.scale)
+    data = pool.dataset
+    for images, score in ((data.validation, done.validation), (data.test, done.test)):
+        with torch.no_grad():
+            logits = net((torch.from_numpy(images.x).float() - mean) / std)
+        assert score is not None
+        assert score.n == len(images)
+        assert score.accuracy == pytest.approx(float((logits.argmax(1).numpy() == images.y).mean()))
+        assert score.low <= score.accuracy <= score.high
+        answer = pool.infer((folder / "model.onnx").read_bytes(), images.x)
+        assert not isinstance(answer, Failed)
+        np.testing.assert_allclose(answer, logits.numpy(), atol=1e-4)
+    text = (folder / "README.md").read_text()
+    assert f"seed {done.seed}" in text
+    assert done.test is not None
+    assert f"| test | {done.test.accuracy:.2%} |" in text
+    assert "````\nedit ```\n````" in text, "the fence is longer than any in the edit"
+
+
+def test_what_onnx_lacks_is_told_and_the_weights_are_kept(pool: LocalPool, tmp_path: Path) -> None:
+    lacking = MLP.edited("net", MLP.net.replace("self.head(x)", "self.head(x) + torch.special.bessel_j0(x).mean()"))
+    (net,) = export_best(view(lacking), 1, tmp_path, pool, seed=7)
+    assert net.reason is None
+    assert not net.onnx
+    assert "bessel" in str(net.onnx_reason)
+    assert load_file(Path(net.folder) / "model.safetensors")
+    assert "There is no ONNX file: " in (Path(net.folder) / "README.md").read_text()
+
+
+def test_the_two_scores_are_those_of_a_training(pool: LocalPool) -> None:
+    ((_, found),) = pool.export([MLP], seed=3)
+    assert isinstance(found, Exported)
+    for split, score in (("validation", found.validation), ("test", found.test)):
+        ((_, plain),) = pool.train([MLP], seed=3, split="test" if split == "test" else "validation")
+        assert isinstance(plain, Trained)
+        assert (plain.accuracy, plain.n) == (score.accuracy, score.n)
+
+
+WEIGHTS = [["a", "F32", [2]], ["b", "I64", []]]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "no json",
+        {},
+        [["a", "F32", [2]]],
+        [["a", "F32", [3]], ["b", "I64", []]],
+        [["a", "F32", [2]], ["a", "I64", []]],
+        [["a", "OBJECT", [2]], ["b", "I64", []]],
+        [["a", "F32", [-2]], ["b", "I64", []]],
+        [["a", "F32", [2, True]], ["b", "I64", []]],
+        [["a\n", "F32", [2]], ["b", "I64", []]],
+        [["a" * 501, "F32", [2]], ["b", "I64", []]],
+        [["a", "F32", [1] * 16 + [2]], ["b", "I64", []]],
+    ],
+)
+def test_weights_that_do_not_fit_their_list_are_refused(told: object) -> None:
+    text = json.dumps(told).encode() if not isinstance(told, str) else told.encode()
+    assert read_weights(json.dumps(WEIGHTS).encode(), bytes(16)) is not None
+    assert read_weights(text, bytes(16)) is None
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"tensors": 2, "weights": 0, "onnx": 1, "why": ""},
+        {"tensors": 5, "weights": -3, "onnx": 0, "why": ""},
+        {"tensors": 2, "weights": 0, "onnx": 0},
+        {"tensors": "2", "weights": 0, "onnx": 0, "why": ""},
+    ],
+)
+def test_an_answer_whose_parts_do_not_add_up_is_a_failure(header: dict[str, object]) -> None:
+    def judged(told: dict[str, object]) -> Exported | Failed:
+        answer = json.dumps(told).encode() + b"\n" + np.zeros((2, 2), np.float32).tobytes() + b"[]"
+        ended = Ended("exit", 0, 1.0, 1.0, answer, "")
+        tested = np.array([False, True])
+        return judge_export(ended, LIMITS, np.zeros(2, np.int64), tested, classes=2, seed=0, tier="A")
+
+    assert isinstance(judged({"tensors": 2, "weights": 0, "onnx": 0, "why": ""}), Exported)
+    assert isinstance(judged(header), Failed)
