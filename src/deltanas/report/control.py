@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from statistics import fmean
@@ -13,15 +13,12 @@ from deltanas.report.reading import AbsentError, Reading, score
 from deltanas.seams import RunView
 
 CONTROL = "random"
-_ALIKE: tuple[tuple[str, Callable[[dict[str, object]], object]], ...] = (
-    ("data", lambda origin: origin.get("data") or _setting(origin, "dataset")),
-    ("baselines", lambda origin: _setting(origin, "baselines")),
-    ("edits", lambda origin: _setting(origin, "edits")),
-    ("seeds", lambda origin: _setting(origin, "seeds")),
-    ("proposals a slot", lambda origin: _setting(origin, "proposals")),
-    ("training", lambda origin: [_setting(origin, "train", name) for name in ("size", "resize", "epochs", "augment")]),
+_ALIKE = (
+    ("data",),
+    *(("config", key) for key in ("dataset", "baselines", "edits", "seeds", "proposals", "prm")),
+    *(("config", "train", key) for key in ("size", "resize", "epochs", "augment")),
 )
-"""What must be alike in two runs for their accuracies to be compared."""
+"""Places in the manifest that must be alike in two runs for their accuracies to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +99,18 @@ def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]
 
 
 def _stretches(rows: Sequence[_Trained], control: Sequence[_Trained] | None) -> Iterator[Stretch]:
-    for cycle in sorted({row.cycle for row in rows}):
-        best = max(row.accuracy for row in rows if row.cycle <= cycle)
-        other = [row for row in control or () if row.cycle == cycle]
-        yield _stretch(cycle, [row for row in rows if row.cycle == cycle], best, None if control is rows else other)
-    yield _stretch(None, rows, max(row.accuracy for row in rows), None if control is rows else control)
+    held, others, best = _by_cycle(rows), _by_cycle(control or ()), 0.0
+    for cycle in sorted(held):
+        best = max(best, *(row.accuracy for row in held[cycle]))
+        yield _stretch(cycle, held[cycle], best, None if control is rows else others.get(cycle, []))
+    yield _stretch(None, rows, best, None if control is rows else control)
+
+
+def _by_cycle(rows: Sequence[_Trained]) -> dict[int, list[_Trained]]:
+    found: dict[int, list[_Trained]] = {}
+    for row in rows:
+        found.setdefault(row.cycle, []).append(row)
+    return found
 
 
 def _stretch(cycle: int | None, rows: Sequence[_Trained], best: float, control: Sequence[_Trained] | None) -> Stretch:
@@ -124,12 +128,15 @@ def _stretch(cycle: int | None, rows: Sequence[_Trained], best: float, control: 
 
 
 def _unlike(view: RunView, other: RunView) -> str:
-    unlike = [name for name, read in _ALIKE if read(view.manifest) != read(other.manifest)]
+    """What is recorded of both runs and differs."""
+    pairs = [(path[-1], _recorded(view.manifest, path), _recorded(other.manifest, path)) for path in _ALIKE]
+    unlike = [name for name, one, two in pairs if ... not in (one, two) and one != two]
     return f"{other.name} differs from {view.name} in {', '.join(unlike)}" if unlike else ""
 
 
-def _setting(manifest: dict[str, object], *path: str) -> object:
-    value: object = manifest.get("config")
+def _recorded(manifest: dict[str, object], path: Sequence[str]) -> object:
+    """The value at a place, `...` where the run recorded none."""
+    value: object = manifest
     for key in path:
-        value = value.get(key) if isinstance(value, dict) else None
+        value = value.get(key, ...) if isinstance(value, dict) else ...
     return value

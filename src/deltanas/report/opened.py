@@ -27,10 +27,11 @@ def opened_within(reading: Reading, most: int) -> dict[str, object]:
     found: dict[str, object] = {}
     room = most
     for candidate in sorted(reading.view.candidates, key=standing):
-        known = opened(reading, candidate) if room > 0 else None
-        if known is not None and (size := len(json.dumps(known))) <= room:
-            room -= size
-            found[f"{candidate.cycle}.{candidate.index}"] = known
+        known = opened(reading, candidate)
+        room -= len(json.dumps(known))
+        if room < 0:
+            break
+        found[f"{candidate.cycle}.{candidate.index}"] = known
     return found
 
 
