@@ -80,14 +80,14 @@ def mapped(programs: Sequence[Hashes]) -> tuple[Floats, float]:
     chosen = np.unique(np.linspace(0, len(programs) - 1, min(len(programs), LANDMARKS)).round().astype(int))
     alike = _jaccard(programs, [programs[place] for place in chosen])
     among = alike[chosen]
-    centred = among - among.mean(0) - among.mean(1)[:, None] + among.mean()
+    centred = (among - among.mean(0) - among.mean(1)[:, None] + among.mean()) / 2
     values, vectors = np.linalg.eigh(centred)
     values, vectors = values[::-1][:2], vectors[:, ::-1][:, :2]
     if values[0] <= 1e-12:
         return np.zeros((len(programs), 2)), 0.0
     # An eigenvector's sign is any; the largest entry is made positive.
     vectors = vectors * np.sign(vectors[np.abs(vectors).argmax(0), [0, 1]])
-    rest = alike - alike.mean(1)[:, None] - among.mean(0) + among.mean()
+    rest = (alike - alike.mean(1)[:, None] - among.mean(0) + among.mean()) / 2
     places: Floats = rest @ vectors / np.sqrt(np.maximum(values, 1e-12))
     return places, float(np.maximum(values, 0).sum() / np.trace(centred))
 

@@ -28,7 +28,7 @@ class Stretch:
     Attributes:
         accuracy: mean over the trained candidates, with its interval; None for fewer than two.
         single: the accuracy of the only one. best: the highest up to this cycle.
-        over: difference of `accuracy` from the control's in the same stretch; None for the control itself.
+        over: difference of `accuracy` from the control's in the same cycles; None for the control itself.
         gain: mean difference from the parent. better: share that beat their parent. None where no parent has a score.
     """
 
@@ -103,7 +103,8 @@ def _stretches(rows: Sequence[_Trained], control: Sequence[_Trained] | None) -> 
     for cycle in sorted(held):
         best = max(best, *(row.accuracy for row in held[cycle]))
         yield _stretch(cycle, held[cycle], best, None if control is rows else others.get(cycle, []))
-    yield _stretch(None, rows, best, None if control is rows else control)
+    as_long = [row for row in control or () if row.cycle <= max(held)]
+    yield _stretch(None, rows, best, None if control is rows else as_long)
 
 
 def _by_cycle(rows: Sequence[_Trained]) -> dict[int, list[_Trained]]:

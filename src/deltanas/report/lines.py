@@ -11,7 +11,7 @@ from deltanas.report.figures import Gain, Summary, gain
 from deltanas.report.reading import AbsentError, Reading, label, score
 from deltanas.seams import Candidate
 
-ACROSS, DOWN = 196, 58
+ACROSS, DOWN = 208, 58
 """Pixels from one generation to the next, and from one line to the next."""
 WIDE, HIGH = 116, 40
 """Pixels of a network's box."""

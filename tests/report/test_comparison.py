@@ -1,0 +1,131 @@
+"""Strategies side by side, the lineage and the map: their figures and places."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from deltanas import report
+from deltanas.nets import baseline
+from deltanas.program import Program, Trained
+from deltanas.program.shingles import fingerprint, jaccard
+from deltanas.report.atlas import atlas, mapped
+from deltanas.report.control import comparison
+from deltanas.report.figures import summarise
+from deltanas.report.intervals import mean, mean_difference
+from deltanas.report.lines import HIGH, WIDE, lineage
+from deltanas.report.reading import AbsentError, Reading
+from deltanas.seams import Candidate, Draft, RunView
+
+Make = Callable[..., RunView]
+
+
+def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: Make, **config: object) -> RunView:
+    """A baseline of 80 % and cycles of candidates edited from it."""
+    base = Program("x = 0")
+    rows = [Candidate(0, 0, "baseline", None, Draft(base), (), Trained(0.8, 1000, 1, 1.0, 1.0, "A"))]
+    for cycle, values in enumerate(accuracies, 1):
+        for index, value in enumerate(values):
+            draft = Draft(Program(f"x = '{name}', {cycle}, {index}"))
+            rows.append(Candidate(cycle, index, strategy, base.id, draft, (), Trained(value, 1000, 1, 1.0, 1.0, "A")))
+    return replace(make_view(rows), name=name, manifest={"config": {"dataset": "digits", **config}})
+
+
+def test_means_have_the_intervals_of_students_t() -> None:
+    # SciPy 1.17: ttest_1samp(one, 0) and ttest_ind(one, two, equal_var=False), their confidence_interval()
+    one, two = [0.8, 0.82, 0.9], [0.7, 0.75, 0.74, 0.71]
+    found = mean(one)
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((0.84, 0.7085517878, 0.9714482122))
+    over = mean_difference(one, two)
+    assert over is not None
+    assert (over.value, over.low, over.high) == pytest.approx((0.115, 0.0013475377, 0.2286524623))
+    assert mean([0.5]) is None
+    assert mean_difference([0.5, 0.5], [0.5]) is None
+    flat = mean_difference([0.5, 0.5], [0.25, 0.25])
+    assert flat is not None
+    assert (flat.value, flat.low, flat.high) == (0.25, 0.25, 0.25)
+
+
+def test_a_strategy_stands_beside_the_control_cycle_by_cycle(make_view: Make) -> None:
+    mine = run_of("mine", "delta", [[0.81, 0.83, 0.79], [0.86, 0.84]], make_view)
+    control = run_of("control", "random", [[0.78, 0.80], [0.82, 0.80], [0.9, 0.9]], make_view, dataset="mnist")
+    found = comparison(Reading(mine, [control]))
+    groups = {group.name: group.stretches for group in found["groups"]}  # type: ignore[attr-defined]
+    assert list(groups) == ["delta (mine)", "random (control)"]
+    first, second, every = groups["delta (mine)"]
+    assert [stretch.n for stretch in (first, second, every)] == [3, 2, 5]
+    assert first.accuracy.value == pytest.approx(0.81)
+    assert [stretch.best for stretch in (first, second)] == [0.83, 0.86]
+    assert (first.better.value, second.better.value) == (pytest.approx(2 / 3), 1)
+    assert first.gain.value == pytest.approx(0.01)
+    assert second.over.value == pytest.approx(0.04)
+    assert every.over.value == pytest.approx(0.826 - 0.80)  # the control's first two cycles: mine has no third
+    assert all(stretch.over is None for stretch in groups["random (control)"])
+    assert found["warnings"] == ["control differs from mine in dataset"]
+    assert "the difference is not the strategy" in report.render(mine, against=[control])
+
+
+def test_runs_of_one_name_are_told_apart_and_what_was_not_recorded_is_no_difference(make_view: Make) -> None:
+    one = run_of("run", "delta", [[0.8, 0.9]], make_view)
+    other = replace(run_of("run", "random", [[0.8, 0.9]], make_view), manifest={})
+    found = comparison(Reading(one, [other]))
+    assert [group.name for group in found["groups"]] == ["delta (run)", "random (run 2)"]  # type: ignore[attr-defined]
+    assert found["warnings"] == []
+
+
+def test_a_single_candidate_has_no_interval_and_none_no_comparison(make_view: Make) -> None:
+    (group,) = comparison(Reading(run_of("run", "delta", [[0.9]], make_view)))["groups"]  # type: ignore[misc]
+    assert (group.stretches[0].accuracy, group.stretches[0].single) == (None, 0.9)
+    with pytest.raises(AbsentError, match="nothing to compare"):
+        comparison(Reading(make_view([])))
+
+
+def test_the_lineage_is_one_graph_without_overlaps(story: RunView) -> None:
+    reading = Reading(story)
+    found = lineage(reading, summarise(reading))
+    nodes = {node.name: node for node in found["nodes"]}  # type: ignore[attr-defined]
+    assert {name: node.kind for name, node in nodes.items()} == {"resnet": "base", "1.0": "step", "2.0": "best"}
+    steps = [(edge.number, edge.parent, edge.child) for edge in found["edges"]]  # type: ignore[attr-defined]
+    assert steps == [(1, "resnet", "1.0"), (2, "1.0", "2.0")]
+    boxes = list(nodes.values())
+    for place, one in enumerate(boxes):
+        assert not any(abs(one.x - two.x) < WIDE and abs(one.y - two.y) < HIGH for two in boxes[:place])
+
+
+def test_the_map_keeps_distances_and_comes_out_the_same() -> None:
+    families = [Program(baseline(name)) for name in ("resnet", "vgg", "mlp")]
+    programs = [one.edited("net", one.net.replace("0.9", f"0.9{place}")) for one in families for place in range(4)]
+    prints = [fingerprint(program) for program in programs]
+    places, kept = mapped(prints)
+    again, _ = mapped(prints)
+    assert np.array_equal(places, again)
+    # Three families: two axes show nearly all, and distances are those of the index.
+    assert 0.8 < kept <= 1
+    true = np.array([np.sqrt(1 - jaccard(one, prints)) for one in prints])
+    drawn = np.linalg.norm(places[:, None] - places[None], axis=2)
+    apart = true > 0.5
+    assert apart.sum() == 96
+    assert np.abs(drawn - true)[apart].max() < 0.1
+    assert drawn[~apart].max() < 0.2
+
+
+def test_programs_beside_the_landmarks_fall_where_their_like_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deltanas.report.atlas.LANDMARKS", 20)
+    families = [baseline("resnet"), baseline("vgg"), baseline("mlp")]
+    count = 60
+    prints = [fingerprint(Program(f"{families[place % 3]}\nx = {place}\n")) for place in range(count)]
+    places, _ = mapped(prints)
+    centres = np.array([places[family::3].mean(0) for family in range(3)])
+    nearest = np.linalg.norm(places[:, None] - centres[None], axis=2).argmin(1)
+    assert np.array_equal(nearest, np.arange(count) % 3)
+
+
+def test_alike_programs_and_few_are_no_trouble(make_view: Make) -> None:
+    same = mapped([fingerprint(Program("x = 1"))] * 5)
+    assert np.allclose(same[0], 0)
+    with pytest.raises(AbsentError, match="the run has 2"):
+        atlas(Reading(run_of("run", "delta", [[0.9]], make_view)))
