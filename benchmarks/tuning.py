@@ -4,7 +4,7 @@
 
 A step takes so many lessons about one baseline: drawn simple edits of it, asked for as level `typed` asks. Each turn
 times both ways on the same lessons, in an order that changes from turn to turn, and writes a line for each. Interrupt
-it at any moment; the same command goes on with the turns that are missing.
+it at any moment; the same command goes on with the turns that are missing. `--count` trains nothing: it counts tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from deltanas import nets
 from deltanas.learn import Packing, Tuning, tune
 from deltanas.llm import Lesson, open_model
 from deltanas.llm.local import LocalModel
-from deltanas.llm.packing import packs
+from deltanas.llm.packing import Row, packs
 from deltanas.program import edits_of
 from deltanas.propose.grammar import written
 from deltanas.propose.prompt import render
@@ -39,7 +39,11 @@ def main() -> None:
     parser.add_argument("--lessons", type=int, default=8)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--baselines", nargs="*", default=sorted(nets.baselines()))
+    parser.add_argument("--count", action="store_true")
     given = parser.parse_args()
+    if given.count:
+        _count(cast("LocalModel", open_model(given.model)), given.baselines, given.lessons, given.turns)
+        return
     done = _lines(given.out)
     given.out.write_text("".join(f"{json.dumps(line)}\n" for line in done), "utf-8")
     model = cast("LocalModel", open_model(given.model))
@@ -76,16 +80,26 @@ def _step(model: LocalModel, lessons: list[Lesson], way: Packing) -> dict[str, A
         tuned = tune(model, lessons, settings, Path(folder) / "new", None, seed=0)
     cpu = time.process_time() - start
     peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    tokens = sum(len(row.tokens) for row in rows)
-    if way == "prefix":
-        tokens = sum(_size([rows[place].tokens for place in pack]) for pack in packs(rows, batch=len(rows)))
-    spent = {"seconds": tuned.seconds, "cpu": cpu, "tokens": tokens, "peak_mib": int(peak.split()[1]) >> 10}
+    spent = {"seconds": tuned.seconds, "cpu": cpu, "tokens": _tokens(rows)[way], "peak_mib": int(peak.split()[1]) >> 10}
     return spent | {"loss": tuned.losses[0]}
 
 
-def _size(rows: list[tuple[int, ...]]) -> int:
-    """Tokens of the tree that the rows form."""
-    return len({row[:end] for row in rows for end in range(1, len(row) + 1)})
+def _count(model: LocalModel, baselines: list[str], count: int, turns: int) -> None:
+    ratios = []
+    for baseline in baselines:
+        for turn in range(turns):
+            lessons = _lessons(baseline, count, turn)
+            tokens = _tokens([model.row(lesson.messages, lesson.completion) for lesson in lessons])
+            ratios.append(tokens["none"] / tokens["prefix"])
+    told = {"steps": len(ratios), "ratio": statistics.median(ratios), "from": min(ratios), "to": max(ratios)}
+    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+
+
+def _tokens(rows: list[Row]) -> dict[Packing, int]:
+    """How many tokens go through the model, either way."""
+    trees = [[rows[place].tokens for place in pack] for pack in packs(rows, batch=len(rows))]
+    shared = sum(len({row[:end] for row in tree for end in range(1, len(row) + 1)}) for tree in trees)
+    return {"prefix": shared, "none": sum(len(row.tokens) for row in rows)}
 
 
 def _tell(lines: list[dict[str, Any]]) -> None:

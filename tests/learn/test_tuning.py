@@ -298,6 +298,9 @@ def test_what_can_not_be_tuned_is_told(model: LocalModel, first: Tuned, tmp_path
         tuned(model, replace(BASE, rank=8), into, after=first.folder)
     with pytest.raises(ModelError, match="The loss of step"):
         tuned(model, replace(BASE, rate=1e30, clip=1e30), into)
+    for wrong in ({"rate": 0.0}, {"batch": 0}, {"steps": 0}, {"dropout": 1.0}, {"targets": ()}, {"decay": -1.0}):
+        with pytest.raises(UsageError, match=next(iter(wrong))):
+            replace(BASE, **cast("Any", wrong))
     longer = [*lessons(), Lesson(ask("conv", "x"), "y" * 300, "conv")]
     assert tune(model, longer, replace(BASE, max_length=250, epochs=1), into, None, seed=0).left_out == 1
 

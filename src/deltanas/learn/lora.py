@@ -127,12 +127,14 @@ def _tuned(
 ) -> Tuned:
     """The adapter: as it is there already, else trained. `objective` is worked out on the adapter before."""
     parent = adapters.digest(place.after) if place.after else None
-    what = [model.fingerprint, parent, place.seed, asdict(settings), told, [asdict(row) for row in sum(groups, ())]]
+    rows = [(row.begin, row.tokens) for group in groups for row in group]
+    what = [model.fingerprint, parent, place.seed, asdict(settings), told, rows]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
+    keeper = Keeper(place.into.with_name(f".{place.into.name}.part"), key, place.pause)
     if place.into.exists():
+        keeper.file.unlink(missing_ok=True)
         return _found(place.into, key)
     steps = steps_of(heads, settings, place.seed)
-    keeper = Keeper(place.into.with_name(f".{place.into.name}.part"), key, place.pause)
     try:
         place.into.parent.mkdir(parents=True, exist_ok=True)
         with _learning(model, settings, place):
@@ -156,7 +158,7 @@ def _found(folder: Path, key: str) -> Tuned:
     except (OSError, ValueError):
         told = {}
     if told.get("key") != key:
-        raise ModelError(f"{folder} holds something else than this tuning.", "Name a new folder.")
+        raise ModelError(f"{folder} holds something else than this tuning.", "Remove it, or name a new folder.")
     return Tuned(folder, tuple(told["losses"]), told["steps"], told["tokens"], told["seconds"], told["left_out"])
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from deltanas.errors import UsageError
+
 Schedule = Literal["cosine", "linear", "constant"]
 Packing = Literal["prefix", "none"]
 
@@ -48,6 +50,19 @@ class Tuning:
     max_length: int = 4096
     checkpointing: bool = False
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for a number that can't be."""
+        least_one = ("rank", "alpha", "batch", "accumulation", "together", "max_length", "epochs", "steps")
+        low = [name for name in least_one if (value := getattr(self, name)) is not None and value < 1]
+        low += [name for name in ("rate", "clip") if not getattr(self, name) > 0]
+        low += [name for name in ("warmup", "decay") if getattr(self, name) < 0]
+        if not 0 <= self.dropout < 1:
+            low.append("dropout")
+        if low or not self.targets:
+            raise UsageError(
+                f"A tuning can't have {low[0]} {getattr(self, low[0])}." if low else "A tuning needs targets."
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
@@ -56,7 +71,8 @@ class Tuned:
     Attributes:
         folder: the adapter, as PEFT saves it, with `lineage.json`.
         losses: nats per token of the completions of each optimizer step, before the step.
-        tokens: completion tokens learned from, over all steps. seconds: of wall clock, interruptions left out.
+        tokens: completion tokens learned from, over all steps; of preferences: pairs.
+        seconds: of wall clock, interruptions left out.
         left_out: lessons that were longer than `max_length`.
     """
 
