@@ -56,12 +56,10 @@ class Tuning:
         low = [name for name in least_one if (value := getattr(self, name)) is not None and value < 1]
         low += [name for name in ("rate", "clip") if not getattr(self, name) > 0]
         low += [name for name in ("warmup", "decay") if getattr(self, name) < 0]
-        if not 0 <= self.dropout < 1:
-            low.append("dropout")
-        if low or not self.targets:
-            raise UsageError(
-                f"A tuning can't have {low[0]} {getattr(self, low[0])}." if low else "A tuning needs targets."
-            )
+        low += [] if 0 <= self.dropout < 1 else ["dropout"]
+        low += [] if self.targets else ["targets"]
+        if low:
+            raise UsageError(f"A tuning can't have {low[0]} {getattr(self, low[0])}.")
 
 
 @dataclass(frozen=True, slots=True)
