@@ -16,7 +16,7 @@ from deltanas.learn.tuning import Packing, Schedule
 from deltanas.llm import Dtype
 from deltanas.train.job import Augment
 
-Strategy = Literal["delta", "full", "feedback", "random", "evolution", "bandit"]
+Strategy = Literal["delta", "full", "feedback", "channels", "random", "evolution", "bandit"]
 Executor = Literal["local", "ray"]
 Device = Literal["cpu", "cuda", "auto"]
 Edits = Literal["architecture", "recipe", "both"]
@@ -162,8 +162,9 @@ class SearchConfig(_Section):
     dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
     strategy: Strategy = Field(
         "delta",
-        description="who proposes: delta (a language model) | full (it writes whole programs) | random (the control)"
-        " | evolution | bandit (over kinds of edits)",
+        description="who proposes: delta (a language model) | full (it writes whole programs) | feedback (it remembers"
+        " its last trials) | channels (it chooses widths) | random (the control) | evolution"
+        " | bandit (over kinds of edits)",
     )
     edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
     cycles: int = Field(2, ge=1, description="cycles")

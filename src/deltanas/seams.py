@@ -310,12 +310,17 @@ def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Dra
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What building a program and running one training step showed; the fields mean what they mean in `Draft`."""
+    """What building a program and running one training step showed; the fields mean what they mean in `Draft`.
+
+    widths: the first two sizes of each parameter (of a layer's weights what goes out and what comes in), in the
+        network's order; empty where there are too many to tell.
+    """
 
     params: int
     flops: int
     trace: str
     probe: Probe
+    widths: tuple[tuple[int, ...], ...] = ()
 
     def differs(self, parent: Built) -> bool:
         """It computes another function: by other operations, and with other outputs."""

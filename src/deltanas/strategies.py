@@ -6,6 +6,7 @@ from deltanas.config import SearchConfig
 from deltanas.llm import Model, open_model
 from deltanas.propose import (
     BanditProposer,
+    ChannelsProposer,
     DeltaProposer,
     EvolutionProposer,
     FeedbackProposer,
@@ -44,6 +45,9 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
         case "delta":
             assert opened is not None
             return DeltaProposer(opened, offers, decoding=model.decoding, sampling=sampling)
+        case "channels":
+            assert opened is not None
+            return ChannelsProposer(opened, builds, sampling=sampling)
         case "feedback":
             assert opened is not None
             return FeedbackProposer(

@@ -29,11 +29,11 @@ CLASSIFIERS = tuple(
     SqueezeNet-2 SwinTransformer UNet2D VGG VisionTransformer""".split()  # noqa: SIM905
 )
 """LEMUR's bases for classification, without the mixtures of experts: those with trials of it in nn-dataset 1.2.6."""
-_SIDES = (32, 64, 128, 299)
+SIDES = (32, 64, 128, 299)
 """LEMUR's networks are built at the first of these heights and widths that they take, with three channels."""
-_HEAVY_PARAMETERS = 25_000_000
+HEAVY_PARAMETERS = 25_000_000
 """Networks beyond these, or that need larger images, are counted apart, with one draw: their checks take seconds."""
-_TIMEOUT = 60.0
+TIMEOUT = 60.0
 """Seconds for a check: a machine that does other work too shall not make one fail."""
 _PRM = {"lr": 0.01, "momentum": 0.9, "dropout": 0.2, "patch_size": 0.25}
 _OTHER = 0.01
@@ -113,13 +113,13 @@ def bench_space(
             if side not in pools:
                 shape = (1, 28, 28) if side == 28 else (3, side, side)
                 pools[side] = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
-                pools[side].build_timeout = _TIMEOUT
+                pools[side].build_timeout = TIMEOUT
             return pools[side]
 
         ours = {name: program_of(source) for name, source in nets.baselines().items()}
         sources = lemur_programs(lemur) if lemur is not None else {}
-        theirs = {name: _lemur_program(sources[name]) for name in (CLASSIFIERS if sources else ())}
-        tried = [*_bases(ours, 28, pool_of), *_bases(theirs, _SIDES[0], pool_of)]
+        theirs = {name: lemur_classifier(sources[name]) for name in (CLASSIFIERS if sources else ())}
+        tried = [*_bases(ours, 28, pool_of), *_bases(theirs, SIDES[0], pool_of)]
         bases = [base for base in tried if base.side and not base.heavy]
         rounds = -(-draws // len(bases))
         tally, rows = Tally(), list[Draw]()
@@ -142,7 +142,7 @@ def bench_space(
     return result
 
 
-def _lemur_program(source: str) -> Program:
+def lemur_classifier(source: str) -> Program:
     """With the hyperparameters that it says it takes; rates for those that have no common value."""
     stated = re.search(r"def supported_hyperparameters.*?return (.*?)\n", source, re.DOTALL)
     names = re.findall(r"['\"](\w+)['\"]", stated[1]) if stated else []
@@ -165,12 +165,12 @@ def _base(name: str, program: Program, side: int, built: Built | Refused) -> Bas
     edits = len(edits_of(program.net))
     if isinstance(built, Refused):
         return Base(name, program, 0, False, edits, built.reason)
-    return Base(name, program, side, built.params > _HEAVY_PARAMETERS, edits)
+    return Base(name, program, side, built.params > HEAVY_PARAMETERS, edits)
 
 
 def _larger(base: Base, pool_of: Callable[[int], Pool]) -> Base:
     """The base at the first larger side at which it builds; as it is where it builds at none."""
-    for side in _SIDES[1:]:
+    for side in SIDES[1:]:
         found = _base(base.name, base.program, side, pool_of(side).build([base.program])[0])
         if found.side:
             return replace(found, heavy=True)

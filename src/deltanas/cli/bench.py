@@ -158,7 +158,9 @@ def decode(
 @bench.command("propose")
 def propose(
     baseline: Annotated[list[str], typer.Option(help="Built-in name or a file, one the prompts were not tuned on.")],
-    strategy: Annotated[str | None, typer.Option(help="delta | full | feedback | random | evolution | bandit.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="delta | full | feedback | channels | random | evolution | bandit.")
+    ] = None,
     llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
     edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,

@@ -47,7 +47,9 @@ def add_to(app: typer.Typer) -> None:
 def search(
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="delta | full | feedback | random | evolution | bandit.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="delta | full | feedback | channels | random | evolution | bandit.")
+    ] = None,
     llm: Annotated[
         str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL.")
     ] = None,

@@ -6,7 +6,7 @@ from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import PARTS, Part, Program, prm_text
-from deltanas.program.space import SpaceEdit, edits_of
+from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
 
 __all__ = [
     "PARTS",
@@ -21,6 +21,8 @@ __all__ = [
     "SpaceEdit",
     "Stage",
     "Trained",
+    "WidthGroup",
+    "WidthVectors",
     "apply_edit",
     "canonical_source",
     "combined",
@@ -29,4 +31,5 @@ __all__ = [
     "prm_text",
     "same_function",
     "standard_error",
+    "width_vectors",
 ]

@@ -2,6 +2,7 @@
 
 from deltanas.propose.asking import Sampling
 from deltanas.propose.bandit import BanditProposer
+from deltanas.propose.channels import ChannelsProposer
 from deltanas.propose.delta import Decoding, DeltaProposer
 from deltanas.propose.edits import Edits
 from deltanas.propose.evolution import EvolutionProposer, Tournament
@@ -14,6 +15,7 @@ from deltanas.propose.space_cache import CachedBuilds
 __all__ = [
     "BanditProposer",
     "CachedBuilds",
+    "ChannelsProposer",
     "Decoding",
     "DeltaProposer",
     "Edits",

@@ -89,9 +89,8 @@ class FeedbackProposer(ModelProposer):
     def _offers(self, asks: Sequence[Ask]) -> list[tuple[SpaceEdit, ...]]:
         """Edits of up to `KINDS` kinds for each slot, none that was tried on its parent before."""
         offers: list[dict[str, SpaceEdit]] = [{} for _ in asks]
-        untried = [replace(ask, earlier=(*tried(ask), *ask.earlier)) for ask in asks]
         for number in range(KINDS):
-            drawn = self._space.offer([replace(ask, key=f"{ask.key}:{number}") for ask in untried], EACH)
+            drawn = self._space.offer([replace(ask, key=f"{ask.key}:{number}") for ask in asks], EACH)
             for offer, edits in zip(offers, drawn, strict=True):
                 offer.update((edit.text, edit) for edit in edits)
         return [tuple(offer.values()) for offer in offers]
@@ -181,14 +180,3 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) 
                 yield Trial(problem, suggestion, cut(f"training failed ({kind}): {reason}"))
             case Refused() | None:
                 pass
-
-
-def tried(ask: Ask) -> tuple[Attempt, ...]:
-    """What was refused or trained of all that was proposed for the same parent in earlier cycles."""
-    return tuple(
-        attempt
-        for candidate in ask.journal
-        if candidate.parent == ask.parent.id
-        for attempt in candidate.attempts
-        if attempt.refusal or attempt is candidate.kept
-    )

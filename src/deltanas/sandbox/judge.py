@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 from math import isfinite
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from deltanas.program import Failed, Refused, Trained
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
-from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT
+from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
 _LOGIT = 4
@@ -31,11 +32,15 @@ def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
     if failure:
         return Refused("step" if header and header.get("step") is True else "build", failure[1])
     match header:
-        case {"params": int(params), "flops": int(flops), "trace": str(trace), "probe": list(figures)} if not raw:
+        case {"params": int(params), "flops": int(flops), "trace": str(trace), "probe": list(figures), **rest} if (
+            not raw
+        ):
             sound = len(trace) == 16 and trace.isalnum() and trace.isascii() and len(figures) == PROBE
             probe = tuple(figure if isinstance(figure, float) and isfinite(figure) else None for figure in figures)
-            if 0 <= params < 2**63 and 0 <= flops < 2**63 and sound:
-                return Built(params, flops, trace, probe)
+            with contextlib.suppress(ValueError):
+                widths = unpacked_widths(str(rest.get("widths", "")))
+                if 0 <= params < 2**63 and 0 <= flops < 2**63 and sound:
+                    return Built(params, flops, trace, probe, widths)
     return Refused("build", "the build check gave an answer that makes no sense")
 
 

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from deltanas.train.job import PROBE, Job
+from deltanas.train.job import PROBE, Job, packed_widths
 from deltanas.train.loop import (
     Batches,
     ContractError,
@@ -92,8 +92,9 @@ def check_build(job: Job) -> dict[str, object]:
 
     Two steps, as a momentum shows from the second on only.
 
-    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace`, and `probe`: figures that
-    are equal for programs that compute the same function. It has four parts, each some fixed projections of logits:
+    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace`, `widths` (the first two
+    sizes of each parameter, as short text), and `probe`: figures that are equal for programs that compute the same
+    function. It has four parts, each some fixed projections of logits:
 
     - with the program's own initial weights, evaluating: shows what the initialisation changes;
     - with given weights (`fill`), evaluating and training (one seed, so dropout shows);
@@ -138,7 +139,9 @@ def check_build(job: Job) -> dict[str, object]:
         net(x[:1])
     parts.append(_evaluated(net, x[:2], job) - parts[1])
     probe = [figure for part in parts for figure in _projected(part)]
-    return {"params": params, "flops": counter.get_total_flops(), "trace": _hash(seen, *after)[:16], "probe": probe}
+    widths = packed_widths([tuple(value.shape[:2]) for value in net.parameters()])
+    trace = _hash(seen, *after)[:16]
+    return {"params": params, "flops": counter.get_total_flops(), "trace": trace, "probe": probe, "widths": widths}
 
 
 def fill(net: nn.Module) -> None:

@@ -11,6 +11,8 @@ network as ONNX with pixels from 0 to 255 as its input, none where `why` says wh
 from __future__ import annotations
 
 import json
+import zlib
+from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -28,6 +30,10 @@ DTYPES = {
     "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
 }  # fmt: skip
 """The types of exported tensors by the names that safetensors gives them: torch's name, and bytes of a value."""
+WIDTHS_LIMIT = 2900
+"""Characters of the answer's first line that tell the widths, at most: room is left for the rest of it."""
+_MOST_UNPACKED = 200_000
+"""Bytes that they may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -76,3 +82,26 @@ class Job:
         for name in ("in_shape", "mean", "std", "augment"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
+
+
+def packed_widths(widths: list[tuple[int, ...]]) -> str:
+    """The widths as short text; "" where they are too many."""
+    text = b64encode(zlib.compress(json.dumps(widths, separators=(",", ":")).encode(), 9)).decode()
+    return text if len(text) <= WIDTHS_LIMIT else ""
+
+
+def unpacked_widths(text: str) -> tuple[tuple[int, ...], ...]:
+    """What `packed_widths` made text of; () for "". Raises ValueError for any other text: a program may send any."""
+    if not text:
+        return ()
+    try:
+        found = json.loads(zlib.decompressobj().decompress(b64decode(text, validate=True), _MOST_UNPACKED))
+    except (zlib.error, RecursionError) as error:
+        raise ValueError("no widths") from error
+    if not isinstance(found, list) or not all(isinstance(one, list) and all(map(_size, one)) for one in found):
+        raise ValueError("no widths")
+    return tuple(map(tuple, found))
+
+
+def _size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63

@@ -35,7 +35,7 @@ def _resized(source: Source, width: Width, factor: tuple[int, int]) -> tuple[Spa
     """Every argument of the width multiplied; those that hold a sum with it, moved by the difference."""
     spans: dict[tuple[int, int], str] = {}
     for site in width.sites:
-        text = _scaled(source, site, factor)
+        text = scaled(source, site, factor)
         if text is None:
             return ()
         spans[source.span(site)] = text
@@ -53,7 +53,7 @@ def _resized(source: Source, width: Width, factor: tuple[int, int]) -> tuple[Spa
     return tuple((*place, text) for place, text in spans.items())
 
 
-def _scaled(source: Source, node: ast.expr, factor: tuple[int, int]) -> str | None:
+def scaled(source: Source, node: ast.expr, factor: tuple[int, int]) -> str | None:
     """The text of a width times a factor: a number where it is one, else the program's own expression in a product."""
     times, over = factor
     value = literal_int(node)
@@ -77,7 +77,7 @@ def _scaled_product(source: Source, node: ast.expr, factor: tuple[int, int]) -> 
     first = node
     while isinstance(first, ast.BinOp) and isinstance(first.op, ast.Mult):
         first = first.left
-    text = _scaled(source, first, factor) if literal_int(first) is not None else None
+    text = scaled(source, first, factor) if literal_int(first) is not None else None
     if text is None or not isinstance(node, ast.BinOp):
         return None
     _, end = source.span(first)
@@ -87,7 +87,7 @@ def _scaled_product(source: Source, node: ast.expr, factor: tuple[int, int]) -> 
 def moved(source: Source, nodes: Sequence[ast.expr]) -> Iterator[Change]:
     """All of these widths by one factor."""
     for factor in _FACTORS:
-        texts = [_scaled(source, node, factor) for node in nodes]
+        texts = [scaled(source, node, factor) for node in nodes]
         spans = tuple((*source.span(node), text) for node, text in zip(nodes, texts, strict=True) if text is not None)
         if len(spans) == len(nodes):
             yield Change("width", spans)
@@ -107,7 +107,7 @@ def _computed(source: Source) -> Iterator[Change]:
             computed = isinstance(values[0], ast.BinOp | ast.Call | ast.Name) and not source.layer(values[0])
             if len(values) == 1 and used[name] > 1 and computed:
                 for factor in _FACTORS:
-                    text = _scaled(source, values[0], factor)
+                    text = scaled(source, values[0], factor)
                     if text is not None and source.function_of(function) != "forward":
                         yield source.replaced("width", values[0], text)
 

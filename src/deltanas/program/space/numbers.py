@@ -20,7 +20,7 @@ _GIVEN = re.compile(r"class|shape|^prm$|image|device", re.I)
 def number_changes(source: Source) -> Iterator[Change]:
     if source.alias("torch.nn") is None:
         return
-    found = _numbers(source)
+    found = width_numbers(source)
     values = sorted(set(found.values()))
     for value in values:
         yield from moved(source, [node for node, other in found.items() if other == value])
@@ -28,7 +28,7 @@ def number_changes(source: Source) -> Iterator[Change]:
         yield from moved(source, list(found))
 
 
-def _numbers(source: Source) -> dict[ast.expr, int]:
+def width_numbers(source: Source) -> dict[ast.expr, int]:
     """Found backwards from the layers, through names, parameters and lists. Scopes are not told apart."""
     bound = _bindings(source)
     waiting = [site for statement in source.tree.body for site in width_sites(source, statement)]

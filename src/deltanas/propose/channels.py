@@ -1,0 +1,169 @@
+"""Widths by a language model: it is shown what widths a network has and how others did, and chooses the next.
+
+All networks that descend from one baseline are told apart by their vector of widths alone, so what was measured of
+any of them is told for all. The grammar holds a reply to widths that fit; the edit is made of edits of the space, so
+each of these widths moves with all that depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from deltanas.errors import EditError
+from deltanas.llm import Model, Reply
+from deltanas.program import Failed, Outcome, Program, Refused, Trained, diff
+from deltanas.propose.asking import ModelProposer, Question, Sampling
+from deltanas.propose.edits import proposal_of
+from deltanas.propose.widths import Survey, read, surveys, told
+from deltanas.seams import Ask, Builds, Call, Candidate, Proposal
+
+MOST_AXES = 12
+"""Widths that are shown, those that move most of the network."""
+MOST_TOLD = 4
+"""Vectors that are told of: so many of the best, and so many of the last."""
+GOAL = "Choose widths that were not tried and that raise the accuracy."
+_REASON = 80
+"""Characters of a reason that are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class WidthQuestion(Question):
+    """parent: what the edit is made of; the question's own ask has the baseline in its place."""
+
+    parent: Program | None = None
+    survey: Survey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A baseline, and the journal of it and of all that descends from it, oldest first."""
+
+    root: Program
+    members: tuple[Candidate, ...]
+
+
+class ChannelsProposer(ModelProposer):
+    """Asks a language model for a vector of widths, given those that were tried with their accuracy and cost."""
+
+    strategy = "channels"
+
+    def __init__(self, model: Model, builds: Builds | None, *, sampling: Sampling | None = None) -> None:
+        """builds: shows which widths of a baseline are free; without, none is."""
+        super().__init__(model, sampling)
+        self._builds = builds
+        self._known: dict[str, Survey | None] = {}
+
+    def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
+        lines = [line_of(ask) for ask in asks]
+        missing = list({line.root.id: line.root for line in lines if line.root.id not in self._known}.values())
+        looked_at = surveys(missing, self._builds) if self._builds else [()] * len(missing)
+        for root, found in zip(missing, looked_at, strict=True):
+            best = max(found, key=lambda survey: len(survey.axes), default=None)
+            self._known[root.id] = best and best.narrowed(MOST_AXES)
+        return [self._question(ask, line, self._known[line.root.id]) for ask, line in zip(asks, lines, strict=True)]
+
+    def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
+        assert isinstance(question, WidthQuestion)
+        assert question.survey is not None
+        assert question.parent is not None
+        survey, vector = question.survey, read(reply.text)
+        goal = told(vector)
+        if wrong := survey.misfit(vector):
+            return Proposal(None, reply.text, None, goal, Refused("parse", wrong), calls)
+        made = survey.made(vector)
+        net = made.net if made else survey.program.net if vector == survey.value else None
+        ask = replace(question.ask, parent=question.parent)
+        if net is None or net == ask.parent.net:
+            reason = "these are the widths it has" if net else "the source admits no edit to these widths"
+            return Proposal(None, reply.text, None, goal, Refused("apply", reason), calls)
+        try:
+            return proposal_of(ask, diff(ask.parent.net, net), goal, calls)
+        except EditError as error:
+            return Proposal(None, reply.text, None, goal, Refused("apply", str(error)), calls)
+
+    def _question(self, ask: Ask, line: Line, survey: Survey | None) -> Question | Proposal:
+        if survey is None:
+            return Proposal(None, "", None, "", Refused("apply", "no width of this network is free to change"))
+        measured = rows(survey, line)
+        tried = {told(row.vector) for row in measured} | {told(survey.value)}
+        tried |= {attempt.goal for attempt in ask.earlier if not survey.misfit(read(attempt.goal))}
+        if len(tried) >= survey.size:
+            return Proposal(None, "", None, "", Refused("apply", "all widths of this network were tried"))
+        return WidthQuestion(
+            replace(ask, parent=line.root),
+            GOAL,
+            "channels",
+            described(survey, measured),
+            grammar=vector_grammar(survey, sorted(tried)),
+            parent=ask.parent,
+            survey=survey,
+        )
+
+
+def line_of(ask: Ask) -> Line:
+    """The baseline that the parent of a slot descends from, and all that does."""
+    made = {c.program.id: c for c in ask.journal if c.program and not isinstance(c.outcome, Refused)}
+    root = ask.parent
+    while root.id in made and made[root.id].parent in made:
+        root = made[made[root.id].parent or ""].program or root
+    known, members = {root.id}, []
+    for candidate in ask.journal:
+        own = candidate.program.id if candidate.program else ""
+        if candidate.parent in known or (own == root.id and candidate.parent is None):
+            members.append(candidate)
+            if not isinstance(candidate.outcome, Refused):
+                known.add(own)
+    return Line(root, tuple(members))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A vector that was tried, what came of it in a few words, and its accuracy, -1 where it has none."""
+
+    vector: Mapping[str, int]
+    result: str
+    accuracy: float
+
+
+def rows(survey: Survey, line: Line) -> list[Row]:
+    """What was tried of a baseline, itself first; a vector that was proposed and never trained was not."""
+    found = []
+    for candidate in line.members:
+        if candidate.parent is None:
+            found.append(_row(survey.value, candidate, candidate.outcome))
+        for attempt in candidate.attempts if candidate.parent else ():
+            vector = read(attempt.goal)
+            if (attempt.refusal or attempt is candidate.kept) and vector.keys() == survey.value.keys():
+                found.append(_row(vector, candidate, attempt.refusal or candidate.outcome))
+    return found
+
+
+def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | None) -> Row:
+    match outcome:
+        case Trained(accuracy=accuracy):
+            draft = candidate.draft
+            size = f", {draft.params:,} parameters" if draft and draft.params is not None else ""
+            cost = f", {draft.flops / 1e6:.2f} MFLOPs" if draft and draft.flops is not None else ""
+            return Row(vector, f"{100 * accuracy:.1f} % accuracy{size}{cost}", accuracy)
+        case Failed(kind=kind):
+            return Row(vector, f"training failed ({kind})", -1)
+        case Refused(reason=reason):
+            return Row(vector, f"refused: {' '.join(reason.split())[:_REASON]}", -1)
+        case None:
+            return Row(vector, "not measured", -1)
+
+
+def described(survey: Survey, measured: Sequence[Row]) -> str:
+    """The widths with their values, then the vectors that were tried, the best and the last, with what came of them."""
+    lines = [f"{axis.name} is {axis.value}, in line {axis.group.line}: {axis.group.text}" for axis in survey.axes]
+    best = sorted((row for row in measured if row.accuracy >= 0), key=lambda row: -row.accuracy)[:MOST_TOLD]
+    chosen = [row for row in measured if row in best or row in measured[-MOST_TOLD:]]
+    tried = [f"{told(row.vector)}: {row.result}" for row in chosen]
+    return "\n".join([*lines, *(["", "Tried so far:", *tried] if tried else [])])
+
+
+def vector_grammar(survey: Survey, tried: Sequence[str]) -> str:
+    """One line that names every width with a value that fits; none of the vectors that were tried."""
+    choices = " ".join(f"{axis.name}=({'|'.join(map(str, axis.allowed))})" for axis in survey.axes)
+    return f"start: VECTOR\nVECTOR: /{choices}/ & ~TRIED\nTRIED: /{'|'.join(tried)}/\n"

@@ -1,0 +1,216 @@
+"""Which widths of a network are free, and what it becomes with others: learnt from a build for each, then predicted.
+
+A group of places that hold one width (`program/space/vectors.py`) is free where the network still builds with that
+width doubled. That build also shows which sizes of which parameters the width moves, and how fast: so the sizes of
+every other vector are predicted, and a network *has the widths that were asked* where each size of each parameter
+is the predicted one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, gcd, prod
+from random import Random
+
+from deltanas.program import Program, Refused, SpaceEdit, WidthGroup, WidthVectors, width_vectors
+from deltanas.propose.edits import made
+from deltanas.seams import Builds, Built
+
+LEAST, MOST = 4, 1024
+"""Widths that are asked for; one that is larger already may stay as it is, or shrink."""
+_STEPS = 8
+"""A width goes by about so many steps from what it is to its double."""
+_NAMED = re.compile(r"\b(w\d+)=(\d+)\b")
+
+Vector = Mapping[str, int]
+"""Widths by name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A free width.
+
+    Attributes:
+        value, allowed: what it is, and what it may become.
+        moves: how much each size of the parameters grows where it doubles. follows: the sizes that double with it.
+    """
+
+    name: str
+    value: int
+    group: WidthGroup
+    moves: tuple[int, ...]
+    follows: tuple[int, ...]
+    allowed: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """The free widths of a network that may be set together, in the order of the source."""
+
+    program: Program
+    built: Built
+    vectors: WidthVectors
+    axes: tuple[Axis, ...]
+
+    @cached_property
+    def value(self) -> dict[str, int]:
+        """The vector that the network has."""
+        return {axis.name: axis.value for axis in self.axes}
+
+    @property
+    def size(self) -> int:
+        """How many vectors there are."""
+        return prod(len(axis.allowed) for axis in self.axes)
+
+    def narrowed(self, most: int) -> Survey:
+        """With so many of the axes at most, those that move most sizes."""
+        ranked = sorted(self.axes, key=lambda axis: -sum(map(bool, axis.moves)))[:most]
+        return replace(self, axes=tuple(axis for axis in self.axes if axis in ranked))
+
+    def misfit(self, vector: Vector) -> str:
+        """Why a vector is none of these, "" where it is one."""
+        if vector.keys() != self.value.keys():
+            return f"not one value for each width: {' '.join(self.value)}"
+        wrong = [axis for axis in self.axes if vector[axis.name] not in axis.allowed]
+        return f"{wrong[0].name} may be {', '.join(map(str, wrong[0].allowed))}" if wrong else ""
+
+    def edit(self, vector: Vector) -> SpaceEdit | None:
+        """The edit that gives the network these widths; None where nothing changes, or the source admits none."""
+        changed = [axis for axis in self.axes if vector[axis.name] != axis.value]
+        return self.vectors.edit({axis.group: _factor(vector[axis.name], axis.value) for axis in changed})
+
+    def made(self, vector: Vector) -> Program | None:
+        """The network with these widths."""
+        edit = self.edit(vector)
+        return made(self.program, edit) if edit else None
+
+    def expected(self, vector: Vector) -> tuple[Fraction, ...]:
+        """The sizes of all parameters with these widths."""
+        sizes = [Fraction(size) for size in flat(self.built)]
+        for axis in self.axes:
+            share = Fraction(vector[axis.name] - axis.value, axis.value)
+            if share:
+                sizes = [size + share * move for size, move in zip(sizes, axis.moves, strict=True)]
+        return tuple(sizes)
+
+    def found(self, built: Built) -> dict[str, int | None]:
+        """The widths that a network of this form has, read off what was built; None for one that is no whole number."""
+        sizes, before = flat(built), flat(self.built)
+        read = {
+            axis.name: Fraction(sizes[axis.follows[0]] * axis.value, before[axis.follows[0]])
+            for axis in self.axes
+            if axis.follows[0] < len(sizes)
+        }
+        return {name: int(value) if value.denominator == 1 else None for name, value in read.items()}
+
+    def fault(self, vector: Vector, built: Built) -> str:
+        """What keeps a built network from having exactly these widths, "" where it has them."""
+        if not alike(built, self.built):
+            return "it has other parameters than its base"
+        wrong = [
+            (place, size, asked)
+            for place, (size, asked) in enumerate(zip(flat(built), self.expected(vector), strict=True))
+            if size != asked
+        ]
+        return f"{len(wrong)} sizes differ, the first is {wrong[0][1]} and not {wrong[0][2]}" if wrong else ""
+
+    def drawn(self, rng: Random) -> dict[str, int]:
+        """Some of the widths, at least one, each set to another by chance."""
+        some = rng.sample(self.axes, rng.randint(1, len(self.axes)))
+        changes = {axis.name: rng.choice([one for one in axis.allowed if one != axis.value]) for axis in some}
+        return {**self.value, **changes}
+
+
+def surveys(programs: Sequence[Program], builds: Builds) -> list[tuple[Survey, ...]]:
+    """For each program, the families of its widths of which some are free; none where it does not build itself."""
+    bases = builds.build(programs)
+    probes = [
+        (place, number, group, made(program, edit))
+        for place, (program, base) in enumerate(zip(programs, bases, strict=True))
+        if isinstance(base, Built) and base.widths and (vectors := width_vectors(program.net))
+        for number, groups in enumerate(vectors.families)
+        for group in groups
+        if (edit := vectors.edit({group: (2, 1)}))
+    ]
+    results = builds.build([probe for *_, probe in probes])
+    axes: dict[tuple[int, int], list[Axis]] = {}
+    for (place, number, group, _), result in zip(probes, results, strict=True):
+        base = bases[place]
+        if isinstance(base, Built) and isinstance(result, Built) and alike(base, result):
+            axes.setdefault((place, number), []).extend(_axis(group, flat(base), flat(result)))
+    return [
+        tuple(_surveyed(program, base, place, axes))
+        for place, (program, base) in enumerate(zip(programs, bases, strict=True))
+    ]
+
+
+def _surveyed(
+    program: Program, base: Built | Refused, place: int, axes: Mapping[tuple[int, int], list[Axis]]
+) -> Iterator[Survey]:
+    vectors = width_vectors(program.net)
+    for number in range(len(vectors.families) if vectors else 0):
+        found = axes.get((place, number))
+        if found and vectors and isinstance(base, Built):
+            free = [replace(axis, name=f"w{place}") for place, axis in enumerate(_apart(found), 1)]
+            yield Survey(program, base, vectors, tuple(free))
+
+
+def _apart(axes: Sequence[Axis]) -> list[Axis]:
+    """Those that can be set apart: no size doubles with two of them. What stands in the way of most others goes first.
+
+    (`hidden = 2 * width` in a block: its places and those of `width` are two groups, and one size.)
+    """
+    kept = list(axes)
+    while True:
+        shared = {axis: sum(not set(axis.follows).isdisjoint(other.follows) for other in kept) for axis in kept}
+        worst = max(kept, key=lambda axis: (shared[axis], -sum(map(bool, axis.moves))))
+        if shared[worst] == 1:  # with itself
+            return kept
+        kept.remove(worst)
+
+
+def _axis(group: WidthGroup, before: Sequence[int], doubled: Sequence[int]) -> list[Axis]:
+    """The axis of a group, where some size of a parameter doubles with it and other values fit than what it is."""
+    moves = tuple(two - one for one, two in zip(before, doubled, strict=True))
+    follows = tuple(place for place, move in enumerate(moves) if move and move == before[place])
+    if not follows:
+        return []
+    value = group.value or min(before[place] for place in follows)
+    allowed = tuple(w for w in steps(value) if all(move * (w - value) % value == 0 for move in moves))
+    return [Axis("", value, group, moves, follows, allowed)] if len(allowed) > 1 else []
+
+
+def steps(value: int) -> list[int]:
+    """Widths from a half to the double of `value`, by steps that keep its divisors 2, 4 and 8: heads and groups fit."""
+    power = gcd(value, 8)
+    step = power * ceil(value / (_STEPS * power))
+    lowest, highest = max(LEAST, ceil(value / 2)), min(2 * value, max(MOST, value))
+    return [w for n in range(-_STEPS, _STEPS + 1) if lowest <= (w := value + n * step) <= highest]
+
+
+def flat(built: Built) -> list[int]:
+    return [size for shape in built.widths for size in shape]
+
+
+def alike(one: Built, two: Built) -> bool:
+    """Whether two networks have the same parameters but for their sizes."""
+    return [len(shape) for shape in one.widths] == [len(shape) for shape in two.widths]
+
+
+def told(vector: Vector) -> str:
+    """`w1=24 w2=48`."""
+    return " ".join(f"{name}={value}" for name, value in vector.items())
+
+
+def read(text: str) -> dict[str, int]:
+    """The widths that a text names."""
+    return {name: int(value) for name, value in _NAMED.findall(text)}
+
+
+def _factor(value: int, before: int) -> tuple[int, int]:
+    common = gcd(value, before)
+    return value // common, before // common
