@@ -109,7 +109,7 @@ def test_vectors_are_of_the_baseline_whatever_the_parent_and_none_comes_twice(bu
     model = Chooser()
     proposer = ChannelsProposer(model, builds)
     journal = [Candidate(0, 0, "baseline", None, Draft(vgg, 70_650, 7_471_616), (), Trained(0.5, 10, 0, 1, 1, "C"))]
-    outcomes = [
+    outcomes: list[Trained | Failed | Refused] = [
         Trained(0.6, 10, 0, 1, 1, "C"),
         Failed("memory", "asked for more", 1, 1, "C"),
         Refused("build", "no\nroom"),

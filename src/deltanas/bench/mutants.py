@@ -23,7 +23,7 @@ from deltanas.program import Program, Refused
 from deltanas.propose.widths import Survey, surveys
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
-from deltanas.seams import Builds, Draft
+from deltanas.seams import Builds, Built, Draft
 from deltanas.wiring import kept_builds, open_shape_pool, program_of
 
 BAR = 0.99
@@ -212,17 +212,17 @@ def _resumed(out: Path, draws: Iterator[_Draw]) -> list[Mutant]:
 def _mutants(batch: Sequence[_Draw], builds: Callable[[tuple[int, int, int]], Builds]) -> list[Mutant]:
     programs = {draw: program for draw in batch if (program := draw.survey.made(draw.vector))}
     faults = dict(zip(programs, ContractGate().judge([Draft(one) for one in programs.values()]), strict=True))
-    results = {}
+    results: dict[_Draw, Built | Refused] = {}
     for shape in dict.fromkeys(draw.base.shape for draw in batch):
         group = [draw for draw in batch if draw.base.shape == shape]
         results.update(zip(group, builds(shape).build([programs[draw] for draw in group]), strict=True))
     found = []
     for draw in batch:
         built, survey, fault = results[draw], draw.survey, faults[draw]
-        broken = isinstance(built, Refused)
-        why = (
-            fault.reason if isinstance(fault, Refused) else built.reason if broken else survey.fault(draw.vector, built)
-        )
+        if isinstance(fault, Refused):
+            why = fault.reason
+        else:
+            why = built.reason if isinstance(built, Refused) else survey.fault(draw.vector, built)
         edit = survey.edit(draw.vector)
         found.append(
             Mutant(
@@ -231,10 +231,10 @@ def _mutants(batch: Sequence[_Draw], builds: Callable[[tuple[int, int, int]], Bu
                 program=programs[draw].id,
                 had=survey.value,
                 asked=draw.vector,
-                found={} if broken else survey.found(built),
+                found={} if isinstance(built, Refused) else survey.found(built),
                 edit=edit.text if edit else "",
-                params=None if broken else built.params,
-                flops=None if broken else built.flops,
+                params=None if isinstance(built, Refused) else built.params,
+                flops=None if isinstance(built, Refused) else built.flops,
                 verified=not why,
                 why=why,
             )
