@@ -232,10 +232,11 @@ def _one_by_one(model: LocalModel, place: int) -> list[str]:
 
 
 def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
-    model: LocalModel, first: Tuned, tiny_folder: Path, tmp_path: Path
+    model: LocalModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    into = tmp_path / "line" / "cycle-1"
-    given = pickle.dumps((f"path:{tiny_folder}", lessons(), BASE, into))
+    settings, into = replace(BASE, dropout=0.2), tmp_path / "line" / "cycle-1"
+    undisturbed = tuned(model, settings, tmp_path / "undisturbed")
+    given = pickle.dumps((f"path:{tiny_folder}", lessons(), settings, into))
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     dead = subprocess.run([sys.executable, "-c", DIES], input=given, env=os.environ | threads, check=False)
     assert dead.returncode == -signal.SIGKILL
@@ -243,14 +244,14 @@ def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     (into.parent / ".cycle-1.new").mkdir()
 
     steps: list[int] = []
-    again = tune(model, lessons(), BASE, into, None, 3, note=lambda done, *_: steps.append(done))
+    again = tune(model, lessons(), settings, into, None, 3, note=lambda done, *_: steps.append(done))
     assert steps == [4]
-    assert again.losses == first.losses
-    assert all(torch.equal(one, weights(first)[name]) for name, one in weights(again).items())
+    assert again.losses == undisturbed.losses
+    assert all(torch.equal(one, weights(undisturbed)[name]) for name, one in weights(again).items())
     assert [path.name for path in into.parent.iterdir()] == ["cycle-1"]
-    assert tuned(model, BASE, into) == again
+    assert tuned(model, settings, into) == again
     with pytest.raises(ModelError, match="holds something else"):
-        tuned(model, replace(BASE, rate=1.0), into)
+        tuned(model, BASE, into)
 
 
 def test_what_a_tuning_kept_counts_for_nothing_if_it_is_cut_short_or_of_another(
@@ -342,6 +343,20 @@ def test_tied_embeddings_stay_as_they_are_and_are_not_saved(tiny_folder: Path, t
     assert total(tied, lessons()) == losses
     tied.adapt(one.folder)
     assert total(tied, lessons()) < losses
+
+
+@pytest.mark.llm
+def test_the_embedded_model_learns_and_is_itself_again(smollm2: LocalModel, tmp_path: Path) -> None:
+    asked = [Lesson((Message("user", f"{word}?"),), "nn.SiLU() => nn.GELU()", word) for word in ("one", "two")]
+    before = total(smollm2, asked)
+    settings = replace(BASE, rate=1e-3, epochs=4, targets=("q_proj", "down_proj", "lm_head"))
+    one = tune(smollm2, asked, settings, tmp_path / "one", None, seed=0)
+    assert total(smollm2, asked) == before
+    smollm2.adapt(one.folder)
+    assert total(smollm2, asked) < 0.9 * before
+    assert (one.folder / "adapter_model.safetensors").stat().st_size < 5 * 2**20
+    smollm2.adapt(None)
+    assert total(smollm2, asked) == before
 
 
 def test_without_peft_the_extra_is_named(model: LocalModel, first: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
