@@ -246,9 +246,9 @@ def _plain(value: object) -> object:
 
 CARDS = (
     Card("progress", "Accuracy by cycle", progress),
-    Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("best", "Best networks", best),
     Card("lineage", "Lineage of the best", lineage),
+    Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("finals", "Final scores on the test images", finals),
     Card("funnel", "From proposal to trained network", passage),
     Card("atlas", "How alike the programs are", lambda reading, _: atlas(reading)),
