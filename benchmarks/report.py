@@ -1,4 +1,4 @@
-"""What `deltanas report` costs for a run of many candidates: seconds, peak memory, size, and the page in a browser.
+"""What `deltanas report` costs for a run of many candidates: seconds, peak memory, size of the page.
 
     python benchmarks/report.py [--candidates 10000] [--candidates 2000] [--folder DIR]
 
@@ -41,7 +41,7 @@ def main() -> None:
         run = options.folder / f"report-{count}"
         if not run.exists():
             make(run, count)
-        sys.stdout.write(json.dumps({"candidates": count, **reported(run), **opened(run / "report.html")}) + "\n")
+        sys.stdout.write(json.dumps({"candidates": count, **reported(run)}) + "\n")
 
 
 def make(path: Path, count: int) -> None:
@@ -125,24 +125,6 @@ def reported(run: Path) -> dict[str, float]:
         "peak_mb": round(usage.ru_maxrss / 1024),
         "page_mb": round((run / "report.html").stat().st_size / 1e6, 2),
     }
-
-
-def opened(page: Path) -> dict[str, float]:
-    """Seconds of headless Chromium for the page, from start to end, and for an empty one; nothing without Chromium."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        return {}
-    return {
-        f"chromium_{name}_seconds": round(min(_opened(chromium, url) for _ in range(3)), 2)
-        for name, url in (("empty", "about:blank"), ("page", page.resolve().as_uri()))
-    }
-
-
-def _opened(chromium: str, url: str) -> float:
-    start = time.perf_counter()
-    command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", url]
-    subprocess.run(command, check=True, capture_output=True)
-    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

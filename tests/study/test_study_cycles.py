@@ -169,6 +169,22 @@ def test_pairs_are_compared_across_blocks() -> None:
     assert (found.broken, found.examples, found.clusters) == (1, ((3, 1100),), 1199)
 
 
+def test_many_programs_are_compared_as_their_sets_are() -> None:
+    rng = np.random.default_rng(0)
+    texts = [set(rng.integers(10_000, size=60).tolist()) for _ in range(4)]
+    sets = [texts[i % 4] ^ set(rng.integers(10_000, size=rng.integers(20)).tolist()) for i in range(300)]
+    sets[250] = sets[10]
+    index = {(i, j): len(a & sets[j]) / len(a | sets[j]) for i, a in enumerate(sets) for j in range(i + 1, len(sets))}
+    found = novelty([program(*sorted(one)) for one in sets], threshold=0.7)
+    broken = sorted(pair for pair, value in index.items() if value >= 0.7)
+    assert (found.broken, found.examples) == (len(broken), tuple(broken[:5]))
+    assert found.largest == 1.0
+    assert 4 <= found.clusters < 300
+    without = [one for place, one in enumerate(sets) if place != 250]
+    second = max(value for pair, value in index.items() if 250 not in pair)
+    assert novelty([program(*sorted(one)) for one in without]).largest == second
+
+
 def test_families_and_their_entropy() -> None:
     programs = [program(i) for i in range(8)]
     found = novelty(programs, cycle=[1] * 4 + [2] * 4, family=list("abcdaabb"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 
@@ -138,6 +139,22 @@ def test_a_run_becomes_a_table() -> None:
     assert trials.valid is not None
     answers = [(t, v) for t, v in zip(trials.tokens, trials.valid, strict=True) if not isnan(t)]
     assert answers == [(40, 0), (50, 1), (60, 0), (70, 1)], "a program that is known already is valid"
+
+
+def test_the_threshold_that_is_checked_is_the_runs() -> None:
+    base = Program(net="a b c d e f g h i j k l m n o p")
+    near = base.edited("net", "a b c d e f g h i j k l m n o q")
+    rows = [
+        Candidate(0, 0, "baseline", None, Draft(base), (), trained(0.8)),
+        Candidate(1, 0, "random", base.id, Draft(near), (), trained(0.9)),
+    ]
+    kept = convergence_of(run_of(*rows)).novelty
+    assert not isinstance(kept, Absent)
+    assert (kept.threshold, kept.broken) == (1.0, 0)
+    config: dict[str, object] = {"config": {"novelty": {"threshold": kept.largest}}}
+    broken = convergence_of(replace(run_of(*rows), manifest=config)).novelty
+    assert not isinstance(broken, Absent)
+    assert (broken.threshold, broken.broken) == (kept.largest, 1)
 
 
 @pytest.mark.parametrize("finished", [True, False])
