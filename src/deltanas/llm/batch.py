@@ -11,6 +11,13 @@ from transformers.cache_utils import DynamicLayer
 
 ROOM = 128
 """Places that keys and values get at a time."""
+MOST_OWN = 3
+"""Replies stand side by side behind the head that they share until they are so many times as long as it together.
+
+Then each gets a copy of the head. Side by side each of them passes over the keys of all: on two CPUs that took as long
+as the copies from here on.
+"""
+_ALL, _NOBODY = 0, -1
 
 
 class RoomyLayer(DynamicLayer):
@@ -43,6 +50,14 @@ class RoomyLayer(DynamicLayer):
         super().batch_select_indices(indices)
         self._rooms = []
 
+    def pick(self, rows: torch.Tensor, places: torch.Tensor) -> None:
+        """Row i becomes the places `places[i]` of what was row `rows[i]`. places: [row, place]."""
+        if self.keys is not None and self.values is not None:
+            self.keys, self.values = (
+                held[rows[:, None], :, places].transpose(1, 2) for held in (self.keys, self.values)
+            )
+        self._rooms = []
+
 
 def _with_room(held: torch.Tensor, end: int) -> torch.Tensor:
     """A copy of `held` in the first places of a tensor that has `ROOM` more than `end`."""
@@ -53,17 +68,28 @@ def _with_room(held: torch.Tensor, end: int) -> torch.Tensor:
 
 
 class Batch:
-    """The rows' shared state in the model: keys and values of what was fed, [row, head, place, feature] a layer.
+    """The rows' shared state in the model: keys and values of what was fed, [group, head, place, feature] a layer.
 
-    Rows may be fed chunks of different lengths. Shorter ones are padded on the left, and the padding stays masked: the
-    last place of a chunk is that of its last token in every row.
+    Rows with the same head are a group: the head stands there once, and is read once a step. What they add stands side
+    by side behind it, and a mask lets each row see the head and its own. In a group of one row nothing is masked but
+    padding, which stands on the left of a chunk where groups are fed chunks of different lengths.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, tree: bool) -> None:
+        """tree: the model heeds such masks; else every row is a group."""
         self._model = model
         self._cache = DynamicCache(config=model.config)
+        self._tree = tree and all(type(layer) is DynamicLayer for layer in self._cache.layers)
         self._cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._cache.layers]
-        self._mask = torch.ones((1, 0), dtype=torch.long, device=model.device)
+        self._owners = torch.zeros((1, 0), dtype=torch.long, device=model.device)
+        """[group, place]: who sees the key there: `_ALL` rows of the group, the one of that name, or `_NOBODY`."""
+        self._groups, self._names, self._lengths = [0], [_ALL], [0]
+        """Of each row: its group, what its keys are marked with, and how many tokens it was fed."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows the model reads: groups."""
+        return len(self._owners)
 
     def share(self, heads: Sequence[list[int]]) -> None:
         """Feed each row's head: once what all have in common, then once each of those that differ."""
@@ -74,32 +100,96 @@ class Batch:
         )
         if common:
             self.feed([list(first[:common])])
-        self.select([0] * len(different))
+        self._copy([0] * len(different))
         if any(len(head) > common for head in different):
             self.feed([list(head[common:]) for head in different])
-        self.select([different.index(tuple(head)) for head in heads])
+        groups = [different.index(tuple(head)) for head in heads]
+        if not self._tree:
+            self._copy(groups)
+            return
+        self._groups, self._lengths = groups, [self._lengths[group] for group in groups]
+        self._names = [row + 1 if groups.count(group) > 1 else _ALL for row, group in enumerate(groups)]
 
     def feed(self, chunks: Sequence[list[int]]) -> torch.Tensor:
         """Append a chunk of tokens to each row; return the scores of the next token: [row, vocabulary] on the CPU."""
-        width = max(len(chunk) for chunk in chunks)
-        tokens = torch.tensor([[0] * (width - len(chunk)) + chunk for chunk in chunks])
-        mask = torch.tensor([[0] * (width - len(chunk)) + [1] * len(chunk) for chunk in chunks])
-        self._mask = torch.cat([self._mask, mask.to(self._mask.device)], dim=1)
-        places = (self._mask.cumsum(1) - 1).clamp(min=0)[:, -width:]
+        if any(self._names) and self._owners.shape[1] > (1 + MOST_OWN) * int((self._owners == _ALL).sum(1).max()):
+            self._part()
+        device, groups = self._owners.device, range(len(self._owners))
+        rows = [[row for row, group in enumerate(self._groups) if group == one] for one in groups]
+        sizes = [sum(len(chunks[row]) for row in members) for members in rows]
+        width = max(sizes)
+        tokens, places = torch.zeros(2, len(groups), width, dtype=torch.long)
+        owners = torch.full((len(groups), width), _NOBODY)
+        lasts = [0] * len(chunks)
+        for group, members in enumerate(rows):
+            end = width - sizes[group]
+            for row in members:
+                begin, end = end, end + len(chunks[row])
+                tokens[group, begin:end] = torch.tensor(chunks[row])
+                places[group, begin:end] = self._lengths[row] + torch.arange(len(chunks[row]))
+                owners[group, begin:end] = self._names[row]
+                lasts[row] = end - 1
+        self._owners = torch.cat([self._owners, owners.to(device)], dim=1)
+        self._lengths = [length + len(chunk) for length, chunk in zip(self._lengths, chunks, strict=True)]
+        needed = sorted(set(lasts))
         output = self._model(
-            input_ids=tokens.to(self._mask.device),
-            attention_mask=self._mask,
-            position_ids=places,
+            input_ids=tokens.to(device),
+            attention_mask=self._seen(width) if any(self._names) else (self._owners != _NOBODY).long(),
+            position_ids=places.to(device),
             past_key_values=self._cache,
             use_cache=True,
-            logits_to_keep=1,
+            logits_to_keep=torch.tensor(needed, device=device) if needed != [width - 1] else 1,
         )
-        scores: torch.Tensor = output.logits[:, -1].float().cpu()
+        scores: torch.Tensor = output.logits[self._groups, [needed.index(last) for last in lasts]].float().cpu()
         return scores
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep these rows, in this order; a row may be named more than once."""
-        index = torch.tensor(rows, dtype=torch.long, device=self._mask.device)
-        if self._mask.shape[1]:
+        """Keep these rows, in this order."""
+        groups = sorted({self._groups[row] for row in rows})
+        self._names = [self._names[row] for row in rows]
+        self._lengths = [self._lengths[row] for row in rows]
+        self._groups = [groups.index(self._groups[row]) for row in rows]
+        if len(groups) < len(self._owners):
+            self._keep(groups)
+
+    def _copy(self, rows: Sequence[int]) -> None:
+        """Make a group of its own of each of these rows; one may be named more than once. So far every row is one."""
+        self._keep(rows)
+        self._lengths = [self._lengths[row] for row in rows]
+        self._groups, self._names = list(range(len(rows))), [_ALL] * len(rows)
+
+    def _keep(self, groups: Sequence[int]) -> None:
+        index = torch.tensor(groups, dtype=torch.long, device=self._owners.device)
+        if self._owners.shape[1]:
             self._cache.batch_select_indices(index)
-        self._mask = self._mask[index]
+        self._owners = self._owners[index]
+
+    def _seen(self, width: int) -> torch.Tensor:
+        """What each of the last `width` places of a group sees, as transformers adds it to scores: [group, 1, q, k]."""
+        total = self._owners.shape[1]
+        place = torch.arange(total, device=self._owners.device)
+        query, key = self._owners[:, -width:, None], self._owners[:, None, :]
+        sees = ((key == _ALL) | ((key == query) & (key != _NOBODY))) & (place <= place[-width:, None])
+        sees |= place == place[-width:, None]  # padding sees itself at least: of nothing at all comes NaN
+        dtype = self._model.dtype
+        return torch.zeros(sees.shape, dtype=dtype, device=sees.device).masked_fill(~sees, torch.finfo(dtype).min)[
+            :, None
+        ]
+
+    def _part(self) -> None:
+        """Make each row a group, with a copy of the head and of nothing else but what is its own."""
+        seen = [
+            (self._owners[group] == _ALL) | (self._owners[group] == name)
+            for group, name in zip(self._groups, self._names, strict=True)
+        ]
+        found = [one.nonzero()[:, 0] for one in seen]
+        width = max(len(one) for one in found)
+        places = torch.stack([torch.nn.functional.pad(one, (width - len(one), 0)) for one in found])
+        index = torch.tensor(self._groups, device=places.device)
+        for layer in self._cache.layers:
+            assert isinstance(layer, RoomyLayer)
+            layer.pick(index, places)
+        self._owners = torch.stack(
+            [torch.nn.functional.pad(torch.zeros_like(one), (width - len(one), 0), value=_NOBODY) for one in found]
+        )
+        self._groups, self._names = list(range(len(found))), [_ALL] * len(found)

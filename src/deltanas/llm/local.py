@@ -83,7 +83,7 @@ class LocalModel:
         ]
 
     def _decode(self, rows: list[_Row], heads: list[list[int]], tails: list[list[int]]) -> None:
-        batch = Batch(self.network)
+        batch = Batch(self.network, tree=len(rows) > 1 and self.shared_tokens > 0)
         phase: Literal["prompt", "network"] = "prompt"
         with self.spent.on(phase):
             batch.share(heads)
