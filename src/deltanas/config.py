@@ -14,6 +14,7 @@ from deltanas.errors import UsageError
 from deltanas.learn.elites import Rule
 from deltanas.learn.tuning import Packing, Schedule
 from deltanas.llm import Dtype
+from deltanas.trackers import Tracker
 from deltanas.train.job import Augment
 
 Strategy = Literal["delta", "full", "feedback", "channels", "random", "evolution", "bandit"]
@@ -190,6 +191,9 @@ class SearchConfig(_Section):
     )
     lemur_programs: int = Field(8, ge=1, description="programs drawn by rank from each lemur:RUN of the baselines")
     archive: str | None = Field(None, description="archive URL; an SQLite file in the run folder if not given")
+    track: tuple[Tracker, ...] = Field(
+        (), description="where the search is mirrored to while it runs: tensorboard | mlflow"
+    )
     prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
@@ -237,7 +241,15 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     wanted = read_config(_merged(begun.model_dump(), given))
     if wanted.train.device == "auto":  # it was begun with what there was
         wanted = read_config(_merged(wanted.model_dump(), {"train": {"device": begun.train.device}}))
-    may_change = {"train.workers", "train.unsafe", "train.executor", "train.address", "model.timeout", "model.retries"}
+    may_change = {
+        "track",
+        "train.workers",
+        "train.unsafe",
+        "train.executor",
+        "train.address",
+        "model.timeout",
+        "model.retries",
+    }
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
     for key in now:

@@ -37,6 +37,7 @@ from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
 from deltanas.strategies import model_of, proposer_of
 from deltanas.teaching import learner_of, teaching_of
+from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, Images, load
 
 MAX_BYTES = 1_000_000
@@ -79,6 +80,7 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             stack.enter_context(run)
             resumed_config(_stored_config(run), given)
             _require_same_data(run, parts.data)
+        listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
         search = Search(
             _plan(config),
             parts.baselines,
@@ -106,6 +108,7 @@ class _Parts:
 
 @contextmanager
 def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_Parts]:
+    require_trackers(config.track)
     baselines = programs_of(config) if config.baselines else builtin_programs(config.prm)
     dataset = _load(config.dataset, config.train)
     data = dataset.record

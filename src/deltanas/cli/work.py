@@ -78,6 +78,9 @@ def search(
     device: Device = None,
     executor: Executor = None,
     address: Address = None,
+    track: Annotated[
+        list[str] | None, typer.Option(help="tensorboard | mlflow: the search is mirrored there; may be repeated.")
+    ] = None,
     archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
     unsafe: Unsafe = False,
@@ -96,6 +99,7 @@ def search(
         "seeds": seeds,
         "seeds_budget": seeds_budget,
         "baselines": baseline,
+        "track": track,
         "archive": archive,
         "model.spec": llm,
         "model.decoding": decoding,
