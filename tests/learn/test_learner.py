@@ -5,23 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import ArchiveError, ModelError
+from deltanas.learn import tune
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import LoraLearner, Teaching
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.tuning import Tuned, Tuning
-from deltanas.llm import Lesson, Loss, Message, Reply, Request
+from deltanas.llm import Lesson, Loss, Message, Reply, Request, Tunable, open_model
 from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import ranked_parents
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
+from deltanas.propose import DeltaProposer, Sampling, Space
 from deltanas.seams import Ask, Built, Proposal, RunView, Split
 from deltanas.search import Plan, Search
+from deltanas.study import EliteNll, convergence_of, described
+
+pytest_plugins = ["tiny_model"]
 
 SEED = 0
 BASELINES = {name: Program(net=f"{name} = 100\nx = 0\n") for name in ("a", "b", "c", "d")}
@@ -278,3 +284,55 @@ def test_the_archive_keeps_the_line(url: str) -> None:
         assert archive.view().adapters == (one,)
     with create_run(url, "other", {}) as archive:
         assert archive.adapters() == []
+
+
+def test_the_study_tells_what_the_tuning_did_to_elites(whole: tuple[RunView, Fuse]) -> None:
+    view, _ = whole
+    found = convergence_of(view)
+    assert isinstance(found.nll, EliteNll)
+    held = [one for one in found.tunings if one.held_out]
+    assert found.nll == (held or found.tunings)[-1].nll
+    learned = next(one for one in found.tunings if not one.held_out)
+    adapter = view.adapters[learned.cycle - 1]
+    rows = [row for row in adapter.likelihoods if not row.held_out]
+    before, after = adapter.nats(held_out=False) or (0, 0)
+    assert learned.nll.programs == len(rows)
+    assert learned.nll.change.value == pytest.approx(after - before)
+    assert after < before
+    assert f"cycle {learned.cycle}, {len(rows)} elites learned from: change -" in described(found)
+
+
+class Hashed(Runner):
+    """Every program scores by its text."""
+
+    def train(
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+    ) -> Iterator[tuple[int, Trained | Failed]]:
+        for place, program in enumerate(programs):
+            share = int(program.id, 16) % 1000 / 1000
+            yield place, Trained(share, 10_000, seed, 0.1, 0.1, "C")
+
+
+def test_a_real_model_is_tuned_from_cycle_to_cycle(url: str, tmp_path: Path, tiny_folder: Path, small: Program) -> None:
+    """The strategy's own questions, its edits, LoRA; only the trainings are played."""
+    model = cast("Tunable", open_model(f"path:{tiny_folder}"))
+    proposer = DeltaProposer(model, Space(None), sampling=Sampling(max_prompt=7000))
+    baselines = {"small": small, "wider": small.edited("net", small.net.replace("8", "16"))}
+    teaching = Teaching(EliteRule(), Tuning(rank=2, epochs=2), seed=0, held_out=0.5, fewest=1)
+    with create_run(url, "run", {}) as archive:
+        learner = LoraLearner(model, proposer, archive, Silent(), tmp_path, teaching, tune)
+        plan = Plan(
+            cycles=2, candidates=8, seed=1, finals=0, parent=lambda known, rng: rng.choice(ranked_parents(known))
+        )
+        Search(plan, baselines, proposer, [], NoveltyGate(), Hashed(Fuse()), archive, Silent(), learner).run()
+        first, second = archive.adapters()
+        asked = {(c.cycle, call.model) for c in archive.candidates() for a in c.attempts for call in a.calls}
+    marks = [json.loads((tmp_path / each.folder / "lineage.json").read_text()) for each in (first, second)]
+    assert marks[0]["parent"] is None
+    assert marks[1]["parent"] == marks[0]["weights"] != marks[1]["weights"]
+    assert asked == {(1, first.model), (2, f"{first.model}+001")}
+    assert {row.family for row in second.likelihoods} == {"small", "wider"}
+    assert len({row.held_out for row in second.likelihoods}) == 2
+    before, after = second.nats(held_out=False) or (0, 0)
+    assert after < before
+    assert model.name == f"{first.model}+002"

@@ -12,7 +12,7 @@ from deltanas.study.convergence import Convergence, as_json, convergence
 from deltanas.study.estimate import Absent, Estimate, LackingError
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.monotone import Monotone, monotone
-from deltanas.study.nll import EliteNll, elite_nll
+from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import collapse_so_far, convergence_of, trials_of
@@ -36,6 +36,7 @@ __all__ = [
     "Section",
     "Separation",
     "Trials",
+    "TuningNll",
     "Validity",
     "as_json",
     "collapse_so_far",

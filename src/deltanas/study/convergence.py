@@ -12,7 +12,7 @@ import numpy as np
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.estimate import Absent, Floats, LackingError
 from deltanas.study.monotone import Monotone, monotone
-from deltanas.study.nll import EliteNll
+from deltanas.study.nll import EliteNll, TuningNll
 from deltanas.study.novelty import Novelty
 from deltanas.study.reliability import Reliability, reliability, unknown
 from deltanas.study.trials import Texts, Trials
@@ -27,7 +27,10 @@ NO_TEXTS = "a table holds no texts of programs to compare: give a run's folder"
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
-    """The six results of the theory as diagnostics; one that can't be computed is `Absent` and says why."""
+    """The six results of the theory as diagnostics; one that can't be computed is `Absent` and says why.
+
+    `nll` is that of the last tuning, for elites held out if there are enough; `tunings` has each tuning's.
+    """
 
     nll: EliteNll | Absent
     monotone: Monotone | Absent
@@ -35,12 +38,13 @@ class Convergence:
     validity: Validity | Absent
     novelty: Novelty | Absent
     reliability: Reliability
+    tunings: tuple[TuningNll, ...] = ()
 
 
 def convergence(
-    trials: Trials, *, repeats: int = 1, nll: EliteNll | Absent | None = None, novelty: Novelty | Absent | None = None
+    trials: Trials, *, repeats: int = 1, tunings: tuple[TuningNll, ...] = (), novelty: Novelty | Absent | None = None
 ) -> Convergence:
-    """The diagnostics of a table. `nll` and `novelty` need what a table does not hold, and are computed apart.
+    """The diagnostics of a table. `tunings` and `novelty` need what a table does not hold, and are computed apart.
 
     Args:
         repeats: the score whose reliability is asked about is the mean of so many trainings.
@@ -53,7 +57,7 @@ def convergence(
         return np.array([_mean(proxy[group]) for group in rows])
 
     return Convergence(
-        nll=nll or Absent(NO_NLL),
+        nll=max(tunings, key=lambda one: (one.cycle, one.held_out)).nll if tunings else Absent(NO_NLL),
         monotone=_tried(lambda: monotone(_column(trials.cycle, "cycle")[first], quality())),
         concentration=_tried(
             lambda: concentration(_column(trials.cycle, "cycle")[first], _column(trials.elite, "elite")[first])
@@ -67,6 +71,7 @@ def convergence(
         ),
         novelty=novelty or Absent(NO_TEXTS),
         reliability=_reliability(trials, repeats),
+        tunings=tunings,
     )
 
 

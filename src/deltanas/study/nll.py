@@ -35,6 +35,15 @@ class EliteNll:
     verdict: str
 
 
+@dataclass(frozen=True, slots=True)
+class TuningNll:
+    """The first diagnostic of the tuning after `cycle`, for elites learned from or for elites held out."""
+
+    cycle: int
+    held_out: bool
+    nll: EliteNll
+
+
 def elite_nll(before: ArrayLike, after: ArrayLike, tokens: ArrayLike) -> EliteNll:
     """Mean negative log-likelihood of elite programs under the model before and after tuning.
 

@@ -13,6 +13,7 @@ from deltanas.program.shingles import fingerprint
 from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
+from deltanas.study.nll import TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, collapse, novelty
 from deltanas.study.trials import Trials
 
@@ -31,7 +32,7 @@ class _Row:
 
 def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
     """The diagnostics of a run. `repeats`: the score that is asked about is the mean of so many trainings."""
-    return convergence(trials_of(view), repeats=repeats, novelty=_novelty(view))
+    return convergence(trials_of(view), repeats=repeats, tunings=_tunings(view), novelty=_novelty(view))
 
 
 def trials_of(view: RunView) -> Trials:
@@ -75,6 +76,18 @@ def _rows(candidate: Candidate, best: float) -> Iterator[_Row]:
 def _valid(attempt: Attempt) -> float:
     """A program that is known already is a valid one."""
     return float(attempt.refusal is None or attempt.refusal.stage == "novelty")
+
+
+def _tunings(view: RunView) -> tuple[TuningNll, ...]:
+    """Of each tuning the elites learned from and those held out, where there are enough for an interval."""
+    found = []
+    for adapter in view.adapters:
+        for held_out in (False, True):
+            rows = [row for row in adapter.likelihoods if row.held_out == held_out]
+            columns = ([row.before for row in rows], [row.after for row in rows], [row.tokens for row in rows])
+            if len(rows) >= 3:
+                found.append(TuningNll(adapter.cycle, held_out, elite_nll(*columns)))
+    return tuple(found)
 
 
 def _novelty(view: RunView) -> Novelty | Absent:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deltanas.study.concentration import Concentration
 from deltanas.study.convergence import Convergence
 from deltanas.study.estimate import Absent, Estimate
 from deltanas.study.monotone import Monotone
-from deltanas.study.nll import EliteNll
+from deltanas.study.nll import EliteNll, TuningNll
 from deltanas.study.novelty import Novelty
 from deltanas.study.reliability import Reliability
 from deltanas.study.validity import Validity
@@ -37,7 +37,13 @@ def sections(found: Convergence) -> tuple[Section, ...]:
         ("Novelty", found.novelty),
         ("Proxy reliability", found.reliability),
     )
-    return tuple(_section(title, part) for title, part in parts)
+    first, *others = (_section(title, part) for title, part in parts)
+    return replace(first, figures=(*first.figures, *map(_tuning, found.tunings))), *others
+
+
+def _tuning(one: TuningNll) -> str:
+    which = "held out" if one.held_out else "learned from"
+    return f"cycle {one.cycle}, {one.nll.programs} elites {which}: change {_words(one.nll.change)} nats a token"
 
 
 def _section(title: str, part: Part | Absent) -> Section:

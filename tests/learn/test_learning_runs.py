@@ -1,0 +1,157 @@
+"""Whole searches that learn, with a real tuning of a tiny model: killed ones, bad settings, and what comes out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deltanas.archive import begin_run, read_folder
+from deltanas.seams import RunView
+from support import Command
+
+pytest_plugins = ["tiny_model"]
+
+SETTINGS = """
+[learn]
+enabled = true
+fewest = 1
+held_out = 0.0
+rule = "quantile"
+share = 0.5
+
+[tuning]
+rank = 2
+epochs = 2
+"""
+SMALL = ("--cycles", "2", "--candidates", "3", "--train-size", "100", "--baseline", "mlp", "--baseline", "nin")
+
+
+def view_of(folder: Path) -> RunView:
+    with read_folder(folder).open() as run:
+        return run.view()
+
+
+def told(view: RunView) -> object:
+    """All but times."""
+    rows = [(c.cycle, c.index, c.parent, c.program and c.program.id, c.accuracy) for c in view.candidates]
+    return rows, [(a.cycle, a.parent, a.digest, a.losses, a.likelihoods) for a in view.adapters]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("learning")
+
+
+@pytest.fixture(scope="module")
+def command(place: Path, tiny_folder: Path) -> list[str]:
+    (place / "my.toml").write_text(SETTINGS)
+    program = str(Path(sys.executable).with_name("deltanas"))
+    return [program, "search", str(place / "my.toml"), "--llm", f"path:{tiny_folder}", *SMALL, "--run"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(command: list[str], place: Path) -> RunView:
+    subprocess.run([*command, str(place / "whole")], check=True, capture_output=True, timeout=600)
+    return view_of(place / "whole")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_search_that_learns(undisturbed: RunView, place: Path) -> None:
+    first, second = undisturbed.adapters
+    assert (first.parent, second.parent) == (None, "adapters/001")
+    marks = [json.loads((place / "whole" / each.folder / "lineage.json").read_text()) for each in (first, second)]
+    assert marks[0]["parent"] is None
+    assert marks[1]["parent"] == marks[0]["weights"] != marks[1]["weights"]
+    before, after = second.nats(held_out=False) or (0, 0)
+    assert after < before
+    models = {(c.cycle, call.model) for c in undisturbed.candidates for a in c.attempts for call in a.calls}
+    base = next(model for cycle, model in models if cycle == 1)
+    assert models == {(1, base), (2, f"{base}+001")}
+
+
+def watched(command: list[str], run: Path) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen([*command, str(run)], start_new_session=True, stderr=subprocess.PIPE, text=True) as search:
+        try:
+            yield search
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(search.pid, signal.SIGKILL)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_killed_in_a_tuning_and_behind_one_it_ends_as_the_undisturbed_one(
+    command: list[str], place: Path, undisturbed: RunView
+) -> None:
+    run = place / "killed"
+    for search in watched(command, run):
+        assert search.stderr
+        for line in search.stderr:
+            if "tuning the model" in line:
+                break
+        time.sleep(0.3)
+    assert view_of(run).adapters == ()
+    for search in watched(command, run):
+        while search.poll() is None and not (run / "adapters" / "001").exists():
+            time.sleep(0.005)
+    assert not (run / "adapters" / "002").exists()
+    subprocess.run([*command, str(run)], check=True, capture_output=True, timeout=600)
+    assert told(view_of(run)) == told(undisturbed)
+    assert sorted(path.name for path in (run / "adapters").iterdir()) == ["001", "002"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_corpus_tune_and_export(deltanas: Command, undisturbed: RunView, place: Path, tiny_folder: Path) -> None:
+    run = place / "whole"
+    made = json.loads(deltanas("learn", "corpus", run, "--out", "c.jsonl", "--json").stdout)
+    trained = [c for c in undisturbed.candidates if c.cycle and c.accuracy is not None]
+    assert made["edits"] == len(trained)
+    settings = ("--config", place / "my.toml", "--llm", f"path:{tiny_folder}")
+    tuned = deltanas("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
+    assert tuned.returncode == 0, tuned.stderr
+    assert json.loads(tuned.stdout)["lessons"] == undisturbed.adapters[1].lessons
+    again = deltanas("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
+    assert json.loads(again.stdout)["losses"] == json.loads(tuned.stdout)["losses"]
+    exported = deltanas("learn", "export", run, place / "out", "--base", "some/base")
+    assert exported.returncode == 0, exported.stderr
+    config = json.loads((place / "out" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["r"]) == ("some/base", 2)
+
+
+def test_what_is_wrong_is_told(deltanas: Command, place: Path, tiny_folder: Path) -> None:
+    llm = f"path:{tiny_folder}"
+    run = place / "empty"
+    _, archive = begin_run(run, None, {"config": {}})
+    archive.close()
+
+    def said(*arguments: object, status: int = 2) -> str:
+        done = deltanas(*arguments)
+        assert done.returncode == status, done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    assert "no adapter of cycle 7" in said("learn", "export", run, "out", "--cycle", 7)
+    assert "strategy random has no model that learns" in said("search", "--strategy", "random", "--learn")
+    server = "openai:http://127.0.0.1:9/v1#m"
+    assert "its weights are on a server" in said("search", "--learn", "--llm", server)
+    Path(place / "short.jsonl").write_text('{"family": "a", "ed')
+    assert "short.jsonl, line 1: not JSON" in said(
+        "learn", "tune", place / "short.jsonl", "--llm", llm, "--out", "x", status=1
+    )
+    (place / "losses.jsonl").write_text(
+        json.dumps({"family": "a", "source": "x = 1\n", "edit": "none", "gain": -0.1, "noise": 0.1, "accuracy": 0.1})
+    )
+    assert "no pair to learn from" in said(
+        "learn", "tune", place / "losses.jsonl", "--llm", llm, "--out", "x", status=1
+    )
