@@ -10,14 +10,13 @@ from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
 from deltanas.seams import RunView
+from deltanas.whole import write_whole
 
 
 def write_report(folder: RunFolder, view: RunView, path: Path | None = None, against: Sequence[RunView] = ()) -> Path:
     """Write the page whole or not at all. against: runs to compare it with."""
     target = path or folder.report
-    part = target.with_name(target.name + ".part")
-    part.write_text(render(view, lambda: _diagnostics(view), against), encoding="utf-8")
-    part.replace(target)
+    write_whole(target, render(view, lambda: _diagnostics(view), against))
     return target
 
 

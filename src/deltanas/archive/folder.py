@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from deltanas.archive.store import RunArchive, create_run, list_runs, open_run, sqlite_url
 from deltanas.errors import ArchiveError, UsageError
+from deltanas.whole import write_whole
 
 POINTER = "run.json"
 DATABASE = "archive.db"
@@ -86,12 +86,15 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
         ArchiveError: the archive can't be made, or holds a run of this name already.
     """
     folder = RunFolder(path, path.resolve().name, archive)
-    if path.exists() and not (path.is_dir() and all(entry.name.startswith(DATABASE) for entry in path.iterdir())):
+    if path.exists() and not (
+        path.is_dir() and all(entry.name.startswith((DATABASE, f".{POINTER}.")) for entry in path.iterdir())
+    ):
         raise UsageError(f"{path} exists and is not a run", "name an empty or a new folder with --run")
     try:
         path.mkdir(parents=True, exist_ok=True)
         run = _begun(folder, manifest)
-        _write_whole(path / POINTER, json.dumps({"format": FORMAT, "name": folder.name, "archive": archive}))
+        pointer = {"format": FORMAT, "name": folder.name, "archive": archive}
+        write_whole(path / POINTER, json.dumps(pointer), lasting=True)
     except OSError as error:
         raise ArchiveError(f"the run folder {path} can't be written: {error.strerror}", "name another --run") from None
     return folder, run
@@ -105,12 +108,3 @@ def _begun(folder: RunFolder, manifest: dict[str, object]) -> RunArchive:
         if any(run.name == folder.name and not any(run.counts.values()) for run in list_runs(folder.url)):
             return folder.open(writer=True)
         raise
-
-
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_suffix(".part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from deltanas.program import Program, Refused
 from deltanas.seams import Builds, Built
+from deltanas.whole import write_whole
 
 _ANSWER: TypeAdapter[Built | Refused] = TypeAdapter(Built | Refused)
 _OWN_FAULT = "line "
@@ -64,10 +63,4 @@ def _read(place: Path) -> Built | Refused | None:
 def _write(place: Path, answer: Built | Refused) -> None:
     with contextlib.suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=place.parent, prefix=".new-")
-        try:
-            with open(descriptor, "wb") as file:
-                file.write(_ANSWER.dump_json(answer))
-            os.replace(part, place)
-        except OSError:
-            os.unlink(part)
+        write_whole(place, _ANSWER.dump_json(answer))

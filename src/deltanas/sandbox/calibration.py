@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -15,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from deltanas.errors import DeltanasError
 from deltanas.sandbox.pool import cores
 from deltanas.sandbox.state import state_folder
+from deltanas.whole import write_whole
 
 _REDO = "measure again with: deltanas bench workers"
 
@@ -66,14 +65,10 @@ def stored_calibration() -> tuple[Calibration | None, str]:
 def keep_calibration(calibration: Calibration) -> Path:
     """Write it whole or not at all. Raises DeltanasError where the state folder can't be written."""
     path = calibration_file()
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft.write_text(json.dumps(asdict(calibration), indent=2) + "\n", encoding="utf-8")
-        draft.replace(path)
+        write_whole(path, json.dumps(asdict(calibration), indent=2) + "\n")
     except OSError as error:
-        with contextlib.suppress(OSError):
-            draft.unlink()
         raise DeltanasError(
             f"the calibration can't be kept in {path.parent}: {error.strerror}", "DELTANAS_STATE names another folder"
         ) from error
