@@ -16,7 +16,9 @@ SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")
 
 def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
     followed = Followed(tmp_path / "run")
-    assert "there is no run at" in followed.draw().parts["top"]
+    waiting = followed.draw().parts["top"]
+    assert "there is no run at" in waiting
+    assert "not finished" not in waiting
     stamps = [followed.stamp()]
     folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
     stamps.append(followed.stamp())
