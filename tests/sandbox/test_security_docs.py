@@ -13,7 +13,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`(\w+\.py)::(\w+)`", PAGE))
     assert len(named) > 20
     for file, name in named:
-        [path] = [*TESTS.glob(f"sandbox/{file}"), *TESTS.glob(f"contracts/{file}")]
+        [path] = [path for room in ("sandbox", "contracts", "export") for path in TESTS.glob(f"{room}/{file}")]
         assert f"def {name}(" in path.read_text(), f"{file}::{name}"
 
 
