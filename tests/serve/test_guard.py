@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deltanas.errors import DeltanasError
+from deltanas.cli.serve import serve
+from deltanas.errors import DeltanasError, UsageError
 from deltanas.serve.app import Watch, application
 from deltanas.serve.guard import Guard, is_loopback
 from deltanas.serve.server import _address, _listening
@@ -133,7 +135,7 @@ def test_pages_of_other_sites_may_link_here_and_nothing_more(site: str, mode: st
     assert asked("/", **{"sec-fetch-site": site, "sec-fetch-mode": mode})[0] == status
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["HEAD", "POST", "PUT", "DELETE", "OPTIONS"])
 def test_nothing_can_be_written(method: str) -> None:
     assert asked("/", method=method)[0] == 405
 
@@ -181,6 +183,12 @@ def test_addresses_hold_the_token_where_there_is_one() -> None:
     assert _address("127.0.0.1", 8642, None) == "http://127.0.0.1:8642/"
     assert _address("::1", 80, None) == "http://[::1]:80/"
     assert _address("10.0.0.1", 80, "t") == "http://10.0.0.1:80/?token=t"
+
+
+def test_a_folder_of_something_else_is_no_run_to_wait_for(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(UsageError, match="is not a run"):
+        serve(tmp_path)
 
 
 def test_a_port_that_is_taken_is_said() -> None:

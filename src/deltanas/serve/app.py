@@ -117,7 +117,7 @@ def application(watch: Watch) -> Starlette:
         return StreamingResponse(changes(watch, revision), media_type="text/event-stream")
 
     async def candidate(request: Request) -> Response:
-        found = (await watch.latest(now=True)).candidate(request.path_params["name"])
+        found = (await watch.latest()).candidate(request.path_params["name"])
         if found is None:
             return JSONResponse({"error": "the run holds no such candidate"}, 404)
         return JSONResponse(dict(found))

@@ -65,8 +65,8 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
-        if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("read-only\n", 405, {"Allow": "GET, HEAD"})
+        if scope["method"] != "GET":
+            return PlainTextResponse("read-only\n", 405, {"Allow": "GET"})
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin") and not _is_opened(headers):
             return PlainTextResponse("asked for by the page of another site\n", 403)
         if self.token is None:
