@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,6 +73,10 @@ class ModelConfig(_Section):
     )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
+    top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")
+    max_prompt: int = Field(
+        4096, ge=64, description="longest prompt, in tokens; a slot that needs a longer one is refused"
+    )
     max_tokens: Annotated[int, Field(ge=16)] | None = Field(
         None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
     )
@@ -204,9 +209,15 @@ class SearchConfig(_Section):
     tuning: TuningConfig = TuningConfig()
 
 
-def given_settings(path: Path | None = None, options: Mapping[str, object] | None = None) -> dict[str, Any]:
-    """What a TOML file says, with `options` (dotted keys; None for not given) laid over it; not validated yet."""
-    values: dict[str, Any] = {} if path is None else _toml(path)
+def given_settings(
+    path: Path | None = None, options: Mapping[str, object] | None = None, preset: str | None = None
+) -> dict[str, Any]:
+    """What a TOML file says, with `options` (dotted keys; None for not given) laid over it; not validated yet.
+
+    preset: name of one of `presets()`, on which the file is laid.
+    """
+    values: dict[str, Any] = {} if preset is None else _toml(_preset(preset))
+    values = values if path is None else _merged(values, _toml(path))
     for key, value in (options or {}).items():
         if value is not None:
             *sections, name = key.split(".")
@@ -215,6 +226,19 @@ def given_settings(path: Path | None = None, options: Mapping[str, object] | Non
                 place = place.setdefault(section, {})
             place[name] = value
     return values
+
+
+def presets() -> dict[str, Path]:
+    """The settings that come with deltanas, by name."""
+    folder = Path(str(files("deltanas"))) / "presets"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _preset(name: str) -> Path:
+    known = presets()
+    if name not in known:
+        raise UsageError(f"no preset {name!r}", f"known: {', '.join(known)}; a file is given without --preset")
+    return known[name]
 
 
 def read_config(values: Mapping[str, Any]) -> SearchConfig:

@@ -28,9 +28,16 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
     """
     model = config.model
     space, goals = Space(builds, config.edits), Space(None, config.edits)
-    whole = config.strategy == "full" or (config.strategy == "feedback" and config.feedback.form == "full")
+    whole = writes_programs(config)
     tokens = model.max_tokens or (FULL_TOKENS if whole else DELTA_TOKENS)
-    sampling = Sampling(model.batch, model.temperature, model.top_p, max_tokens=tokens)
+    sampling = Sampling(
+        batch=model.batch,
+        temperature=model.temperature,
+        top_p=model.top_p,
+        top_k=model.top_k,
+        max_prompt=model.max_prompt,
+        max_tokens=tokens,
+    )
     offers = space if model.decoding == "typed" and not whole else goals
     match config.strategy:
         case "random":
@@ -58,6 +65,11 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
                 decoding=model.decoding,
                 sampling=sampling,
             )
+
+
+def writes_programs(config: SearchConfig) -> bool:
+    """Whether the model writes whole programs, and not edits."""
+    return config.strategy == "full" or (config.strategy == "feedback" and config.feedback.form == "full")
 
 
 def model_of(config: SearchConfig) -> Model | None:

@@ -132,11 +132,11 @@ def _plan(config: SearchConfig) -> Plan:
         finals=config.finals,
         parent=parent,
         proposals=None if config.proposals == "auto" else config.proposals,
-        repeats=_repeats(config),
+        repeats=repeats_of(config),
     )
 
 
-def _repeats(config: SearchConfig) -> Repeats:
+def repeats_of(config: SearchConfig) -> Repeats:
     """`auto`: one training of each candidate and, unless the settings say how many, half as many again to give out."""
     each, budget = (1, ceil(config.candidates / 2)) if config.seeds == "auto" else (config.seeds, 0)
     if config.seeds_budget is not None:

@@ -136,5 +136,6 @@ def test_nucleus_draw_follows_the_softmax_and_leaves_out_the_tail() -> None:
         assert abs(count / n - share) < 0.04
     assert counts[3] == 0
     assert {nucleus_draw(scores, 1.0, 0.4, chance) for _ in range(50)} == {0}
+    assert {nucleus_draw(scores, 1.0, 1.0, chance, 1) for _ in range(50)} == {0}
     assert nucleus_draw(scores, 0, 1.0, chance) == 0
     assert {nucleus_draw(torch.zeros(3), 1.0, 1.0, chance) for _ in range(200)} == {0, 1, 2}

@@ -12,11 +12,13 @@ import typer
 
 from deltanas.assess import Evaluation, check_programs, evaluate_programs
 from deltanas.cli.output import Json, print_json, print_table, print_text
+from deltanas.cli.rehearsal import show
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.pages import write_report
 from deltanas.program import Program, Refused, apply_edit, diff
+from deltanas.rehearsal import rehearse
 from deltanas.report import Gain, Network, Summary, summary
 from deltanas.wiring import (
     gates,
@@ -46,6 +48,9 @@ def add_to(app: typer.Typer) -> None:
 
 def search(
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
+    preset: Annotated[
+        str | None, typer.Option(help="Published settings by name; the file's are laid over them.")
+    ] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
     strategy: Annotated[
         str | None, typer.Option(help="delta | full | feedback | channels | random | evolution | bandit.")
@@ -84,6 +89,9 @@ def search(
     archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
     unsafe: Unsafe = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what it would do, lack and cost; with --run, by that run's times.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line per candidate.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -114,7 +122,10 @@ def search(
         "train.executor": executor or (address and "ray"),
         "train.address": address,
     }
-    with Narrator(quiet=quiet) as narrator, open_search(given_settings(config, options), run, narrator) as opened:
+    given = given_settings(config, options, preset)
+    if dry_run:
+        show(rehearse(given, run), as_json=as_json)
+    with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
         narrator.say(f"run: {opened.folder.path}")
         if opened.search is not None:
             try:

@@ -253,17 +253,24 @@ class _Row:
                 raise ModelError(f"The grammar allows no token: {self._matcher.get_error()}")
         with self._spent.on("draw"):
             among = scores if allowed is None else scores[allowed]
-            drawn = nucleus_draw(among, self._request.temperature, self._request.top_p, self._chance)
+            request = self._request
+            drawn = nucleus_draw(among, request.temperature, request.top_p, self._chance, request.top_k)
             return drawn if allowed is None else int(allowed[drawn])
 
 
-def nucleus_draw(scores: torch.Tensor, temperature: float, top_p: float, chance: torch.Generator) -> int:
+def nucleus_draw(
+    scores: torch.Tensor, temperature: float, top_p: float, chance: torch.Generator, top_k: int = 0
+) -> int:
     """Draw an index from the smallest set of likeliest ones with probability >= `top_p` together.
 
-    scores: [n] logits. After Holtzman et al. (2020), "The Curious Case of Neural Text Degeneration", section 3.1.
+    scores: [n] logits. top_k: the others count for nothing, as if they were not there; 0: all count.
+    After Holtzman et al. (2020), "The Curious Case of Neural Text Degeneration", section 3.1.
     """
     if temperature == 0:
         return int(scores.argmax())
+    if 0 < top_k < len(scores):
+        kept = scores.topk(top_k).indices
+        return int(kept[nucleus_draw(scores[kept], temperature, top_p, chance)])
     weights = torch.softmax(scores / temperature, dim=0)
     # All those below (1 - top_p) / n together weigh less than 1 - top_p: the nucleus needs none, and sorting is dear.
     likely = (weights >= (1 - top_p) / len(weights)).nonzero()[:, 0]

@@ -31,7 +31,8 @@ class Request:
         grammar: in llguidance's dialect of Lark; the reply ends where it ends. None: any text.
         stop: texts that end the reply (and belong to it), looked for where there is no grammar.
         max_tokens: the reply is cut off there. temperature: 0 takes the likeliest token.
-        top_p: draw from the likeliest tokens that together have this probability.
+        top_k: draw from the likeliest so many tokens; 0: from all.
+        top_p: of these, from the likeliest that together have this probability.
     """
 
     messages: tuple[Message, ...]
@@ -41,6 +42,7 @@ class Request:
     max_tokens: int = 512
     temperature: float = 0.7
     top_p: float = 0.9
+    top_k: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,6 +208,8 @@ class ServerModel:
             "top_p": request.top_p,
             "seed": int.from_bytes(hashlib.sha256(request.key.encode()).digest()[:4]) // 2,
         }
+        if request.top_k:
+            body["top_k"] = request.top_k  # no part of OpenAI's own interface: a server that has none refuses it
         if request.stop and self._kind == "vllm":
             body |= {"stop": list(request.stop), "include_stop_str_in_output": True}
         if request.grammar and self._kind and not plain:

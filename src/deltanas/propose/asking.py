@@ -24,6 +24,7 @@ class Sampling:
     batch: int = 8
     temperature: float = 0.7
     top_p: float = 0.9
+    top_k: int = 0
     max_prompt: int = 4096
     max_tokens: int = 512
 
@@ -150,6 +151,7 @@ class ModelProposer(ABC):
             max_tokens=self.sampling.max_tokens,
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
+            top_k=self.sampling.top_k,
         )
 
     def _answered(self, waiting: tuple[Question, Request], reply: Reply) -> Proposal:

@@ -109,14 +109,8 @@ class FeedbackProposer(ModelProposer):
         if length > self._max_prompt:
             reason = f"the prompt has {length} tokens, {self._max_prompt} are allowed"
             return Proposal(None, "", None, "", Refused("apply", reason))
-        return Request(
-            messages,
-            key=f"{ask.key}:advice",
-            grammar=ADVICE,
-            max_tokens=ADVICE_TOKENS,
-            temperature=self.sampling.temperature,
-            top_p=self.sampling.top_p,
-        )
+        question = Question(ask, "", "advice", grammar=ADVICE)
+        return replace(self._request(question, messages), key=f"{ask.key}:advice", max_tokens=ADVICE_TOKENS)
 
     def _question(self, ask: Ask, edits: Sequence[SpaceEdit], reply: Reply) -> Question | Proposal:
         calls = (self._on_record(reply),)

@@ -1,22 +1,22 @@
-"""Which widths of a network are free, and what it becomes with others: learnt from a build for each, then predicted.
+"""Which widths of a network are free, and what it becomes with others: learnt from builds of each, then predicted.
 
 A group of places that hold one width (`program/space/vectors.py`) is free where the network still builds with that
 width doubled. That build also shows which sizes of which parameters the width moves, and how fast: so the sizes of
-every other vector are predicted, and a network *has the widths that were asked* where each size of each parameter
-is the predicted one.
+every other vector are predicted (two more builds confirm it), and a network *has the widths that were asked* where
+each size of each parameter is the predicted one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from math import ceil, gcd, prod
 from random import Random
 
-from deltanas.program import Program, Refused, SpaceEdit, WidthGroup, WidthVectors, width_vectors
+from deltanas.program import Program, SpaceEdit, WidthGroup, WidthVectors, width_vectors
 from deltanas.propose.edits import made
 from deltanas.seams import Builds, Built
 
@@ -142,21 +142,49 @@ def surveys(programs: Sequence[Program], builds: Builds) -> list[tuple[Survey, .
         base = bases[place]
         if isinstance(base, Built) and isinstance(result, Built) and alike(base, result):
             axes.setdefault((place, number), []).extend(_axis(group, flat(base), flat(result)))
+    found = {
+        at: Survey(programs[at[0]], base, vectors, _named(_apart(free)))
+        for at, free in sorted(axes.items())
+        if free and isinstance(base := bases[at[0]], Built) and (vectors := width_vectors(programs[at[0]].net))
+    }
+    kept = dict(zip(found, _confirmed(list(found.values()), builds), strict=True))
     return [
-        tuple(_surveyed(program, base, place, axes))
-        for place, (program, base) in enumerate(zip(programs, bases, strict=True))
+        tuple(survey for at, survey in kept.items() if at[0] == place and survey.axes) for place in range(len(programs))
     ]
 
 
-def _surveyed(
-    program: Program, base: Built | Refused, place: int, axes: Mapping[tuple[int, int], list[Axis]]
-) -> Iterator[Survey]:
-    vectors = width_vectors(program.net)
-    for number in range(len(vectors.families) if vectors else 0):
-        found = axes.get((place, number))
-        if found and vectors and isinstance(base, Built):
-            free = [replace(axis, name=f"w{place}") for place, axis in enumerate(_apart(found), 1)]
-            yield Survey(program, base, vectors, tuple(free))
+def _named(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    return tuple(replace(axis, name=f"w{number}") for number, axis in enumerate(axes, 1))
+
+
+def _confirmed(found: Sequence[Survey], builds: Builds) -> list[Survey]:
+    """Each width tried at its least value and one step up. Where that is not as predicted, as code rounds widths or
+    splits them into heads, only what was seen to hold stays allowed."""
+    tried = [
+        (survey, axis, {**survey.value, axis.name: width}, program)
+        for survey in found
+        for axis in survey.axes
+        for width in {axis.allowed[0], min((w for w in axis.allowed if w > axis.value), default=axis.allowed[0])}
+        if (program := survey.made({**survey.value, axis.name: width}))
+    ]
+    results = builds.build([program for *_, program in tried])
+    held: dict[Axis, list[int]] = {}
+    wrong: set[Axis] = set()
+    for (survey, axis, vector, _), built in zip(tried, results, strict=True):
+        if isinstance(built, Built) and not survey.fault(vector, built):
+            held.setdefault(axis, []).append(vector[axis.name])
+        else:
+            wrong.add(axis)
+    kept = []
+    for survey in found:
+        axes = [axis if axis not in wrong else _narrowed(axis, held.get(axis, [])) for axis in survey.axes]
+        kept.append(replace(survey, axes=_named(axis for axis in axes if len(axis.allowed) > 1)))
+    return kept
+
+
+def _narrowed(axis: Axis, held: Sequence[int]) -> Axis:
+    """With the values that were built: its own, the double, and those of `held`."""
+    return replace(axis, allowed=tuple(w for w in axis.allowed if w in (axis.value, 2 * axis.value, *held)))
 
 
 def _apart(axes: Sequence[Axis]) -> list[Axis]:
