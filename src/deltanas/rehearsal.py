@@ -21,6 +21,7 @@ from deltanas.sandbox import cores, cuda_devices, stored_calibration
 from deltanas.seams import Candidate
 from deltanas.strategies import DELTA_TOKENS, FULL_TOKENS, writes_programs
 from deltanas.teaching import teaching_of
+from deltanas.trackers import require_trackers
 from deltanas.train.data import load
 from deltanas.wiring import programs_of, repeats_of
 
@@ -66,7 +67,7 @@ def rehearse(given: Mapping[str, object], run: Path | None) -> Rehearsal:
     lacks: list[Lack] = []
     programs = _tried(lacks, lambda: len(programs_of(config)) if config.baselines else len(baselines()))
     images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
-    for check in (_device, _packages, _model, _learning):
+    for check in (_device, _packages, _model, _learning, _trackers):
         _tried(lacks, lambda check=check: check(config))  # type: ignore[misc]
     did = f"{len(images.train):,} training images of {images.in_shape[1:]}" if images else "not here"
     return Rehearsal(
@@ -145,6 +146,10 @@ def _located(spec: Spec) -> None:
 def _learning(config: SearchConfig) -> None:
     if config.learn.enabled:
         teaching_of(config)
+
+
+def _trackers(config: SearchConfig) -> None:
+    require_trackers(config.track)
 
 
 def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[str]:
