@@ -134,6 +134,9 @@ def test_contrast_names_and_width(story: RunView, tmp_path: Path, browser: Brows
     ]
     assert len(named) > 40
     assert [node for node in named if not node["ignored"] and not node["name"]["value"]] == []
+    page.run("document.querySelector('button[data-open=\"1.2\"]').click()")
+    page.until("document.querySelector('dialog').open")
+    assert page.run(CONTRAST) == []
     page.close()
 
 
