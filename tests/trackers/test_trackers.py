@@ -160,6 +160,8 @@ def test_a_search_is_mirrored_on_request(deltanas: Command, tmp_path: Path) -> N
         1,
         "--baseline",
         "mlp",
+        "--seeds",
+        "auto",
         "--track",
         "tensorboard",
         "--run",
@@ -170,6 +172,7 @@ def test_a_search_is_mirrored_on_request(deltanas: Command, tmp_path: Path) -> N
     read.Reload()
     assert [event.step for event in read.Scalars("cycle/trained")] == [1]
     assert read.Scalars("candidate/accuracy")[0].step == 1
+    assert read.Scalars("candidate/trainings")[0].value == 2, "auto trains a baseline twice"
     done = deltanas("search", *SMALL, "--track", "wandb", "--run", "other")
     assert done.returncode == 2
     assert "'tensorboard' or 'mlflow'" in done.stderr
