@@ -13,6 +13,7 @@ from deltanas.llm import Message, Model, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
 from deltanas.propose import Decoding, DeltaProposer, Edits, Sampling, Space
+from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.seams import Ask, Attempt
 
@@ -145,6 +146,22 @@ def test_anchored_edits_quote_the_program(tiny: Model, small: Program) -> None:
         assert old
         assert old in small.net
         assert (proposal.program is None) == (proposal.refusal is not None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "stage"),
+    [
+        ("I would rather not.", "parse"),
+        ("<<<<<<< SEARCH\n        self.act = nn.ReLU()\n=======\n        self.act = nn", "parse"),
+        ("<<<<<<< SEARCH\n        self.act = nn.ReLU()\n>>>>>>> REPLACE", "parse"),
+        ("<<<<<<< SEARCH\n        self.act = nn.Quadratic()\n=======\n        pass\n>>>>>>> REPLACE", "apply"),
+    ],
+)
+def test_what_is_cut_short_was_not_parsed(small: Program, reply: str, stage: str) -> None:
+    (ask,) = asks(small, 1)
+    refusal = proposal_of(ask, reply, "").refusal
+    assert refusal is not None
+    assert refusal.stage == stage
 
 
 def test_free_text_without_an_edit_is_refused(tiny: Model, small: Program) -> None:

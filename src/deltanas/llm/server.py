@@ -67,10 +67,17 @@ class _Completion(BaseModel):
     usage: _Usage | None = None
 
 
+class _Meta(BaseModel):
+    n_ctx: int | None = None
+
+
 class _Listed(BaseModel):
+    """`max_model_len` is vLLM's name for how much the model reads, `meta.n_ctx` llama.cpp's."""
+
     id: str
     owned_by: str | None = None
     max_model_len: int | None = None
+    meta: _Meta | None = None
 
 
 class _Listing(BaseModel):
@@ -156,10 +163,12 @@ class ServerModel:
                 listing = _Listing.model_validate_json(await self._read(client, "GET", "models"))
             except (_ReplyError, ValidationError):
                 return
-        mine = next((one for one in listing.data if one.id == self._model), None)
+        # llama.cpp serves one model, under whatever name it is asked for.
+        only = listing.data[0] if len(listing.data) == 1 else None
+        mine = next((one for one in listing.data if one.id == self._model), only)
         self._kind = next((one.owned_by for one in listing.data if one.owned_by in GRAMMARS), "") or ""
-        if mine and mine.max_model_len:
-            self.context = mine.max_model_len
+        if mine:
+            self.context = mine.max_model_len or (mine.meta and mine.meta.n_ctx) or self.context
 
     def _client(self) -> httpx.AsyncClient:
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from deltanas.errors import EditError
-from deltanas.program import Program, Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.program import Program, Refused, SpaceEdit, Stage, apply_edit, edits_of
+from deltanas.program.edit_formats import hunks_of
 from deltanas.seams import Ask, Call, Proposal
 
 Edits = Literal["architecture", "recipe", "both"]
@@ -33,12 +34,21 @@ def made(parent: Program, edit: SpaceEdit) -> Program:
 
 
 def proposal_of(ask: Ask, edit: str, goal: str, calls: tuple[Call, ...] = ()) -> Proposal:
-    """The proposal that `edit` makes of the parent; one that does not apply is refused, with the reason."""
+    """The proposal that `edit` makes of the parent; one that can't be read, or does not apply, is refused."""
     try:
         applied = apply_edit(ask.parent.net, edit)
     except EditError as error:
-        return Proposal(None, edit, None, goal, Refused("apply" if error.edit else "parse", str(error)), calls)
+        stage: Stage = "apply" if error.edit and _is_whole(edit) else "parse"
+        return Proposal(None, edit, None, goal, Refused(stage, str(error)), calls)
     return Proposal(ask.parent.edited("net", applied.source), edit, applied.rung, goal, None, calls)
+
+
+def _is_whole(edit: str) -> bool:
+    """Whether it holds hunks or blocks, none of them cut short or without one of its marks."""
+    try:
+        return bool(hunks_of(edit))
+    except EditError:
+        return False
 
 
 def exhausted(goal: str = "") -> Proposal:
