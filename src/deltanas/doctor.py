@@ -51,6 +51,9 @@ def _findings() -> Iterator[Finding]:
     yield _distribution("httpx2", "pip install 'deltanas[llm]', for a model behind a server", needed=False)
     yield _distribution("peft", "pip install 'deltanas[learn]', to tune the model", needed=False)
     yield _distribution("bitsandbytes", "pip install 'deltanas[cuda]', for weights in 4 bits on CUDA", needed=False)
+    yield _distribution("onnxruntime", "pip install 'deltanas[export]', to export networks as ONNX", needed=False)
+    yield _distribution("tensorboard", "pip install 'deltanas[tensorboard]', for --track tensorboard", needed=False)
+    yield _distribution("mlflow-skinny", "pip install 'deltanas[mlflow]', for --track mlflow", needed=False)
     yield _distribution("psycopg", "pip install 'deltanas[postgres]', for an archive in PostgreSQL", needed=False)
     yield _cache()
 
