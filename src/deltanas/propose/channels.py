@@ -71,14 +71,15 @@ class ChannelsProposer(ModelProposer):
         goal = told(vector)
         if wrong := survey.misfit(vector):
             return Proposal(None, reply.text, None, goal, Refused("parse", wrong), calls)
-        made = survey.made(vector)
+        edit, made = survey.edit(vector), survey.made(vector)
         net = made.net if made else survey.program.net if vector == survey.value else None
         ask = replace(question.ask, parent=question.parent)
         if net is None or net == ask.parent.net:
             reason = "these are the widths it has" if net else "the source admits no edit to these widths"
             return Proposal(None, reply.text, None, goal, Refused("apply", reason), calls)
         try:
-            return proposal_of(ask, diff(ask.parent.net, net), goal, calls)
+            direct = edit.text if edit and ask.parent.net == survey.program.net else ""
+            return proposal_of(ask, direct or diff(ask.parent.net, net), goal, calls)
         except EditError as error:
             return Proposal(None, reply.text, None, goal, Refused("apply", str(error)), calls)
 
