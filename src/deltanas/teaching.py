@@ -93,4 +93,6 @@ def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
     with read_folder(place).open() as run:
         if "config" in run.manifest:
             return own_edits(run.candidates(), run.name)
-        return lemur_edits(run.trials.sources(), run.trials.trials(task="img-classification"), origin=run.name, **near)
+        # After one epoch, as candidates of a search are scored; later ones would tell of the same pairs again.
+        trials = run.trials.trials(task="img-classification", epoch=1)
+        return lemur_edits(run.trials.sources(), trials, origin=run.name, **near)
