@@ -125,11 +125,12 @@ def _bases(
     """The networks that have free widths, and why the others have none."""
     sources = lemur_programs(lemur) if lemur is not None else {}
     ours = {name: program_of(source) for name, source in nets.baselines().items()}
-    theirs = {f"lemur:{name}": lemur_classifier(sources[name]) for name in (CLASSIFIERS if sources else ())}
+    theirs = {f"lemur:{name}": lemur_classifier(sources[name]) for name in CLASSIFIERS if name in sources}
     known = {**ours, **theirs}
     if unknown := set(only) - known.keys():
         raise UsageError(f"no network {', '.join(sorted(unknown))}", f"known: {', '.join(known)}")
-    bases, without = [], {}
+    absent = [f"lemur:{name}" for name in CLASSIFIERS if lemur is not None and name not in sources]
+    bases, without = [], dict.fromkeys(absent, "it is not in there")
     for name, program in known.items():
         if not only or name in only:
             shapes = [(1, _OURS, _OURS)] if name in ours else [(3, side, side) for side in SIDES]
