@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltanas.errors import DataError
-from deltanas.learn.corpus import corpus_of, held_families
+from deltanas.learn.corpus import corpus_of, held_families, preferences_of
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.llm import Lesson, Message
 from deltanas.program import Program, Refused
@@ -95,3 +95,17 @@ def test_families_are_held_out_by_share_and_seed() -> None:
 def test_a_parent_is_known_by_its_text() -> None:
     assert measured("a", 1, 2).parent == Program("x = 1\n")
     assert measured("a", 1, 2).ask.parent.net == "x = 1\n"
+
+
+def test_preferences_are_of_one_question_and_beyond_noise() -> None:
+    gains = {2: 0.3, 3: -0.2, 4: 0.1, 5: 0.09, 6: 0.0}
+    edits = [replace(measured("a", 1, new), gain=gain, noise=0.02) for new, gain in gains.items()]
+    edits += [replace(measured("a", 1, 7), gain=0.9), replace(measured("a", 8, 9), gain=-0.9, noise=0.02)]
+    edits += [replace(measured("b", 20, new), gain=gain, noise=0.02) for new, gain in ((21, 0.1), (22, 0.0))]
+    tuning, held_out = preferences_of(edits, Plain(), ["b"])
+    by_new = {2: 3, 4: 6}
+    assert [(one.better, one.worse) for one in tuning] == [
+        (measured("a", 1, good).edit, measured("a", 1, bad).edit) for good, bad in by_new.items()
+    ]
+    assert [(one.better, one.family) for one in held_out] == [(measured("b", 20, 21).edit, "b")]
+    assert preferences_of(edits, Plain(), [], beyond=100) == ((), ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Protocol
 
 from deltanas.errors import DataError, EditError
 from deltanas.learn.measured import MeasuredEdit
-from deltanas.llm import Lesson
+from deltanas.llm import Lesson, Message, Preference
 from deltanas.program import Refused
 from deltanas.seams import Ask
 
@@ -55,7 +56,37 @@ def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[
     An edit that was measured more than once gives one lesson, the first. Where a program of a family that is held out
     is also one of a family that is not, the edits that touch it are dropped from those to learn from.
     """
-    apart = set(held)
+    taught, dropped = _taught(edits, phrasing, set(held))
+    tuning = tuple(lesson for edit, lesson, outside in taught if not outside)
+    held_out = tuple(lesson for edit, lesson, outside in taught if outside)
+    return Corpus(tuning, held_out, dict(dropped.most_common()))
+
+
+def preferences_of(
+    edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[str], beyond: float = 1.645
+) -> tuple[tuple[Preference, ...], tuple[Preference, ...]]:
+    """Pairs of edits that answer the same question, of which one gained more, beyond noise: (tuning, held out).
+
+    Of each question the best edit is paired with the worst, the second best with the second worst, and so on: an edit
+    is in one pair at most. Edits whose noise is not known are in none. What is held out is as with lessons.
+    """
+    known = [edit for edit in edits if edit.noise is not None]
+    questions: dict[tuple[bool, str, tuple[Message, ...]], list[tuple[MeasuredEdit, Lesson]]] = {}
+    for edit, lesson, outside in _taught(known, phrasing, set(held))[0]:
+        questions.setdefault((outside, edit.family, lesson.messages), []).append((edit, lesson))
+    pairs: tuple[list[Preference], list[Preference]] = ([], [])
+    for (outside, family, messages), answers in questions.items():
+        answers.sort(key=lambda one: -one[0].gain)
+        for (good, better), (bad, worse) in zip(answers[: len(answers) // 2], reversed(answers), strict=False):
+            if good.gain - bad.gain > beyond * math.hypot(good.noise or 0.0, bad.noise or 0.0):
+                pairs[outside].append(Preference(messages, better.completion, worse.completion, family))
+    return tuple(pairs[0]), tuple(pairs[1])
+
+
+def _taught(
+    edits: Sequence[MeasuredEdit], phrasing: Phrasing, apart: set[str]
+) -> tuple[list[tuple[MeasuredEdit, Lesson, bool]], Counter[str]]:
+    """Edits with their lessons and whether they are held out; and how many gave none, by the reason."""
     dropped: Counter[str] = Counter()
     seen: set[tuple[str, str]] = set()
     usable: list[tuple[MeasuredEdit, frozenset[str]]] = []
@@ -73,8 +104,7 @@ def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[
             usable.append((edit, frozenset(pair)))
         seen.add(pair)
     hidden = {program for edit, programs in usable if edit.family in apart for program in programs}
-    tuning: list[Lesson] = []
-    held_out: list[Lesson] = []
+    taught = []
     for edit, programs in usable:
         outside = edit.family in apart
         if not outside and programs & hidden:
@@ -84,8 +114,8 @@ def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[
         if isinstance(lesson, Refused):
             dropped[lesson.reason.partition("\n")[0]] += 1
         else:
-            (held_out if outside else tuning).append(lesson)
-    return Corpus(tuple(tuning), tuple(held_out), dict(dropped.most_common()))
+            taught.append((edit, lesson, outside))
+    return taught, dropped
 
 
 def held_families(families: Iterable[str], share: float, seed: int) -> list[str]:
