@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from deltanas.archive import begin_run, read_folder
+from deltanas.cli import app
+from deltanas.errors import DeltanasError
 from deltanas.seams import RunView
 from support import Command
 
@@ -129,29 +132,27 @@ def test_corpus_tune_and_export(deltanas: Command, undisturbed: RunView, place: 
     assert (config["base_model_name_or_path"], config["r"]) == ("some/base", 2)
 
 
-def test_what_is_wrong_is_told(deltanas: Command, place: Path, tiny_folder: Path) -> None:
-    llm = f"path:{tiny_folder}"
-    run = place / "empty"
-    _, archive = begin_run(run, None, {"config": {}})
+def test_what_is_wrong_is_told(tmp_path: Path, tiny_folder: Path) -> None:
+    _, archive = begin_run(tmp_path / "empty", None, {"config": {}})
     archive.close()
+    (tmp_path / "short.jsonl").write_text('{"family": "a", "ed')
+    loss = {"family": "a", "source": "x = 1\n", "edit": "none", "gain": -0.1, "noise": 0.1, "accuracy": 0.1}
+    (tmp_path / "losses.jsonl").write_text(json.dumps(loss))
+    tune = ("--llm", f"path:{tiny_folder}", "--out", tmp_path / "x")
 
-    def said(*arguments: object, status: int = 2) -> str:
-        done = deltanas(*arguments)
-        assert done.returncode == status, done.stderr
-        assert "Traceback" not in done.stderr
-        return done.stderr
+    def said(*arguments: object) -> DeltanasError:
+        error = CliRunner().invoke(app, [str(argument) for argument in arguments]).exception
+        assert isinstance(error, DeltanasError)
+        return error
 
-    assert "no adapter of cycle 7" in said("learn", "export", run, "out", "--cycle", 7)
-    assert "strategy random has no model that learns" in said("search", "--strategy", "random", "--learn")
-    server = "openai:http://127.0.0.1:9/v1#m"
-    assert "its weights are on a server" in said("search", "--learn", "--llm", server)
-    Path(place / "short.jsonl").write_text('{"family": "a", "ed')
-    assert "short.jsonl, line 1: not JSON" in said(
-        "learn", "tune", place / "short.jsonl", "--llm", llm, "--out", "x", status=1
+    missing = said("learn", "export", tmp_path / "empty", tmp_path / "out", "--cycle", 7)
+    assert (missing.message, missing.hint) == (
+        f"{tmp_path / 'empty'} has no adapter of cycle 7",
+        "`deltanas search --learn` makes some",
     )
-    (place / "losses.jsonl").write_text(
-        json.dumps({"family": "a", "source": "x = 1\n", "edit": "none", "gain": -0.1, "noise": 0.1, "accuracy": 0.1})
-    )
-    assert "no pair to learn from" in said(
-        "learn", "tune", place / "losses.jsonl", "--llm", llm, "--out", "x", status=1
-    )
+    assert "strategy random has no model that learns" in str(said("search", "--strategy", "random", "--learn"))
+    assert "its weights are on a server" in str(said("search", "--learn", "--llm", "openai:http://127.0.0.1:9/v1#m"))
+    assert "short.jsonl, line 1: not JSON" in str(said("learn", "tune", tmp_path / "short.jsonl", *tune))
+    assert "no pair to learn from" in str(said("learn", "tune", tmp_path / "losses.jsonl", *tune))
+    assert "no measured edits" in str(said("learn", "corpus", tmp_path, "--out", tmp_path / "c.jsonl"))
+    assert not (tmp_path / "x").exists()
