@@ -55,6 +55,7 @@ def test_the_page_follows_a_search_from_before_its_beginning_to_its_end(tmp_path
             page.until("document.querySelectorAll('#candidates tbody tr').length > 2")
             assert page.run("document.querySelector('.pill').innerText") == "not finished"
             assert "No final scores yet" in page.run("document.querySelector('#finals').innerText")
+            page.until("document.querySelector('#control details') !== null", 60)  # a cycle has begun
             # What the reader did stays while the parts are replaced.
             page.run("""
                 document.querySelector("#candidates thead button").click();

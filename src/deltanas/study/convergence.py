@@ -104,11 +104,12 @@ def _reliability(trials: Trials, repeats: int) -> Reliability:
 
 
 def as_json(found: Convergence) -> dict[str, object]:
-    """Plain data for JSON: no infinity and no NaN; what is absent says why."""
-    return {
-        field.name: {"why": part.why} if isinstance(part := getattr(found, field.name), Absent) else _plain(part)
-        for field in fields(found)
-    }
+    """Plain data for JSON: no infinity and no NaN; what is absent says why. `nll` holds those of all `tunings`."""
+    parts = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "tunings"}
+    plain = {name: {"why": part.why} if isinstance(part, Absent) else _plain(part) for name, part in parts.items()}
+    if isinstance(nll := plain["nll"], dict) and found.tunings:
+        nll["tunings"] = _plain(found.tunings)
+    return plain
 
 
 def _plain(value: object) -> object:
