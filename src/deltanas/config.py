@@ -208,6 +208,11 @@ class SearchConfig(_Section):
     learn: LearnConfig = LearnConfig()
     tuning: TuningConfig = TuningConfig()
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether the strategy asks a language model."""
+        return self.strategy not in ("random", "evolution", "bandit")
+
 
 def given_settings(
     path: Path | None = None, options: Mapping[str, object] | None = None, preset: str | None = None

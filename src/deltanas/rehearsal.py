@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -26,8 +27,6 @@ from deltanas.train.data import load
 from deltanas.wiring import programs_of, repeats_of
 
 T = TypeVar("T")
-ASKS_NONE = ("random", "evolution", "bandit")
-"""The strategies without a model."""
 MEASURE = "measure a few: deltanas search ... --cycles 1 --candidates 4 --run TRY; then this command with --run TRY"
 """The basis of what nobody measured."""
 
@@ -68,7 +67,7 @@ def rehearse(given: Mapping[str, object], run: Path | None) -> Rehearsal:
     programs = _tried(lacks, lambda: len(programs_of(config)) if config.baselines else len(baselines()))
     images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
     for check in (_device, _packages, _model, _learning, _trackers):
-        _tried(lacks, lambda check=check: check(config))  # type: ignore[misc]
+        _tried(lacks, partial(check, config))
     did = f"{len(images.train):,} training images of {images.in_shape[1:]}" if images else "not here"
     return Rehearsal(
         tuple(_does(config, programs, did)), tuple(costs_of(config, programs, _measured(run), run)), tuple(lacks)
@@ -93,24 +92,25 @@ def _device(config: SearchConfig) -> None:
 
 
 def _bits(config: SearchConfig) -> bool:
-    return config.model.four_bit and config.strategy not in ASKS_NONE
+    return config.model.four_bit and config.asks_model
 
 
 def _packages(config: SearchConfig) -> None:
-    if config.strategy in ASKS_NONE or parse_spec(config.model.spec).kind == "openai":
+    if not config.asks_model or parse_spec(config.model.spec).kind == "openai":
         return
-    needs = ["transformers", "llguidance", *(["peft"] if config.learn.enabled or config.model.adapter else [])]
-    needs += ["bitsandbytes", "accelerate"] if config.model.four_bit else []
-    missing = [name for name in needs if find_spec(name) is None]
+    needs = {"transformers": "llm", "llguidance": "llm"}
+    needs |= {"peft": "learn"} if config.learn.enabled or config.model.adapter else {}
+    needs |= {"bitsandbytes": "cuda", "accelerate": "cuda"} if config.model.four_bit else {}
+    missing = {name: extra for name, extra in needs.items() if find_spec(name) is None}
     if missing:
-        extra = "cuda" if {"bitsandbytes", "accelerate"} & set(missing) else "llm"
-        raise DeltanasError(f"the model needs {', '.join(missing)}", f"pip install 'deltanas[{extra}]'")
+        extras = ",".join(dict.fromkeys(missing.values()))
+        raise DeltanasError(f"the model needs {', '.join(missing)}", f"pip install 'deltanas[{extras}]'")
 
 
 def _model(config: SearchConfig) -> None:
     """What can be said of the model without its weights; a server is asked for it."""
     model = config.model
-    if config.strategy in ASKS_NONE:
+    if not config.asks_model:
         return
     spec = parse_spec(model.spec)
     if spec.kind == "openai":
@@ -163,7 +163,7 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
         "feedback": f", {config.feedback.form}, K = {config.feedback.window}",
     }
     yield f"strategy: {config.strategy}{form.get(config.strategy, '')}; edits of {config.edits}"
-    if config.strategy not in ASKS_NONE:
+    if config.asks_model:
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"
         yield f"model: {model.spec}{bits}, {drawn}"
@@ -188,7 +188,7 @@ def costs_of(config: SearchConfig, programs: int | None, seen: Means | None, run
         "trainings", f"at most {most:,}", counted if programs else f"{counted}; the baselines are not here to count"
     )
     yield _hours(most, config.train, seen.training if seen else None, run)
-    if config.strategy not in ASKS_NONE:
+    if config.asks_model:
         yield from _model_costs(config, slots, seen, run)
     if config.learn.enabled:
         yield Cost("tunings", f"at most {config.cycles:,}", "one a cycle, where there are lessons enough; time unknown")

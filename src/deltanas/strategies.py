@@ -74,7 +74,7 @@ def writes_programs(config: SearchConfig) -> bool:
 
 def model_of(config: SearchConfig) -> Model | None:
     """The language model that the settings name, opened; None where the strategy asks none."""
-    if config.strategy in ("random", "evolution", "bandit"):
+    if not config.asks_model:
         return None
     m = config.model
     return open_model(

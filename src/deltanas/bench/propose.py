@@ -91,7 +91,7 @@ def bench_propose(
 
 def cell_name(config: SearchConfig) -> str:
     """Who proposes, in words."""
-    if config.strategy in ("random", "evolution", "bandit"):
+    if not config.asks_model:
         return config.strategy
     level = config.model.decoding if config.strategy == "delta" else config.strategy
     return f"{Path(config.model.spec).name} {level}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -13,6 +12,7 @@ from pathlib import Path
 from deltanas.errors import DataError, UsageError
 from deltanas.program import Program, apply_edit
 from deltanas.seams import Ask, Telemetry
+from deltanas.whole import write_whole
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,17 @@ _KNOWN = tuple(field.name for field in fields(MeasuredEdit))
 def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
     """Write JSON lines, whole or not at all; how many. A parent's text stands in the first row that names it."""
     told: dict[str, str] = {}
-    count = 0
-    part = path.with_name(f"{path.name}.part")
+    lines = []
+    for edit in edits:
+        row: dict[str, object] = {"parent": edit.parent.id}
+        row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) not in (None, "")}
+        if told.get(edit.parent.id) == edit.source:
+            del row["source"]
+        told[edit.parent.id] = edit.source
+        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("w", encoding="utf-8") as file:
-        for edit in edits:
-            row: dict[str, object] = {"parent": edit.parent.id}
-            row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) not in (None, "")}
-            if told.get(edit.parent.id) == edit.source:
-                del row["source"]
-            told[edit.parent.id] = edit.source
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    return count
+    write_whole(path, "".join(lines), lasting=True)
+    return len(lines)
 
 
 def read_measured(path: Path) -> list[MeasuredEdit]:

@@ -117,7 +117,6 @@ def _edge(
     number: int, parent: Candidate, child: Candidate, start: tuple[float, float], end: tuple[float, float]
 ) -> Edge:
     last = child.kept
-    known = parent.program is not None and child.program is not None
     return Edge(
         number=number,
         parent=label(parent),
@@ -125,7 +124,7 @@ def _edge(
         goal=last.goal if last else "",
         rung=(last.rung if last else None) or "",
         gain=gain(child, parent),
-        diffs=tuple(differences(parent.program, child.program)) if known else (),  # type: ignore[arg-type]
+        diffs=tuple(differences(parent.program, child.program)) if parent.program and child.program else (),
         x1=start[0] + WIDE,
         y1=start[1] + HIGH / 2,
         x2=end[0],
