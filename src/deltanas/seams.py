@@ -28,7 +28,11 @@ Phase = Literal["check", "propose", "train", "repeat", "learn", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a language model, as it was: nothing is summarised. Times in seconds of wall clock."""
+    """One call of a language model, as it was: nothing is summarised. Times in seconds of wall clock.
+
+    Attributes:
+        estimated: the numbers of tokens are estimates, as a server did not say.
+    """
 
     model: str
     prompt: str
@@ -36,6 +40,7 @@ class Call:
     prompt_tokens: int
     reply_tokens: int
     seconds: float
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,3 +53,13 @@ def test_a_kept_archive_reads_the_same_and_can_go_on(kept: Path, tmp_path: Path)
         writer.settle(1, 0, Trained(0.5, 10, 1, 1.0, 1.0, "A"))
         score = Trained(0.5, 10, 1, 1.0, 1.0, "A")
         assert writer.candidates() == [base, replace(new, outcome=score, trainings=(score,))]
+
+
+def test_a_model_whose_tokens_were_estimated_loses_the_note_in_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "old.db"
+    shutil.copy(KEPT[0], file)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE calls SET model = 'a%b (tokens estimated)' WHERE attempt = 0")
+    with open_run(sqlite_url(file), "kept") as reader:
+        calls = [call for c in reader.candidates() for attempt in c.attempts for call in attempt.calls]
+    assert {(call.model, call.estimated) for call in calls} == {("a%b", True), ("smollm2", False)}

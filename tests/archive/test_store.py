@@ -33,7 +33,7 @@ MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "c
 BASE = Program("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
 CHILD = BASE.edited("net", "class Net:\n    width = 2\n")
 OTHER = BASE.edited("transform", "import torch\n")
-CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1)
+CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1, estimated=True)
 NO_EDIT = Attempt("I can't", None, "widen", Refused("apply", "no edit in the reply"), (CALL, replace(CALL, reply="")))
 APPLIED = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
 TRAINED = Trained(0.8125, 1000, 2**62, 1.5, 1.25, "A")

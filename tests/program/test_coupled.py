@@ -69,6 +69,12 @@ def test_a_part_of_a_concatenation_moves_the_sum() -> None:
     assert wanted in widened(source)
 
 
+def test_a_width_that_enters_a_concatenation_twice_moves_the_sum_twice() -> None:
+    init = "self.a = nn.Conv2d(3, 16, 1)\nself.b = nn.Conv2d(32, classes, 1)"
+    source = program(init, "x = self.a(x)\nreturn self.b(torch.cat([x, x.flip(3)], 1)) + self.b(torch.cat([x, x], 1))")
+    assert ["self.a = nn.Conv2d(3, 24, 1)", "self.b = nn.Conv2d(48, classes, 1)"] in widened(source)
+
+
 def test_a_depthwise_convolution_keeps_a_group_a_channel() -> None:
     init = "w = prm['w']\nself.a = nn.Conv2d(3, w, 1)\nself.d = nn.Conv2d(w, w, 3, groups=w)"
     init += "\nself.c = nn.Conv2d(w, classes, 1)"

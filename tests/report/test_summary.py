@@ -66,7 +66,7 @@ def test_first_proposals_all_proposals_and_slots_are_kept_apart(story: RunView) 
     assert (found.proposals[1].low, found.proposals[1].high) == (applied.low, applied.high)
     assert (found.repaired, found.retried) == (1, 2)
     assert (found.strategy, found.model, found.decoding) == ("delta", "smollm2", None)
-    assert asdict(found.cost) == {"calls": 9, "prompt_tokens": 900, "reply_tokens": 90, "seconds": 4.5}
+    assert asdict(found.cost) == {"calls": 9, "prompt_tokens": 900, "reply_tokens": 90, "seconds": 4.5, "estimated": 0}
 
 
 def test_each_proposal_counts_as_far_as_it_came(story: RunView, make_slot: Callable[..., Candidate]) -> None:

@@ -154,6 +154,7 @@ def call_values(run: int, candidate: Candidate) -> Iterator[Values]:
                 "prompt_tokens": call.prompt_tokens,
                 "reply_tokens": call.reply_tokens,
                 "seconds": call.seconds,
+                "estimated": call.estimated,
             }
 
 
@@ -175,7 +176,7 @@ def candidates_from(
     """
     calls: dict[tuple[int, int, int], list[Call]] = {}
     for row in call_rows:
-        call = Call(row.model, row.prompt, row.reply, row.prompt_tokens, row.reply_tokens, row.seconds)
+        call = Call(row.model, row.prompt, row.reply, row.prompt_tokens, row.reply_tokens, row.seconds, row.estimated)
         calls.setdefault((*_slot(row), row.attempt), []).append(call)
     attempts: dict[Slot, list[Attempt]] = {}
     for row in attempt_rows:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -157,6 +158,7 @@ calls = Table(
     Column("prompt_tokens", BigInteger, nullable=False),
     Column("reply_tokens", BigInteger, nullable=False),
     Column("seconds", Double, nullable=False),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(
         ["run", "cycle", "index", "attempt"],
         ["attempts.run", "attempts.cycle", "attempts.index", "attempts.attempt"],

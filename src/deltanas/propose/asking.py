@@ -161,8 +161,8 @@ class ModelProposer(ABC):
         return self.answer(waiting[0], reply, calls)
 
     def _on_record(self, reply: Reply) -> Call:
-        name = f"{self._model.name} (tokens estimated)" if reply.estimated else self._model.name
-        return Call(name, reply.prompt, reply.text, reply.prompt_tokens, reply.reply_tokens, reply.seconds)
+        tokens = (reply.prompt_tokens, reply.reply_tokens)
+        return Call(self._model.name, reply.prompt, reply.text, *tokens, reply.seconds, reply.estimated)
 
 
 def recalled(earlier: Sequence[Attempt]) -> str:

@@ -38,12 +38,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the model was asked, in all. seconds: of wall clock, a batch's shared out among its replies."""
+    """What the model was asked, in all. seconds: of wall clock, a batch's shared out among its replies.
+
+    estimated: calls whose numbers of tokens are estimates.
+    """
 
     calls: int
     prompt_tokens: int
     reply_tokens: int
     seconds: float
+    estimated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,7 @@ def cost(calls: Iterable[Call]) -> Cost:
         sum(call.prompt_tokens for call in made),
         sum(call.reply_tokens for call in made),
         sum(call.seconds for call in made),
+        sum(call.estimated for call in made),
     )
 
 

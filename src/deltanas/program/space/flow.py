@@ -83,8 +83,10 @@ class Follower:
         elif not flow or node is None:
             self._fix((*flow, self._at(node)))
         else:
-            for part in {id(part.root()): part.root() for part in flow}.values():
-                part.sums.append(node)
+            roots = [part.root() for part in flow]
+            for root in roots:  # as often as it enters the sum, however often the code is followed
+                if root.sums.count(node) < roots.count(root):
+                    root.sums.append(node)
             self._fix((self._at(node),))
 
     def _same(self, one: Flow, two: Flow) -> Flow:
