@@ -3,8 +3,9 @@
     python benchmarks/gains.py --out benchmarks/gains [--edits 3000] [--minutes M]
 
 Every edit is a fair draw of the uniform sampler from the verified space of a built-in baseline (architecture only: the
-recipe is the same for all). It is trained with one seed, every sixteenth with a second one, which shows whether an
-edited network is as noisy as its baseline, trained with eight. The figures stand in the order of the draws, so a prefix
+recipe is the same for all). A baseline is trained with eight seeds, an edited network with one of these, which go by
+turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether edited networks are
+as noisy as their baselines. The figures stand in the order of the draws, so a prefix
 of the file is a fair sample too. Interrupt it at any moment; the same command goes on.
 `edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
 """
@@ -17,7 +18,6 @@ import os
 import platform
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -34,9 +34,8 @@ from deltanas.search import training_seed
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 DATASET, TRAIN_SIZE = "fashion-mnist", 4_000
-BASELINE_SEEDS, EDIT_SEEDS = 8, 2
-TWICE = 16
-"""Of this many draws one is trained with every seed, the others with the first alone."""
+SEEDS, TWICE = 8, 16
+"""Seeds of a baseline, and of how many edits one is trained with a second seed."""
 TOGETHER = 2
 """Rounds of one draw a baseline that are drawn together."""
 TRIES = 20
@@ -76,7 +75,7 @@ def _measure_baselines(path: Path, programs: dict[str, Program], pool: Runner) -
         (built,) = pool.build([program])
         if isinstance(built, Refused):
             raise UsageError(f"the baseline {name} does not build: {built.reason}")
-        (trainings,) = _trained([program], [BASELINE_SEEDS], pool)
+        (trainings,) = _trained([program], [range(SEEDS)], pool)
         _append(path, [{"baseline": name, "program": program.id, **_costs(built), **_outcome(trainings)}])
 
 
@@ -105,10 +104,12 @@ def _rounds(path: Path, programs: dict[str, Program], pool: Pool) -> Iterator[li
         children = [row.pop("_child") for row in rows]
         programs_drawn = [child for child in children if isinstance(child, Program)]
         built = builds.build(programs_drawn)
-        seeds = [EDIT_SEEDS if int(str(row["draw"])) % TWICE == 0 else 1 for row in rows]
-        for row, check, trainings in zip(rows, built, _trained(programs_drawn, seeds, pool), strict=True):
+        seeds = [_seeds(int(str(row["draw"])), len(programs)) for row in rows]
+        for row, check, repeats, trainings in zip(
+            rows, built, seeds, _trained(programs_drawn, seeds, pool), strict=True
+        ):
             assert isinstance(check, Built)
-            row |= {**_costs(check), **_outcome(trainings)}
+            row |= {**_costs(check), "seeds": repeats, **_outcome(trainings)}
         yield rows
 
 
@@ -123,14 +124,20 @@ def _drawn(number: int, parent: Program, space: Space, seen: set[str]) -> tuple[
     return None
 
 
-def _trained(programs: Sequence[Program], seeds: Sequence[int], pool: Runner) -> list[list[Trained | Failed]]:
-    """Every program with so many seeds; these are the same for all of them."""
-    outcomes: dict[int, list[Trained | Failed]] = defaultdict(list)
-    for repeat in range(max(seeds)):
-        places = [place for place, count in enumerate(seeds) if count > repeat]
-        for number, outcome in pool.train([programs[place] for place in places], seed=training_seed(0, repeat=repeat)):
-            outcomes[places[number]].append(outcome)
-    return [outcomes[place] for place in range(len(programs))]
+def _seeds(draw: int, programs: int) -> list[int]:
+    """Which of the seeds an edit is trained with: another one for each round of draws."""
+    first = draw // programs % SEEDS
+    return [first, (first + 1) % SEEDS] if draw % TWICE == 0 else [first]
+
+
+def _trained(programs: Sequence[Program], seeds: Sequence[Sequence[int]], pool: Runner) -> list[list[Trained | Failed]]:
+    """Every program with its seeds, given by their numbers."""
+    outcomes: dict[tuple[int, int], Trained | Failed] = {}
+    for seed in range(SEEDS):
+        places = [place for place, wanted in enumerate(seeds) if seed in wanted]
+        for number, outcome in pool.train([programs[place] for place in places], seed=training_seed(0, repeat=seed)):
+            outcomes[places[number], seed] = outcome
+    return [[outcomes[place, seed] for seed in wanted] for place, wanted in enumerate(seeds)]
 
 
 def _costs(built: Built) -> Row:
@@ -154,9 +161,8 @@ def _stamp(path: Path, data: object, tier: str) -> None:
         "train_size": TRAIN_SIZE,
         "epochs": 1,
         "prm": nets.DEFAULT_PRM,
-        "baseline_seeds": [training_seed(0, repeat=repeat) for repeat in range(BASELINE_SEEDS)],
-        "edit_seeds": [training_seed(0, repeat=repeat) for repeat in range(EDIT_SEEDS)],
-        "twice": f"one draw of {TWICE}",
+        "seeds": [training_seed(0, repeat=repeat) for repeat in range(SEEDS)],
+        "second_seed": f"one edit of {TWICE}",
         "data": data,
         "torch": metadata.version("torch"),
     }
