@@ -4,9 +4,9 @@
 
 Every edit is a fair draw of the uniform sampler from the verified space of a built-in baseline (architecture only: the
 recipe is the same for all). A baseline is trained with eight seeds, an edited network with one of these, which go by
-turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether edited networks are
-as noisy as their baselines. The figures stand in the order of the draws, so a prefix
-of the file is a fair sample too. Interrupt it at any moment; the same command goes on.
+turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether an edited network
+is as noisy as its baseline. The figures stand in the order of the draws, so a prefix of the file is a fair sample too.
+Interrupt it at any moment; the same command goes on.
 `edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
 """
 

@@ -11,6 +11,9 @@ import pytest
 import deltanas
 from deltanas import nets
 from deltanas.errors import UsageError
+from deltanas.program import edits_of
+from deltanas.propose import RandomProposer, Space
+from deltanas.seams import Builds
 
 
 def test_importing_it_loads_neither_torch_nor_a_database() -> None:
@@ -49,6 +52,24 @@ def test_evaluate_gives_the_accuracy_that_a_search_gives(tmp_path: Path) -> None
     assert view.candidates[0].program is not None
     assert view.candidates[0].program.id == result.program
     assert deltanas.open_run(tmp_path / "run") == view
+
+
+def test_a_strategy_of_ones_own_fills_the_slots(tmp_path: Path) -> None:
+    class Activations(RandomProposer):
+        strategy = "activations"
+
+    def proposer(builds: Builds) -> Activations:
+        return Activations(Space(builds, kinds=lambda _: lambda kinds: "activation" if "activation" in kinds else ""))
+
+    config = {
+        "strategy": "random", "cycles": 1, "candidates": 2, "baselines": ["mlp"], "train": {"size": 100},
+    }  # fmt: skip
+    view = deltanas.search(config, run=tmp_path / "run", proposer=proposer)
+    made = [candidate for candidate in view.candidates if candidate.cycle]
+    assert [candidate.strategy for candidate in made] == ["activations"] * 2
+    kinds = {edit.text: edit.kind for edit in edits_of(nets.baseline("mlp"))}
+    assert {kinds[candidate.attempts[-1].edit] for candidate in made} == {"activation"}
+    assert deltanas.search(config, run=tmp_path / "run", proposer=proposer) == view
 
 
 def test_apply_edit_and_its_error() -> None:

@@ -11,7 +11,7 @@ Importing this is cheap: what needs a database or a model is imported where it i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ import deltanas.search as _search  # noqa: F401
 from deltanas.assess import Evaluation, Verdict, check_programs, evaluate_programs
 from deltanas.errors import DeltanasError, EditError, UsageError
 from deltanas.program import AppliedEdit, apply_edit
-from deltanas.seams import Listener, RunView
+from deltanas.seams import Builds, Listener, Proposer, RunView
 
 __version__ = version("deltanas")
 __all__ = [
@@ -94,7 +94,11 @@ def evaluate(
 
 
 def search(
-    config: Mapping[str, object] | str | Path, *, run: str | Path | None = None, listener: Listener | None = None
+    config: Mapping[str, object] | str | Path,
+    *,
+    run: str | Path | None = None,
+    listener: Listener | None = None,
+    proposer: Callable[[Builds], Proposer] | None = None,
 ) -> RunView:
     """Run a search to its end and return what came of it.
 
@@ -102,13 +106,15 @@ def search(
         config: the settings, as a mapping or the path of a TOML file.
         run: the run's folder; an existing one is resumed.
         listener: told of what happens as it happens; see `deltanas.seams.Listener`.
+        proposer: makes a strategy of your own (`deltanas.seams.Proposer`), given the build checks; for `random` in the
+            settings, which is the strategy that needs nothing else. A run is resumed with the strategy that began it.
     """
     from deltanas.config import given_settings
     from deltanas.narrate import Silent
     from deltanas.wiring import open_search
 
     given = config if isinstance(config, Mapping) else given_settings(Path(config))
-    with open_search(given, None if run is None else Path(run), listener or Silent()) as opened:
+    with open_search(given, None if run is None else Path(run), listener or Silent(), proposer) as opened:
         if opened.search is not None:
             opened.search.run()
         return opened.run.view()

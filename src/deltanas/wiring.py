@@ -54,10 +54,16 @@ class OpenSearch:
 
 
 @contextmanager
-def open_search(given: Mapping[str, object], path: Path | None, listener: Listener) -> Iterator[OpenSearch]:
+def open_search(
+    given: Mapping[str, object],
+    path: Path | None,
+    listener: Listener,
+    own: Callable[[Builds], Proposer] | None = None,
+) -> Iterator[OpenSearch]:
     """Begin a run in a new folder, or take up the one in an existing folder; `search` is None where it is finished.
 
-    All that can be wrong with the settings is found before the folder is made.
+    All that can be wrong with the settings is found before the folder is made. own: makes the proposer, in place of
+    the strategy that the settings name.
     """
     with ExitStack() as stack:
         if path is not None and (path / POINTER).exists():
@@ -69,12 +75,12 @@ def open_search(given: Mapping[str, object], path: Path | None, listener: Listen
             if run.finished and not longer:
                 yield OpenSearch(None, run, folder)
                 return
-            parts = stack.enter_context(_parts(config, run))
+            parts = stack.enter_context(_parts(config, own, run))
             if longer:
                 run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
         else:
             config = _settled(read_config(given))
-            parts = stack.enter_context(_parts(config))
+            parts = stack.enter_context(_parts(config, own))
             origin = {**manifest(config, parts.runner.tier), "data": parts.data}
             folder, run = begin_run(path or _new_path(config), config.archive, origin)
             stack.enter_context(run)
@@ -107,7 +113,9 @@ class _Parts:
 
 
 @contextmanager
-def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_Parts]:
+def _parts(
+    config: SearchConfig, own: Callable[[Builds], Proposer] | None, begun: RunArchive | None = None
+) -> Iterator[_Parts]:
     require_trackers(config.track)
     baselines = programs_of(config) if config.baselines else builtin_programs(config.prm)
     dataset = _load(config.dataset, config.train)
@@ -118,7 +126,8 @@ def _parts(config: SearchConfig, begun: RunArchive | None = None) -> Iterator[_P
     model = model_of(config)
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
-        yield _Parts(baselines, proposer_of(config, builds, model), builds, runner, data, model, teaching)
+        proposer = own(builds) if own else proposer_of(config, builds, model)
+        yield _Parts(baselines, proposer, builds, runner, data, model, teaching)
 
 
 def _plan(config: SearchConfig) -> Plan:

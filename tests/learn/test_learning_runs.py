@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -15,9 +16,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deltanas import nets
 from deltanas.archive import begin_run, read_folder
 from deltanas.cli import app
-from deltanas.errors import DeltanasError
+from deltanas.errors import DataError, DeltanasError
+from deltanas.learn.measured import MeasuredEdit, write_measured
+from deltanas.program import edits_of
 from deltanas.seams import RunView
 from support import Command
 
@@ -156,3 +160,26 @@ def test_what_is_wrong_is_told(tmp_path: Path, tiny_folder: Path) -> None:
     assert "no pair to learn from" in str(said("learn", "tune", tmp_path / "losses.jsonl", *tune))
     assert "no measured edits" in str(said("learn", "corpus", tmp_path, "--out", tmp_path / "c.jsonl"))
     assert not (tmp_path / "x").exists()
+
+
+def test_pairs_of_better_and_worse_edits_are_learned_from(tmp_path: Path, tiny_folder: Path) -> None:
+    rows = []
+    for net in ("mlp", "nin", "vgg"):
+        source = nets.baselines()[net]
+        kind = [edit.text for edit in edits_of(source) if edit.kind == "activation"]
+        gains = {edit: 0.1 * (place % 2) for place, edit in enumerate(kind[:12])}
+        rows += [MeasuredEdit(net, source, edit, gain, 0.5 + gain, noise=0.01) for edit, gain in gains.items()]
+    write_measured(tmp_path / "edits.jsonl", rows)
+    settings = ["--llm", f"path:{tiny_folder}", "--out", str(tmp_path / "mine"), "--held-out", ".34", "--json"]
+    command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--preferences", *settings]
+    told = CliRunner().invoke(app, command, catch_exceptions=False)
+    made = json.loads(told.stdout)
+    assert made["losses"][0] == pytest.approx(math.log(2), rel=1e-3)
+    assert len(made["held_out_families"]) == 1
+    for side in made["better_is_likelier"].values():
+        assert side["n"] > 0
+        assert 0 <= side["after"]["low"] <= side["after"]["value"] <= side["after"]["high"] <= 1
+    assert made["pairs"] == made["better_is_likelier"]["learned from"]["n"]
+    write_measured(tmp_path / "edits.jsonl", rows[:1])
+    with pytest.raises(DataError, match="no two answer the same question"):
+        CliRunner().invoke(app, command, catch_exceptions=False)

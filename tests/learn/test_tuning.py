@@ -22,7 +22,6 @@ from safetensors.torch import load_file
 
 from deltanas.errors import ModelError, UsageError
 from deltanas.learn import Tuned, Tuning, export_adapter, tune, tune_preferences
-from deltanas.learn.loop import rate_of, steps_of
 from deltanas.llm import Lesson, Message, Preference, Request, open_model
 from deltanas.llm.adapters import lineage, lora
 from deltanas.llm.local import LocalModel
@@ -400,28 +399,3 @@ def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tu
     model.adapt(one.folder)
     assert lead() > before + 1
     assert one.losses[-1] < 0.6
-
-
-def test_the_order_of_lessons_is_random_whole_and_keeps_prompts_together() -> None:
-    prompts = [number // 6 for number in range(24)]
-    settings = replace(BASE, batch=4, epochs=3, together=3)
-    steps = steps_of(prompts, settings, seed=0)
-    assert steps == steps_of(prompts, replace(settings, batch=1, accumulation=4, packing="none"), seed=0)
-    assert steps != steps_of(prompts, settings, seed=1)
-    order = [place for step in steps for place in step]
-    for epoch in (order[:24], order[24:48], order[48:]):
-        assert sorted(epoch) == list(range(24))
-        assert all(len({prompts[place] for place in epoch[start : start + 3]}) == 1 for start in range(0, 24, 3))
-    assert len(steps_of(prompts, replace(settings, steps=20), seed=0)) == 20
-    assert steps_of(prompts, replace(settings, steps=2), seed=0) == steps[:2]
-
-
-@pytest.mark.parametrize("schedule", ["cosine", "linear"])
-def test_rates_are_those_of_transformers(schedule: Any) -> None:
-    settings = replace(BASE, schedule=schedule, warmup=3, rate=0.5)
-    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
-    scheduler: Any = transformers.get_scheduler(schedule, optimizer, 3, 10)
-    for step in range(10):
-        assert rate_of(step, 10, settings) == pytest.approx(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, cast
@@ -13,12 +14,14 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text
 from deltanas.config import given_settings, read_config
-from deltanas.errors import UsageError
+from deltanas.errors import DataError, UsageError
 from deltanas.learn import Tuned, export_adapter
-from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families
+from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, preferences_of
 from deltanas.learn.elites import EliteRule
-from deltanas.learn.measured import write_measured
-from deltanas.llm import Loss, Tunable
+from deltanas.learn.learner import Teaching
+from deltanas.learn.measured import MeasuredEdit, write_measured
+from deltanas.llm import Lesson, Loss, Preference, Tunable
+from deltanas.report.intervals import wilson
 
 learn = typer.Typer(help="What the model learns from, and the tuning itself.", no_args_is_help=True)
 
@@ -69,11 +72,14 @@ def tune_command(
     held_out: Annotated[float | None, typer.Option(help="Share of the families that is held out.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the lessons.")] = None,
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    preferences: Annotated[
+        bool,
+        typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO) instead."),
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     as_json: Json = False,
 ) -> None:
     """Tune a model on measured edits; how likely it finds held-out ones before and after. The same command resumes."""
-    from deltanas.learn import tune
     from deltanas.strategies import model_of, proposer_of
     from deltanas.teaching import measured_edits, teaching_of
 
@@ -91,28 +97,92 @@ def tune_command(
     settings = read_config(given_settings(config, options))
     teaching = teaching_of(settings)
     edits = [*(edit for place in corpora for edit in measured_edits(place)), *teaching.more]
-    elites = teaching.rule.chosen(edits)
-    model = cast("Tunable", model_of(settings))
     held = held_families({edit.family for edit in edits}, teaching.held_out, teaching.seed)
+    model = cast("Tunable", model_of(settings))
     phrasing = cast("Phrasing", proposer_of(settings, None, model))
+    taught = _preferences if preferences else _elites
+    shown, lines = taught(edits, held, model, phrasing, teaching, out)
+    if as_json:
+        print_json({**shown, "held_out_families": held})
+    else:
+        print_text("\n".join(lines))
+
+
+def _elites(
+    edits: list[MeasuredEdit], held: list[str], model: Tunable, phrasing: Phrasing, teaching: Teaching, out: Path
+) -> tuple[dict[str, object], list[str]]:
+    """Tune on the elites; what came of it, as JSON and as lines."""
+    from deltanas.learn import tune
+
+    elites = teaching.rule.chosen(edits)
     found = corpus_of(elites, phrasing, held).require()
     sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
     before = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
     tuned = tune(model, found.tuning, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
     now = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
-    _tell(found, tuned, before, now, as_json=as_json)
+    return _likelihoods(found, tuned, before, now)
+
+
+def _preferences(
+    edits: list[MeasuredEdit], held: list[str], model: Tunable, phrasing: Phrasing, teaching: Teaching, out: Path
+) -> tuple[dict[str, object], list[str]]:
+    """Tune on pairs; of how many pairs the better edit is the likelier one, as JSON and as lines."""
+    from deltanas.learn import tune_preferences
+
+    sides = preferences_of(edits, phrasing, held, teaching.rule.beyond)
+    if not sides[0]:
+        raise DataError(
+            f"of {len(edits)} measured edits no two answer the same question and differ beyond their noise",
+            "measure more edits of each program, or take a smaller `learn.beyond`",
+        )
+    sys.stderr.write(f"{len(edits)} measured edits, {len(sides[0])} pairs, {len(sides[1])} held out\n")
+    before = [_right(model, pairs) for pairs in sides]
+    tuned = tune_preferences(model, sides[0], teaching.settings, out, teaching.start, teaching.seed, note=_told)
+    model.adapt(tuned.folder)
+    now = [_right(model, pairs) for pairs in sides]
+    shown: dict[str, object] = {}
+    lines = [f"{len(sides[0])} pairs, {tuned.steps} steps, {tuned.seconds:.0f} s", f"adapter: {tuned.folder}"]
+    for name, pairs, *counts in zip(("learned from", "held out"), sides, before, now, strict=True):
+        if pairs:
+            old, new = (wilson(count, len(pairs)) for count in counts)
+            shown[name] = {"n": len(pairs), "before": asdict(old), "after": asdict(new)}
+            ends = (f"{one.value:.0%} [{one.low:.0%}, {one.high:.0%}]" for one in (old, new))
+            lines.append(
+                f"{name}: the better of two edits is the likelier in {' before, '.join(ends)} after, n = {len(pairs)}"
+            )
+    return {**_made(tuned), "pairs": len(sides[0]), "better_is_likelier": shown}, lines
+
+
+def _right(model: Tunable, pairs: Sequence[Preference]) -> int:
+    """Of how many pairs the model finds the better answer likelier than the worse."""
+    better = model.losses([Lesson(pair.messages, pair.better, pair.family) for pair in pairs])
+    worse = model.losses([Lesson(pair.messages, pair.worse, pair.family) for pair in pairs])
+    return sum(one.nll < two.nll for one, two in zip(better, worse, strict=True))
+
+
+def _made(tuned: Tuned) -> dict[str, object]:
+    return {
+        "folder": str(tuned.folder),
+        "steps": tuned.steps,
+        "tokens": tuned.tokens,
+        "seconds": tuned.seconds,
+        "losses": tuned.losses,
+    }
 
 
 def _told(step: int, steps: int, loss: float) -> None:
     sys.stderr.write(f"step {step} of {steps}, loss {loss:.3f}\n")
 
 
-def _tell(found: Corpus, tuned: Tuned, before: list[list[Loss]], now: list[list[Loss]], *, as_json: bool) -> None:
+def _likelihoods(
+    found: Corpus, tuned: Tuned, before: list[list[Loss]], now: list[list[Loss]]
+) -> tuple[dict[str, object], list[str]]:
     from deltanas.study import LackingError, elite_nll  # SciPy takes a second to load
 
     shown: dict[str, object] = {}
-    lines = []
+    lines = [f"no lesson: {count} x {reason}" for reason, count in found.dropped.items()]
+    lines.append(f"{len(found.tuning)} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
     for name, old, new in zip(("learned from", "held out"), before, now, strict=True):
         try:
             nll = elite_nll([one.nll for one in old], [one.nll for one in new], [one.tokens for one in old])
@@ -122,16 +192,8 @@ def _tell(found: Corpus, tuned: Tuned, before: list[list[Loss]], now: list[list[
         shown[name] = asdict(nll)
         ends = (f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in (nll.before, nll.after, nll.change))
         lines.append("{}: {} nats a token before, {} after, change {}".format(f"{name}, n = {len(old)}", *ends))
-    if as_json:
-        counts = {"lessons": len(found.tuning), "held_out": len(found.held_out), "dropped": found.dropped}
-        made = {"folder": str(tuned.folder), "steps": tuned.steps, "tokens": tuned.tokens, "seconds": tuned.seconds}
-        print_json({**made, **counts, "losses": tuned.losses, "likelihood": shown})
-        return
-    for reason, count in found.dropped.items():
-        print_text(f"no lesson: {count} x {reason}")
-    print_text(f"{len(found.tuning)} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
-    print_text("\n".join(lines))
-    print_text(f"adapter: {tuned.folder}")
+    counts = {"lessons": len(found.tuning), "held_out": len(found.held_out), "dropped": found.dropped}
+    return {**_made(tuned), **counts, "likelihood": shown}, [*lines, f"adapter: {tuned.folder}"]
 
 
 @learn.command("export")

@@ -30,14 +30,21 @@ class BanditProposer(RandomProposer):
 
 
 def thompson_kinds(ask: Ask) -> Callable[[Sequence[str]], str]:
+    """Chooses by what the run knows so far."""
+    return thompson(gains(ask.journal), ask.rng("kind"))
+
+
+def thompson(known: Mapping[str, Sequence[float]], rng: Random) -> Callable[[Sequence[str]], str]:
     """Draws a mean gain for each kind from its posterior, and takes the kinds in the order of the draws.
 
     A kind's posterior after n gains is normal, around (their sum + m) / (n + 1) with standard deviation
     s / sqrt(n + 1). m: the mean of all gains. s: the standard deviation of gains within a kind, pooled.
+
+    Args:
+        known: gains in accuracy, by kind.
     """
-    known = gains(ask.journal)
     everything = [gain for values in known.values() for gain in values]
-    prior, spread, rng = fmean(everything) if everything else 0.0, pooled(known), ask.rng("kind")
+    prior, spread = fmean(everything) if everything else 0.0, pooled(known)
     drawn: dict[str, float] = {}
 
     def chosen(kinds: Sequence[str]) -> str:
