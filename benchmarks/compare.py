@@ -1,0 +1,265 @@
+"""Does the model add something over a sampler? Six strategies, same baselines, equal trainings and equal time.
+
+    deltanas learn tune benchmarks/gains --held-out .3 --out ADAPTER
+    python benchmarks/compare.py --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned] [--seeds 3]
+
+    random     the uniform sampler               bandit     the same draws, kinds by what this search gained
+    rule       the same draws, kinds by what the measured edits gained on the baselines that are not held out
+    evolution  the same draws, parents by tournament
+    frozen     the model as it is                tuned      the model with the adapter
+
+Each searches from the baselines that the tuning held out, with the seeds 0, 1, ... Fixed before the first search:
+
+    test    accuracy on the test images of the three best elites, each trained with four fresh seeds (the first metric)
+    gain    of every trained candidate over its parent, on the validation images
+    beats   share of the trained candidates that beat their parent
+
+Each is given at equal trainings (the candidates that every search has) and at equal seconds (what fits into the time of
+the fastest search, calls of the model and trainings; build checks, some 50 ms each, are not in it). `test` is compared
+with `random` search by search, t-intervals over the searches; `gain` and `beats` have intervals over the candidates.
+Interrupt it at any moment; the same command goes on. It ends with a JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from scipy import stats
+
+import deltanas
+from deltanas.config import TrainConfig
+from deltanas.learn.corpus import held_families
+from deltanas.learn.sources import BASELINES, EDITS, METHOD
+from deltanas.program import Trained
+from deltanas.propose import RandomProposer, Space
+from deltanas.propose.bandit import thompson
+from deltanas.report.intervals import wilson
+from deltanas.sandbox import Pool
+from deltanas.seams import Builds, Candidate, RunView, elites, lineage
+from deltanas.search import training_seed
+from deltanas.wiring import open_dataset_pool
+
+ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")
+ELITES, FRESH = 3, 4
+BATCH, MAX_TOKENS = 16, 256
+LEVEL = 0.95
+Interval = dict[str, float | int]
+
+
+class Rule(RandomProposer):
+    """The uniform sampler, but for the kind, which comes from gains that were measured before."""
+
+    strategy = "rule"
+
+    def __init__(self, builds: Builds, known: Mapping[str, Sequence[float]]) -> None:
+        super().__init__(Space(builds, kinds=lambda ask: thompson(known, ask.rng("kind"))))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A search, cut short: the candidates that it had made by then, and these with its baselines."""
+
+    arm: str
+    seed: int
+    journal: list[Candidate]
+    made: list[Candidate]
+
+    @property
+    def gains(self) -> list[tuple[str, float]]:
+        """(baseline, gain) of the trained candidates."""
+        scores = {c.program.id: c.accuracy for c in self.journal if c.program and c.accuracy is not None}
+        found = []
+        for candidate in self.made:
+            before = scores.get(candidate.parent or "")
+            if candidate.accuracy is not None and before is not None:
+                root = lineage(candidate, self.journal)[0]
+                found.append((root.attempts[-1].goal, candidate.accuracy - before))
+        return found
+
+    @property
+    def best(self) -> list[str]:
+        """Identities of the elites; a search without enough of them has its best baselines in their place."""
+        baselines = sorted((c for c in self.journal if not c.cycle), key=lambda c: -(c.accuracy or 0.0))
+        return [c.program.id for c in (*elites(self.journal), *baselines) if c.program][:ELITES]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gains", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--llm", default="smollm2")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cycles", type=int, default=6)
+    parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--held-out", type=float, default=0.3)
+    parser.add_argument("--train-size", type=int, help="as the edits were measured, if not given")
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    method = json.loads((given.gains / METHOD).read_text("utf-8"))
+    held, known = _measured(given.gains, given.held_out)
+    train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1}
+    views: dict[tuple[str, int], RunView] = {}
+    for seed in range(given.seeds):
+        for arm in given.arms.split(","):
+            sys.stderr.write(f"{arm}, seed {seed}\n")
+            views[arm, seed] = deltanas.search(
+                {"dataset": method["dataset"], "baselines": held, "train": train, **_settings(arm, seed, given)},
+                run=given.out / f"{arm}-{seed}",
+                proposer=(lambda builds: Rule(builds, known)) if arm == "rule" else None,
+            )
+    parts = {name: [cut(arm, seed, views) for arm, seed in views] for name, cut in _cuts(views).items()}
+    with open_dataset_pool(method["dataset"], TrainConfig(**train)) as pool:
+        tests = _tested(given.out / "tests.jsonl", [part for some in parts.values() for part in some], views, pool)
+    rule = {kind: round(fmean(values), 4) for kind, values in sorted(known.items())}
+    found = {name: _compared(some, tests) for name, some in parts.items()}
+    told = {"held_out": held, "rule": rule, "searches": given.seeds, **found}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+def _measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
+    """The baselines that are held out, and the gains of the others' edits, by kind."""
+    before = {row["baseline"]: fmean(row["accuracies"]) for row in _rows(folder / BASELINES)}
+    held = sorted(held_families(before, share, 0))
+    known: defaultdict[str, list[float]] = defaultdict(list)
+    for row in _rows(folder / EDITS):
+        if row["baseline"] not in held and row["failure"] is None:
+            known[row["kind"]].append(fmean(row["accuracies"]) - before[row["baseline"]])
+    return held, dict(known)
+
+
+def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, object]:
+    """How one search differs from the others."""
+    strategy = {"rule": "random", "frozen": "delta", "tuned": "delta"}.get(arm, arm)
+    settings = {"strategy": strategy, "seed": seed, "cycles": given.cycles, "candidates": given.candidates, "finals": 0}
+    if strategy == "delta":
+        adapter = str(given.adapter.resolve()) if arm == "tuned" else None
+        model = {"spec": given.llm, "dtype": given.dtype, "adapter": adapter}
+        settings["model"] = {**model, "batch": BATCH, "max_tokens": MAX_TOKENS}
+    return settings
+
+
+def _cuts(views: Mapping[tuple[str, int], RunView]) -> dict[str, Callable[..., Part]]:
+    """How searches are cut to be compared: to equal trainings, and to equal seconds."""
+    fewest = min(len(_made(view)) for view in views.values())
+    shortest = min(sum(map(_seconds, _made(view))) for view in views.values())
+
+    def trainings(arm: str, seed: int, known: Mapping[tuple[str, int], RunView]) -> Part:
+        return _part(arm, seed, known[arm, seed], fewest)
+
+    def seconds(arm: str, seed: int, known: Mapping[tuple[str, int], RunView]) -> Part:
+        spent, count = 0.0, 0
+        for candidate in _made(known[arm, seed]):
+            spent += _seconds(candidate)
+            if spent > shortest + 1e-6:
+                break
+            count += 1
+        return _part(arm, seed, known[arm, seed], count)
+
+    return {"equal_trainings": trainings, "equal_seconds": seconds}
+
+
+def _part(arm: str, seed: int, view: RunView, count: int) -> Part:
+    made = _made(view)[:count]
+    return Part(arm, seed, [c for c in view.candidates if not c.cycle] + made, made)
+
+
+def _made(view: RunView) -> list[Candidate]:
+    return [candidate for candidate in view.candidates if candidate.cycle]
+
+
+def _seconds(candidate: Candidate) -> float:
+    calls = sum(call.seconds for attempt in candidate.attempts for call in attempt.calls)
+    return calls + sum(training.seconds for training in candidate.trainings)
+
+
+def _tested(
+    path: Path, parts: Sequence[Part], views: Mapping[tuple[str, int], RunView], pool: Pool
+) -> dict[str, list[float]]:
+    """By program, its accuracies on the test images with fresh seeds. What `path` holds is not trained again."""
+    programs = {name: program for view in views.values() for name, program in view.programs.items()}
+    wanted = list(dict.fromkeys(name for part in parts for name in part.best))
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    done = {(row["program"], row["repeat"]) for row in _rows(path)}
+    for repeat in range(FRESH):
+        missing = [name for name in wanted if (name, repeat) not in done]
+        seed = training_seed(0, "test", repeat)
+        for place, outcome in pool.train([programs[name] for name in missing], seed=seed, split="test"):
+            accuracy = (
+                outcome.accuracy if isinstance(outcome, Trained) else 0.0
+            )  # a network that fails is worth nothing
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"program": missing[place], "repeat": repeat, "accuracy": accuracy}) + "\n")
+    for row in _rows(path):
+        found[row["program"]].append(row["accuracy"])
+    return found
+
+
+def _compared(parts: Sequence[Part], tests: Mapping[str, Sequence[float]]) -> dict[str, object]:
+    by_arm: defaultdict[str, list[Part]] = defaultdict(list)
+    for part in parts:
+        by_arm[part.arm].append(part)
+    scores = {arm: [fmean(fmean(tests[name]) for name in part.best) for part in some] for arm, some in by_arm.items()}
+    told: dict[str, object] = {}
+    for arm, some in by_arm.items():
+        gains = [gain for part in some for gain in part.gains]
+        families = sorted({family for family, _ in gains})
+        beats = wilson(sum(gain > 0 for _, gain in gains), len(gains))
+        row: dict[str, object] = {
+            "trained": len(gains),
+            "seconds": round(fmean(sum(map(_seconds, part.made)) for part in some), 1),
+            "test": _mean(scores[arm]),
+            "gain": _mean([gain for _, gain in gains]),
+            "beats": {"value": beats.value, "low": beats.low, "high": beats.high},
+            "gain_by_baseline": {
+                family: _mean([gain for name, gain in gains if name == family]) for family in families
+            },
+        }
+        if "random" in scores and arm != "random":
+            row["test_over_random"] = _mean([a - b for a, b in zip(scores[arm], scores["random"], strict=True)])
+            control = [gain for part in by_arm["random"] for _, gain in part.gains]
+            row["gain_over_random"] = _difference([gain for _, gain in gains], control)
+        told[arm] = row
+    return told
+
+
+def _mean(values: Sequence[float]) -> Interval:
+    """Mean with its t-interval; one value has none."""
+    if len(values) < 2:
+        return {"value": round(fmean(values), 4), "n": len(values)} if values else {"n": 0}
+    return _around(fmean(values), stdev(values) / math.sqrt(len(values)), len(values) - 1, len(values))
+
+
+def _difference(one: Sequence[float], two: Sequence[float]) -> Interval:
+    """Difference of two means with Welch's interval."""
+    if min(len(one), len(two)) < 2:
+        return {"n": len(one)}
+    a, b = (stdev(values) ** 2 / len(values) for values in (one, two))
+    freedom = (a + b) ** 2 / (a**2 / (len(one) - 1) + b**2 / (len(two) - 1)) if a + b else len(one)
+    return _around(fmean(one) - fmean(two), math.sqrt(a + b), freedom, len(one))
+
+
+def _around(value: float, error: float, freedom: float, n: int) -> Interval:
+    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    return {"value": round(value, 4), "low": round(value - reach, 4), "high": round(value + reach, 4), "n": n}
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+if __name__ == "__main__":
+    main()
