@@ -1,6 +1,6 @@
 """How often the intervals of `deltanas study convergence` cover the truth, over simulated studies of known truth.
 
-    python benchmarks/study_calibration.py [--studies N] [--out FILE]
+    python benchmarks/study_calibration.py [--studies N] [--only TEXT] [--out FILE]
 
 Every design of `deltanas.study.simulate` in turn. What the file holds already is not run again, so a run that was
 stopped goes on where it was.
@@ -24,12 +24,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=400, help="simulated studies of each design")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/study_calibration.json"))
+    parser.add_argument("--only", default="", help="designs whose name holds this text")
     options = parser.parse_args()
     rows = json.loads(options.out.read_text("utf-8")) if options.out.exists() else []
     done = {(row["design"], row["studies"]) for row in rows}
     for design in DESIGNS:
         studies = options.studies * MORE.get(type(design), 1)
-        if (repr(design), studies) in done:
+        if (repr(design), studies) in done or options.only not in repr(design):
             continue
         rows += [{"design": repr(design), **found} for found in _rows(design, studies)]
         part = options.out.with_suffix(".part")
