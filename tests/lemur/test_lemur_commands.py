@@ -209,3 +209,23 @@ def test_the_real_wheel_is_imported_whole_and_written_to_the_byte(deltanas: Comm
         same = [archive.read(name) == written.pop(path) for name, path in paths.items() if path in written]
     assert (written, len(same)) == ({}, 116 + 14_791)
     assert same.count(False) == 25  # not laid out as LEMUR writes files; what they say is the same
+
+
+def test_imported_trials_are_studied_as_a_table_of_them_is(deltanas: Command, wheel: Path, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel)
+    run = "runs/lemur-9.9.9"
+    (tmp_path / "table.csv").write_text(deltanas("lemur", "trials", run, "--csv", "--dataset", "mnist"))
+    table = json.loads(deltanas("study", "convergence", "table.csv", "--json"))
+    own = json.loads(deltanas("study", "convergence", run, "--dataset", "mnist", "--json"))
+    assert own["reliability"] == table["reliability"]
+    assert own["reliability"]["pairs"] > 0
+    measured = json.loads(deltanas("lemur", "trials", run, "--json"))
+    assert own["novelty"]["programs"] == len({row["name"] for row in measured if row["dataset"] == "mnist"})
+    with pytest.raises(UsageError, match="no trials of nope"):
+        deltanas("study", "convergence", run, "--dataset", "nope")
+    other = CLASSIFICATION.replace("mnist", "svhn")
+    more = {name.replace(CLASSIFICATION, other): text for name, text in files().items() if CLASSIFICATION in name}
+    deltanas("lemur", "import", write_wheel(wheel, {**files(), **more}))
+    with pytest.raises(UsageError, match=r"2 data sets") as several:
+        deltanas("study", "convergence", run)
+    assert several.value.hint == "name one with --dataset: mnist, svhn"

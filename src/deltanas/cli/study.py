@@ -10,6 +10,9 @@ import typer
 
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, print_json, print_text
+from deltanas.errors import UsageError
+from deltanas.lemur import METRIC, TASK, csv_rows, curves
+from deltanas.program.trial import Trial
 
 study = typer.Typer(help="Can the results be believed?", no_args_is_help=True)
 
@@ -25,7 +28,12 @@ def _study() -> None:
 
 @study.command("convergence")
 def convergence(
-    source: Annotated[Path, typer.Argument(help="Folder of a run, or a table of trainings.", metavar="RUN|FILE.csv")],
+    source: Annotated[
+        Path, typer.Argument(help="Run, imported trials, or a table of trainings.", metavar="RUN|LEMUR|FILE.csv")
+    ],
+    dataset: Annotated[
+        str | None, typer.Option(help="Of imported trials: those on this data set, by LEMUR's name.")
+    ] = None,
     repeats: Annotated[
         int, typer.Option(help="Ask about the mean of so many trainings as the score.", metavar="R", min=1)
     ] = 1,
@@ -34,22 +42,37 @@ def convergence(
     """Six diagnostics of a search: does it converge, and can its ranking be trusted? With 95 % intervals."""
     from deltanas.study import as_json as plain  # SciPy takes a second to load
     from deltanas.study import convergence as diagnosed
-    from deltanas.study import convergence_of, described, read_trials
+    from deltanas.study import convergence_of, convergence_of_imported, described, read_trials
 
     if source.is_dir():
         with read_folder(source).open() as run:
             view = run.view()
-        found = convergence_of(view, repeats=repeats)
-        if not view.candidates:
-            sys.stderr.write(
-                f"{source} holds no candidates; imported trials: `deltanas lemur trials {source} --csv > FILE.csv`\n"
-            )
+            trials = [] if view.candidates else run.trials.trials(task=TASK, dataset=dataset)
+            sources = run.trials.sources(sorted({trial.experiment.program for trial in trials})) if trials else {}
+        if not view.candidates and dataset is not None and not trials:
+            raise UsageError(f"{source} holds no trials of {dataset}", f"`deltanas lemur trials {source}` lists them")
+        if trials:
+            found = convergence_of_imported(_of_one(source, trials), sources, repeats=repeats)
+        else:
+            found = convergence_of(view, repeats=repeats)
     else:
-        trials = read_trials(source)
-        if trials.ignored:
-            sys.stderr.write(f"columns that are not read: {', '.join(trials.ignored)}\n")
-        found = diagnosed(trials, repeats=repeats)
+        table = read_trials(source)
+        if table.ignored:
+            sys.stderr.write(f"columns that are not read: {', '.join(table.ignored)}\n")
+        found = diagnosed(table, repeats=repeats)
     if as_json:
         print_json(plain(found))
     else:
         print_text(described(found))
+
+
+def _of_one(source: Path, trials: list[Trial]) -> list[tuple[str, int, float | None, float | None]]:
+    """A row a training: one epoch against the longest. Scores on several data sets are not compared."""
+    rows = [row for row in csv_rows(curves(trials)) if row[6] == METRIC]
+    known = sorted({row[5] for row in rows})
+    if len(known) != 1:
+        raise UsageError(
+            f"{source} holds trials of {len(known)} data sets: scores on one are not compared with those on another",
+            f"name one with --dataset: {', '.join(known)}",
+        )
+    return [row[:4] for row in rows]

@@ -4,13 +4,15 @@ Trials come from a broad search over hyperparameters, leave out failed trainings
 prior, not a controlled comparison (docs/lemur.md).
 """
 
-from deltanas.lemur.curves import CSV_COLUMNS, Curve, csv_rows, curves, drawn, ranked
+from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked
 from deltanas.lemur.exporting import own_programs, write_layout
 from deltanas.lemur.importing import Broken, Imported, Shelf, import_tree
 from deltanas.lemur.tree import Tree, open_tree
 
 __all__ = [
     "CSV_COLUMNS",
+    "METRIC",
+    "TASK",
     "Broken",
     "Curve",
     "Imported",

@@ -15,7 +15,7 @@ from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
 from deltanas.study.reliability import Reliability, reliability
-from deltanas.study.run import collapse_so_far, convergence_of, trials_of
+from deltanas.study.run import collapse_so_far, convergence_of, convergence_of_imported, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
@@ -44,6 +44,7 @@ __all__ = [
     "concentration",
     "convergence",
     "convergence_of",
+    "convergence_of_imported",
     "described",
     "elite_nll",
     "largest_ratio",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
 import numpy as np
 
-from deltanas.program import Refused, Trained
+from deltanas.program import Program, Refused, Trained
 from deltanas.program.shingles import fingerprint
 from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
@@ -33,6 +33,30 @@ class _Row:
 def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
     """The diagnostics of a run. `repeats`: the score that is asked about is the mean of so many trainings."""
     return convergence(trials_of(view), repeats=repeats, tunings=_tunings(view), novelty=_novelty(view))
+
+
+def convergence_of_imported(
+    rows: Iterable[tuple[str, int, float | None, float | None]], sources: Mapping[str, str], *, repeats: int = 1
+) -> Convergence:
+    """The diagnostics of trainings that were made elsewhere.
+
+    Args:
+        rows: (program, seed, score after the short training, after the long one), a training each; None: not known.
+        sources: text of each program, by name.
+    """
+    names, seeds, proxies, targets = zip(*rows, strict=True)
+    trials = Trials(
+        program=names,
+        seed=tuple(map(str, seeds)),
+        proxy=np.array([nan if score is None else score for score in proxies], float),
+        target=np.array([nan if score is None else score for score in targets], float),
+    )
+    texts = [fingerprint(Program(sources[name])) for name in dict.fromkeys(names)]
+    try:
+        alike: Novelty | Absent = novelty(texts)
+    except LackingError as lacking:
+        alike = Absent(lacking.message)
+    return convergence(trials, repeats=repeats, novelty=alike)
 
 
 def trials_of(view: RunView) -> Trials:
