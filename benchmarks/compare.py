@@ -1,6 +1,7 @@
 """Does the model add something over a sampler? Six strategies, same baselines, equal trainings and equal time.
 
-    deltanas learn tune benchmarks/gains --held-out .3 --out ADAPTER
+    printf '[model]\nchoice = "any"\n' >any.toml
+    deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --out ADAPTER
     python benchmarks/compare.py --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned] [--seeds 3]
 
     random     the uniform sampler               bandit     the same draws, kinds by what this search gained
@@ -98,6 +99,7 @@ def main() -> None:
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--llm", default="smollm2")
     parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--choice", default="any", help="goal | any: what the model chooses among")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", type=int, default=3)
@@ -145,7 +147,7 @@ def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, objec
     settings = {"strategy": strategy, "seed": seed, "cycles": given.cycles, "candidates": given.candidates, "finals": 0}
     if strategy == "delta":
         adapter = str(given.adapter.resolve()) if arm == "tuned" else None
-        model = {"spec": given.llm, "dtype": given.dtype, "adapter": adapter}
+        model = {"spec": given.llm, "dtype": given.dtype, "choice": given.choice, "adapter": adapter}
         settings["model"] = {**model, "batch": BATCH, "max_tokens": MAX_TOKENS}
     return settings
 

@@ -71,6 +71,11 @@ class ModelConfig(_Section):
     decoding: Literal["typed", "anchored", "free"] = Field(
         "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
     )
+    choice: Literal["goal", "any"] = Field(
+        "goal",
+        description="at level typed the model chooses among: goal (edits of one kind that meet a drawn goal) | any"
+        " (edits of any kinds, as the control draws them)",
+    )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
     top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")

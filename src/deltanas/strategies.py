@@ -51,7 +51,7 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
             return FullProposer(opened, goals, sampling=sampling)
         case "delta":
             assert opened is not None
-            return DeltaProposer(opened, offers, decoding=model.decoding, sampling=sampling)
+            return DeltaProposer(opened, offers, decoding=model.decoding, choice=model.choice, sampling=sampling)
         case "channels":
             assert opened is not None
             return ChannelsProposer(opened, builds, sampling=sampling)

@@ -116,6 +116,24 @@ def test_slots_of_one_parent_share_no_edit_while_there_are_others(small: Program
     assert all(Space(None, "recipe").offer(asks(small, 40), 3))
 
 
+def test_mixed_draws_are_of_the_kinds_that_single_ones_are(small: Program) -> None:
+    kinds = {edit.text: edit.kind for edit in edits_of(small.net)}
+    space = Space(Counted())
+    offers = [offered for ask in asks(small, 300) for offered in space.mixed([ask], 6)]
+    assert all(len({edit.text for edit in offered}) == 6 for offered in offers)
+    drawn = Counter(kinds[edit.text] for offered in offers for edit in offered)
+    assert abs(drawn["width"] / drawn.total() - WIDTHS) < 0.04
+    assert not [edit for offered in offers for edit in offered if "Identity" in edit.new or "GELU" in edit.new]
+    assert any(len({kinds[edit.text] for edit in offered}) > 3 for offered in offers)
+    together = space.mixed(asks(small, 4), 6)
+    assert together == space.mixed(asks(small, 4), 6)
+    texts = [edit.text for offered in together for edit in offered]
+    assert len(set(texts)) == len(texts)
+    (ask,) = asks(small, 1)
+    everything = [edit for edit in edits_of(small.net) if edit.scope == "recipe"]
+    assert Space(None, "recipe").mixed([ask], 500) == [tuple(everything)]
+
+
 def test_a_goal_comes_first_and_only_what_fits_it_is_verified(small: Program) -> None:
     counted = Counted()
     slots = asks(small, 12)

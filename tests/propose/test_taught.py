@@ -69,6 +69,17 @@ def test_the_prompt_is_the_one_that_the_search_asks(tiny: Model, small: Program)
     assert lesson.messages == request.messages
 
 
+def test_with_any_choice_all_edits_of_a_program_answer_one_question(tiny: Model, small: Program) -> None:
+    strategy = DeltaProposer(tiny, Space(None), choice="any")
+    (proposal,) = strategy.propose([ask(small)])
+    assert proposal.program is not None
+    assert proposal.goal == GENERAL
+    lessons = [strategy.lesson(ask(small), edit.text, "a goal", "small") for edit in edits_of(small.net)[::20]]
+    messages = {lesson.messages for lesson in lessons if isinstance(lesson, Lesson)}
+    assert messages == {request.messages for request in strategy.requests([ask(small)])}
+    assert GENERAL in next(iter(messages))[-1].content
+
+
 def test_an_edit_outside_the_space_is_taught_where_the_text_is_free(tiny: Model, small: Program) -> None:
     child = small.net.replace("        self.act = nn.ReLU()", "        self.scale = 3\n        self.act = nn.ReLU()")
     edit = diff(small.net, child)

@@ -12,9 +12,12 @@ from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
-from deltanas.propose.taught import Taught, taught_block, taught_choice
+from deltanas.propose.taught import GENERAL, Taught, taught_block, taught_choice
 from deltanas.seams import Ask, Call, Proposal
 
+Choice = Literal["goal", "any"]
+"""At level typed the model chooses among goal: edits of one kind that meet a drawn goal; any: of any kinds, as the
+control draws them."""
 Decoding = Literal["typed", "anchored", "free"]
 """typed: one of the program's simple edits. anchored: the lines to replace are the program's own and drawn with the
 goal, the new ones free. free: any text."""
@@ -25,8 +28,9 @@ class DeltaProposer(ModelProposer):
 
     At level `typed` it chooses among edits of the space that fit the goal, none that was tried for the slot before:
     over the whole space a small model forgets its goal and comes back to the same few edits. Kinds come as often as
-    they do to `RandomProposer`: the two differ by goals and by the model's choices. At the other levels the space sets
-    the goal and names lines that could be changed; what is written is the model's own.
+    they do to `RandomProposer`: the two differ by goals and by the model's choices. With choice "any" they differ by
+    the choices alone: some draws of the control are offered, and the one that trains best is asked for. At the other
+    levels the space sets the goal and names lines that could be changed; what is written is the model's own.
     """
 
     strategy = "delta"
@@ -37,6 +41,7 @@ class DeltaProposer(ModelProposer):
         space: Space,
         *,
         decoding: Decoding = "typed",
+        choice: Choice = "goal",
         choices: int = 6,
         sampling: Sampling | None = None,
     ) -> None:
@@ -45,8 +50,12 @@ class DeltaProposer(ModelProposer):
         self._space = space
         self._decoding = decoding
         self._choices = choices
+        self._free_kind = decoding == "typed" and choice == "any"
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
+        if self._free_kind:
+            mixed = self._space.mixed(asks, self._choices)
+            return [self._question(ask, GENERAL, edits) for ask, edits in zip(asks, mixed, strict=True)]
         aimed = self._space.aimed(asks, self._choices, drawn_goal)
         return [self._question(ask, goal, edits) for ask, (goal, edits) in zip(asks, aimed, strict=True)]
 
@@ -60,7 +69,7 @@ class DeltaProposer(ModelProposer):
 
     def taught(self, ask: Ask, edit: str, goal: str) -> Taught | Refused:
         if self._decoding == "typed":
-            return taught_choice(ask, edit, goal)
+            return taught_choice(ask, edit, goal, general=self._free_kind)
         return taught_block(ask, edit, goal, anchored=self._decoding == "anchored")
 
 

@@ -63,14 +63,21 @@ class Space:
         return [edits for _, edits in self.aimed(asks, most, _any)]
 
     def aimed(self, asks: Sequence[Ask], most: int, aim: Aim) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
-        """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ()).
+        """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ())."""
+        return self._driven(asks, lambda ask, given: self._choice(ask, most, aim, given))
 
-        What the slots need is verified together, so that the workers share it.
-        """
+    def mixed(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
+        """Up to `most` edits a slot, each drawn as `draw` draws one: of any kinds, in the order of the source."""
+        return [edits for _, edits in self._driven(asks, lambda ask, given: self._draws(ask, most, given))]
+
+    def _driven(
+        self, asks: Sequence[Ask], chooser: Callable[[Ask, set[str]], _Choice]
+    ) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
+        """What each slot's choice comes to. What the slots need is verified together, so that the workers share it."""
         origins = self._builds.build([ask.parent for ask in asks]) if self._builds else [None] * len(asks)
         slots = [slot for slot, origin in enumerate(origins) if not isinstance(origin, Refused)]
         given: defaultdict[str, set[str]] = defaultdict(set)
-        choices = {slot: self._choice(asks[slot], most, aim, given[asks[slot].parent.id]) for slot in slots}
+        choices = {slot: chooser(asks[slot], given[asks[slot].parent.id]) for slot in slots}
         chosen: dict[int, tuple[str, tuple[SpaceEdit, ...]]] = {}
         answers: dict[int, Sequence[bool] | None] = dict.fromkeys(slots)
         while answers:
@@ -113,6 +120,26 @@ class Space:
             if kept:
                 return goal, tuple(sorted(kept, key=lambda edit: order[edit.text]))
         return "", ()
+
+    def _draws(self, ask: Ask, most: int, given: set[str]) -> _Choice:
+        """As `_choice`, with a kind drawn for each edit."""
+        space = open_edits(ask, self._edits)
+        order = {edit.text: place for place, edit in enumerate(space)}
+        drawn_kind, rng = self._kinds(ask), ask.rng("edit")
+        kept: list[SpaceEdit] = []
+        left = MOST_LOOKED_AT
+        while space and left > 0 and len(kept) < most:
+            tried: list[SpaceEdit] = []
+            while space and len(tried) < min(left, most - len(kept)):
+                open_ = [edit for edit in space if edit.text not in given] or space
+                kind = drawn_kind([edit.kind for edit in open_])
+                tried.append(rng.choice([edit for edit in open_ if edit.kind == kind]))
+                space = [edit for edit in space if edit is not tried[-1]]
+            given.update(edit.text for edit in tried)
+            held = yield tried
+            left -= len(tried)
+            kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
+        return "", tuple(sorted(kept, key=lambda edit: order[edit.text]))
 
     def _hold(
         self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]

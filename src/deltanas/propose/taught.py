@@ -17,13 +17,14 @@ Taught = tuple[Question, str]
 """A question and the answer that makes the edit."""
 
 
-def taught_choice(ask: Ask, edit: str, goal: str) -> Taught | Refused:
-    """As at level `typed`: the edit is one of the parent's space."""
+def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False) -> Taught | Refused:
+    """As at level `typed`: the edit is one of the parent's space. general: no goal but that of every edit is asked."""
     simple = simple_edit(ask.parent.net, edit)
     if simple is None:
         return Refused("apply", "no simple edit of the program makes this change")
     grammar = typed_grammar((simple,))
-    return Question(ask, true_goal(ask, simple, goal), "typed", offered=(simple,), grammar=grammar), written(simple)
+    asked = GENERAL if general else true_goal(ask, simple, goal)
+    return Question(ask, asked, "typed", offered=(simple,), grammar=grammar), written(simple)
 
 
 def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | Refused:
