@@ -94,7 +94,7 @@ def test_the_parent_and_a_goal_that_fits_it_are_in_the_prompt(small: Program) ->
     (request,) = model.asked
     assert request.grammar is None
     assert any(small.net.rstrip() in message.content for message in request.messages)
-    assert request.messages[-1].content == f"Goal: {proposal.goal}"
+    assert request.messages[-1].content.startswith(f"Goal: {proposal.goal}\nNow write the whole new file")
 
 
 @pytest.mark.parametrize("reply", [CODE, f"```python\n{CODE}```", f"Here is the file.\n\n```python\n{CODE}```\nDone."])
