@@ -192,3 +192,37 @@ def test_a_place_is_what_is_replaced_by_another_text(small: Program) -> None:
         assert accepts(grammar, new.join(marks))
     assert not accepts(grammar, f"{PLACE}\n".join(marks))
     assert not accepts(grammar, f"<<<<<<< SEARCH\n        self.act = nn.ReLU()\n=======\n{marks[1]}")
+
+
+OPENS, ENDS = "        self.stem = nn.Sequential(", "            nn.ReLU(),\n        )"
+LAYERS = "            nn.Conv2d(3, 8, 3),\n            nn.ReLU(),"
+
+
+@pytest.mark.parametrize(
+    ("place", "new", "fits"),
+    [
+        (OPENS, "        self.root = nn.Sequential(nn.BatchNorm2d(min(3, (1 + 2))),\n", True),
+        (OPENS, "        self.stem = nn.Conv2d(3, 8, 3)\n", False),
+        (OPENS, "            self.stem = nn.Sequential(  \n", False),
+        (OPENS, "\n        self.stem = nn.Sequential(nn.ReLU(),\n", False),
+        (OPENS, "", False),
+        (LAYERS, "            nn.GELU(),\n", True),
+        (LAYERS, "            nn.GELU()\n", False),
+        (LAYERS, "", True),
+        (ENDS, "            nn.GELU())\n", True),
+        (ENDS, "            nn.GELU(),\n", False),
+        (ENDS, "            nn.GELU())\n        x = (1)\n", True),
+    ],
+)
+def test_new_lines_can_stand_where_the_old_ones_stood(place: str, new: str, fits: bool) -> None:
+    text = f"<<<<<<< SEARCH\n{place}\n=======\n{new}>>>>>>> REPLACE"
+    assert accepts(anchored_grammar(f"x = 1\n{place}\n", place), text) == fits
+
+
+@pytest.mark.parametrize("name", sorted(baselines()))
+def test_every_simple_edit_is_text_that_the_grammar_of_its_place_allows(name: str) -> None:
+    for edit in edits_of(baselines()[name])[::9]:
+        if edit.old in baselines()[name]:
+            new = f"{edit.new}\n" if edit.new else ""
+            text = f"<<<<<<< SEARCH\n{edit.old}\n=======\n{new}>>>>>>> REPLACE"
+            assert accepts(anchored_grammar(baselines()[name], edit.old), text), edit

@@ -1,6 +1,7 @@
 """Grammars as llama.cpp reads them (GBNF), made from ours (llguidance's dialect of Lark) as far as can be.
 
-GBNF can't say that a text is not another: there it allows more, and the reply has to be checked.
+GBNF can't say that a text is not another, nor that it is of two forms at once: there it allows more, and the reply has
+to be checked.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ _REGEX_PIECE = re.compile(r"\[(?:[^\]\\]|\\.)+\]|\((?!\?)|[)|*+?]|\{\d*,?\d*\}|\
 _CHUNKS = re.compile(r"%regex\s+(\{.*\})")
 _ANY_TEXT = re.compile(r"(\w+)\s*&\s*/\(\?s:\.\+\)/")
 """A rule that is another, but not empty."""
-_BUT_NOT = re.compile(r"\s*&\s*~\s*\w+$")
+_AND = re.compile(r"(?<=/)\s*&\s*/(?:[^/\\]|\\.)+/|\s*&\s*~\s*\w+$")
+"""What a text of a rule must be beside a first form, or must not be."""
 
 
 def gbnf(grammar: str) -> str | None:
-    """The grammar in GBNF, with the same texts and those that `& ~RULE` rules out; None where it can't be said."""
+    """The grammar in GBNF, with the same texts and those that `&` rules out; None where it can't be said."""
     try:
         return "\n".join(rule for line in grammar.splitlines() if line.strip() for rule in _rules(line)) + "\n"
     except _UnknownError:
@@ -34,8 +36,9 @@ def _rules(line: str) -> Iterator[str]:
     rule = _RULE.fullmatch(line)
     if not rule:
         raise _UnknownError
-    name, body = _name(rule[1]), _BUT_NOT.sub("", rule[2].strip())
-    chunks, same = _CHUNKS.fullmatch(body), _ANY_TEXT.fullmatch(body)
+    name, text = _name(rule[1]), rule[2].strip()
+    same, body = _ANY_TEXT.fullmatch(text), _AND.sub("", text)
+    chunks = _CHUNKS.fullmatch(body)
     if chunks:
         yield from _substrings(name, json.loads(chunks[1]))
     elif same:

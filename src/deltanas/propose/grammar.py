@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 
 from deltanas.program import SpaceEdit
 
 END_OF_BLOCK = ">>>>>>> REPLACE"
 MOST_NEW_LINES = 24
+DEEPEST = 6
+"""Of new lines: parentheses in parentheses."""
 _FREE_LINE = r"(([^<=>\n][^\n]*)?\n)"
 
 
@@ -32,18 +35,42 @@ def typed_grammar(edits: Sequence[SpaceEdit]) -> str:
 def anchored_grammar(source: str, place: str = "") -> str:
     """A SEARCH/REPLACE block whose SEARCH side is whole consecutive lines of `source`, the other side free lines.
 
-    With a `place`, lines of `source`, the SEARCH side is these, and the other side is not the same text. A free line
-    does not begin with "<", "=" or ">", as no line of Python does: a block has its own marks alone.
+    With a `place`, lines of `source`, the SEARCH side is these, and the other side is another text that can stand there
+    (`_fitting`). A free line does not begin with "<", "=" or ">", as no line of Python does: a block has its own marks
+    alone.
     """
     if place:
-        old = _quoted(f"{place}\n")
-        rules = [f"OLD: {old}", f"NEW: /{_FREE_LINE}{{0,{MOST_NEW_LINES}}}/ & ~OLD"]
+        parts = " & ".join([f"/{_FREE_LINE}{{0,{MOST_NEW_LINES}}}/", *_fitting(place), "~OLD"])
+        rules = [f"OLD: {_quoted(f'{place}{chr(10)}')}", f"NEW: {parts}"]
     else:
         lines = [f"{line}\n" for line in source.removesuffix("\n").split("\n")]
         rules = ["OLD: LINES & /(?s:.+)/", f"LINES: %regex {json.dumps({'substring_chunks': lines})}"]
         rules += [f"NEW: /{_FREE_LINE}{{0,{MOST_NEW_LINES}}}/"]
     start = f'start: "<<<<<<< SEARCH\\n" OLD "=======\\n" NEW {_quoted(END_OF_BLOCK)}'
     return "\n".join([start, *rules, ""])
+
+
+def _fitting(place: str) -> list[str]:
+    """What new lines must be like to stand where `place` stands: nothing, or indented alike at their beginning; a comma
+    at the end where it has one; and as many parentheses left open, or closed that they did not open.
+    """
+    first, last = place.split("\n")[0], place.split("\n")[-1]
+    indent = first[: len(first) - len(first.lstrip())]
+    rules = [rf"/({indent}[^ \t\n](?s:.*))?/"]
+    if last.rstrip().endswith(","):
+        rules.append(r"/((?s:.*),\n)?/")
+    left, closed = 0, 0
+    for mark in re.findall(r"[()]", place):
+        left += 1 if mark == "(" else -1
+        if left < 0:
+            left, closed = 0, closed + 1
+    text = r"[^()]*"
+    for _ in range(DEEPEST):
+        text = rf"([^()]|\({text}\))*"
+    before = rf"({text}\)){{{closed}}}" if closed else ""
+    behind = rf"(\({text}){{{left}}}" if left else ""
+    rules.append(f"/{before}{text}{behind}/")
+    return rules
 
 
 def _quoted(text: str) -> str:
