@@ -191,6 +191,15 @@ def test_the_data_set_of_gains(tmp_path: Path) -> None:
     assert one.gain == pytest.approx(0.61 - 0.508)
     spread = ((0.0002 + 0.00128) / 5) ** 0.5
     assert one.noise == pytest.approx(spread * (1 / 2 + 1 / 5) ** 0.5)
+    # The second seed lifts both baselines by .04 over their means: what the edit owes to it is taken off.
+    vgg = Program(nets.baselines()["vgg"], prm=prm_text(nets.DEFAULT_PRM))
+    lucky = [{**parent, "accuracies": [0.5, 0.58]}, {**parent, "baseline": "vgg", "program": vgg.id}]
+    lucky[1]["accuracies"] = [0.6, 0.68]
+    (tmp_path / "baselines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lucky))
+    (tmp_path / "edits.jsonl").write_text(json.dumps({**rows[0], "accuracies": [0.64], "seeds": [1]}) + "\n")
+    (one,) = gains_edits(tmp_path)
+    assert one.gain == pytest.approx(0.6 - 0.54)
+    assert one.accuracy == pytest.approx(0.6)
     (tmp_path / "baselines.jsonl").write_text(json.dumps({**parent, "program": "0123"}) + "\n")
     with pytest.raises(DataError, match="built-in network mlp is not the one"):
         gains_edits(tmp_path)

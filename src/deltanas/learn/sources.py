@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -93,18 +93,21 @@ def _edit_text(parent: Program, child: Program, said: str) -> str | None:
 def gains_edits(folder: Path) -> list[MeasuredEdit]:
     """The data set that `benchmarks/gains.py` writes: edits of built-in networks, each trained with some seeds.
 
+    What a seed did to all baselines alike (its order of images) is taken off every accuracy.
+
     Raises DataError where a file is missing or damaged, or a built-in network is no longer the one that was measured.
     """
     method = _json(folder / METHOD, (folder / METHOD).read_text("utf-8")) if (folder / METHOD).exists() else {}
     prm = prm_text(method.get("prm", nets.DEFAULT_PRM))
     parents = {row["baseline"]: row for row in _rows(folder / BASELINES)}
     rows = _rows(folder / EDITS)
-    repeats = [(row["baseline"], _known(row)) for row in (*parents.values(), *rows)]
+    luck = _luck(parents.values())
+    repeats = [(row["baseline"], _known(row, luck)) for row in (*parents.values(), *rows)]
     noise = training_noise(repeats)
     sources = {name: _built_in(name, row["program"], prm) for name, row in parents.items()}
     found = []
     for row in rows:
-        name, after, before = row["baseline"], _known(row), _known(parents[row["baseline"]])
+        name, after, before = row["baseline"], _known(row, luck), _known(parents[row["baseline"]], luck)
         if row["failure"] is None and after and before:
             found.append(
                 MeasuredEdit(
@@ -122,8 +125,20 @@ def gains_edits(folder: Path) -> list[MeasuredEdit]:
     return found
 
 
-def _known(row: Mapping[str, Any]) -> list[float]:
-    return [accuracy for accuracy in row["accuracies"] if accuracy is not None]
+def _luck(baselines: Iterable[Mapping[str, Any]]) -> dict[int, float]:
+    """How far each seed lifts the accuracy of a baseline above its mean over seeds; of two baselines or more."""
+    rows = [row["accuracies"] for row in baselines]
+    whole = [row for row in rows if None not in row and len(row) == max(map(len, rows))]
+    if len(whole) < 2:
+        return {}
+    return {seed: fmean(row[seed] - fmean(row) for row in whole) for seed in range(len(whole[0]))}
+
+
+def _known(row: Mapping[str, Any], luck: Mapping[int, float]) -> list[float]:
+    """Accuracies of a row, less the luck of the seeds; a row that names no seeds was trained with the first ones."""
+    seeds = row.get("seeds") or range(len(row["accuracies"]))
+    pairs = zip(row["accuracies"], seeds, strict=True)
+    return [accuracy - luck.get(seed, 0.0) for accuracy, seed in pairs if accuracy is not None]
 
 
 def _built_in(name: str, identity: str, prm: str) -> str:
