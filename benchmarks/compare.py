@@ -39,7 +39,7 @@ from scipy import stats
 import deltanas
 from deltanas.config import TrainConfig
 from deltanas.learn.corpus import held_families
-from deltanas.learn.sources import BASELINES, EDITS, METHOD
+from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.propose.bandit import thompson
@@ -132,12 +132,13 @@ def main() -> None:
 
 def _measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
     """The baselines that are held out, and the gains of the others' edits, by kind."""
-    before = {row["baseline"]: fmean(row["accuracies"]) for row in _rows(folder / BASELINES)}
-    held = sorted(held_families(before, share, 0))
+    kinds = {f"gains {row['draw']}": row["kind"] for row in _rows(folder / EDITS)}
+    edits = gains_edits(folder)
+    held = sorted(held_families({edit.family for edit in edits}, share, 0))
     known: defaultdict[str, list[float]] = defaultdict(list)
-    for row in _rows(folder / EDITS):
-        if row["baseline"] not in held and row["failure"] is None:
-            known[row["kind"]].append(fmean(row["accuracies"]) - before[row["baseline"]])
+    for edit in edits:
+        if edit.family not in held:
+            known[kinds[edit.origin]].append(edit.gain)
     return held, dict(known)
 
 
