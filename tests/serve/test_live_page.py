@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from browser import CHROMIUM, Browser, chromium
-from deltanas.archive import begin_run
+from deltanas.archive import begin_run, read_folder
+from deltanas.errors import DeltanasError
 from deltanas.nets import baseline
 from deltanas.program import Program, Refused, Trained
 from deltanas.seams import Attempt, Call, Candidate, Draft
@@ -52,9 +54,13 @@ def test_the_page_follows_a_search_from_before_its_beginning_to_its_end(tmp_path
             [DELTANAS, *ARGUMENTS, str(run), "--quiet"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         try:
+            while journalled(run) < 3:
+                time.sleep(0.02)
+            search.send_signal(signal.SIGSTOP)  # so that it is not over before a busy machine has drawn the page
             page.until("document.querySelectorAll('#candidates tbody tr').length > 2")
             assert page.run("document.querySelector('.pill').innerText") == "not finished"
             assert "No final scores yet" in page.run("document.querySelector('#finals').innerText")
+            search.send_signal(signal.SIGCONT)
             page.until("document.querySelector('#control details') !== null", 60)  # a cycle has begun
             # What the reader did stays while the parts are replaced.
             page.run("""
@@ -81,6 +87,15 @@ def test_the_page_follows_a_search_from_before_its_beginning_to_its_end(tmp_path
         assert server.wait(10) == 0  # though a reader hangs on its stream
         page.until("document.querySelector('.live').innerText.startsWith('no connection')")
         page.close()
+
+
+def journalled(run: Path) -> int:
+    """How many candidates the run holds by now."""
+    try:
+        with read_folder(run).open() as opened:
+            return len(opened.candidates())
+    except DeltanasError:
+        return 0
 
 
 def planted(path: Path) -> None:
