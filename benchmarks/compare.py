@@ -28,8 +28,9 @@ import json
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
@@ -47,6 +48,7 @@ from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Candidate, RunView, elites, lineage
 from deltanas.search import training_seed
+from deltanas.whole import write_whole
 from deltanas.wiring import open_dataset_pool
 
 ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")
@@ -70,7 +72,6 @@ class Part:
     """A search, cut short: the candidates that it had made by then, and these with its baselines."""
 
     arm: str
-    seed: int
     journal: list[Candidate]
     made: list[Candidate]
 
@@ -121,7 +122,7 @@ def main() -> None:
                 run=given.out / f"{arm}-{seed}",
                 proposer=(lambda builds: Rule(builds, known)) if arm == "rule" else None,
             )
-    parts = {name: [cut(arm, seed, views) for arm, seed in views] for name, cut in _cuts(views).items()}
+    parts = _cuts(views)
     with open_dataset_pool(method["dataset"], TrainConfig(**train)) as pool:
         tests = _tested(given.out / "tests.jsonl", [part for some in parts.values() for part in some], views, pool)
     rule = {kind: round(fmean(values), 4) for kind, values in sorted(known.items())}
@@ -153,29 +154,24 @@ def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, objec
     return settings
 
 
-def _cuts(views: Mapping[tuple[str, int], RunView]) -> dict[str, Callable[..., Part]]:
-    """How searches are cut to be compared: to equal trainings, and to equal seconds."""
+def _cuts(views: Mapping[tuple[str, int], RunView]) -> dict[str, list[Part]]:
+    """The searches, cut to be compared: to equal trainings, and to equal seconds."""
     fewest = min(len(_made(view)) for view in views.values())
     shortest = min(sum(map(_seconds, _made(view))) for view in views.values())
-
-    def trainings(arm: str, seed: int, known: Mapping[tuple[str, int], RunView]) -> Part:
-        return _part(arm, seed, known[arm, seed], fewest)
-
-    def seconds(arm: str, seed: int, known: Mapping[tuple[str, int], RunView]) -> Part:
-        spent, count = 0.0, 0
-        for candidate in _made(known[arm, seed]):
-            spent += _seconds(candidate)
-            if spent > shortest + 1e-6:
-                break
-            count += 1
-        return _part(arm, seed, known[arm, seed], count)
-
-    return {"equal_trainings": trainings, "equal_seconds": seconds}
+    return {
+        "equal_trainings": [_part(arm, view, fewest) for (arm, _), view in views.items()],
+        "equal_seconds": [_part(arm, view, _within(_made(view), shortest)) for (arm, _), view in views.items()],
+    }
 
 
-def _part(arm: str, seed: int, view: RunView, count: int) -> Part:
+def _within(made: Sequence[Candidate], seconds: float) -> int:
+    """How many of the candidates were done in that time."""
+    return sum(spent <= seconds + 1e-6 for spent in accumulate(map(_seconds, made)))
+
+
+def _part(arm: str, view: RunView, count: int) -> Part:
     made = _made(view)[:count]
-    return Part(arm, seed, [c for c in view.candidates if not c.cycle] + made, made)
+    return Part(arm, [c for c in view.candidates if not c.cycle] + made, made)
 
 
 def _made(view: RunView) -> list[Candidate]:
@@ -194,14 +190,15 @@ def _tested(
     programs = {name: program for view in views.values() for name, program in view.programs.items()}
     wanted = list(dict.fromkeys(name for part in parts for name in part.best))
     found: defaultdict[str, list[float]] = defaultdict(list)
-    done = {(row["program"], row["repeat"]) for row in _rows(path)}
+    kept = _rows(path)
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))  # without a line that a kill cut short
+    done = {(row["program"], row["repeat"]) for row in kept}
     for repeat in range(FRESH):
         missing = [name for name in wanted if (name, repeat) not in done]
         seed = training_seed(0, "test", repeat)
         for place, outcome in pool.train([programs[name] for name in missing], seed=seed, split="test"):
-            accuracy = (
-                outcome.accuracy if isinstance(outcome, Trained) else 0.0
-            )  # a network that fails is worth nothing
+            # A network that fails is worth nothing.
+            accuracy = outcome.accuracy if isinstance(outcome, Trained) else 0.0
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"program": missing[place], "repeat": repeat, "accuracy": accuracy}) + "\n")
     for row in _rows(path):

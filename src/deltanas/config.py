@@ -73,8 +73,8 @@ class ModelConfig(_Section):
     )
     choice: Literal["goal", "any"] = Field(
         "goal",
-        description="at level typed the model chooses among: goal (edits of one kind that meet a drawn goal) | any"
-        " (edits of any kinds, as the control draws them)",
+        description="with delta at level typed the model chooses among: goal (edits of one kind that meet a drawn goal)"
+        " | any (edits of any kinds, as the control draws them)",
     )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")

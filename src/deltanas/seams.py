@@ -28,11 +28,7 @@ Phase = Literal["check", "propose", "train", "repeat", "learn", "test"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of a language model, as it was: nothing is summarised. Times in seconds of wall clock.
-
-    Attributes:
-        estimated: the numbers of tokens are estimates, as a server did not say.
-    """
+    """One call of a language model, as it was. Seconds of wall clock; estimated: its numbers of tokens are."""
 
     model: str
     prompt: str

@@ -223,6 +223,8 @@ def test_imported_trials_are_studied_as_a_table_of_them_is(deltanas: Command, wh
     assert own["novelty"]["programs"] == len({row["name"] for row in measured if row["dataset"] == "mnist"})
     with pytest.raises(UsageError, match="no trials of nope"):
         deltanas("study", "convergence", run, "--dataset", "nope")
+    with pytest.raises(UsageError, match="--dataset is for imported trials"):
+        deltanas("study", "convergence", "table.csv", "--dataset", "mnist")
     other = CLASSIFICATION.replace("mnist", "svhn")
     more = {name.replace(CLASSIFICATION, other): text for name, text in files().items() if CLASSIFICATION in name}
     deltanas("lemur", "import", write_wheel(wheel, {**files(), **more}))

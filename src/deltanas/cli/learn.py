@@ -74,7 +74,7 @@ def tune_command(
     rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     preferences: Annotated[
         bool,
-        typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO) instead."),
+        typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO), not by --rule."),
     ] = False,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     as_json: Json = False,

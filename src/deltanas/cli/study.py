@@ -44,12 +44,14 @@ def convergence(
     from deltanas.study import convergence as diagnosed
     from deltanas.study import convergence_of, convergence_of_imported, described, read_trials
 
+    if dataset is not None and not source.is_dir():
+        raise UsageError("--dataset is for imported trials", f"{source} is a table: keep one data set's rows")
     if source.is_dir():
         with read_folder(source).open() as run:
             view = run.view()
             trials = [] if view.candidates else run.trials.trials(task=TASK, dataset=dataset)
             sources = run.trials.sources(sorted({trial.experiment.program for trial in trials})) if trials else {}
-        if not view.candidates and dataset is not None and not trials:
+        if dataset is not None and not trials:
             raise UsageError(f"{source} holds no trials of {dataset}", f"`deltanas lemur trials {source}` lists them")
         if trials:
             found = convergence_of_imported(_of_one(source, trials), sources, repeats=repeats)
