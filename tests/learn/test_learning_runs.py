@@ -171,15 +171,17 @@ def test_pairs_of_better_and_worse_edits_are_learned_from(tmp_path: Path, tiny_f
         rows += [MeasuredEdit(net, source, edit, gain, 0.5 + gain, noise=0.01) for edit, gain in gains.items()]
     write_measured(tmp_path / "edits.jsonl", rows)
     settings = ["--llm", f"path:{tiny_folder}", "--out", str(tmp_path / "mine"), "--held-out", ".34", "--json"]
+    settings += ["--measured", "3"]
     command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--preferences", *settings]
     told = CliRunner().invoke(app, command, catch_exceptions=False)
     made = json.loads(told.stdout)
     assert made["losses"][0] == pytest.approx(math.log(2), rel=1e-3)
     assert len(made["held_out_families"]) == 1
     for side in made["better_is_likelier"].values():
-        assert side["n"] > 0
+        assert side["n"] == 3
         assert 0 <= side["after"]["low"] <= side["after"]["value"] <= side["after"]["high"] <= 1
-    assert made["pairs"] == made["better_is_likelier"]["learned from"]["n"]
+    assert set(made["better_is_likelier"]) == {"learned from", "held out"}
+    assert (made["pairs"], made["held_out"]) == (8, 6)  # one of the files has fewer such edits
     write_measured(tmp_path / "edits.jsonl", rows[:1])
     with pytest.raises(DataError, match="no two answer the same question"):
         CliRunner().invoke(app, command, catch_exceptions=False)

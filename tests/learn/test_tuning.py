@@ -392,8 +392,9 @@ def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tu
 
     one = tune_preferences(model, pairs, settings, tmp_path / "one", first.folder, seed=0)
     assert one.losses[0] == pytest.approx(torch.log(torch.tensor(2.0)).item(), rel=1e-4)
-    apart = replace(settings, packing="none", batch=2, accumulation=4)
-    assert same(one, tune_preferences(model, pairs, apart, tmp_path / "apart", first.folder, seed=0))
+    for name, cut in {"apart": replace(settings, packing="none"), "small": settings}.items():
+        smaller = replace(cut, batch=2, accumulation=4)
+        assert same(one, tune_preferences(model, pairs, smaller, tmp_path / name, first.folder, seed=0))
     model.adapt(first.folder)
     before = lead()
     model.adapt(one.folder)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Annotated, cast
 
 import typer
@@ -16,7 +17,7 @@ from deltanas.cli.output import Json, RunArgument, print_json, print_text
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.learn import Tuned, export_adapter
-from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, preferences_of
+from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, preferences_of, some_of
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import Teaching
 from deltanas.learn.measured import MeasuredEdit, write_measured
@@ -76,6 +77,9 @@ def tune_command(
         bool,
         typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO), not by --rule."),
     ] = False,
+    measured: Annotated[
+        int | None, typer.Option(help="So many learned from, and held out, are measured before and after.", min=0)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -91,6 +95,7 @@ def tune_command(
         "model.adapter": str(after) if after else None,
         "learn.rule": rule,
         "learn.held_out": held_out,
+        "learn.measured": measured,
         "tuning.epochs": epochs,
         "tuning.rate": rate,
     }
@@ -117,10 +122,12 @@ def _elites(
     elites = teaching.rule.chosen(edits)
     found = corpus_of(elites, phrasing, held).require()
     sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
-    before = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
+    chance = Random(f"{teaching.seed}:likelihood")
+    sides = [some_of(lessons, teaching.measured, chance) for lessons in (found.tuning, found.held_out)]
+    before = [model.losses(lessons) for lessons in sides]
     tuned = tune(model, found.tuning, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
-    now = [model.losses(lessons) for lessons in (found.tuning, found.held_out)]
+    now = [model.losses(lessons) for lessons in sides]
     return _likelihoods(found, tuned, before, now)
 
 
@@ -130,19 +137,21 @@ def _preferences(
     """Tune on pairs; of how many pairs the better edit is the likelier one, as JSON and as lines."""
     from deltanas.learn import tune_preferences
 
-    sides = preferences_of(edits, phrasing, held, teaching.rule.beyond)
-    if not sides[0]:
+    found, held_out = preferences_of(edits, phrasing, held, teaching.rule.beyond)
+    if not found:
         raise DataError(
             f"of {len(edits)} measured edits no two answer the same question and differ beyond their noise",
             "measure more edits of each program, or take a smaller `learn.beyond`",
         )
-    sys.stderr.write(f"{len(edits)} measured edits, {len(sides[0])} pairs, {len(sides[1])} held out\n")
+    sys.stderr.write(f"{len(edits)} measured edits, {len(found)} pairs, {len(held_out)} held out\n")
+    chance = Random(f"{teaching.seed}:likelihood")
+    sides = [some_of(pairs, teaching.measured, chance) for pairs in (found, held_out)]
     before = [_right(model, pairs) for pairs in sides]
-    tuned = tune_preferences(model, sides[0], teaching.settings, out, teaching.start, teaching.seed, note=_told)
+    tuned = tune_preferences(model, found, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
     now = [_right(model, pairs) for pairs in sides]
     shown: dict[str, object] = {}
-    lines = [f"{len(sides[0])} pairs, {tuned.steps} steps, {tuned.seconds:.0f} s", f"adapter: {tuned.folder}"]
+    lines = [f"{len(found)} pairs, {tuned.steps} steps, {tuned.seconds:.0f} s", f"adapter: {tuned.folder}"]
     for name, pairs, *counts in zip(("learned from", "held out"), sides, before, now, strict=True):
         if pairs:
             old, new = (wilson(count, len(pairs)) for count in counts)
@@ -151,14 +160,14 @@ def _preferences(
             lines.append(
                 f"{name}: the better of two edits is the likelier in {' before, '.join(ends)} after, n = {len(pairs)}"
             )
-    return {**_made(tuned), "pairs": len(sides[0]), "better_is_likelier": shown}, lines
+    return {**_made(tuned), "pairs": len(found), "held_out": len(held_out), "better_is_likelier": shown}, lines
 
 
 def _right(model: Tunable, pairs: Sequence[Preference]) -> int:
     """Of how many pairs the model finds the better answer likelier than the worse."""
-    better = model.losses([Lesson(pair.messages, pair.better, pair.family) for pair in pairs])
-    worse = model.losses([Lesson(pair.messages, pair.worse, pair.family) for pair in pairs])
-    return sum(one.nll < two.nll for one, two in zip(better, worse, strict=True))
+    answers = [Lesson(pair.messages, said, pair.family) for pair in pairs for said in (pair.better, pair.worse)]
+    losses = model.losses(answers)
+    return sum(better.nll < worse.nll for better, worse in zip(losses[::2], losses[1::2], strict=True))
 
 
 def _made(tuned: Tuned) -> dict[str, object]:

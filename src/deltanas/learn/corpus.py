@@ -8,13 +8,16 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from random import Random
+from typing import Protocol, TypeVar
 
 from deltanas.errors import DataError, EditError
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.llm import Lesson, Message, Preference
 from deltanas.program import Refused
 from deltanas.seams import Ask
+
+T = TypeVar("T")
 
 
 class Phrasing(Protocol):
@@ -122,3 +125,8 @@ def held_families(families: Iterable[str], share: float, seed: int) -> list[str]
     """The families to hold out: so much of them, rounded, drawn by the seed."""
     names = sorted(set(families), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     return names[: round(share * len(names))]
+
+
+def some_of(those: Sequence[T], most: int, chance: Random) -> list[T]:
+    """At most `most` of those, drawn."""
+    return chance.sample(those, min(most, len(those)))

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families
+from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, some_of
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.sources import own_edits
@@ -145,8 +145,7 @@ class LoraLearner:
         """Lessons whose likelihood is measured, and whether they are held out."""
         sides = ((corpus.tuning, False), (corpus.held_out, True))
         rng = Random(f"{self._teaching.seed}:{cycle}:likelihood")
-        most = self._teaching.measured
-        return [(one, held) for lessons, held in sides for one in rng.sample(lessons, min(most, len(lessons)))]
+        return [(one, held) for lessons, held in sides for one in some_of(lessons, self._teaching.measured, rng)]
 
     def _wear(self, adapter: Path | None) -> None:
         if adapter != self._worn:

@@ -10,7 +10,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -174,14 +174,29 @@ def _backward(network: Any, objective: Objective, step: Sequence[int], settings:
     """Add the gradients of a step's loss, batch by batch; return the loss."""
     amount = sum(objective.amount[place] for place in step)
     total = 0.0
-    groups = objective.groups
-    for batch, share in _batches(groups, step, settings, shared):
-        rows = [row for place in batch for row in groups[place]]
-        nlls = iter(torch.split(answers_nll(network, rows, share=share), [len(groups[place]) for place in batch]))
-        loss = torch.stack([objective.weigh(place, next(nlls)) for place in batch]).sum() / amount
+    for batch in _batches(objective.groups, step, settings, shared):
+        nlls = _batch_nll(network, objective.groups, batch)
+        loss = torch.stack([objective.weigh(place, nll) for place, nll in nlls]).sum() / amount
         torch.autograd.backward(loss)
         total += loss.item()
     return total
+
+
+def groups_nll(
+    network: Any, groups: Sequence[tuple[Row, ...]], places: Sequence[int], settings: Tuning, shared: int
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """The negative log-likelihoods of the rows of the groups at `places`, each with its place, batch by batch."""
+    for batch in _batches(groups, places, settings, shared):
+        yield from _batch_nll(network, groups, batch)
+
+
+def _batch_nll(
+    network: Any, groups: Sequence[tuple[Row, ...]], batch: tuple[list[int], bool]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    places, share = batch
+    rows = [row for place in places for row in groups[place]]
+    nlls = torch.split(answers_nll(network, rows, share=share), [len(groups[place]) for place in places])
+    return zip(places, nlls, strict=True)
 
 
 def _batches(
@@ -191,8 +206,14 @@ def _batches(
     if settings.packing == "none":
         cuts = range(0, len(step), settings.batch)
         return [(list(step[start : start + settings.batch]), False) for start in cuts]
-    together = packs([groups[place][0] for place in step], batch=settings.batch, most=shared)
-    return [([step[place] for place in pack], True) for pack in together]
+    together = packs([_joined(groups[place]) for place in step], batch=settings.batch, most=shared)
+    return [([step[place] for place in pack], shared > 0) for pack in together]
+
+
+def _joined(group: tuple[Row, ...]) -> Row:
+    """The rows of a group, which answer one question, as one: as long as what they add to a tree."""
+    first, *others = group
+    return Row((*first.tokens, *(token for row in others for token in row.tokens[row.begin :])), first.begin)
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.learn.loop import Keeper, Note, Objective, steps_of, train
+from deltanas.learn.loop import Keeper, Note, Objective, groups_nll, steps_of, train
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Message, Model, Preference, adapters
 from deltanas.llm.local import LocalModel
-from deltanas.llm.packing import Row, answers_nll
+from deltanas.llm.packing import Row
 
 TUNING = "tuning.json"
 """Beside an adapter: its settings, and what `Tuned` says of it."""
@@ -57,10 +57,10 @@ def tune_preferences(model: Model, pairs: Sequence[Preference], settings: Tuning
 
     def preference() -> Objective:
         with torch.no_grad():
-            before = [answers_nll(local.network, two, share=local.shared_tokens > 0) for two in kept]
+            started = dict(groups_nll(local.network, kept, range(len(kept)), settings, local.shared_tokens))
 
         def weigh(number: int, nlls: torch.Tensor) -> torch.Tensor:
-            better, worse = before[number] - nlls
+            better, worse = started[number] - nlls
             return -torch.nn.functional.logsigmoid(beta * (better - worse))
 
         return Objective(kept, weigh, [1] * len(kept))
