@@ -136,7 +136,7 @@ class LearnConfig(_Section):
     )
     fewest: int = Field(4, ge=1, description="with fewer lessons a cycle leaves the model as it is")
     measured: int = Field(
-        32, ge=0, description="elites (or pairs), learned from and held out, that are measured before and after a tuning"
+        32, ge=0, description="elites (or pairs) learned from, and held out, measured before and after a tuning"
     )
     corpus: tuple[str, ...] = Field(
         (), description="files of measured edits (`deltanas learn corpus` writes them), learned from in each cycle"
