@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     method = json.loads((given.gains / METHOD).read_text("utf-8"))
-    held, known = _measured(given.gains, given.held_out)
+    held, known = measured(given.gains, given.held_out)
     train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1}
     views: dict[tuple[str, int], RunView] = {}
     for seed in range(given.seeds):
@@ -131,7 +131,7 @@ def main() -> None:
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
 
-def _measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
+def measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
     """The baselines that are held out, and the gains of the others' edits, by kind."""
     kinds = {f"gains {row['draw']}": row["kind"] for row in _rows(folder / EDITS)}
     edits = gains_edits(folder)

@@ -71,11 +71,13 @@ class ModelConfig(_Section):
     decoding: Literal["typed", "anchored", "free"] = Field(
         "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
     )
-    choice: Literal["goal", "any"] = Field(
+    choice: Literal["goal", "any", "ranked"] = Field(
         "goal",
         description="with delta at level typed the model chooses among: goal (edits of one kind that meet a drawn goal)"
-        " | any (edits of any kinds, as the control draws them)",
+        " | any (edits of any kinds, as the control draws them) | ranked (the same; it writes nothing, and the edit is"
+        " taken that the adapter made likeliest; of a local model)",
     )
+    offers: int = Field(6, ge=2, description="with delta at level typed: so many edits are offered, at most")
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
     top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from deltanas.config import SearchConfig
-from deltanas.llm import Model, open_model
+from deltanas.errors import UsageError
+from deltanas.llm import Model, open_model, parse_spec
 from deltanas.propose import (
     BanditProposer,
     ChannelsProposer,
@@ -38,7 +39,7 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
         max_prompt=model.max_prompt,
         max_tokens=tokens,
     )
-    offers = space if model.decoding == "typed" and not whole else goals
+    places = space if model.decoding == "typed" and not whole else goals
     match config.strategy:
         case "random":
             return RandomProposer(space)
@@ -51,7 +52,19 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
             return FullProposer(opened, goals, sampling=sampling)
         case "delta":
             assert opened is not None
-            return DeltaProposer(opened, offers, decoding=model.decoding, choice=model.choice, sampling=sampling)
+            if model.choice == "ranked" and parse_spec(model.spec).kind == "openai":
+                raise UsageError(
+                    f"{model.spec} can't rank edits: a server does not say how likely it finds an answer",
+                    "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
+                )
+            return DeltaProposer(
+                opened,
+                places,
+                decoding=model.decoding,
+                choice=model.choice,
+                offers=model.offers,
+                sampling=sampling,
+            )
         case "channels":
             assert opened is not None
             return ChannelsProposer(opened, builds, sampling=sampling)
@@ -59,7 +72,7 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
             assert opened is not None
             return FeedbackProposer(
                 opened,
-                offers,
+                places,
                 window=config.feedback.window,
                 form=config.feedback.form,
                 decoding=model.decoding,

@@ -243,6 +243,30 @@ def test_decoding_wears_an_adapter_and_returns_to_what_it_was(model: LocalModel,
     assert greedy(model) == before
 
 
+def test_the_answer_is_chosen_that_the_adapter_made_likeliest(model: LocalModel, first: Tuned) -> None:
+    asked = [Request(lesson.messages, key="k") for lesson in lessons()[:5]]
+    answers = [[lesson.completion, "zzz", "conv=>conv=>"] for lesson in lessons()[:5]]
+    each = [Lesson(ask.messages, said, "") for ask, some in zip(asked, answers, strict=True) for said in some]
+    losses = model.losses(each)
+    alone = [-loss.nll / loss.tokens for loss in losses]
+    replies = model.choose(asked, answers)
+    assert [reply.text for reply in replies] == _best(answers, alone)
+    model.adapt(first.folder)
+    raised = [loss.nll - now.nll for now, loss in zip(model.losses(each), losses, strict=True)]
+    worn = model.choose(asked, answers)
+    assert [reply.text for reply in worn] == _best(answers, raised)
+    assert "zzz" not in {reply.text for reply in worn}
+    greedy_reply = model.generate([replace(asked[0], temperature=0, max_tokens=1)])[0]
+    assert (worn[0].prompt, worn[0].prompt_tokens) == (greedy_reply.prompt, greedy_reply.prompt_tokens)
+    assert worn[0].reply_tokens == len(worn[0].text) + 1
+    assert model.choose([], []) == []
+
+
+def _best(answers: Sequence[Sequence[str]], merits: Sequence[float]) -> list[str]:
+    left = iter(merits)
+    return [max(zip(some, left, strict=False), key=lambda one: one[1])[0] for some in answers]
+
+
 def _one_by_one(model: LocalModel, place: int) -> list[str]:
     ask = Request(lessons()[place].messages, key="k", temperature=0, max_tokens=12)
     return [reply.text for reply in model.generate([ask])]

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from deltanas.llm import Message, Model, Reply, Request
+from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
 from deltanas.propose import Decoding, DeltaProposer, Edits, Sampling, Space
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
+from deltanas.propose.grammar import written
 from deltanas.seams import Ask, Attempt
 
 pytest_plugins = ["tiny_model"]
@@ -25,10 +26,10 @@ def asks(parent: Program, n: int, earlier: tuple[Attempt, ...] = ()) -> list[Ask
 
 
 def proposer(
-    model: Model, edits: Edits = "architecture", decoding: Decoding = "typed", choices: int = 6, **sampling: Any
+    model: Model, edits: Edits = "architecture", decoding: Decoding = "typed", offers: int = 6, **sampling: Any
 ) -> DeltaProposer:
     space = Space(None, edits)
-    return DeltaProposer(model, space, decoding=decoding, choices=choices, sampling=Sampling(**sampling))
+    return DeltaProposer(model, space, decoding=decoding, offers=offers, sampling=Sampling(**sampling))
 
 
 class Watched:
@@ -84,7 +85,7 @@ def test_asks_beyond_the_batch_are_answered_in_their_order(tiny: Model, small: P
 
 
 def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, small: Program) -> None:
-    asked = proposer(tiny, edits="recipe", choices=99)
+    asked = proposer(tiny, edits="recipe", offers=99)
     (ask,) = asks(small, 1)
     space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
     tried: list[str] = []
@@ -100,6 +101,17 @@ def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, s
     assert last.program is None
     assert last.refusal is not None
     assert last.calls == ()
+
+
+def test_ranked_the_model_reads_the_draws_of_the_control_and_writes_nothing(tiny: Ranker, small: Program) -> None:
+    drawn = Space(None).mixed(asks(small, 5), 4)
+    proposals = DeltaProposer(tiny, Space(None), choice="ranked", offers=4).propose(asks(small, 5))
+    for offered, proposal in zip(drawn, proposals, strict=True):
+        (call,) = proposal.calls
+        assert proposal.edit == next(edit.text for edit in offered if written(edit) == call.reply)
+        assert (call.model, call.reply_tokens > 0, call.seconds > 0) == (tiny.name, True, True)
+        assert small.net.rstrip("\n") in call.prompt
+    assert len({proposal.edit for proposal in proposals}) == 5
 
 
 def test_an_exhausted_slot_does_not_move_the_answers_of_the_others(tiny: Model, small: Program) -> None:
@@ -185,6 +197,6 @@ def test_the_embedded_model_proposes_edits_that_apply_and_repeats_them(smollm2: 
 @pytest.mark.llm
 def test_the_embedded_models_tokens_spell_every_edit(smollm2: Model, small: Program) -> None:
     edits = [edit for edit in edits_of(small.net) if edit.kind == "insert"]
-    proposals = proposer(smollm2, choices=99).propose(asks(small, 4))
+    proposals = proposer(smollm2, offers=99).propose(asks(small, 4))
     assert len(edits) > 0
     assert all(proposal.refusal is None for proposal in proposals)

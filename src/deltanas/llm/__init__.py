@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.llm.lesson import Lesson, Loss, Preference, Tunable
+from deltanas.llm.lesson import Lesson, Loss, Preference, Ranker, Tunable
 from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
 from deltanas.llm.spec import Spec, cache_folder, parse_spec
 
@@ -16,6 +16,7 @@ __all__ = [
     "Message",
     "Model",
     "Preference",
+    "Ranker",
     "Reply",
     "Request",
     "Spec",

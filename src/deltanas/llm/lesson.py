@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from deltanas.llm.model import Message, Model
+from deltanas.llm.model import Message, Model, Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +47,16 @@ class Tunable(Model, Protocol):
         """Wear the LoRA adapter in `folder` in place of the one worn so far; None: none.
 
         Raises ModelError for an adapter that is missing, corrupt or of another base model; what was worn stays on.
+        """
+
+
+class Ranker(Model, Protocol):
+    """A model on this machine that tells how likely it finds answers, in its choices."""
+
+    def choose(self, requests: Sequence[Request], answers: Sequence[Sequence[str]]) -> list[Reply]:
+        """For each request that one of its `answers` (one or more) which the adapter worn made likeliest.
+
+        That is the answer whose likelihood the adapter raised most over the base model's: the reward that DPO teaches,
+        but for a factor (Rafailov et al., 2023, equation 5). Without an adapter it is the one likeliest per token.
+        Nothing is drawn: of a request its messages alone count.
         """

@@ -31,7 +31,7 @@ BATCH = 16
 
 
 class LocalModel:
-    """A causal language model with its tokenizer; see `Tunable` for what it promises.
+    """A causal language model with its tokenizer; see `Tunable` and `Ranker` for what it promises.
 
     Attributes:
         base: the spec of the model. network: it, with the adapter that it wears, if any. adapter: that one's folder.
@@ -103,12 +103,44 @@ class LocalModel:
 
     def losses(self, lessons: Sequence[Lesson]) -> list[Loss]:
         rows = [self.row(lesson.messages, lesson.completion) for lesson in lessons]
-        found = [Loss(0.0, 0)] * len(rows)
+        return [Loss(nll, len(row.tokens) - row.begin) for nll, row in zip(self._nlls(rows), rows, strict=True)]
+
+    def choose(self, requests: Sequence[Request], answers: Sequence[Sequence[str]]) -> list[Reply]:
+        start = time.perf_counter()
+        groups = [
+            [self.row(request.messages, answer) for answer in some]
+            for request, some in zip(requests, answers, strict=True)
+        ]
+        rows = [row for group in groups for row in group]
+        nlls = self._nlls(rows)
+        if self.adapter:
+            with self.network.disable_adapter():
+                merits = [bare - worn for bare, worn in zip(self._nlls(rows), nlls, strict=True)]
+        else:
+            merits = [-nll / (len(row.tokens) - row.begin) for nll, row in zip(nlls, rows, strict=True)]
+        left = iter(merits)
+        best = [max(range(len(group)), key=[next(left) for _ in group].__getitem__) for group in groups]
+        seconds = (time.perf_counter() - start) / max(1, len(requests))
+        return [
+            Reply(
+                self._prompt(request.messages),
+                some[place],
+                complete=True,
+                prompt_tokens=group[place].begin,
+                reply_tokens=len(group[place].tokens) - group[place].begin,
+                seconds=seconds,
+            )
+            for request, some, group, place in zip(requests, answers, groups, best, strict=True)
+        ]
+
+    def _nlls(self, rows: Sequence[Row]) -> list[float]:
+        """Negative log-likelihood of each row's answer, without dropout."""
+        found = [0.0] * len(rows)
         with torch.inference_mode():
             for pack in packs(rows, batch=BATCH, most=self.shared_tokens):
-                nlls = answers_nll(self.network, [rows[place] for place in pack], share=True)
+                nlls = answers_nll(self.network, [rows[place] for place in pack], share=self.shared_tokens > 0)
                 for place, nll in zip(pack, nlls.tolist(), strict=True):
-                    found[place] = Loss(nll, len(rows[place].tokens) - rows[place].begin)
+                    found[place] = nll
         return found
 
     def row(self, messages: Sequence[Message], completion: str) -> Row:

@@ -50,6 +50,10 @@ class Question:
     calls: tuple[Call, ...] = ()
 
 
+Prepared = tuple[Question, Request]
+"""A question in the words that the model gets."""
+
+
 class ModelProposer(ABC):
     """Puts asks to a language model; a subclass says what is asked, and what is made of a reply."""
 
@@ -67,8 +71,12 @@ class ModelProposer(ABC):
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         prepared = [one if isinstance(one, Proposal) else self._prepared(one) for one in self.questions(asks)]
         waiting = [one for one in prepared if not isinstance(one, Proposal)]
-        answered = iter(zip(waiting, self._replies([request for _, request in waiting]), strict=True))
+        answered = iter(zip(waiting, self.replies(waiting), strict=True))
         return [one if isinstance(one, Proposal) else self._answered(*next(answered)) for one in prepared]
+
+    def replies(self, waiting: Sequence[Prepared]) -> list[Reply]:
+        """The model's replies to the questions."""
+        return self._replies([request for _, request in waiting])
 
     def _replies(self, requests: Sequence[Request]) -> list[Reply]:
         replies: list[Reply] = []
@@ -122,7 +130,7 @@ class ModelProposer(ABC):
             return made.refusal or Refused("apply", "the answer makes another program")
         return Lesson(prepared[1].messages, answer, family)
 
-    def _prepared(self, question: Question) -> tuple[Question, Request] | Proposal:
+    def _prepared(self, question: Question) -> Prepared | Proposal:
         """The question with its prompt; without what was said before, where the prompt is too long with it."""
         ask, length = question.ask, 0
         known = facts(question.goal, ask.telemetry)
@@ -154,7 +162,7 @@ class ModelProposer(ABC):
             top_k=self.sampling.top_k,
         )
 
-    def _answered(self, waiting: tuple[Question, Request], reply: Reply) -> Proposal:
+    def _answered(self, waiting: Prepared, reply: Reply) -> Proposal:
         calls = (*waiting[0].calls, self._on_record(reply))
         if reply.error:
             return Proposal(None, reply.text, None, waiting[0].goal, Refused("parse", reply.error), calls)

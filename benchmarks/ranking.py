@@ -1,0 +1,110 @@
+"""Does a model know which edits gain? Rank correlation with measured gains, on baselines that no tuning saw.
+
+    python benchmarks/ranking.py --gains benchmarks/gains --adapter ADAPTER [--llm smollm2] [--edits N]
+
+    rule      the mean gain of the edit's kind, on the baselines that are not held out
+    frozen    how likely the model as it is finds the edit, where it is asked for a better network (choice "any")
+    tuned     how likely the model with the adapter finds it
+    ratio     how much likelier the adapter made it: the reward that DPO learns, but for a factor
+
+rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. top: mean gain of each
+baseline's best-ranked quarter, less that of all its edits. Intervals: bootstrap over edits within baselines, 95 %.
+Noise bounds both: the gain of an edit is that of one training. It ends with a JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from statistics import fmean
+from typing import Any, cast
+
+import numpy as np
+from compare import measured
+from scipy.stats import spearmanr
+
+from deltanas.config import read_config
+from deltanas.learn.corpus import Phrasing
+from deltanas.learn.measured import MeasuredEdit
+from deltanas.learn.sources import EDITS, gains_edits
+from deltanas.llm import Lesson, Tunable
+from deltanas.strategies import model_of, proposer_of
+
+DRAWS = 2_000
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Statistic = Callable[[Floats, Floats], float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--gains", type=Path, required=True)
+    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--llm", default="smollm2")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--held-out", type=float, default=0.3)
+    parser.add_argument("--edits", type=int, help="so many of the held-out edits, drawn; all if not given")
+    given = parser.parse_args()
+    held, rule = measured(given.gains, given.held_out)
+    edits = [edit for edit in gains_edits(given.gains) if edit.family in held]
+    edits = Random(0).sample(edits, min(given.edits or len(edits), len(edits)))
+    kinds = {f"gains {row['draw']}": row["kind"] for row in map(json.loads, (given.gains / EDITS).open("r"))}
+    scores: dict[str, list[float]] = {"rule": [fmean(rule.get(kinds[edit.origin], [0.0])) for edit in edits]}
+    scores |= _likelihoods(edits, given)
+    told = {"held_out": held, "edits": len(edits), **{name: _ranked(edits, some) for name, some in scores.items()}}
+    sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+def _likelihoods(edits: Sequence[MeasuredEdit], given: argparse.Namespace) -> dict[str, list[float]]:
+    """Log-likelihood of each edit as an answer. Raises where one is no answer of the strategy's."""
+    config = read_config({"model": {"spec": given.llm, "dtype": given.dtype, "choice": "any"}})
+    model = cast("Tunable", model_of(config))
+    phrasing = cast("Phrasing", proposer_of(config, None, model))
+    lessons = [phrasing.lesson(edit.ask, edit.edit, edit.goal, edit.family) for edit in edits]
+    known = [lesson for lesson in lessons if isinstance(lesson, Lesson)]
+    if len(known) < len(lessons):
+        raise SystemExit(f"{len(lessons) - len(known)} edits can't be asked for")
+    found = {"frozen": [-loss.nll for loss in model.losses(known)]}
+    if given.adapter:
+        model.adapt(given.adapter)
+        found["tuned"] = [-loss.nll for loss in model.losses(known)]
+        found["ratio"] = [tuned - frozen for tuned, frozen in zip(found["tuned"], found["frozen"], strict=True)]
+    return found
+
+
+def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float]) -> Mapping[str, object]:
+    by_family: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for edit, score in zip(edits, scores, strict=True):
+        by_family[edit.family].append((score, edit.gain))
+    tables = {family: np.array(rows) for family, rows in by_family.items()}
+    whole = {name: _estimate(list(tables.values()), one) for name, one in (("rho", _rho), ("top", _top))}
+    return whole | {"rho_by_baseline": {family: round(_rho(*rows.T), 3) for family, rows in tables.items()}}
+
+
+def _estimate(tables: Sequence[Floats], statistic: Statistic) -> dict[str, float]:
+    def over(some: Sequence[Floats]) -> float:
+        return float(np.average([statistic(*rows.T) for rows in some], weights=[len(rows) for rows in some]))
+
+    chance = np.random.default_rng(0)
+    draws = [over([rows[chance.integers(len(rows), size=len(rows))] for rows in tables]) for _ in range(DRAWS)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return {"value": round(over(tables), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
+
+
+def _rho(scores: Floats, gains: Floats) -> float:
+    if len(set(scores)) < 2 or len(set(gains)) < 2:
+        return 0.0
+    return float(spearmanr(scores, gains).statistic)
+
+
+def _top(scores: Floats, gains: Floats) -> float:
+    best = np.argsort(-scores, kind="stable")[: max(1, len(scores) // 4)]
+    return float(gains[best].mean() - gains.mean())
+
+
+if __name__ == "__main__":
+    main()
