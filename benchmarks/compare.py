@@ -1,13 +1,15 @@
 """Does the model add something over a sampler? Six strategies, same baselines, equal trainings and equal time.
 
     printf '[model]\nchoice = "any"\n' >any.toml
-    deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --out ADAPTER
-    python benchmarks/compare.py --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned] [--seeds 3]
+    deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --preferences --out ADAPTER
+    python benchmarks/compare.py --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned]
 
     random     the uniform sampler               bandit     the same draws, kinds by what this search gained
     rule       the same draws, kinds by what the measured edits gained on the baselines that are not held out
     evolution  the same draws, parents by tournament
     frozen     the model as it is                tuned      the model with the adapter
+    ranked     the model with the adapter, which writes nothing: it ranks draws of the sampler (`model.choice`)
+    large      frozen, of --large                large-ranked    ranked, of --large with --large-adapter
 
 Each searches from the baselines that the tuning held out, with the seeds 0, 1, ... Fixed before the first search:
 
@@ -99,8 +101,11 @@ def main() -> None:
     parser.add_argument("--gains", type=Path, required=True)
     parser.add_argument("--adapter", type=Path)
     parser.add_argument("--llm", default="smollm2")
+    parser.add_argument("--large", help="another model, of the arms large and large-ranked")
+    parser.add_argument("--large-adapter", type=Path)
+    parser.add_argument("--offers", type=int, default=6, help="edits among which the model chooses")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--choice", default="any", help="goal | any: what the model chooses among")
+    parser.add_argument("--choice", default="any", help="goal | any: what the models but ranked ones choose among")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", type=int, default=3)
@@ -110,12 +115,16 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, help="as the edits were measured, if not given")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
+    arms = given.arms.split(",")
+    for arm, option in (("tuned", "adapter"), ("ranked", "adapter"), ("large", "large"), ("large-ranked", "large")):
+        if arm in arms and getattr(given, option) is None:
+            parser.error(f"the arm {arm} takes --{option}")
     method = json.loads((given.gains / METHOD).read_text("utf-8"))
     held, known = measured(given.gains, given.held_out)
     train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1}
     views: dict[tuple[str, int], RunView] = {}
     for seed in range(given.seeds):
-        for arm in given.arms.split(","):
+        for arm in arms:
             sys.stderr.write(f"{arm}, seed {seed}\n")
             views[arm, seed] = deltanas.search(
                 {"dataset": method["dataset"], "baselines": held, "train": train, **_settings(arm, seed, given)},
@@ -145,12 +154,21 @@ def measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[floa
 
 def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, object]:
     """How one search differs from the others."""
-    strategy = {"rule": "random", "frozen": "delta", "tuned": "delta"}.get(arm, arm)
+    models = {
+        "frozen": (given.llm, None, given.choice),
+        "tuned": (given.llm, given.adapter, given.choice),
+        "ranked": (given.llm, given.adapter, "ranked"),
+        "large": (given.large, None, given.choice),
+        "large-ranked": (given.large, given.large_adapter, "ranked"),
+    }
+    strategy = "delta" if arm in models else "random" if arm == "rule" else arm
     settings = {"strategy": strategy, "seed": seed, "cycles": given.cycles, "candidates": given.candidates, "finals": 0}
-    if strategy == "delta":
-        adapter = str(given.adapter.resolve()) if arm == "tuned" else None
-        model = {"spec": given.llm, "dtype": given.dtype, "choice": given.choice, "adapter": adapter}
-        settings["model"] = {**model, "batch": BATCH, "max_tokens": MAX_TOKENS}
+    if arm in models:
+        spec, adapter, choice = models[arm]
+        model = {"spec": spec, "dtype": given.dtype, "choice": choice, "offers": given.offers}
+        settings["model"] = {**model, "batch": BATCH, "max_tokens": MAX_TOKENS} | (
+            {"adapter": str(adapter.resolve())} if adapter else {}
+        )
     return settings
 
 
