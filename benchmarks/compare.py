@@ -237,22 +237,20 @@ def _compared(parts: Sequence[Part], tests: Mapping[str, Sequence[float]]) -> di
         row: dict[str, object] = {
             "trained": len(gains),
             "seconds": round(fmean(sum(map(_seconds, part.made)) for part in some), 1),
-            "test": _mean(scores[arm]),
-            "gain": _mean([gain for _, gain in gains]),
+            "test": mean(scores[arm]),
+            "gain": mean([gain for _, gain in gains]),
             "beats": {"value": beats.value, "low": beats.low, "high": beats.high},
-            "gain_by_baseline": {
-                family: _mean([gain for name, gain in gains if name == family]) for family in families
-            },
+            "gain_by_baseline": {family: mean([gain for name, gain in gains if name == family]) for family in families},
         }
         if "random" in scores and arm != "random":
-            row["test_over_random"] = _mean([a - b for a, b in zip(scores[arm], scores["random"], strict=True)])
+            row["test_over_random"] = mean([a - b for a, b in zip(scores[arm], scores["random"], strict=True)])
             control = [gain for part in by_arm["random"] for _, gain in part.gains]
             row["gain_over_random"] = _difference([gain for _, gain in gains], control)
         told[arm] = row
     return told
 
 
-def _mean(values: Sequence[float]) -> Interval:
+def mean(values: Sequence[float]) -> Interval:
     """Mean with its t-interval; one value has none."""
     if len(values) < 2:
         return {"value": round(fmean(values), 4), "n": len(values)} if values else {"n": 0}

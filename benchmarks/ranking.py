@@ -1,6 +1,6 @@
 """Does a model know which edits gain? Rank correlation with measured gains, on baselines that no tuning saw.
 
-    python benchmarks/ranking.py --gains benchmarks/gains --adapter ADAPTER [--llm smollm2] [--edits N]
+    python benchmarks/ranking.py --gains benchmarks/gains [--llm smollm2] [--adapter ADAPTER] [--edits N]
 
     rule      the mean gain of the edit's kind, on the baselines that are not held out
     frozen    how likely the model as it is finds the edit, where it is asked for a better network (choice "any")
@@ -9,7 +9,9 @@
 
 rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. top: mean gain of each
 baseline's best-ranked quarter, less that of all its edits. Intervals: bootstrap over edits within baselines, 95 %.
-Noise bounds both: the gain of an edit is that of one training. It ends with a JSON object.
+Noise bounds both: the gain of an edit is that of one training. `spread` is the standard deviation of all gains, `noise`
+what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all baselines (t-interval).
+Without --llm it asks no model. It ends with a JSON object.
 """
 
 from __future__ import annotations
@@ -19,13 +21,14 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 from random import Random
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any, cast
 
 import numpy as np
-from compare import measured
+from compare import mean, measured
 from scipy.stats import spearmanr
 
 from deltanas.config import read_config
@@ -44,18 +47,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gains", type=Path, required=True)
     parser.add_argument("--adapter", type=Path)
-    parser.add_argument("--llm", default="smollm2")
+    parser.add_argument("--llm")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--held-out", type=float, default=0.3)
     parser.add_argument("--edits", type=int, help="so many of the held-out edits, drawn; all if not given")
     given = parser.parse_args()
+    if given.adapter and not given.llm:
+        parser.error("--adapter takes --llm")
     held, rule = measured(given.gains, given.held_out)
-    edits = [edit for edit in gains_edits(given.gains) if edit.family in held]
+    every = gains_edits(given.gains)
+    edits = [edit for edit in every if edit.family in held]
     edits = Random(0).sample(edits, min(given.edits or len(edits), len(edits)))
     kinds = {f"gains {row['draw']}": row["kind"] for row in map(json.loads, (given.gains / EDITS).open("r"))}
     scores: dict[str, list[float]] = {"rule": [fmean(rule.get(kinds[edit.origin], [0.0])) for edit in edits]}
-    scores |= _likelihoods(edits, given)
-    told = {"held_out": held, "edits": len(edits), **{name: _ranked(edits, some) for name, some in scores.items()}}
+    if given.llm:
+        scores |= _likelihoods(edits, given)
+    by_kind: defaultdict[str, list[float]] = defaultdict(list)
+    for edit in every:
+        by_kind[kinds[edit.origin]].append(edit.gain)
+    told = {
+        "edits": len(every),
+        "spread": round(stdev(edit.gain for edit in every), 4),
+        "noise": round(sqrt(fmean((edit.noise or 0.0) ** 2 for edit in every)), 4),
+        "kinds": {kind: mean(gains) for kind, gains in sorted(by_kind.items())},
+        "held_out": {"baselines": held, "edits": len(edits)},
+        **{name: _ranked(edits, some) for name, some in scores.items()},
+    }
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
 
