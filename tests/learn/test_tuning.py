@@ -291,6 +291,7 @@ def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     assert all(torch.equal(one, weights(undisturbed)[name]) for name, one in weights(again).items())
     assert [path.name for path in into.parent.iterdir()] == ["cycle-1"]
     assert tuned(model, settings, into) == again
+    assert tuned(model, replace(settings, batch=2, accumulation=4, checkpointing=True), into) == again
     with pytest.raises(ModelError, match="holds something else"):
         tuned(model, BASE, into)
 

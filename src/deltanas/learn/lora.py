@@ -128,7 +128,7 @@ def _tuned(
     """The adapter: as it is there already, else trained. `objective` is worked out on the adapter before."""
     parent = adapters.digest(place.after) if place.after else None
     rows = [(row.begin, row.tokens) for group in groups for row in group]
-    what = [model.fingerprint, parent, place.seed, asdict(settings), told, rows]
+    what = [model.fingerprint, parent, place.seed, _steps(settings), told, rows]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     keeper = Keeper(place.into.with_name(f".{place.into.name}.part"), key, place.pause)
     if place.into.exists():
@@ -149,6 +149,12 @@ def _tuned(
     except OSError as error:
         raise ModelError(f"The adapter {place.into} can't be written: {error}", "It needs room.") from error
     return _found(place.into, key)
+
+
+def _steps(settings: Tuning) -> dict[str, object]:
+    """What of the settings says which steps are taken. How a step is cut into batches moves it by rounding alone."""
+    said = asdict(settings) | {"step": settings.batch * settings.accumulation}
+    return {name: value for name, value in said.items() if name not in ("batch", "accumulation", "checkpointing")}
 
 
 def _found(folder: Path, key: str) -> Tuned:
