@@ -133,6 +133,9 @@ class LearnConfig(_Section):
     fallback: float = Field(0.35, ge=0, le=1, description="with floor: the least accuracy, where too few reach `floor`")
     least: int = Field(15, ge=0, description="with floor: fewer than so many are too few")
     share: float = Field(0.25, gt=0, le=1, description="with quantile: so much of the edits, the most accurate")
+    per_family: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="elites of one family (a baseline and its descendants) at most; all if not given"
+    )
     held_out: float = Field(
         0.2, ge=0, lt=1, description="share of the baselines that are not learned from, nor their descendants"
     )

@@ -74,7 +74,7 @@ def teaching_of(config: SearchConfig) -> Teaching:
 
 def rule_of(config: SearchConfig) -> EliteRule:
     learn = config.learn
-    return EliteRule(learn.rule, learn.beyond, learn.floor, learn.fallback, learn.least, learn.share)
+    return EliteRule(learn.rule, learn.beyond, learn.floor, learn.fallback, learn.least, learn.share, learn.per_family)
 
 
 def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:

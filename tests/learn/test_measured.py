@@ -135,6 +135,13 @@ def test_the_published_rules_go_by_accuracy_alone() -> None:
     assert EliteRule("floor", least=4).chosen(edits) == edits[1:]
     assert EliteRule("quantile", share=1 / 6).chosen(edits) == edits[4:], "of equals both"
     assert EliteRule("quantile", share=0.5).chosen(edits) == edits[3:]
+
+
+def test_a_family_gives_so_many_elites_at_most_those_that_gained_most() -> None:
+    gains = {"a": (0.1, 0.3, 0.2, 0.3), "b": (0.15,)}
+    edits = [replace(WIDER, family=family, gain=gain) for family, some in gains.items() for gain in some]
+    assert EliteRule(per_family=2).chosen(edits) == [edits[1], edits[3], edits[4]]
+    assert EliteRule(per_family=9).chosen(edits) == EliteRule().chosen(edits) == edits
     assert EliteRule("quantile").chosen([]) == []
 
 

@@ -124,7 +124,7 @@ class ModelProposer(ABC):
             from deltanas.llm.held import fault
 
             if left := fault(question.grammar, answer):
-                return Refused("parse", f"the answer does not follow the grammar: {left}")
+                return Refused("parse", f"the answer does not follow the grammar\n{left}")
         made = self.answer(question, Reply("", answer, True, 0, 0, 0.0), ())
         if made.program is None or made.program.id != wanted.id:
             return made.refusal or Refused("apply", "the answer makes another program")
