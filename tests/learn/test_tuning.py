@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
-import shutil
 import signal
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,23 +14,25 @@ from typing import Any, cast
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.learn import Tuned, Tuning, export_adapter, tune, tune_preferences
-from deltanas.llm import Lesson, Message, Preference, Request, open_model
+from deltanas.learn import Tuned, tune, tune_preferences
+from deltanas.llm import Lesson, Message, Preference
 from deltanas.llm.adapters import lineage, lora
 from deltanas.llm.local import LocalModel
 from deltanas.llm.packing import Row, answers_nll, packs
+from tuned_model import BASE, ask, lessons, total, tuned, weights
 
 pytest_plugins = ["tiny_model"]
+pytestmark = pytest.mark.usefixtures("bare")
 
-BASE = Tuning(rank=4, alpha=8, rate=5e-3, epochs=2, batch=8, targets=("q_proj", "v_proj", "lm_head"))
 DIES = """
 import os, pickle, signal, sys
 from deltanas.learn import tune
 from deltanas.llm import open_model
 base, lessons, settings, into = pickle.load(sys.stdin.buffer)
+
+
 def note(done, steps, loss):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -61,60 +59,12 @@ print("adapter:", model.adapter)
 """
 
 
-@pytest.fixture(scope="module")
-def model(tiny_folder: Path) -> LocalModel:
-    return cast("LocalModel", open_model(f"path:{tiny_folder}"))
-
-
-@pytest.fixture(autouse=True)
-def _bare(model: LocalModel) -> Iterator[None]:
-    """Each test begins without an adapter, and no tuning leaves one on."""
-    assert model.adapter is None
-    yield
-    model.adapt(None)
-
-
-@pytest.fixture(scope="module")
-def first(model: LocalModel, tmp_path_factory: pytest.TempPathFactory) -> Tuned:
-    return tuned(model, BASE, tmp_path_factory.mktemp("line") / "cycle-1")
-
-
-def ask(source: str, goal: str) -> tuple[Message, ...]:
-    return (Message("user", f"The file:\n{source * 10}"), Message("assistant", "And?"), Message("user", goal))
-
-
-def lessons(files: Sequence[str] = ("conv", "pool", "norm", "head")) -> list[Lesson]:
-    """Four of each file; answers about a file begin alike, and few have one length."""
-    return [
-        Lesson(ask(source, f"goal {number % 2}"), f"{source}=>" + "ab" * (1 + number + place), source)
-        for place, source in enumerate(files)
-        for number in range(4)
-    ]
-
-
-def tuned(model: LocalModel, settings: Tuning, into: Path, after: Path | None = None) -> Tuned:
-    return tune(model, lessons(), settings, into, after, seed=3)
-
-
-def total(model: LocalModel, some: Sequence[Lesson]) -> float:
-    return sum(loss.nll for loss in model.losses(some))
-
-
-def weights(one: Tuned) -> dict[str, torch.Tensor]:
-    return dict(load_file(one.folder / "adapter_model.safetensors"))
-
-
 def same(one: Tuned, other: Tuned) -> bool:
     """Within rounding: of the weights less is asked, as Adam divides small numbers by small ones."""
     assert one.tokens == other.tokens
     first, second = weights(one), weights(other)
     alike = all(torch.allclose(first[name], second[name], rtol=1e-2, atol=1e-3) for name in first)
     return alike and one.losses == pytest.approx(other.losses, rel=1e-4)
-
-
-def greedy(model: LocalModel) -> list[str]:
-    asks = [Request(lesson.messages, key="k", temperature=0, max_tokens=12) for lesson in lessons()[:5]]
-    return [reply.text for reply in model.generate(asks)]
 
 
 def test_batches_and_packing_change_no_loss_and_no_weight(model: LocalModel, tmp_path: Path) -> None:
@@ -140,33 +90,6 @@ def test_a_tree_of_rows_gives_the_losses_and_gradients_of_each_alone(model: Loca
     assert max(len(pack) for pack in packs(rows, batch=2, most=99)) == 2
     assert [len(pack) for pack in packs(rows, batch=8, most=6)] == [3, 1, 1, 1]
     assert all(len(pack) == 1 for pack in packs(rows, batch=8, most=0))
-
-
-def test_losses_are_those_of_transformers_and_the_export_is_read_by_peft(
-    model: LocalModel, first: Tuned, tiny_folder: Path, tmp_path: Path
-) -> None:
-    out = export_adapter(first.folder, tmp_path / "out", base="Tiny/Tiny")
-    assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == "Tiny/Tiny"
-    config = json.loads((export_adapter(first.folder, tmp_path / "own") / "adapter_config.json").read_text())
-    assert config["base_model_name_or_path"] == str(tiny_folder)
-    with pytest.raises(UsageError, match="exists"):
-        export_adapter(first.folder, out)
-
-    network: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(tiny_folder)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # of a name in transformers that PEFT has yet to change
-        network = lora.PeftModel.from_pretrained(network, str(out))
-    model.adapt(first.folder)
-    for lesson, loss in zip(lessons(), model.losses(lessons()), strict=True):
-        turns = [message._asdict() for message in lesson.messages]
-        text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
-        head = tokenizer(text, return_tensors="pt")["input_ids"]
-        whole = tokenizer(f"{text}{lesson.completion}<|end|>", return_tensors="pt")["input_ids"]
-        labels = whole.clone()
-        labels[:, : head.shape[1]] = -100
-        assert loss.tokens == whole.shape[1] - head.shape[1] == len(lesson.completion) + 1
-        assert loss.nll / loss.tokens == pytest.approx(network(input_ids=whole, labels=labels).loss.item(), rel=1e-4)
 
 
 def test_the_curve_is_that_of_transformers_trainer(model: LocalModel, tmp_path: Path) -> None:
@@ -232,46 +155,6 @@ def test_a_line_of_adapters_goes_down_and_each_descends_from_the_one_before(
     assert line[1].losses[0] < first.losses[0]
 
 
-def test_decoding_wears_an_adapter_and_returns_to_what_it_was(model: LocalModel, first: Tuned) -> None:
-    before = greedy(model)
-    model.adapt(first.folder)
-    worn = greedy(model)
-    model.adapt(first.folder)
-    assert greedy(model) == worn != before
-    assert [text for one in range(5) for text in _one_by_one(model, one)] == worn
-    model.adapt(None)
-    assert greedy(model) == before
-
-
-def test_the_answer_is_chosen_that_the_adapter_made_likeliest(model: LocalModel, first: Tuned) -> None:
-    asked = [Request(lesson.messages, key="k") for lesson in lessons()[:5]]
-    answers = [[lesson.completion, "zzz", "conv=>conv=>"] for lesson in lessons()[:5]]
-    each = [Lesson(ask.messages, said, "") for ask, some in zip(asked, answers, strict=True) for said in some]
-    losses = model.losses(each)
-    alone = [-loss.nll / loss.tokens for loss in losses]
-    replies = model.choose(asked, answers)
-    assert [reply.text for reply in replies] == _best(answers, alone)
-    model.adapt(first.folder)
-    raised = [loss.nll - now.nll for now, loss in zip(model.losses(each), losses, strict=True)]
-    worn = model.choose(asked, answers)
-    assert [reply.text for reply in worn] == _best(answers, raised)
-    assert "zzz" not in {reply.text for reply in worn}
-    greedy_reply = model.generate([replace(asked[0], temperature=0, max_tokens=1)])[0]
-    assert (worn[0].prompt, worn[0].prompt_tokens) == (greedy_reply.prompt, greedy_reply.prompt_tokens)
-    assert worn[0].reply_tokens == len(worn[0].text) + 1
-    assert model.choose([], []) == []
-
-
-def _best(answers: Sequence[Sequence[str]], merits: Sequence[float]) -> list[str]:
-    left = iter(merits)
-    return [max(zip(some, left, strict=False), key=lambda one: one[1])[0] for some in answers]
-
-
-def _one_by_one(model: LocalModel, place: int) -> list[str]:
-    ask = Request(lessons()[place].messages, key="k", temperature=0, max_tokens=12)
-    return [reply.text for reply in model.generate([ask])]
-
-
 def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     model: LocalModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -303,30 +186,6 @@ def test_what_a_tuning_kept_counts_for_nothing_if_it_is_cut_short_or_of_another(
     assert tuned(model, BASE, tmp_path / "cycle-1").losses == first.losses
     (tmp_path / ".cycle-2.part").write_bytes(b"PK\x03\x04 cut short")
     assert tuned(model, BASE, tmp_path / "cycle-2").losses == first.losses
-
-
-def test_an_adapter_of_another_base_is_refused_and_both_are_named(
-    model: LocalModel, first: Tuned, tmp_path: Path
-) -> None:
-    from tiny_model import save_tiny_model
-
-    other = cast("LocalModel", open_model(f"path:{save_tiny_model(tmp_path / 'other', seed=1)}"))
-    both = f"(?s)is for the model path:.*, not for {other.base}.*Open {model.base}"
-    with pytest.raises(ModelError, match=both):
-        other.adapt(first.folder)
-    with pytest.raises(ModelError, match=both):
-        tuned(other, BASE, tmp_path / "x", after=first.folder)
-    (first.folder / "lineage.json").rename(tmp_path / "lineage.json")
-    try:
-        with pytest.raises(ModelError, match=both):
-            other.adapt(first.folder)
-        model.adapt(first.folder)
-    finally:
-        (tmp_path / "lineage.json").rename(first.folder / "lineage.json")
-    with pytest.raises(ModelError, match="can't be read"):
-        model.adapt(tmp_path)
-    assert model.adapter == first.folder
-    assert not (tmp_path / "x").exists()
 
 
 def test_what_can_not_be_tuned_is_told(model: LocalModel, first: Tuned, tmp_path: Path) -> None:
@@ -364,27 +223,6 @@ def test_a_tuning_without_memory_says_so_and_leaves_all_as_it_was(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tied_embeddings_stay_as_they_are_and_are_not_saved(tiny_folder: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(tiny_folder, tmp_path / "tied"))
-    config = json.loads((folder / "config.json").read_text()) | {"tie_word_embeddings": True}
-    (folder / "config.json").write_text(json.dumps(config))
-    network: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
-    network.lm_head.weight = network.get_input_embeddings().weight
-    network.config.tie_word_embeddings = True
-    network.save_pretrained(folder)
-
-    tied = cast("LocalModel", open_model(f"path:{folder}"))
-    table = tied.network.get_input_embeddings().weight
-    assert tied.network.get_output_embeddings().weight is table
-    before, losses = table.detach().clone(), total(tied, lessons())
-    one = tuned(tied, BASE, tmp_path / "one")
-    assert all(".lora_" in name for name in weights(one))
-    assert torch.equal(table, before)
-    assert total(tied, lessons()) == losses
-    tied.adapt(one.folder)
-    assert total(tied, lessons()) < losses
-
-
 @pytest.mark.llm
 def test_the_embedded_model_learns_and_is_itself_again(smollm2: LocalModel, tmp_path: Path) -> None:
     asked = [Lesson((Message("user", f"{word}?"),), "nn.SiLU() => nn.GELU()", word) for word in ("one", "two")]
@@ -397,14 +235,6 @@ def test_the_embedded_model_learns_and_is_itself_again(smollm2: LocalModel, tmp_
     assert (one.folder / "adapter_model.safetensors").stat().st_size < 5 * 2**20
     smollm2.adapt(None)
     assert total(smollm2, asked) == before
-
-
-def test_without_peft_the_extra_is_named(model: LocalModel, first: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "peft", None)
-    monkeypatch.delitem(sys.modules, "deltanas.llm.adapters")
-    monkeypatch.delattr("deltanas.llm.adapters")
-    with pytest.raises(ModelError, match=r"pip install 'deltanas\[learn\]'"):
-        model.adapt(first.folder)
 
 
 def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tuned, tmp_path: Path) -> None:
