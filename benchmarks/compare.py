@@ -1,4 +1,4 @@
-"""Does the model add something over a sampler? Six strategies, same baselines, equal trainings and equal time.
+"""Does the model add something over a sampler? Strategies with the same baselines, equal trainings and equal time.
 
     printf '[model]\nchoice = "any"\n' >any.toml
     deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --preferences --out ADAPTER
@@ -142,14 +142,18 @@ def main() -> None:
 
 def measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
     """The baselines that are held out, and the gains of the others' edits, by kind."""
-    kinds = {f"gains {row['draw']}": row["kind"] for row in _rows(folder / EDITS)}
-    edits = gains_edits(folder)
+    kinds, edits = kinds_of(folder), gains_edits(folder)
     held = sorted(held_families({edit.family for edit in edits}, share, 0))
     known: defaultdict[str, list[float]] = defaultdict(list)
     for edit in edits:
         if edit.family not in held:
             known[kinds[edit.origin]].append(edit.gain)
     return held, dict(known)
+
+
+def kinds_of(folder: Path) -> dict[str, str]:
+    """By origin, the kind of each measured edit."""
+    return {f"gains {row['draw']}": row["kind"] for row in _rows(folder / EDITS)}
 
 
 def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, object]:

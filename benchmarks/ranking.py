@@ -28,13 +28,13 @@ from statistics import fmean, stdev
 from typing import Any, cast
 
 import numpy as np
-from compare import mean, measured
+from compare import kinds_of, mean, measured
 from scipy.stats import spearmanr
 
 from deltanas.config import read_config
 from deltanas.learn.corpus import Phrasing
 from deltanas.learn.measured import MeasuredEdit
-from deltanas.learn.sources import EDITS, gains_edits
+from deltanas.learn.sources import gains_edits
 from deltanas.llm import Lesson, Tunable
 from deltanas.strategies import model_of, proposer_of
 
@@ -58,7 +58,7 @@ def main() -> None:
     every = gains_edits(given.gains)
     edits = [edit for edit in every if edit.family in held]
     edits = Random(0).sample(edits, min(given.edits or len(edits), len(edits)))
-    kinds = {f"gains {row['draw']}": row["kind"] for row in map(json.loads, (given.gains / EDITS).open("r"))}
+    kinds = kinds_of(given.gains)
     scores: dict[str, list[float]] = {"rule": [fmean(rule.get(kinds[edit.origin], [0.0])) for edit in edits]}
     if given.llm:
         scores |= _likelihoods(edits, given)

@@ -52,11 +52,6 @@ def proposer_of(config: SearchConfig, builds: Builds | None, opened: Model | Non
             return FullProposer(opened, goals, sampling=sampling)
         case "delta":
             assert opened is not None
-            if model.choice == "ranked" and parse_spec(model.spec).kind == "openai":
-                raise UsageError(
-                    f"{model.spec} can't rank edits: a server does not say how likely it finds an answer",
-                    "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
-                )
             return DeltaProposer(
                 opened,
                 places,
@@ -86,10 +81,18 @@ def writes_programs(config: SearchConfig) -> bool:
 
 
 def model_of(config: SearchConfig) -> Model | None:
-    """The language model that the settings name, opened; None where the strategy asks none."""
+    """The language model that the settings name, opened; None where the strategy asks none.
+
+    Raises UsageError, ModelError: see `open_model`; and where a model behind a server is to rank edits.
+    """
     if not config.asks_model:
         return None
     m = config.model
+    if m.choice == "ranked" and parse_spec(m.spec).kind == "openai":
+        raise UsageError(
+            f"{m.spec} can't rank edits: a server does not say how likely it finds an answer",
+            "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
+        )
     return open_model(
         m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries, adapter=m.adapter
     )

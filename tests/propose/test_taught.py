@@ -8,7 +8,7 @@ from deltanas.llm import Lesson, Model, Reply
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, diff, edits_of
 from deltanas.propose import DeltaProposer, FullProposer, Sampling, Space
-from deltanas.propose.asking import ModelProposer, Question
+from deltanas.propose.asking import Question, TaughtProposer
 from deltanas.propose.delta import Decoding
 from deltanas.propose.goals import goals
 from deltanas.propose.taught import GENERAL
@@ -26,14 +26,14 @@ def proposer(model: Model, decoding: Decoding) -> DeltaProposer:
 
 
 @pytest.fixture(params=["typed", "anchored", "free", "full"])
-def strategy(request: pytest.FixtureRequest, tiny: Model) -> ModelProposer:
+def strategy(request: pytest.FixtureRequest, tiny: Model) -> TaughtProposer:
     roomy = Sampling(max_prompt=7000)  # the tiny model reads bytes
     if request.param == "full":
         return FullProposer(tiny, Space(None), sampling=roomy)
     return DeltaProposer(tiny, Space(None), decoding=request.param, sampling=roomy)
 
 
-def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: ModelProposer) -> None:
+def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: TaughtProposer) -> None:
     name, taught = "vit", 0
     parent = Program(baselines()[name])
     for edit in edits_of(parent.net)[::12]:
@@ -51,7 +51,7 @@ def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: ModelProposer) -
     assert taught >= 8
 
 
-def asked(strategy: ModelProposer, parent: Program, edit: str) -> tuple[Question, Reply]:
+def asked(strategy: TaughtProposer, parent: Program, edit: str) -> tuple[Question, Reply]:
     found = strategy.taught(ask(parent), edit, "")
     assert not isinstance(found, Refused)
     return found[0], Reply("", found[1], True, 0, 0, 0.0)

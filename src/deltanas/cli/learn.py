@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
-from typing import Annotated, cast
+from typing import Annotated, TypeVar, cast
 
 import typer
 
@@ -23,6 +23,8 @@ from deltanas.learn.learner import Teaching
 from deltanas.learn.measured import MeasuredEdit, write_measured
 from deltanas.llm import Lesson, Loss, Preference, Tunable
 from deltanas.report.intervals import wilson
+
+T = TypeVar("T")
 
 learn = typer.Typer(help="What the model learns from, and the tuning itself.", no_args_is_help=True)
 
@@ -122,8 +124,7 @@ def _elites(
     elites = teaching.rule.chosen(edits)
     found = corpus_of(elites, phrasing, held).require()
     sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
-    chance = Random(f"{teaching.seed}:likelihood")
-    sides = [some_of(lessons, teaching.measured, chance) for lessons in (found.tuning, found.held_out)]
+    sides = _measured(teaching, found.tuning, found.held_out)
     before = [model.losses(lessons) for lessons in sides]
     tuned = tune(model, found.tuning, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
@@ -144,8 +145,7 @@ def _preferences(
             "measure more edits of each program, or take a smaller `learn.beyond`",
         )
     sys.stderr.write(f"{len(edits)} measured edits, {len(found)} pairs, {len(held_out)} held out\n")
-    chance = Random(f"{teaching.seed}:likelihood")
-    sides = [some_of(pairs, teaching.measured, chance) for pairs in (found, held_out)]
+    sides = _measured(teaching, found, held_out)
     before = [_right(model, pairs) for pairs in sides]
     tuned = tune_preferences(model, found, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
@@ -161,6 +161,12 @@ def _preferences(
                 f"{name}: the better of two edits is the likelier in {' before, '.join(ends)} after, n = {len(pairs)}"
             )
     return {**_made(tuned), "pairs": len(found), "held_out": len(held_out), "better_is_likelier": shown}, lines
+
+
+def _measured(teaching: Teaching, *sides: Sequence[T]) -> list[list[T]]:
+    """Of either side so many as are measured before and after the tuning, drawn."""
+    chance = Random(f"{teaching.seed}:likelihood")
+    return [some_of(side, teaching.measured, chance) for side in sides]
 
 
 def _right(model: Tunable, pairs: Sequence[Preference]) -> int:

@@ -52,6 +52,8 @@ class Question:
 
 Prepared = tuple[Question, Request]
 """A question in the words that the model gets."""
+Taught = tuple[Question, str]
+"""A question and the answer that makes the edit."""
 
 
 class ModelProposer(ABC):
@@ -97,39 +99,6 @@ class ModelProposer(ABC):
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         """What the reply proposes."""
 
-    def taught(self, ask: Ask, edit: str, goal: str) -> tuple[Question, str] | Refused:  # noqa: ARG002
-        """The question that `edit` of the parent answers, and the answer. EditError where it does not apply."""
-        return Refused("parse", f"strategy {self.strategy} has no lessons: its model stays as it is")
-
-    def lesson(self, ask: Ask, edit: str, goal: str, family: str) -> Lesson | Refused:
-        """What the model would be asked for `edit` of the parent, and the answer that makes it; or why there is none.
-
-        The answer is given to this proposer's own grammar and reader: it makes the very program that `edit` makes.
-
-        Args:
-            goal: what the edit was asked to do; where it does not fit, or is not known, one that it fits is drawn.
-        """
-        try:
-            wanted = ask.parent.edited("net", apply_edit(ask.parent.net, edit).source)
-            found = self.taught(ask, edit, goal)
-        except EditError as error:
-            return Refused("apply", str(error))
-        if isinstance(found, Refused):
-            return found
-        question, answer = found
-        prepared = self._prepared(question)
-        if isinstance(prepared, Proposal):
-            return prepared.refusal or Refused("apply", "the prompt is too long")
-        if question.grammar:
-            from deltanas.llm.held import fault
-
-            if left := fault(question.grammar, answer):
-                return Refused("parse", f"the answer does not follow the grammar\n{left}")
-        made = self.answer(question, Reply("", answer, True, 0, 0, 0.0), ())
-        if made.program is None or made.program.id != wanted.id:
-            return made.refusal or Refused("apply", "the answer makes another program")
-        return Lesson(prepared[1].messages, answer, family)
-
     def _prepared(self, question: Question) -> Prepared | Proposal:
         """The question with its prompt; without what was said before, where the prompt is too long with it."""
         ask, length = question.ask, 0
@@ -171,6 +140,43 @@ class ModelProposer(ABC):
     def _on_record(self, reply: Reply) -> Call:
         tokens = (reply.prompt_tokens, reply.reply_tokens)
         return Call(self._model.name, reply.prompt, reply.text, *tokens, reply.seconds, reply.estimated)
+
+
+class TaughtProposer(ModelProposer):
+    """A strategy whose model can be taught: what it would be asked for an edit that was made, and the answer."""
+
+    @abstractmethod
+    def taught(self, ask: Ask, edit: str, goal: str) -> Taught | Refused:
+        """The question that `edit` of the parent answers, and the answer. EditError where it does not apply."""
+
+    def lesson(self, ask: Ask, edit: str, goal: str, family: str) -> Lesson | Refused:
+        """What the model would be asked for `edit` of the parent, and the answer that makes it; or why there is none.
+
+        The answer is given to this proposer's own grammar and reader: it makes the very program that `edit` makes.
+
+        Args:
+            goal: what the edit was asked to do; where it does not fit, or is not known, one that it fits is drawn.
+        """
+        try:
+            wanted = ask.parent.edited("net", apply_edit(ask.parent.net, edit).source)
+            found = self.taught(ask, edit, goal)
+        except EditError as error:
+            return Refused("apply", str(error))
+        if isinstance(found, Refused):
+            return found
+        question, answer = found
+        prepared = self._prepared(question)
+        if isinstance(prepared, Proposal):
+            return prepared.refusal or Refused("apply", "the prompt is too long")
+        if question.grammar:
+            from deltanas.llm.held import fault
+
+            if left := fault(question.grammar, answer):
+                return Refused("parse", f"the answer does not follow the grammar\n{left}")
+        made = self.answer(question, Reply("", answer, True, 0, 0, 0.0), ())
+        if made.program is None or made.program.id != wanted.id:
+            return made.refusal or Refused("apply", "the answer makes another program")
+        return Lesson(prepared[1].messages, answer, family)
 
 
 def recalled(earlier: Sequence[Attempt]) -> str:

@@ -7,12 +7,12 @@ from typing import Literal, cast
 
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit
-from deltanas.propose.asking import ModelProposer, Prepared, Question, Sampling
+from deltanas.propose.asking import Prepared, Question, Sampling, Taught, TaughtProposer
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
-from deltanas.propose.taught import GENERAL, Taught, taught_block, taught_choice
+from deltanas.propose.taught import GENERAL, taught_block, taught_choice
 from deltanas.seams import Ask, Call, Proposal
 
 Choice = Literal["goal", "any", "ranked"]
@@ -23,7 +23,7 @@ Decoding = Literal["typed", "anchored", "free"]
 goal, the new ones free. free: any text."""
 
 
-class DeltaProposer(ModelProposer):
+class DeltaProposer(TaughtProposer):
     """Asks a language model for one edit of the parent, with a goal drawn from the kinds of edits that it has.
 
     At level `typed` it chooses among edits of the space that fit the goal, none that was tried for the slot before:

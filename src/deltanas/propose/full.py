@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
-from deltanas.propose.asking import ModelProposer, Question, Sampling
+from deltanas.propose.asking import Question, Sampling, Taught, TaughtProposer
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
-from deltanas.propose.taught import Taught, taught_program
+from deltanas.propose.taught import taught_program
 from deltanas.seams import Ask, Call, Proposal
 
 RUNG = "full"
@@ -23,7 +23,7 @@ _BLOCK = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULT
 _BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
 
 
-class FullProposer(ModelProposer):
+class FullProposer(TaughtProposer):
     """Asks a language model for the whole of a new program, given the parent and a goal that fits it."""
 
     strategy = "full"

@@ -5,16 +5,13 @@ from __future__ import annotations
 from deltanas.errors import EditError
 from deltanas.program import Refused, SpaceEdit, apply_edit, edits_of
 from deltanas.program.edits import places_of, split_lines
-from deltanas.propose.asking import Question
+from deltanas.propose.asking import Question, Taught
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.seams import Ask
 
 GENERAL = "Make the network more accurate after one epoch."
 """The goal of an edit that is none of the space's: no other goal is known to be true of it."""
-
-Taught = tuple[Question, str]
-"""A question and the answer that makes the edit."""
 
 
 def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False) -> Taught | Refused:
