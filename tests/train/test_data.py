@@ -169,14 +169,19 @@ def test_a_file_cut_short_is_named(folder: Path, file: str) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "message"),
     [
-        (FASHION_FILES[0], b"", "not an IDX file"),
-        (FASHION_FILES[0], b"<html>", "not gzip"),
-        (FASHION_FILES[0], idx(labels(600)), "not an IDX file"),
-        (FASHION_FILES[1], gzip.compress(gzip.decompress(idx(labels(600)))[:-1]), "599 values"),
-        (FASHION_FILES[1], idx(labels(599)), "599 labels"),
-        (FASHION_FILES[1], idx(labels(600) + np.uint8(1)), "ten classes"),
-        (FASHION_FILES[1], idx(np.zeros(600, np.uint8)), "ten classes"),
-        (FASHION_FILES[2], idx(np.zeros((100, 4, 4), np.uint8)), "pixels"),
+        pytest.param(FASHION_FILES[0], b"", "not an IDX file", id="empty"),
+        pytest.param(FASHION_FILES[0], b"<html>", "not gzip", id="a page"),
+        pytest.param(FASHION_FILES[0], idx(labels(600)), "not an IDX file", id="labels for images"),
+        pytest.param(
+            FASHION_FILES[1],
+            gzip.compress(gzip.decompress(idx(labels(600)))[:-1]),
+            "599 values",
+            id="a value short",
+        ),
+        pytest.param(FASHION_FILES[1], idx(labels(599)), "599 labels", id="a label short"),
+        pytest.param(FASHION_FILES[1], idx(labels(600) + np.uint8(1)), "ten classes", id="eleven classes"),
+        pytest.param(FASHION_FILES[1], idx(np.zeros(600, np.uint8)), "ten classes", id="one class"),
+        pytest.param(FASHION_FILES[2], idx(np.zeros((100, 4, 4), np.uint8)), "pixels", id="small images"),
     ],
 )
 def test_a_malformed_file_is_named(folder: Path, file: str, content: bytes, message: str) -> None:
