@@ -7,8 +7,9 @@
     tuned     how likely the model with the adapter finds it
     ratio     how much likelier the adapter made it: the reward that DPO learns, but for a factor
 
-rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. top: mean gain of each
-baseline's best-ranked quarter, less that of all its edits. Intervals: bootstrap over edits within baselines, 95 %.
+rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. What choosing by it would gain
+over all edits of the baseline, exactly, over all draws: `six`, the best of six; `kinds`, the best of one of each kind.
+Intervals: bootstrap over edits within baselines, 95 %.
 Noise bounds both: the gain of an edit is that of one training. `spread` is the standard deviation of all gains, `noise`
 what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all baselines (t-interval).
 Without --llm it asks no model. It ends with a JSON object.
@@ -21,7 +22,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from math import sqrt
+from math import comb, sqrt
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
@@ -39,8 +40,10 @@ from deltanas.llm import Lesson, Tunable
 from deltanas.strategies import model_of, proposer_of
 
 DRAWS = 2_000
+OFFERS = 6
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Statistic = Callable[[Floats, Floats], float]
+Statistic = Callable[[Floats, Floats, Floats], float]
+"""Of the edits of one baseline: scores, gains, numbers of their kinds."""
 
 
 def main() -> None:
@@ -71,7 +74,7 @@ def main() -> None:
         "noise": round(sqrt(fmean((edit.noise or 0.0) ** 2 for edit in every)), 4),
         "kinds": {kind: mean(gains) for kind, gains in sorted(by_kind.items())},
         "held_out": {"baselines": held, "edits": len(edits)},
-        **{name: _ranked(edits, some) for name, some in scores.items()},
+        **{name: _ranked(edits, some, [kinds[edit.origin] for edit in edits]) for name, some in scores.items()},
     }
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
@@ -93,12 +96,14 @@ def _likelihoods(edits: Sequence[MeasuredEdit], given: argparse.Namespace) -> di
     return found
 
 
-def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float]) -> Mapping[str, object]:
-    by_family: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for edit, score in zip(edits, scores, strict=True):
-        by_family[edit.family].append((score, edit.gain))
+def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float], kinds: Sequence[str]) -> Mapping[str, object]:
+    numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
+    by_family: defaultdict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    for edit, score, kind in zip(edits, scores, kinds, strict=True):
+        by_family[edit.family].append((score, edit.gain, numbers[kind]))
     tables = {family: np.array(rows) for family, rows in by_family.items()}
-    whole = {name: _estimate(list(tables.values()), one) for name, one in (("rho", _rho), ("top", _top))}
+    statistics: dict[str, Statistic] = {"rho": _rho, "six": _six, "kinds": _kinds}
+    whole = {name: _estimate(list(tables.values()), one) for name, one in statistics.items()}
     return whole | {"rho_by_baseline": {family: round(_rho(*rows.T), 3) for family, rows in tables.items()}}
 
 
@@ -112,15 +117,33 @@ def _estimate(tables: Sequence[Floats], statistic: Statistic) -> dict[str, float
     return {"value": round(over(tables), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
-def _rho(scores: Floats, gains: Floats) -> float:
+def _rho(scores: Floats, gains: Floats, _: Floats) -> float:
     if len(set(scores)) < 2 or len(set(gains)) < 2:
         return 0.0
     return float(spearmanr(scores, gains).statistic)
 
 
-def _top(scores: Floats, gains: Floats) -> float:
-    best = np.argsort(-scores, kind="stable")[: max(1, len(scores) // 4)]
-    return float(gains[best].mean() - gains.mean())
+def _six(scores: Floats, gains: Floats, _: Floats) -> float:
+    order, most = np.argsort(scores, kind="stable"), min(OFFERS, len(scores))
+    # The one at rank r from below is the best of a draw whose others lie below it.
+    chances = np.array([comb(below, most - 1) for below in range(len(scores))]) / comb(len(scores), most)
+    return float(chances @ _of_equals(scores, gains)[order] - gains.mean())
+
+
+def _kinds(scores: Floats, gains: Floats, kinds: Floats) -> float:
+    chances = np.ones(len(scores))
+    for kind in set(kinds):
+        ofkind = np.sort(scores[kinds == kind])
+        below = np.searchsorted(ofkind, scores, "left")
+        equal = np.searchsorted(ofkind, scores, "right") - below
+        chances *= np.where(kinds == kind, 1, below + equal / 2) / len(ofkind)
+    return float(chances @ gains / chances.sum() - gains.mean())
+
+
+def _of_equals(scores: Floats, gains: Floats) -> Floats:
+    """The gains, each the mean of those with its score: equals are drawn by chance."""
+    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    return np.bincount(places, gains)[places] / counts[places]
 
 
 if __name__ == "__main__":
