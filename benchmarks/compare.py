@@ -10,6 +10,7 @@
     frozen     the model as it is                tuned      the model with the adapter
     ranked     the model with the adapter, which writes nothing: it ranks draws of the sampler (`model.choice`)
     large      frozen, of --large                large-ranked    ranked, of --large with --large-adapter
+    none       no search: the best baselines, always among the arms
 
 Each searches from the baselines that the tuning held out, with the seeds 0, 1, ... Fixed before the first search:
 
@@ -180,9 +181,11 @@ def _cuts(views: Mapping[tuple[str, int], RunView]) -> dict[str, list[Part]]:
     """The searches, cut to be compared: to equal trainings, and to equal seconds."""
     fewest = min(len(_made(view)) for view in views.values())
     shortest = min(sum(map(_seconds, _made(view))) for view in views.values())
+    first = next(arm for arm, _ in views)
+    none = [_part("none", view, 0) for (arm, _), view in views.items() if arm == first]
     return {
-        "equal_trainings": [_part(arm, view, fewest) for (arm, _), view in views.items()],
-        "equal_seconds": [_part(arm, view, _within(_made(view), shortest)) for (arm, _), view in views.items()],
+        "equal_trainings": [_part(arm, view, fewest) for (arm, _), view in views.items()] + none,
+        "equal_seconds": [_part(arm, view, _within(_made(view), shortest)) for (arm, _), view in views.items()] + none,
     }
 
 
@@ -237,13 +240,14 @@ def _compared(parts: Sequence[Part], tests: Mapping[str, Sequence[float]]) -> di
     for arm, some in by_arm.items():
         gains = [gain for part in some for gain in part.gains]
         families = sorted({family for family, _ in gains})
-        beats = wilson(sum(gain > 0 for _, gain in gains), len(gains))
+        beats = wilson(sum(gain > 0 for _, gain in gains), len(gains)) if gains else None
         row: dict[str, object] = {
             "trained": len(gains),
             "seconds": round(fmean(sum(map(_seconds, part.made)) for part in some), 1),
             "test": mean(scores[arm]),
+            "test_by_search": [round(score, 4) for score in scores[arm]],
             "gain": mean([gain for _, gain in gains]),
-            "beats": {"value": beats.value, "low": beats.low, "high": beats.high},
+            "beats": {"value": beats.value, "low": beats.low, "high": beats.high} if beats else None,
             "gain_by_baseline": {family: mean([gain for name, gain in gains if name == family]) for family in families},
         }
         if "random" in scores and arm != "random":
