@@ -7,9 +7,9 @@
     tuned     how likely the model with the adapter finds it
     ratio     how much likelier the adapter made it: the reward that DPO learns, but for a factor
 
-rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. What choosing by it would gain
-over all edits of the baseline, exactly, over all draws: `six`, the best of six; `kinds`, the best of one of each kind.
-Intervals: bootstrap over edits within baselines, 95 %.
+rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. six: what taking
+the best-ranked of six edits of a baseline gains over taking any, over all draws of six. Intervals: bootstrap over edits
+within baselines, 95 %.
 Noise bounds both: the gain of an edit is that of one training. `spread` is the standard deviation of all gains, `noise`
 what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all baselines (t-interval).
 Without --llm it asks no model. It ends with a JSON object.
@@ -42,8 +42,7 @@ from deltanas.strategies import model_of, proposer_of
 DRAWS = 2_000
 OFFERS = 6
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-Statistic = Callable[[Floats, Floats, Floats], float]
-"""Of the edits of one baseline: scores, gains, numbers of their kinds."""
+Statistic = Callable[[Floats, Floats], float]
 
 
 def main() -> None:
@@ -74,7 +73,7 @@ def main() -> None:
         "noise": round(sqrt(fmean((edit.noise or 0.0) ** 2 for edit in every)), 4),
         "kinds": {kind: mean(gains) for kind, gains in sorted(by_kind.items())},
         "held_out": {"baselines": held, "edits": len(edits)},
-        **{name: _ranked(edits, some, [kinds[edit.origin] for edit in edits]) for name, some in scores.items()},
+        **{name: _ranked(edits, some) for name, some in scores.items()},
     }
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
@@ -96,14 +95,12 @@ def _likelihoods(edits: Sequence[MeasuredEdit], given: argparse.Namespace) -> di
     return found
 
 
-def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float], kinds: Sequence[str]) -> Mapping[str, object]:
-    numbers = {kind: number for number, kind in enumerate(sorted(set(kinds)))}
-    by_family: defaultdict[str, list[tuple[float, float, float]]] = defaultdict(list)
-    for edit, score, kind in zip(edits, scores, kinds, strict=True):
-        by_family[edit.family].append((score, edit.gain, numbers[kind]))
+def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float]) -> Mapping[str, object]:
+    by_family: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for edit, score in zip(edits, scores, strict=True):
+        by_family[edit.family].append((score, edit.gain))
     tables = {family: np.array(rows) for family, rows in by_family.items()}
-    statistics: dict[str, Statistic] = {"rho": _rho, "six": _six, "kinds": _kinds}
-    whole = {name: _estimate(list(tables.values()), one) for name, one in statistics.items()}
+    whole = {name: _estimate(list(tables.values()), one) for name, one in (("rho", _rho), ("six", _six))}
     return whole | {"rho_by_baseline": {family: round(_rho(*rows.T), 3) for family, rows in tables.items()}}
 
 
@@ -117,27 +114,17 @@ def _estimate(tables: Sequence[Floats], statistic: Statistic) -> dict[str, float
     return {"value": round(over(tables), 4), "low": round(float(low), 4), "high": round(float(high), 4)}
 
 
-def _rho(scores: Floats, gains: Floats, _: Floats) -> float:
+def _rho(scores: Floats, gains: Floats) -> float:
     if len(set(scores)) < 2 or len(set(gains)) < 2:
         return 0.0
     return float(spearmanr(scores, gains).statistic)
 
 
-def _six(scores: Floats, gains: Floats, _: Floats) -> float:
+def _six(scores: Floats, gains: Floats) -> float:
     order, most = np.argsort(scores, kind="stable"), min(OFFERS, len(scores))
     # The one at rank r from below is the best of a draw whose others lie below it.
     chances = np.array([comb(below, most - 1) for below in range(len(scores))]) / comb(len(scores), most)
     return float(chances @ _of_equals(scores, gains)[order] - gains.mean())
-
-
-def _kinds(scores: Floats, gains: Floats, kinds: Floats) -> float:
-    chances = np.ones(len(scores))
-    for kind in set(kinds):
-        ofkind = np.sort(scores[kinds == kind])
-        below = np.searchsorted(ofkind, scores, "left")
-        equal = np.searchsorted(ofkind, scores, "right") - below
-        chances *= np.where(kinds == kind, 1, below + equal / 2) / len(ofkind)
-    return float(chances @ gains / chances.sum() - gains.mean())
 
 
 def _of_equals(scores: Floats, gains: Floats) -> Floats:
