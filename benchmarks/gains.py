@@ -6,7 +6,8 @@ Every edit is a fair draw of the uniform sampler from the verified space of a bu
 recipe is the same for all). A baseline is trained with eight seeds, an edited network with one of these, which go by
 turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether an edited network
 is as noisy as its baseline. The figures stand in the order of the draws, so a prefix of the file is a fair sample too.
-Interrupt it at any moment; the same command goes on.
+Networks of which every edit was drawn are followed by a descendant of each, three fair draws away, which is measured
+as the baselines are (`resnet.1`; after it `resnet.2`). Interrupt it at any moment; the same command goes on.
 `edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
 """
 
@@ -20,8 +21,10 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from importlib import metadata
+from itertools import count
 from pathlib import Path
 from statistics import fmean
+from typing import cast
 
 from deltanas import nets
 from deltanas.config import TrainConfig
@@ -38,6 +41,8 @@ SEEDS, TWICE = 8, 16
 """Seeds of a baseline, and of how many edits one is trained with a second seed."""
 TOGETHER = 2
 """Rounds of one draw a baseline that are drawn together."""
+STEPS = 3
+"""Draws between a baseline and each of its descendants."""
 TRIES = 20
 """Draws for one place before it is left empty: an edit that was drawn before is drawn again."""
 
@@ -55,28 +60,50 @@ def main() -> None:
     config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=120)
     with open_dataset_pool(DATASET, config) as pool:
         _stamp(given.out / "meta.json", pool.dataset.record, pool.tier)
-        programs = builtin_programs({})
-        _measure_baselines(given.out / "baselines.jsonl", programs, pool)
         deadline = time.monotonic() + 60 * given.minutes
         edits = given.out / "edits.jsonl"
-        for rows in _rounds(edits, programs, pool):
-            _append(edits, rows)
-            done = len(_rows(edits))
-            sys.stderr.write(f"{done} of {given.edits} edits\n")
-            if done >= given.edits or time.monotonic() > deadline:
-                return
+        for generation in count():
+            parents = _parents(given.out / "baselines.jsonl", generation, pool)
+            for rows in _rounds(edits, parents, pool):
+                _append(edits, rows)
+                done = len(_rows(edits))
+                sys.stderr.write(f"{done} of {given.edits} edits\n")
+                if done >= given.edits or time.monotonic() > deadline:
+                    return
 
 
-def _measure_baselines(path: Path, programs: dict[str, Program], pool: Runner) -> None:
-    done = {row["baseline"] for row in _rows(path)}
-    for name, program in programs.items():
-        if name in done:
-            continue
-        (built,) = pool.build([program])
-        if isinstance(built, Refused):
-            raise UsageError(f"the baseline {name} does not build: {built.reason}")
-        (trainings,) = _trained([program], [range(SEEDS)], pool)
-        _append(path, [{"baseline": name, "program": program.id, **_costs(built), **_outcome(trainings)}])
+def _parents(path: Path, generation: int, pool: Pool) -> dict[str, Program]:
+    """The networks whose edits are measured: the baselines, or a descendant of each. Measures what is missing."""
+    parents: dict[str, Program] = {}
+    for root, program in builtin_programs({}).items():
+        known = {str(row["baseline"]): row for row in _rows(path)}
+        name = f"{root}.{generation}" if generation else root
+        row: Row = known.get(name) or {"baseline": name}
+        if generation and "edits" not in row:
+            row |= {"root": root, "edits": _steps(name, program, pool)}
+        for text in cast("list[str]", row.get("edits", [])):
+            program = program.edited("net", apply_edit(program.net, text).source)
+        if name not in known:
+            (built,) = pool.build([program])
+            if isinstance(built, Refused):
+                raise UsageError(f"the network {name} does not build: {built.reason}")
+            (trainings,) = _trained([program], [range(SEEDS)], pool)
+            row |= {"program": program.id, **_costs(built), **_outcome(trainings)}
+            _append(path, [row])
+        if row["failure"] is None:
+            parents[name] = program
+    return parents
+
+
+def _steps(name: str, program: Program, pool: Pool) -> list[str]:
+    """The edits that lead to a descendant, drawn one after another."""
+    space, steps = Space(kept_builds(pool)), []
+    for step in range(STEPS):
+        (edit,) = space.draw([Ask(0, 0, step, f"gains:{name}:{step}", program)])
+        if edit is not None:
+            program = program.edited("net", apply_edit(program.net, edit.text).source)
+            steps.append(edit.text)
+    return steps
 
 
 def _rounds(path: Path, programs: dict[str, Program], pool: Pool) -> Iterator[list[Row]]:

@@ -7,9 +7,9 @@
     tuned     how likely the model with the adapter finds it
     ratio     how much likelier the adapter made it: the reward that DPO learns, but for a factor
 
-rho: Spearman's, within each held-out baseline, mean over them, weighted by their edits. six: what taking
-the best-ranked of six edits of a baseline gains over taking any, over all draws of six. Intervals: bootstrap over edits
-within baselines, 95 %.
+rho: Spearman's, within each held-out network (a baseline or a descendant of it), mean over them, weighted by their
+edits. six: what taking the best-ranked of six edits of a network gains over taking any, over all draws of six.
+Intervals: bootstrap over edits within networks, 95 %.
 Noise bounds both: the gain of an edit is that of one training. `spread` is the standard deviation of all gains, `noise`
 what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all baselines (t-interval).
 Without --llm it asks no model. It ends with a JSON object.
@@ -96,12 +96,15 @@ def _likelihoods(edits: Sequence[MeasuredEdit], given: argparse.Namespace) -> di
 
 
 def _ranked(edits: Sequence[MeasuredEdit], scores: Sequence[float]) -> Mapping[str, object]:
-    by_family: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    by_parent: defaultdict[tuple[str, str], list[tuple[float, float]]] = defaultdict(list)
     for edit, score in zip(edits, scores, strict=True):
-        by_family[edit.family].append((score, edit.gain))
-    tables = {family: np.array(rows) for family, rows in by_family.items()}
+        by_parent[edit.family, edit.source].append((score, edit.gain))
+    tables = {parent: np.array(rows) for parent, rows in by_parent.items()}
     whole = {name: _estimate(list(tables.values()), one) for name, one in (("rho", _rho), ("six", _six))}
-    return whole | {"rho_by_baseline": {family: round(_rho(*rows.T), 3) for family, rows in tables.items()}}
+    rhos: defaultdict[str, list[float]] = defaultdict(list)
+    for (family, _), rows in tables.items():
+        rhos[family].append(round(_rho(*rows.T), 3))
+    return whole | {"rho_by_baseline": rhos}
 
 
 def _estimate(tables: Sequence[Floats], statistic: Statistic) -> dict[str, float]:

@@ -179,6 +179,32 @@ def test_near_programs_of_one_protocol_are_measured_edits() -> None:
     assert lemur_edits(sources, lemur_trials({"a": [0.5]})) == []
 
 
+def test_measured_edits_of_a_descendant(tmp_path: Path) -> None:
+    source = nets.baselines()["mlp"]
+    step, change = [one for one in edits_of(source) if one.scope == "architecture"][:2]
+    child = apply_edit(source, step.text).source
+    base, descendant = (Program(text, prm=prm_text(nets.DEFAULT_PRM)) for text in (source, child))
+    parents = [
+        {"baseline": "mlp", "program": base.id, "params": 5, "accuracies": [0.5, 0.52]},
+        {"baseline": "mlp.1", "root": "mlp", "edits": [step.text], "program": descendant.id, "params": 6}
+        | {"accuracies": [0.6, 0.62]},
+    ]
+    row = {"draw": 7, "baseline": "mlp.1", "edit": change.text, "accuracies": [0.65], "seeds": [0], "failure": None}
+    (tmp_path / "edits.jsonl").write_text(json.dumps(row) + "\n")
+    (tmp_path / "baselines.jsonl").write_text("".join(json.dumps(each) + "\n" for each in parents))
+    (one,) = gains_edits(tmp_path)
+    assert (one.family, one.source, one.params) == ("mlp", child, 6), "it is of its baseline's family"
+    assert one.gain == pytest.approx(0.65 + 0.01 - 0.61), "less the luck of the seed"
+    parents[1]["edits"] = [change.text]
+    (tmp_path / "baselines.jsonl").write_text("".join(json.dumps(each) + "\n" for each in parents))
+    with pytest.raises(DataError, match="not the one that was measured"):
+        gains_edits(tmp_path)
+    parents[1]["edits"] = ["no edit"]
+    (tmp_path / "baselines.jsonl").write_text("".join(json.dumps(each) + "\n" for each in parents))
+    with pytest.raises(DataError, match="not the one that was measured"):
+        gains_edits(tmp_path)
+
+
 def test_the_data_set_of_gains(tmp_path: Path) -> None:
     source = nets.baselines()["mlp"]
     base = Program(source, prm=prm_text(nets.DEFAULT_PRM))

@@ -91,7 +91,7 @@ def _edit_text(parent: Program, child: Program, said: str) -> str | None:
 
 
 def gains_edits(folder: Path) -> list[MeasuredEdit]:
-    """The data set that `benchmarks/gains.py` writes: edits of built-in networks, each trained with some seeds.
+    """The data set that `benchmarks/gains.py` writes: edits of built-in networks and of some descendants of theirs.
 
     What a seed did to all baselines alike (its order of images) is taken off every accuracy.
 
@@ -104,14 +104,14 @@ def gains_edits(folder: Path) -> list[MeasuredEdit]:
     luck = _luck(parents.values())
     repeats = [(row["baseline"], _known(row, luck)) for row in (*parents.values(), *rows)]
     noise = training_noise(repeats)
-    sources = {name: _built_in(name, row["program"], prm) for name, row in parents.items()}
+    sources = {name: _source(row, prm) for name, row in parents.items()}
     found = []
     for row in rows:
         name, after, before = row["baseline"], _known(row, luck), _known(parents[row["baseline"]], luck)
         if row["failure"] is None and after and before:
             found.append(
                 MeasuredEdit(
-                    name,
+                    parents[name].get("root", name),
                     sources[name],
                     row["edit"],
                     gain=fmean(after) - fmean(before),
@@ -141,11 +141,18 @@ def _known(row: Mapping[str, Any], luck: Mapping[int, float]) -> list[float]:
     return [accuracy - luck.get(seed, 0.0) for accuracy, seed in pairs if accuracy is not None]
 
 
-def _built_in(name: str, identity: str, prm: str) -> str:
+def _source(row: Mapping[str, Any], prm: str) -> str:
+    """The network of a row: a built-in one, or what edits one after another made of it."""
+    name = row.get("root", row["baseline"])
     source = nets.baselines().get(name)
-    if source is None or Program(source, prm=prm).id != identity:
+    try:
+        for edit in row.get("edits", ()):
+            source = apply_edit(source or "", edit).source
+    except EditError:
+        source = None
+    if source is None or Program(source, prm=prm).id != row["program"]:
         raise DataError(
-            f"the built-in network {name} is not the one that was measured ({identity})",
+            f"the built-in network {name} is not the one that was measured ({row['program']})",
             "measure it anew, or take the version of deltanas that measured it",
         )
     return source
