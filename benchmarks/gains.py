@@ -75,8 +75,8 @@ def main() -> None:
 def _parents(path: Path, generation: int, pool: Pool) -> dict[str, Program]:
     """The networks whose edits are measured: the baselines, or a descendant of each. Measures what is missing."""
     parents: dict[str, Program] = {}
+    known = {row["baseline"]: row for row in _rows(path)}
     for root, program in builtin_programs({}).items():
-        known = {str(row["baseline"]): row for row in _rows(path)}
         name = f"{root}.{generation}" if generation else root
         row: Row = known.get(name) or {"baseline": name}
         if generation and "edits" not in row:

@@ -88,7 +88,7 @@ def model_of(config: SearchConfig) -> Model | None:
     if not config.asks_model:
         return None
     m = config.model
-    if m.choice == "ranked" and parse_spec(m.spec).kind == "openai":
+    if config.strategy == "delta" and m.choice == "ranked" and parse_spec(m.spec).kind == "openai":
         raise UsageError(
             f"{m.spec} can't rank edits: a server does not say how likely it finds an answer",
             "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
