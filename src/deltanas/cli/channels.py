@@ -36,8 +36,10 @@ def corpus(
     seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
     as_json: Json = False,
 ) -> None:
-    """Draw vectors of widths and write the networks they make, each checked in the sandbox: contract, build, two
-    training steps, and whether the built network has exactly the widths that were asked."""
+    """Draw vectors of widths and write the networks they make, each checked in the sandbox.
+
+    Checked are the contract, the build, two training steps, and that what was built has exactly the widths asked for.
+    """
     result = write_mutants(lemur, out, mutants=mutants, seed=seed, nets_only=net or (), say=_say)
     if as_json:
         print_json(result)
