@@ -1,10 +1,10 @@
 """Does a model know which edits gain? Rank correlation with measured gains, on baselines that no tuning saw.
 
-    python benchmarks/ranking.py --gains benchmarks/gains [--llm smollm2] [--adapter ADAPTER] [--edits N]
+    python benchmarks/ranking.py --gains benchmarks/gains [--llm smollm2] [--adapter ADAPTER]... [--edits N]
 
     rule      the mean gain of the edit's kind, on the baselines that are not held out
     frozen    how likely the model as it is finds the edit, where it is asked for a better network (choice "any")
-    tuned     how likely the model with the adapter finds it
+    tuned     how likely the model with the adapter finds it, by adapter
     ratio     how much likelier the adapter made it: the reward that DPO learns, but for a factor
 
 rho: Spearman's, within each held-out network (a baseline or a descendant of it), mean over them, weighted by their
@@ -48,7 +48,7 @@ Statistic = Callable[[Floats, Floats], float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gains", type=Path, required=True)
-    parser.add_argument("--adapter", type=Path)
+    parser.add_argument("--adapter", type=Path, action="append", default=[])
     parser.add_argument("--llm")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--held-out", type=float, default=0.3)
@@ -88,10 +88,10 @@ def _likelihoods(edits: Sequence[MeasuredEdit], given: argparse.Namespace) -> di
     if len(known) < len(lessons):
         raise SystemExit(f"{len(lessons) - len(known)} edits can't be asked for")
     found = {"frozen": [-loss.nll for loss in model.losses(known)]}
-    if given.adapter:
-        model.adapt(given.adapter)
-        found["tuned"] = [-loss.nll for loss in model.losses(known)]
-        found["ratio"] = [tuned - frozen for tuned, frozen in zip(found["tuned"], found["frozen"], strict=True)]
+    for adapter in given.adapter:
+        model.adapt(adapter)
+        tuned = found[f"tuned {adapter}"] = [-loss.nll for loss in model.losses(known)]
+        found[f"ratio {adapter}"] = [now - before for now, before in zip(tuned, found["frozen"], strict=True)]
     return found
 
 
