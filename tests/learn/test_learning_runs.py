@@ -165,7 +165,9 @@ def test_what_is_wrong_is_told(tmp_path: Path, tiny_folder: Path) -> None:
     assert not (tmp_path / "x").exists()
 
 
-def test_pairs_of_better_and_worse_edits_are_learned_from(tmp_path: Path, tiny_folder: Path) -> None:
+@pytest.fixture
+def measured(tmp_path: Path) -> list[MeasuredEdit]:
+    """Twelve edits at most of each of three networks, every other one a gain; they stand in edits.jsonl."""
     rows = []
     for net in ("mlp", "nin", "vgg"):
         source = nets.baselines()[net]
@@ -173,6 +175,35 @@ def test_pairs_of_better_and_worse_edits_are_learned_from(tmp_path: Path, tiny_f
         gains = {edit: 0.1 * (place % 2) for place, edit in enumerate(kind[:12])}
         rows += [MeasuredEdit(net, source, edit, gain, 0.5 + gain, noise=0.01) for edit, gain in gains.items()]
     write_measured(tmp_path / "edits.jsonl", rows)
+    return rows
+
+
+def test_what_is_too_long_counts_as_no_lesson(tmp_path: Path, tiny_folder: Path, measured: list[MeasuredEdit]) -> None:
+    def learned(most: int) -> tuple[int, int]:
+        (tmp_path / "my.toml").write_text(f"[tuning]\nmax_length = {most}\n")
+        command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--llm", f"path:{tiny_folder}", "--held-out", "0"]
+        command += [
+            "--config",
+            str(tmp_path / "my.toml"),
+            "--measured",
+            "0",
+            "--out",
+            str(tmp_path / f"{most}"),
+            "--json",
+        ]
+        made = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
+        return made["lessons"], made["left_out"]
+
+    every, none = learned(100_000)
+    some, rest = learned(2650)
+    assert none == 0
+    assert rest > 0
+    assert (some > 0, some + rest) == (True, every)
+
+
+def test_pairs_of_better_and_worse_edits_are_learned_from(
+    tmp_path: Path, tiny_folder: Path, measured: list[MeasuredEdit]
+) -> None:
     settings = ["--llm", f"path:{tiny_folder}", "--out", str(tmp_path / "mine"), "--held-out", ".34", "--json"]
     settings += ["--measured", "3"]
     command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--preferences", *settings]
@@ -185,6 +216,6 @@ def test_pairs_of_better_and_worse_edits_are_learned_from(tmp_path: Path, tiny_f
         assert 0 <= side["after"]["low"] <= side["after"]["value"] <= side["after"]["high"] <= 1
     assert set(made["better_is_likelier"]) == {"learned from", "held out"}
     assert (made["pairs"], made["held_out"]) == (8, 6)  # one of the files has fewer such edits
-    write_measured(tmp_path / "edits.jsonl", rows[:1])
+    write_measured(tmp_path / "edits.jsonl", measured[:1])
     with pytest.raises(DataError, match="no two answer the same question"):
         CliRunner().invoke(app, command, catch_exceptions=False)

@@ -183,6 +183,7 @@ def _made(tuned: Tuned) -> dict[str, object]:
         "tokens": tuned.tokens,
         "seconds": tuned.seconds,
         "losses": tuned.losses,
+        "left_out": tuned.left_out,
     }
 
 
@@ -197,7 +198,10 @@ def _likelihoods(
 
     shown: dict[str, object] = {}
     lines = [f"no lesson: {count} x {reason}" for reason, count in found.dropped.items()]
-    lines.append(f"{len(found.tuning)} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
+    if tuned.left_out:
+        lines.append(f"no lesson: {tuned.left_out} x longer than tuning.max_length")
+    learned = len(found.tuning) - tuned.left_out
+    lines.append(f"{learned} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
     for name, old, new in zip(("learned from", "held out"), before, now, strict=True):
         try:
             nll = elite_nll([one.nll for one in old], [one.nll for one in new], [one.tokens for one in old])
@@ -207,7 +211,7 @@ def _likelihoods(
         shown[name] = asdict(nll)
         ends = (f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in (nll.before, nll.after, nll.change))
         lines.append("{}: {} nats a token before, {} after, change {}".format(f"{name}, n = {len(old)}", *ends))
-    counts = {"lessons": len(found.tuning), "held_out": len(found.held_out), "dropped": found.dropped}
+    counts = {"lessons": learned, "held_out": len(found.held_out), "dropped": found.dropped}
     return {**_made(tuned), **counts, "likelihood": shown}, [*lines, f"adapter: {tuned.folder}"]
 
 
