@@ -11,7 +11,7 @@ rho: Spearman's, within each held-out network (a baseline or a descendant of it)
 edits. six: what taking the best-ranked of six edits of a network gains over taking any, over all draws of six.
 Intervals: bootstrap over edits within networks, 95 %.
 Noise bounds both: the gain of an edit is that of one training. `spread` is the standard deviation of all gains, `noise`
-what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all baselines (t-interval).
+what repeated trainings alone would give; `kinds`: the mean gain of each kind of edit over all parents (t-interval).
 Without --llm it asks no model. It ends with a JSON object.
 """
 

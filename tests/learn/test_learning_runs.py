@@ -180,25 +180,18 @@ def measured(tmp_path: Path) -> list[MeasuredEdit]:
 
 def test_what_is_too_long_counts_as_no_lesson(tmp_path: Path, tiny_folder: Path, measured: list[MeasuredEdit]) -> None:
     def learned(most: int) -> tuple[int, int]:
-        (tmp_path / "my.toml").write_text(f"[tuning]\nmax_length = {most}\n")
-        command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--llm", f"path:{tiny_folder}", "--held-out", "0"]
-        command += [
-            "--config",
-            str(tmp_path / "my.toml"),
-            "--measured",
-            "0",
-            "--out",
-            str(tmp_path / f"{most}"),
-            "--json",
-        ]
+        config = tmp_path / "my.toml"
+        config.write_text(f"[learn]\nheld_out = 0\nmeasured = 0\n[tuning]\nmax_length = {most}\n")
+        command = ["learn", "tune", str(tmp_path / "edits.jsonl"), "--llm", f"path:{tiny_folder}", "--json"]
+        command += ["--config", str(config), "--out", str(tmp_path / str(most))]
         made = json.loads(CliRunner().invoke(app, command, catch_exceptions=False).stdout)
         return made["lessons"], made["left_out"]
 
     every, none = learned(100_000)
     some, rest = learned(2650)
     assert none == 0
-    assert rest > 0
-    assert (some > 0, some + rest) == (True, every)
+    assert 0 < some < every
+    assert some + rest == every
 
 
 def test_pairs_of_better_and_worse_edits_are_learned_from(
