@@ -42,6 +42,7 @@ from scipy import stats
 
 import deltanas
 from deltanas.config import TrainConfig
+from deltanas.journal import Candidate, Journal, RunView
 from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
@@ -49,7 +50,7 @@ from deltanas.propose import RandomProposer, Space
 from deltanas.propose.bandit import thompson
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
-from deltanas.seams import Builds, Candidate, RunView, elites, lineage
+from deltanas.seams import Builds
 from deltanas.search import training_seed
 from deltanas.whole import write_whole
 from deltanas.wiring import open_dataset_pool
@@ -81,20 +82,19 @@ class Part:
     @property
     def gains(self) -> list[tuple[str, float]]:
         """(baseline, gain) of the trained candidates."""
-        scores = {c.program.id: c.accuracy for c in self.journal if c.program and c.accuracy is not None}
-        found = []
+        scores = {c.program.id: c.score for c in self.journal if c.program and c.score is not None}
+        journal, found = Journal(self.journal), []
         for candidate in self.made:
             before = scores.get(candidate.parent or "")
-            if candidate.accuracy is not None and before is not None:
-                root = lineage(candidate, self.journal)[0]
-                found.append((root.attempts[-1].goal, candidate.accuracy - before))
+            if candidate.score is not None and before is not None:
+                found.append((journal.family(candidate), candidate.score - before))
         return found
 
     @property
     def best(self) -> list[str]:
         """Identities of the elites; a search without enough of them has its best baselines in their place."""
-        baselines = sorted((c for c in self.journal if not c.cycle), key=lambda c: -(c.accuracy or 0.0))
-        return [c.program.id for c in (*elites(self.journal), *baselines) if c.program][:ELITES]
+        baselines = sorted((c for c in self.journal if not c.cycle), key=lambda c: -(c.score or 0.0))
+        return [c.program.id for c in (*Journal(self.journal).improvements, *baselines) if c.program][:ELITES]
 
 
 def main() -> None:
@@ -223,7 +223,7 @@ def _tested(
         seed = training_seed(0, "test", repeat)
         for place, outcome in pool.train([programs[name] for name in missing], seed=seed, split="test"):
             # A network that fails is worth nothing.
-            accuracy = outcome.accuracy if isinstance(outcome, Trained) else 0.0
+            accuracy = outcome.score if isinstance(outcome, Trained) else 0.0
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"program": missing[place], "repeat": repeat, "accuracy": accuracy}) + "\n")
     for row in _rows(path):

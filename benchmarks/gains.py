@@ -175,7 +175,7 @@ def _outcome(trainings: Sequence[Trained | Failed]) -> Row:
     """accuracies: one a seed, in the order of the seeds, null where a training failed."""
     failures = [one.reason for one in trainings if isinstance(one, Failed)]
     return {
-        "accuracies": [one.accuracy if isinstance(one, Trained) else None for one in trainings],
+        "accuracies": [one.score if isinstance(one, Trained) else None for one in trainings],
         "failure": failures[0] if failures else None,
         "cpu_seconds": round(fmean(one.cpu_seconds for one in trainings), 3),
     }

@@ -74,7 +74,7 @@ def _train(journal: Path, what: str, repeat: int, programs: dict[str, Program], 
     # One seed a round for all programs; another for the target than for the proxy.
     seed = training_seed(1 + list(EPOCHS).index(what), repeat=repeat)
     for place, outcome in pool.train([programs[name] for name in names], seed=seed):
-        accuracy = outcome.accuracy if isinstance(outcome, Trained) else None
+        accuracy = outcome.score if isinstance(outcome, Trained) else None
         _append(journal, {"what": what, "seed": str(repeat), "program": names[place], "accuracy": accuracy})
         sys.stderr.write(f"{what} {repeat} {names[place]} {accuracy}\n")
 

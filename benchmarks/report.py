@@ -21,8 +21,8 @@ from pathlib import Path
 from random import Random
 
 from deltanas.archive import begin_run
+from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.program import Program, Refused, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft
 from deltanas.wiring import builtin_programs
 
 CYCLE = 50
@@ -57,7 +57,7 @@ def make(path: Path, count: int) -> None:
             for place, (name, program) in enumerate(builtin_programs({}).items())
         ]
         run.open(baselines)
-        parents, scores = _programs(baselines), {c.draft.program.id: c.accuracy for c in baselines if c.draft}
+        parents, scores = _programs(baselines), {c.draft.program.id: c.score for c in baselines if c.draft}
         for start in range(0, count, CYCLE):
             cycle = []
             for place in range(min(CYCLE, count - start)):
@@ -69,10 +69,10 @@ def make(path: Path, count: int) -> None:
                     refusal = Refused("novelty", f"this program is known already ({program.id})")
                     attempts = tuple(replace(attempt, refusal=refusal) for attempt in candidate.attempts)
                     candidate = replace(candidate, attempts=attempts, outcome=refusal, trainings=())
-                scores.setdefault(program.id, candidate.accuracy)
+                scores.setdefault(program.id, candidate.score)
                 cycle.append(candidate)
             run.open(cycle)
-            better = [c for c in cycle if c.parent and (c.accuracy or 0.0) > (scores[c.parent] or 0.0)]
+            better = [c for c in cycle if c.parent and (c.score or 0.0) > (scores[c.parent] or 0.0)]
             parents = sorted(parents + _programs(better), key=lambda pair: -pair[0])[:PARENTS]
         run.finish()
     part.rename(path)
@@ -80,7 +80,7 @@ def make(path: Path, count: int) -> None:
 
 def _programs(candidates: list[Candidate]) -> list[tuple[float, Program]]:
     """With their accuracies, the best first."""
-    known = [(c.accuracy, c.draft.program) for c in candidates if c.draft and c.accuracy is not None]
+    known = [(c.score, c.draft.program) for c in candidates if c.draft and c.score is not None]
     return sorted(known, key=lambda pair: -pair[0])
 
 

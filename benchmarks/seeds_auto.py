@@ -20,10 +20,10 @@ from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 
-from deltanas.policy import by_rank, ranked_parents
+from deltanas.journal import Candidate, Draft, Journal
+from deltanas.policy import by_rank
 from deltanas.program import Program, Trained, combined
 from deltanas.repeats import Repeats
-from deltanas.seams import Candidate, Draft
 
 BASELINES, CYCLES, TOP = 6, 3, 3
 STEP, LOSS = 1.0, 0.5
@@ -59,7 +59,7 @@ class Simulated:
         """`by_lot`: trainings to add in each cycle, whatever the rule says."""
         for cycle in range(CYCLES + 1):
             rows = self._proposed(cycle)
-            while due := rule.due([*self._journal, *rows], cycle):
+            while due := rule.due(Journal([*self._journal, *rows]), cycle):
                 for row in due:
                     rows[row.index] = self._trained(row)
             if cycle:
@@ -77,7 +77,7 @@ class Simulated:
     def found(self) -> Found:
         levels = self._levels
         picked, best = (
-            [levels[program.id] for program in ranked_parents(journal)[:TOP]]
+            [levels[c.program.id] for c in Journal(journal).parents[:TOP] if c.program]
             for journal in (self._journal, self._truth())
         )
         trainings = sum(len(c.trainings) for c in self._journal)
@@ -86,7 +86,7 @@ class Simulated:
     def _truth(self) -> list[Candidate]:
         """The journal as it would be without noise."""
         return [
-            replace(c, outcome=replace(c.outcome, accuracy=self._levels[c.program.id]))
+            replace(c, outcome=replace(c.outcome, score=self._levels[c.program.id]))
             for c in self._journal
             if c.program and isinstance(c.outcome, Trained)
         ]
@@ -95,7 +95,7 @@ class Simulated:
         rows = []
         for index in range(self._candidates if cycle else BASELINES):
             rng = Random(f"{self._key}:{cycle}:{index}")
-            parent = by_rank(self._journal, rng) if cycle else None
+            parent = by_rank(Journal(self._journal), rng) if cycle else None
             program = _named(100 * cycle + index)
             around = self._levels[parent.id] - LOSS if parent else 0.0
             self._levels[program.id] = around + rng.gauss(0, STEP)

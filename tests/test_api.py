@@ -48,7 +48,7 @@ def test_evaluate_gives_the_accuracy_that_a_search_gives(tmp_path: Path) -> None
         "strategy": "random", "cycles": 1, "candidates": 1, "seed": 4, "baselines": ["mlp"], "train": {"size": 100},
     }  # fmt: skip
     view = deltanas.search(config, run=tmp_path / "run")
-    assert view.candidates[0].accuracy == result.accuracy
+    assert view.candidates[0].score == result.accuracy
     assert view.candidates[0].program is not None
     assert view.candidates[0].program.id == result.program
     assert deltanas.open_run(tmp_path / "run") == view

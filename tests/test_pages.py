@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deltanas.archive import DATABASE, begin_run
+from deltanas.journal import Attempt, Candidate, Draft, Final
 from deltanas.pages import Followed
 from deltanas.program import Program, Refused, Trained
-from deltanas.seams import Attempt, Candidate, Draft, Final
 
 BASE = Program("x = 1")
 SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")
@@ -28,7 +28,7 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
         # Every write is noticed.
         writes: tuple[Callable[[], None], ...] = (
             lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "one", None),))]),
-            lambda: run.settle(0, 0, SCORE),
+            lambda: run.record(0, 0, SCORE, SCORE),
             lambda: run.open([Candidate(1, 0, "random", BASE.id, Draft(BASE.edited("net", "x = 2")))]),
             lambda: run.record(1, 0, SCORE, None),
             lambda: run.record(1, 0, SCORE, SCORE),

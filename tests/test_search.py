@@ -13,13 +13,13 @@ import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
-from deltanas.narrate import Silent
+from deltanas.journal import Attempt, Call, Candidate, Draft, Journal
 from deltanas.novelty import NoveltyGate
-from deltanas.policy import by_rank, proposals_due, ranked_parents
+from deltanas.policy import by_rank, proposals_due
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import Tournament
 from deltanas.repeats import Repeats
-from deltanas.seams import Ask, Attempt, Built, Call, Candidate, Draft, Proposal, Split, elites, lineage
+from deltanas.seams import Ask, Built, Proposal, Split, silent
 from deltanas.search import Plan, Search, training_seed
 
 BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
@@ -97,7 +97,7 @@ def run(archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = Non
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    Search(plan, BASELINES, proposer, [], NoveltyGate(), runner, archive, Silent()).run()
+    Search(plan, BASELINES, proposer, [], NoveltyGate(), runner, archive, silent).run()
     return proposer, runner
 
 
@@ -126,8 +126,10 @@ def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_a
     with create_run(url, "run", {}) as archive:
         run(archive, plan=Plan(cycles=3, candidates=7, seed=5, finals=2))
         view = archive.view()
-    best = elites(view.candidates)[:2]
-    expected = {c.program.id for elite in best for c in (elite, lineage(elite, view.candidates)[0]) if c.program}
+    best = Journal(view.candidates).improvements[:2]
+    expected = {
+        c.program.id for elite in best for c in (elite, Journal(view.candidates).lineage(elite)[0]) if c.program
+    }
     assert {final.program for final in view.finals} == expected
     selection = {c.outcome.seed for c in view.candidates if isinstance(c.outcome, Trained)}
     assert len(selection) == 1
@@ -206,7 +208,7 @@ def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
     fuse = Fuse()
     with create_run(url, "run", {}) as archive:
         plan = Plan(cycles=1, candidates=3, seed=0, proposals=2)
-        Search(plan, BASELINES, Two(fuse), [], NoveltyGate(), Scores(fuse), archive, Silent()).run()
+        Search(plan, BASELINES, Two(fuse), [], NoveltyGate(), Scores(fuse), archive, silent).run()
         assert [passed_by(c) for c in archive.candidates() if c.cycle] == [[True, True]] * 3
 
 
@@ -216,10 +218,10 @@ def test_each_candidate_is_trained_with_every_seed_and_scored_by_the_mean(url: s
         journal, finals = archive.candidates(), archive.finals()
     seeds = [training_seed(5, repeat=repeat) for repeat in range(3)]
     for c in journal:
-        scores = [each.accuracy for each in c.trainings if isinstance(each, Trained)]
+        scores = [each.score for each in c.trainings if isinstance(each, Trained)]
         assert [each.seed for each in c.trainings if isinstance(each, Trained)] == seeds[: len(scores)]
         if isinstance(c.outcome, Trained):
-            assert c.accuracy == fmean(scores)
+            assert c.score == fmean(scores)
             assert c.standard_error == pytest.approx(stdev(scores) / 3**0.5)
             assert c.outcome.seconds == pytest.approx(0.3)
         elif isinstance(c.outcome, Failed):
@@ -248,13 +250,13 @@ def test_a_lengthened_run_goes_on_and_tests_no_program_twice(url: str) -> None:
 
 
 def test_as_many_proposals_as_fill_a_slot_and_cost_no_more_than_its_training() -> None:
-    def journal(seconds: float, passed: int, of: int, training: float) -> list[Candidate]:
+    def journal(seconds: float, passed: int, of: int, training: float) -> Journal:
         call = Call("m", "", "", 1, 1, seconds)
         attempts = [Attempt("", None, "", None if n < passed else Refused("build", "no"), (call,)) for n in range(of)]
         base = Candidate(0, 0, "baseline", None, None, (), Trained(0.5, 10, 0, training, 1.0, "C"))
-        return [base, Candidate(1, 0, "delta", None, None, tuple(attempts), Refused("build", "no"))]
+        return Journal([base, Candidate(1, 0, "delta", None, None, tuple(attempts), Refused("build", "no"))])
 
-    assert proposals_due([]) == 1
+    assert proposals_due(Journal()) == 1
     assert proposals_due(journal(0.5, 0, 0, 10.0)) == 1
     assert proposals_due(journal(0.5, 49, 49, 10.0)) == 1  # nearly all pass
     assert proposals_due(journal(0.5, 49, 98, 10.0)) == 5  # 1 - 0.5^5 > 0.95
@@ -268,11 +270,11 @@ def test_a_proposer_is_told_what_the_earlier_cycles_measured(url: str) -> None:
     with create_run(url, "run", {}) as archive:
         proposer, _ = run(archive)
         journal = archive.candidates()
-    scores = {c.program.id: c.accuracy for c in journal if c.program and c.accuracy is not None}
+    scores = {c.program.id: c.score for c in journal if c.program and c.score is not None}
     for ask in proposer.asks:
-        trained = [c for c in journal if c.cycle < ask.cycle and c.accuracy is not None]
+        trained = [c for c in journal if c.cycle < ask.cycle and c.score is not None]
         gains = [scores[c.program.id] - scores[c.parent] for c in trained if c.program and c.parent in scores]
-        assert ask.telemetry.accuracy == scores[ask.parent.id]
+        assert ask.telemetry.score == scores[ask.parent.id]
         assert ask.telemetry.gains == ({"goal": pytest.approx(fmean(gains))} if gains else {})
     assert any(ask.telemetry.gains for ask in proposer.asks)
 
@@ -282,7 +284,7 @@ def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> No
         run(archive, plan=Plan(cycles=5, candidates=7, seed=1))
         journal = archive.candidates()
     for cycle in range(1, 6):
-        allowed = {p.id for p in ranked_parents([c for c in journal if c.cycle < cycle])}
+        allowed = {c.program.id for c in Journal(journal).before(cycle).parents if c.program}
         assert {c.parent for c in journal if c.cycle == cycle} <= allowed
     roots = {p.id for p in BASELINES.values()}
     assert any(c.parent not in roots for c in journal if c.cycle), "no elite ever became a parent"
@@ -294,7 +296,7 @@ def test_parents_are_drawn_by_rank() -> None:
         for n in range(4)
     ]
     rng = Random(0)
-    counts = Counter(by_rank(journal, rng).net for _ in range(20_000))
+    counts = Counter(by_rank(Journal(journal), rng).net for _ in range(20_000))
     weights = [1, 1 / 2, 1 / 3, 1 / 4]
     for n, weight in enumerate(weights):
         assert counts[str(n)] / 20_000 == pytest.approx(weight / sum(weights), abs=0.015)
@@ -314,8 +316,8 @@ def test_an_elite_is_a_candidate_that_beat_its_parent() -> None:
         row(2, 0, "best", "better", 0.7),
         row(2, 1, "worse", "better", 0.55),
     ]
-    assert [c.program.net for c in elites(journal) if c.program] == ["best", "better"]
-    assert [c.program.net for c in lineage(journal[4], journal) if c.program] == ["base", "better", "best"]
+    assert [c.program.net for c in Journal(journal).improvements if c.program] == ["best", "better"]
+    assert [c.program.net for c in Journal(journal).lineage(journal[4]) if c.program] == ["base", "better", "best"]
 
 
 def test_no_trainable_baseline_is_an_error_that_says_why(url: str) -> None:
@@ -328,6 +330,6 @@ def test_no_trainable_baseline_is_an_error_that_says_why(url: str) -> None:
 
     fuse = Fuse()
     with create_run(url, "run", {}) as archive:
-        search = Search(Plan(1, 2, 0), BASELINES, Scripted(fuse), [], NoveltyGate(), Broken(fuse), archive, Silent())
+        search = Search(Plan(1, 2, 0), BASELINES, Scripted(fuse), [], NoveltyGate(), Broken(fuse), archive, silent)
         with pytest.raises(DeltanasError, match="took longer than 1 s"):
             search.run()

@@ -20,8 +20,9 @@ import deltanas.check as _check  # noqa: F401
 import deltanas.search as _search  # noqa: F401
 from deltanas.assess import Evaluation, Verdict, check_programs, evaluate_programs
 from deltanas.errors import DeltanasError, EditError, UsageError
+from deltanas.journal import RunView
 from deltanas.program import AppliedEdit, apply_edit
-from deltanas.seams import Builds, Listener, Proposer, RunView
+from deltanas.seams import Builds, Listener, Proposer
 
 __version__ = version("deltanas")
 __all__ = [
@@ -110,11 +111,11 @@ def search(
             settings, which is the strategy that needs nothing else. A run is resumed with the strategy that began it.
     """
     from deltanas.config import given_settings
-    from deltanas.narrate import Silent
+    from deltanas.seams import silent
     from deltanas.wiring import open_search
 
     given = config if isinstance(config, Mapping) else given_settings(Path(config))
-    with open_search(given, None if run is None else Path(run), listener or Silent(), proposer) as opened:
+    with open_search(given, None if run is None else Path(run), listener or silent, proposer) as opened:
         if opened.search is not None:
             opened.search.run()
         return opened.run.view()

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
+from deltanas.journal import Draft
 from deltanas.program import Failed, Program, Refused, Trained, standard_error
-from deltanas.seams import Draft, Gate, Runner, judged
+from deltanas.seams import Gate, Runner, judged
 from deltanas.search import training_seed
 
 
@@ -89,7 +90,7 @@ def evaluate_programs(
 
 
 def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str) -> Evaluation:
-    accuracies = tuple(outcome.accuracy for outcome in outcomes if isinstance(outcome, Trained))
+    accuracies = tuple(outcome.score for outcome in outcomes if isinstance(outcome, Trained))
     failures = [outcome.reason for outcome in outcomes if isinstance(outcome, Failed)]
     evaluation = Evaluation(
         program=draft.program.id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -10,9 +9,21 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from deltanas.journal import Attempt, Candidate, Final
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
-from deltanas.seams import Attempt, Candidate, Final, Phase
+from deltanas.seams import (
+    Began,
+    Event,
+    Phase,
+    Planned,
+    Proposed,
+    Scored,
+    Settled,
+    Stepped,
+    TrainingEnded,
+    Tuned,
+)
 
 LINES = 4
 """So many lines of an edit are shown."""
@@ -63,17 +74,36 @@ class Narrator:
     ) -> None:
         self._progress.stop()
 
-    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
-        self._cycles, self._seeds, self._top = cycles, seeds, top
-        for candidate in journal:
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._plan(event)
+            case Began(cycle, phase, total):
+                self._begin(cycle, phase, total)
+            case Proposed(candidate):
+                self._proposed(candidate)
+            case TrainingEnded(candidate):
+                self._trained(candidate)
+            case Settled(candidate):
+                self._settle(candidate)
+            case Stepped(step, steps, loss):
+                self._progress.update(self._task, counts=f"step {step} of {steps}, loss {loss:.3f}")
+            case Tuned(adapter):
+                self._tuned(adapter)
+            case Scored(final):
+                self._scored(final)
+
+    def _plan(self, plan: Planned) -> None:
+        self._cycles, self._seeds, self._top = plan.cycles, plan.seeds, plan.top
+        for candidate in plan.journal:
             self._note(candidate)
         # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
-        done = sum(1 + (seeds if each.outcome else min(seeds, len(each.trainings))) for each in journal)
-        self._progress.update(self._task, total=(1 + seeds) * total, completed=done)
-        if journal:
-            self.say(f"resuming: the journal holds {len(journal)} of {total} candidates, baselines included")
+        done = sum(1 + (plan.seeds if each.outcome else min(plan.seeds, len(each.trainings))) for each in plan.journal)
+        self._progress.update(self._task, total=(1 + plan.seeds) * plan.total, completed=done)
+        if plan.journal:
+            self.say(f"resuming: the journal holds {len(plan.journal)} of {plan.total} candidates, baselines included")
 
-    def begin(self, cycle: int, phase: Phase, total: int) -> None:
+    def _begin(self, cycle: int, phase: Phase, total: int) -> None:
         where = f"cycle {cycle}/{self._cycles}: " if cycle and phase in ("propose", "train", "repeat", "learn") else ""
         what = f"{VERBS[phase]} the baselines" if cycle == 0 and phase in ("train", "repeat") else VERBS[phase]
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
@@ -86,22 +116,22 @@ class Narrator:
         """Say what the ranking is worth, where there were repeats, and whether the search narrows down."""
         from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
 
-        named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.accuracy is not None]
-        scores = [(name, each.accuracy) for name, made in named for each in made if isinstance(each, Trained)]
+        named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.score is not None]
+        scores = [(name, each.score) for name, made in named for each in made if isinstance(each, Trained)]
         if len(scores) > len(named) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
         if warning := collapse_so_far(self._settled):
             self.say(f"  [yellow]{warning}[/]")
 
-    def proposed(self, candidate: Candidate) -> None:
+    def _proposed(self, candidate: Candidate) -> None:
         self._progress.advance(self._task, 1)
         last = candidate.kept or candidate.attempts[-1]
         count = candidate.attempts.index(last) + 1
         retried = f", attempt {count}" if count > 1 else ""
         parent = self._names.get(candidate.parent or "", "a network")
-        goal = last.goal.rstrip(".")
+        goal = last.aim.rstrip(".")
         made = f" from {escape(parent)}: {escape(goal)}{retried}" if candidate.cycle else ""
-        head = f"  {escape(_name(candidate))}{made}"
+        head = f"  {escape(candidate.label)}{made}"
         if isinstance(candidate.outcome, Refused):
             self._note(candidate)
             self._progress.advance(self._task, self._seeds)
@@ -110,20 +140,20 @@ class Narrator:
         elif candidate.cycle:
             self.say(f"{head}\n{_shown(last)}")
 
-    def trained(self, candidate: Candidate) -> None:
+    def _trained(self, candidate: Candidate) -> None:
         if len(candidate.trainings) <= self._seeds:
             self._progress.advance(self._task, 1)
         training = candidate.trainings[-1]
         if candidate.outcome is None and isinstance(training, Trained):
             seconds = f"seed {len(candidate.trainings)}, {training.seconds:.1f} s"
-            self.say(f"  {escape(_name(candidate))} {training.accuracy:.1%} ({seconds})")
+            self.say(f"  {escape(candidate.label)} {training.score:.1%} ({seconds})")
 
-    def settled(self, candidate: Candidate) -> None:
+    def _settle(self, candidate: Candidate) -> None:
         self._note(candidate)
         self._progress.advance(self._task, max(0, self._seeds - len(candidate.trainings)))
-        head = f"  {escape(_name(candidate))}"
+        head = f"  {escape(candidate.label)}"
         match candidate.outcome:
-            case Trained(accuracy=accuracy, seconds=seconds):
+            case Trained(score=accuracy, seconds=seconds):
                 parent = self._accuracies.get(candidate.parent or "")
                 parent_name = escape(self._names.get(candidate.parent or "", "its parent"))
                 # Adding 0.0 turns -0.0 into 0.0.
@@ -137,10 +167,7 @@ class Narrator:
             case _:
                 pass
 
-    def stepped(self, step: int, steps: int, loss: float) -> None:
-        self._progress.update(self._task, counts=f"step {step} of {steps}, loss {loss:.3f}")
-
-    def tuned(self, adapter: Adapter) -> None:
+    def _tuned(self, adapter: Adapter) -> None:
         shown = [
             f"{name} {nats[0]:.3f} -> {nats[1]:.3f}"
             for name, held_out in (("learned from", False), ("held out", True))
@@ -151,19 +178,19 @@ class Narrator:
             f"  {adapter.folder}: {adapter.lessons} lessons, {adapter.steps} steps ({adapter.seconds:.0f} s){told}"
         )
 
-    def scored(self, final: Final) -> None:
+    def _scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
             name = escape(self._names.get(final.program, final.program))
-            self.say(f"  {name} {final.outcome.accuracy:.1%} on the test split")
+            self.say(f"  {name} {final.outcome.score:.1%} on the test split")
 
     def _note(self, candidate: Candidate) -> None:
         if candidate.outcome:
             attempts = tuple(replace(attempt, edit="", calls=()) for attempt in candidate.attempts)
             self._settled.append(replace(candidate, attempts=attempts))
-        if candidate.program and candidate.accuracy is not None:
-            self._accuracies[candidate.program.id] = candidate.accuracy
-            self._names[candidate.program.id] = _name(candidate)
-            self._best = max(self._best or 0.0, candidate.accuracy)
+        if candidate.program and candidate.score is not None:
+            self._accuracies[candidate.program.id] = candidate.score
+            self._names[candidate.program.id] = candidate.label
+            self._best = max(self._best or 0.0, candidate.score)
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
         best = "" if self._best is None else f"best {self._best:.1%}"
@@ -173,11 +200,6 @@ class Narrator:
     def say(self, text: str) -> None:
         if not self._quiet:
             self._progress.console.print(text, soft_wrap=True)
-
-
-def _name(candidate: Candidate) -> str:
-    """A baseline's own name, else cycle.index."""
-    return candidate.attempts[-1].goal if candidate.cycle == 0 else f"{candidate.cycle}.{candidate.index}"
 
 
 def _shown(attempt: Attempt) -> str:
@@ -191,31 +213,3 @@ def _shown(attempt: Attempt) -> str:
     changed = [(colour, sign, text) for colour, sign, line in changed if (text := line.strip())]
     lines = [f"      [{colour}]{sign} {escape(text)}[/]" for colour, sign, text in changed[:LINES]]
     return "\n".join([*lines, *(["      ..."] if len(changed) > LINES else [])])
-
-
-class Silent:
-    """A `Listener` that says nothing, for searches from Python."""
-
-    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
-        pass
-
-    def begin(self, cycle: int, phase: Phase, total: int) -> None:
-        pass
-
-    def proposed(self, candidate: Candidate) -> None:
-        pass
-
-    def trained(self, candidate: Candidate) -> None:
-        pass
-
-    def settled(self, candidate: Candidate) -> None:
-        pass
-
-    def stepped(self, step: int, steps: int, loss: float) -> None:
-        pass
-
-    def tuned(self, adapter: Adapter) -> None:
-        pass
-
-    def scored(self, final: Final) -> None:
-        pass

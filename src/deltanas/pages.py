@@ -8,8 +8,8 @@ from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
 from deltanas.errors import DeltanasError, UsageError
+from deltanas.journal import RunView
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
-from deltanas.seams import RunView
 from deltanas.whole import write_whole
 
 

@@ -13,13 +13,13 @@ from typing import TypeVar
 from deltanas.archive import POINTER, read_folder
 from deltanas.config import SearchConfig, TrainConfig, read_config
 from deltanas.errors import DeltanasError
+from deltanas.journal import Candidate
 from deltanas.llm import Spec, open_model, parse_spec
 from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.program import Failed, Trained
 from deltanas.propose.feedback import ADVICE_TOKENS
 from deltanas.sandbox import cores, cuda_devices, stored_calibration
-from deltanas.seams import Candidate
 from deltanas.strategies import DELTA_TOKENS, FULL_TOKENS, writes_programs
 from deltanas.teaching import teaching_of
 from deltanas.trackers import require_trackers
@@ -251,7 +251,7 @@ def _measured(run: Path | None) -> Means | None:
     if run is None or not (run / POINTER).exists():
         return None
     with read_folder(run).open() as archive:
-        journal = archive.candidates()
+        journal = archive.rows()
     return means(journal)
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, variance
 
+from deltanas.journal import Candidate, Journal, Noise
 from deltanas.program import Failed, Trained
-from deltanas.seams import Candidate, elites
 
 BATCH = 4
 """So many trainings are given out at a time; a few workers are kept busy, and the next ones know how these ended."""
@@ -47,13 +47,13 @@ class Repeats:
     budget: int = 0
     top: int = 3
 
-    def due(self, journal: Sequence[Candidate], cycle: int) -> list[Candidate]:
+    def due(self, journal: Journal, cycle: int) -> list[Candidate]:
         """Candidates of the cycle to be trained once more now, all with equally many trainings; none: it is done."""
-        rows = [c for c in journal if c.cycle == cycle and c.program and (c.trainings or c.outcome is None)]
+        rows = [c for c in journal.of_cycle(cycle) if c.program and (c.trainings or c.outcome is None)]
         each = self._each(cycle)
         wanted = [c for c in rows if c.outcome is None and len(c.trainings) < each]
         if not wanted and self.budget and cycle:
-            wanted = self._from_budget(rows, [c for c in journal if c.cycle < cycle])
+            wanted = self._from_budget(rows, journal.before(cycle))
         least = min((len(c.trainings) for c in wanted), default=0)
         return [c for c in wanted if len(c.trainings) == least]
 
@@ -66,7 +66,7 @@ class Repeats:
     def _each(self, cycle: int) -> int:
         return max(2, self.each) if self.budget and cycle == 0 else self.each
 
-    def _from_budget(self, rows: Sequence[Candidate], earlier: Sequence[Candidate]) -> list[Candidate]:
+    def _from_budget(self, rows: Sequence[Candidate], earlier: Journal) -> list[Candidate]:
         """Give the budget out from its beginning; the first trainings that the journal does not hold are due."""
         counts = dict.fromkeys(range(len(rows)), self.each)
         spent = 0
@@ -80,27 +80,22 @@ class Repeats:
             spent += len(batch)
         return []
 
-    def _next(self, rows: Sequence[Candidate], earlier: Sequence[Candidate], counts: Mapping[int, int]) -> list[int]:
+    def _next(self, rows: Sequence[Candidate], earlier: Journal, counts: Mapping[int, int]) -> list[int]:
         """Places of the candidates that may be chosen, by what a training of them is worth."""
-        known = {place: _accuracies(rows[place], count) for place, count in counts.items()}
+        known = {place: _scores(rows[place], count) for place, count in counts.items()}
         known = {place: scores for place, scores in known.items() if len(scores) == counts[place]}  # none has failed
         means = {place: fmean(scores) for place, scores in known.items()}
         bars = self._bars(rows, means, earlier)
-        noise = _noise([*known.values(), *(_accuracies(c) for c in earlier)], _grain([*rows, *earlier]))
+        noise = _noise(known.values(), _grain(rows), earlier.noise)
         errors = {place: noise / sqrt(len(scores)) for place, scores in known.items()}
         above = {place: (mean - bars[place]) / errors[place] for place, mean in means.items()}
         worth = {place: errors[place] * _worth(z) for place, z in above.items() if -CERTAIN < z < inf}
         return sorted(worth, key=lambda place: (-worth[place], place))
 
-    def _bars(
-        self, rows: Sequence[Candidate], means: Mapping[int, float], earlier: Sequence[Candidate]
-    ) -> dict[int, float]:
+    def _bars(self, rows: Sequence[Candidate], means: Mapping[int, float], earlier: Journal) -> dict[int, float]:
         """What each candidate of the cycle must exceed to be chosen; minus infinity where nothing stands against it."""
-        scores = {c.program.id: c.accuracy for c in earlier if c.program and c.accuracy is not None}
-        parents = {place: scores.get(rows[place].parent or "", -inf) for place in means}
-        rivals = [
-            c.accuracy for c in [*(c for c in earlier if c.cycle == 0), *elites(earlier)] if c.accuracy is not None
-        ]
+        parents = {place: _score(earlier.of(rows[place].parent or "")) for place in means}
+        rivals = [_score(rival) for rival in earlier.parents[: self.top + 1]]
         ranked = sorted([*rivals, *(mean for place, mean in means.items() if mean > parents[place])], reverse=True)
         cut = fmean(ranked[self.top - 1 : self.top + 1]) if 0 < self.top < len(ranked) else -inf
         return {place: max(cut, parent) for place, parent in parents.items()}
@@ -109,22 +104,29 @@ class Repeats:
 ONCE = Repeats()
 
 
-def _accuracies(candidate: Candidate, count: int | None = None) -> list[float]:
-    """Of its first `count` trainings, those that ended well."""
-    return [each.accuracy for each in candidate.trainings[:count] if isinstance(each, Trained)]
+def _score(candidate: Candidate | None) -> float:
+    return -inf if candidate is None or candidate.score is None else candidate.score
 
 
-def _noise(groups: Sequence[Sequence[float]], least: float) -> float:
-    """Standard deviation of one training, pooled over the programs; `least` where the repeats are nearer than that."""
-    repeated = [scores for scores in groups if len(scores) > 1]
-    squares = sum((score - fmean(scores)) ** 2 for scores in repeated for score in scores)
-    degrees = sum(len(scores) - 1 for scores in repeated)
+def _scores(candidate: Candidate, count: int) -> list[float]:
+    """Scores of those of its first `count` trainings that ended well."""
+    return [each.score for each in candidate.trainings[:count] if isinstance(each, Trained)]
+
+
+def _noise(groups: Iterable[Sequence[float]], images: float, earlier: Noise) -> float:
+    """Standard deviation of one training, pooled over the programs; at least the step of one image."""
+    squares, degrees = earlier.squares, earlier.degrees
+    for scores in groups:
+        if len(scores) > 1:
+            squares += variance(scores) * (len(scores) - 1)
+            degrees += len(scores) - 1
+    least = 1 / min(images, earlier.images)
     return max(least, sqrt(squares / degrees)) if degrees else least
 
 
 def _grain(candidates: Sequence[Candidate]) -> float:
-    """The least step of an accuracy: one image of the split."""
-    return 1 / min((each.n for c in candidates for each in c.trainings if isinstance(each, Trained)), default=inf)
+    """Least number of evaluation images of a training."""
+    return min((each.n for c in candidates for each in c.trainings if isinstance(each, Trained)), default=inf)
 
 
 def _worth(z: float) -> float:

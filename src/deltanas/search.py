@@ -11,26 +11,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
+from deltanas.journal import Candidate, Draft, Final, Journal
 from deltanas.policy import by_rank, proposals_due, require_baseline
-from deltanas.program import Program, Refused, combined
+from deltanas.program import Failed, Program, Refused, Trained, combined
 from deltanas.repeats import ONCE, Repeats
 from deltanas.seams import (
     Archive,
     Ask,
-    Candidate,
-    Draft,
-    Final,
+    Began,
     Gate,
     Learner,
     Listener,
+    Planned,
     Proposal,
+    Proposed,
     Proposer,
     Runner,
+    Scored,
+    Settled,
     Split,
-    elites,
+    TrainingEnded,
     judged,
-    lineage,
-    telemetry,
 )
 
 
@@ -41,10 +42,10 @@ class Plan:
     Attributes:
         cycles, candidates: number of cycles, and slots to fill in each.
         seed: the root of all chance.
-        retries: further rounds for a slot of whose proposals none passed; these go back with the reasons.
-        finals: so many of the best elites are trained once more and scored on the test split, with their baselines.
-        parent: chooses the parent of a slot, given the candidates of all earlier cycles.
-        proposals: drawn for a slot in each round, the first that passes is kept; None: by what the journal measured.
+        retries: how often to ask again when every proposal for a slot was refused; the reasons go along.
+        finals: number of elites retrained and scored on the test split, with their baselines.
+        parent: chooses the parent of a slot, given the journal of all earlier cycles.
+        proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
     """
 
@@ -53,7 +54,7 @@ class Plan:
     seed: int
     retries: int = 2
     finals: int = 3
-    parent: Callable[[Sequence[Candidate], Random], Program] = by_rank
+    parent: Callable[[Journal, Random], Program] = by_rank
     proposals: int | None = 1
     repeats: Repeats = ONCE
 
@@ -82,57 +83,58 @@ class Search:
         self._archive = archive
         self._listener = listener
         self._learner = learner
+        self._journal = Journal(slim=True)
 
     def run(self) -> None:
-        journal, plan = self._archive.candidates(), self._plan
+        plan, tell = self._plan, self._listener
+        rows = self._archive.rows()
+        self._remember([c.draft for c in rows if c.draft and not isinstance(c.outcome, Refused)])
+        self._journal.open(rows)
+        del rows
         total = len(self._baselines) + plan.cycles * plan.candidates
-        self._listener.plan(plan.cycles, total, plan.repeats.each, plan.repeats.top, journal)
-        self._remember([c.draft for c in journal if c.draft and not isinstance(c.outcome, Refused)])
-        if not journal:
-            baselines = self._checked_baselines()
-            self._archive.open(baselines)
-            for candidate in baselines:
-                self._listener.proposed(candidate)
+        tell(Planned(plan.cycles, total, plan.repeats.each, plan.repeats.top, self._journal))
+        if not self._journal:
+            self._open(self._checked_baselines())
         self._train(0)
-        require_baseline(self._archive.candidates())
-        for cycle in range(1, plan.cycles + 1):
+        require_baseline(self._journal.of_cycle(0))
+        # All before the last cycle in the journal is done; a learner is told of the one before it, which it left last.
+        for cycle in range(max(1, self._journal[-1].cycle - 1), plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
             if self._learner:
-                self._learner.learn(cycle)
+                self._learner.learn(cycle, self._journal)
         self._score_finals()
         self._archive.finish()
 
+    def _open(self, candidates: Sequence[Candidate]) -> None:
+        self._archive.open(candidates)
+        self._journal.open(candidates)
+        for candidate in candidates:
+            self._listener(Proposed(candidate))
+
     def _checked_baselines(self) -> list[Candidate]:
         """The baselines pass the same gates as their descendants, and are journalled as cycle 0."""
-        self._listener.begin(0, "check", len(self._baselines))
-        proposals = [Proposal(program, "", None, name) for name, program in self._baselines.items()]
-        rows = {index: Candidate(0, index, "baseline", None, None) for index in range(len(proposals))}
-        self._judge(rows, list(rows), proposals, 0)
+        self._listener(Began(0, "check", len(self._baselines)))
+        named = enumerate(self._baselines)
+        rows = {index: Candidate(0, index, "baseline", None, None, name=name) for index, name in named}
+        self._judge(rows, list(rows), [Proposal(program, "", None) for program in self._baselines.values()], 0)
         return list(rows.values())
 
     def _propose(self, cycle: int) -> None:
         """Fill the slots of a cycle. A batch of slots is journalled whole, before anything of it is trained."""
-        journal = self._archive.candidates()
-        earlier = [c for c in journal if c.cycle < cycle]
-        filled = {c.index for c in journal if c.cycle == cycle}
+        filled = {c.index for c in self._journal.of_cycle(cycle)}
         missing = [index for index in range(self._plan.candidates) if index not in filled]
-        self._listener.begin(cycle, "propose", len(missing))
+        self._listener(Began(cycle, "propose", len(missing)))
         while missing:
-            count = self._plan.proposals or proposals_due(journal)
+            count = self._plan.proposals or proposals_due(self._journal)
             size = max(1, self._proposer.batch // count)
-            known = tuple(journal)
-            candidates = self._fill([self._ask(cycle, index, earlier, known) for index in missing[:size]], count)
-            self._archive.open(candidates)
+            self._open(self._fill([self._ask(cycle, index) for index in missing[:size]], count))
             missing = missing[size:]
-            journal += candidates
-            for candidate in candidates:
-                self._listener.proposed(candidate)
 
-    def _ask(self, cycle: int, index: int, earlier: Sequence[Candidate], journal: Sequence[Candidate]) -> Ask:
-        slot = f"{self._plan.seed}:{cycle}:{index}"
+    def _ask(self, cycle: int, index: int) -> Ask:
+        slot, earlier = f"{self._plan.seed}:{cycle}:{index}", self._journal.before(cycle)
         parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
-        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=telemetry(parent, earlier), journal=journal)
+        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=earlier.telemetry(parent), journal=self._journal)
 
     def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
         """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""
@@ -165,33 +167,39 @@ class Search:
 
     def _train(self, cycle: int) -> None:
         """Train what the journal holds open for as long as trainings are due; each result is journalled as it comes."""
-        repeats, archive = self._plan.repeats, self._archive
-        while due := repeats.due(archive.candidates(), cycle):
+        repeats, journal = self._plan.repeats, self._journal
+        while due := repeats.due(journal, cycle):
             repeat, programs = len(due[0].trainings), [c.program for c in due if c.program]
-            self._listener.begin(cycle, "repeat" if repeat else "train", len(due))
+            self._listener(Began(cycle, "repeat" if repeat else "train", len(due)))
             for place, training in self._runner.train(programs, seed=training_seed(self._plan.seed, repeat=repeat)):
                 candidate = replace(due[place], trainings=(*due[place].trainings, training))
                 outcome = combined(candidate.trainings) if repeats.last(candidate) else None
-                archive.record(cycle, candidate.index, training, outcome)
-                self._listener.trained(replace(candidate, outcome=outcome))
-                if outcome:
-                    self._listener.settled(replace(candidate, outcome=outcome))
-        for candidate in [c for c in archive.candidates() if c.cycle == cycle and c.trainings and not c.outcome]:
-            outcome = combined(candidate.trainings)
-            archive.record(cycle, candidate.index, None, outcome)
-            self._listener.settled(replace(candidate, outcome=outcome))
+                self._record(replace(candidate, outcome=outcome), training)
+        for candidate in [c for c in journal.of_cycle(cycle) if c.trainings and not c.outcome]:
+            self._record(replace(candidate, outcome=combined(candidate.trainings)))
+
+    def _record(self, candidate: Candidate, training: Trained | Failed | None = None) -> None:
+        """Journal a candidate's last training, if there is a new one, and its outcome, if it is settled by now."""
+        outcome = candidate.outcome
+        assert not isinstance(outcome, Refused)
+        self._archive.record(candidate.cycle, candidate.index, training, outcome)
+        self._journal.record(candidate.cycle, candidate.index, training, outcome)
+        if training:
+            self._listener(TrainingEnded(candidate))
+        if outcome:
+            self._listener(Settled(candidate))
 
     def _score_finals(self) -> None:
         """The best elites and their baselines, trained with a fresh seed and scored on the test split, once."""
-        journal = self._archive.candidates()
-        best = [each for elite in elites(journal)[: self._plan.finals] for each in (elite, lineage(elite, journal)[0])]
+        best = self._journal.improvements[: self._plan.finals]
+        tested = [each for elite in best for each in (elite, self._journal.lineage(elite)[0])]
         scored = {final.program for final in self._archive.finals()}
-        programs = list({c.program.id: c.program for c in best if c.program and c.program.id not in scored}.values())
-        self._listener.begin(self._plan.cycles, "test", len(programs))
+        programs = list({c.program.id: c.program for c in tested if c.program and c.program.id not in scored}.values())
+        self._listener(Began(self._plan.cycles, "test", len(programs)))
         for place, outcome in self._runner.train(programs, seed=training_seed(self._plan.seed, "test"), split="test"):
             final = Final(programs[place].id, outcome)
             self._archive.add_final(final)
-            self._listener.scored(final)
+            self._listener(Scored(final))
 
 
 def training_seed(seed: int, split: Split = "validation", repeat: int = 0) -> int:

@@ -17,7 +17,7 @@ from deltanas.learn.measured import MeasuredEdit, read_measured
 from deltanas.learn.near import lemur_edits
 from deltanas.learn.sources import EDITS, gains_edits, own_edits
 from deltanas.llm import Model, Tunable, parse_spec
-from deltanas.seams import Archive, Listener, Proposer
+from deltanas.seams import Archive, Listener, Proposer, Stepped
 
 TAUGHT = ("delta", "full")
 """The strategies whose model can be tuned."""
@@ -51,7 +51,7 @@ def learner_of(
     """
     if teaching is None:
         return None
-    tuning = partial(tune, note=listener.stepped)
+    tuning = partial(tune, note=lambda *step: listener(Stepped(*step)))
     known, phrasing = cast("Tunable", model), cast("Phrasing", proposer)
     return LoraLearner(known, phrasing, archive, listener, folder, teaching, tuning)
 

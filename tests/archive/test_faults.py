@@ -18,8 +18,8 @@ import pytest
 from deltanas.archive import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.place import place_of
 from deltanas.errors import ArchiveError
+from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.program import Program, Refused, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft
 
 TRAINED = Trained(0.5, 1000, 1, 1.0, 1.0, "A")
 
@@ -33,7 +33,7 @@ def candidate(index: int) -> Candidate:
 def fill(url: str, name: str, n: int) -> None:
     with create_run(url, name, {}) as run:
         run.open([candidate(index) for index in range(n)])
-        run.settle(0, 0, TRAINED)
+        run.record(0, 0, TRAINED, TRAINED)
 
 
 @pytest.fixture
@@ -120,8 +120,8 @@ def test_another_writer_that_does_not_end(file: Path) -> None:
             place_of(url).engine(write=True).begin(),
             pytest.raises(ArchiveError, match="another process is writing it"),
         ):
-            run.settle(0, 1, TRAINED)
-        run.settle(0, 1, TRAINED)
+            run.record(0, 1, TRAINED, TRAINED)
+        run.record(0, 1, TRAINED, TRAINED)
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ import resource, sys
 from deltanas.archive import create_run
 from deltanas.errors import ArchiveError
 from deltanas.program import Program
-from deltanas.seams import Candidate, Draft
+from deltanas.journal import (Candidate, Draft)
 run = create_run(sys.argv[1], "first", {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
@@ -221,13 +221,13 @@ WRITER = """
 import sys
 from deltanas.archive import create_run
 from deltanas.program import Program, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft
+from deltanas.journal import (Attempt, Call, Candidate, Draft)
 run = create_run(sys.argv[1], "first", {})
 for index in range(100000):
     attempt = Attempt("e" * 3000, "exact", "g", None, (Call("m", "p" * 5000, str(index), 1, 2, 0.5),) * 3)
     drafts = [Draft(Program(f"x = {index}, {slot}\\n")) for slot in (0, 1)]
     run.open([Candidate(index, slot, "x", None, drafts[slot], (attempt,)) for slot in (0, 1)])
-    run.settle(index, 0, Trained(0.5, 10, index, 1.0, 1.0, "A"))
+    run.record(index, 0, Trained(0.5, 10, index, 1.0, 1.0, "A"), Trained(0.5, 10, index, 1.0, 1.0, "A"))
     print(index, flush=True)
 """
 

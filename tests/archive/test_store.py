@@ -26,8 +26,8 @@ from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema
 from deltanas.archive.place import place_of
 from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final
 from deltanas.program import Failed, Program, Refused, Trained, combined
-from deltanas.seams import Attempt, Call, Candidate, Draft, Final
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
 BASE = Program("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
@@ -90,9 +90,9 @@ class ArchiveContract:
 
     def test_all_that_is_stored_comes_back_equal(self, url: str, run: RunArchive) -> None:
         run.open(list(reversed(CANDIDATES)))
-        run.settle(1, 0, TRAINED)
+        run.record(1, 0, TRAINED, TRAINED)
         run.add_final(Final(CHILD.id, FAILED))
-        run.add_final(Final(BASE.id, replace(TRAINED, accuracy=0.1 + 0.2)))
+        run.add_final(Final(BASE.id, replace(TRAINED, score=0.1 + 0.2)))
         expected = [CANDIDATES[0], replace(CANDIDATES[1], outcome=TRAINED, trainings=(TRAINED,)), *CANDIDATES[2:]]
         assert run.candidates() == expected
         with open_run(url, "first") as reader:
@@ -102,7 +102,7 @@ class ArchiveContract:
             assert reader.program(CHILD.id).parent == BASE.id
         assert list(view.candidates) == expected
         assert view.programs == {program.id: program for program in (BASE, CHILD, OTHER)}
-        assert view.finals == (Final(CHILD.id, FAILED), Final(BASE.id, replace(TRAINED, accuracy=0.1 + 0.2)))
+        assert view.finals == (Final(CHILD.id, FAILED), Final(BASE.id, replace(TRAINED, score=0.1 + 0.2)))
         assert (view.name, view.manifest, view.finished) == ("first", MANIFEST, False)
 
     def test_any_text_comes_back_equal(self, run: RunArchive) -> None:
@@ -139,24 +139,24 @@ class ArchiveContract:
 
     def test_a_candidate_settles_once(self, run: RunArchive) -> None:
         run.open(CANDIDATES)
-        run.settle(1, 0, FAILED)
+        run.record(1, 0, FAILED, FAILED)
         with pytest.raises(ArchiveError, match="settled already"):
-            run.settle(1, 0, TRAINED)
+            run.record(1, 0, TRAINED, TRAINED)
         with pytest.raises(ArchiveError, match=r"settled already \(refused\)"):
-            run.settle(1, 1, TRAINED)
+            run.record(1, 1, TRAINED, TRAINED)
         with pytest.raises(ArchiveError, match="never opened"):
-            run.settle(9, 9, TRAINED)
+            run.record(9, 9, TRAINED, TRAINED)
         assert run.candidates()[1].outcome == FAILED
 
     def test_each_training_is_kept_and_the_last_settles(self, run: RunArchive) -> None:
         run.open(CANDIDATES)
-        second = replace(TRAINED, accuracy=0.5, seed=5)
+        second = replace(TRAINED, score=0.5, seed=5)
         run.record(1, 0, TRAINED, None)
         assert (run.candidates()[1].outcome, run.candidates()[1].trainings) == (None, (TRAINED,))
         run.record(1, 0, second, combined([TRAINED, second]))
         settled = run.candidates()[1]
         assert settled.trainings == (TRAINED, second)
-        assert settled.accuracy == (0.8125 + 0.5) / 2
+        assert settled.score == (0.8125 + 0.5) / 2
         assert settled.standard_error == pytest.approx(0.15625)
         with pytest.raises(ArchiveError, match="settled already"):
             run.record(1, 0, second, None)
@@ -205,7 +205,7 @@ class ArchiveContract:
             first, second = list_runs(url)
         assert (first.name, second.name) == ("first", "second")
         assert first.counts == {"open": 1, "refused": 2, "failed": 1, "trained": 1}
-        assert first.best == TRAINED.accuracy
+        assert first.best == TRAINED.score
         assert abs((begun - first.created).total_seconds()) < 60
         assert first.finished is not None
         assert first.finished >= first.created
@@ -228,7 +228,7 @@ class ArchiveContract:
         run.open(CANDIDATES)
         with open_run(url, "first") as reader:
             writes: list[Callable[[], None]] = [
-                lambda: reader.settle(1, 0, TRAINED),
+                lambda: reader.record(1, 0, TRAINED, TRAINED),
                 lambda: reader.open([replace(CANDIDATES[0], index=5)]),
                 lambda: reader.add_final(Final(BASE.id, TRAINED)),
                 reader.finish,
@@ -250,7 +250,7 @@ class ArchiveContract:
         run.open(CANDIDATES)
         with place_of(url).engine(write=False).begin() as reader:
             before = reader.exec_driver_sql(trained).scalar_one()
-            run.settle(1, 0, TRAINED)
+            run.record(1, 0, TRAINED, TRAINED)
             assert reader.exec_driver_sql(trained).scalar_one() == before
         assert sql(url, trained) == 2
 
@@ -291,11 +291,11 @@ class ArchiveContract:
     def test_two_processes_write_two_runs(self, url: str) -> None:
         script = (
             "import sys; from deltanas.archive import create_run; from deltanas.program import Trained, Program\n"
-            "from deltanas.seams import Candidate, Draft\n"
+            "from deltanas.journal import Candidate, Draft\n"
             "with create_run(*sys.argv[1:], {}) as run:\n"
             "    for index in range(40):\n"
             "        run.open([Candidate(0, index, 'random', None, Draft(Program(f'x = {index}\\n')))])\n"
-            "        run.settle(0, index, Trained(index / 40, 40, 1, 1.0, 1.0, 'A'))\n"
+            "        done = Trained(index / 40, 40, 1, 1.0, 1.0, 'A'); run.record(0, index, done, done)\n"
             "    run.finish()\n"
         )
         # Neither finds a database: one of them makes it.
@@ -400,7 +400,7 @@ class TestPostgres(ArchiveContract):
         sql(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
         for message in ("can't be reached", "closed"):
             with pytest.raises(ArchiveError, match=message) as told:
-                run.settle(1, 0, TRAINED)
+                run.record(1, 0, TRAINED, TRAINED)
             assert "secret" not in str(told.value)
         with open_run(url, "first", writer=True) as again:
             assert again.candidates() == CANDIDATES

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from deltanas import __version__
 from deltanas.archive import create_run, open_run, sqlite_url
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft, Final, RunView
 
 NET = """import torch.nn as nn
 
@@ -31,10 +31,12 @@ def candidates() -> list[Candidate]:
     turned = wide.edited("transform", "import torch\n\n\ndef transform(norm):\n    return torch.nn.Identity()\n")
     call = Call("smollm2", "Edit the network.\n", "<<<<<<< SEARCH\n8\n=======\n16\n>>>>>>> REPLACE\n", 120, 24, 1.25)
     missed = Attempt("I would widen it.", None, "widen a layer", Refused("apply", "no edit in the reply"), (call,))
-    applied = Attempt(call.reply, "exact", "widen a layer", None, (call, call))
+    applied = Attempt(call.reply, "exact", "widen a layer", None, (call, call), kind="width", note="n")
     failed = Failed("timeout", "over 30 s", 30.1, 29.9, "B")
     return [
-        Candidate(0, 0, "baseline", None, Draft(base, 100, 200, "t0"), (), Trained(0.75, 1000, 1, 2.5, 2.25, "A")),
+        Candidate(
+            0, 0, "baseline", None, Draft(base, 100, 200, "t0"), (), Trained(0.75, 1000, 1, 2.5, 2.25, "A"), name="b"
+        ),
         Candidate(1, 0, "delta", base.id, Draft(wide, 200, 400, "t1"), (missed, applied)),
         Candidate(1, 1, "random", wide.id, Draft(turned), (applied,), failed),
         Candidate(1, 2, "delta", base.id, None, (missed, missed), Refused("apply", "no edit in the reply")),
@@ -45,7 +47,10 @@ def as_json(view: RunView) -> str:
     """The view as text, identities included; equal views give equal texts."""
     programs = {identity: {**asdict(program), "id": program.id} for identity, program in sorted(view.programs.items())}
     kinds = [type(each.outcome).__name__ for each in view.candidates]
-    return json.dumps({**asdict(view), "programs": programs, "kinds": kinds}, indent=1, sort_keys=True) + "\n"
+    return (
+        json.dumps({**asdict(view), "programs": programs, "kinds": kinds}, indent=1, sort_keys=True, default=bytes.hex)
+        + "\n"
+    )
 
 
 def main(folder: Path) -> None:
@@ -56,7 +61,8 @@ def main(folder: Path) -> None:
     with create_run(url, "kept", {"version": __version__, "seed": 1, "config": {"cycles": 1}}) as run:
         rows = candidates()
         run.open(rows)
-        run.settle(1, 0, Trained(0.8125, 1000, 2, 3.5, 3.25, "A"))
+        scored = Trained(0.8125, 1000, 2, 3.5, 3.25, "A", bytes([0b10000000]))
+        run.record(1, 0, scored, scored)
         run.add_final(Final(rows[1].parent or "", Trained(0.7, 500, 3, 2.5, 2.25, "A")))
         run.finish()
     with create_run(url, "cut off", {}) as run:

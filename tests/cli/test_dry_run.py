@@ -10,9 +10,9 @@ import pytest
 
 from deltanas.config import given_settings, presets, read_config
 from deltanas.errors import UsageError
+from deltanas.journal import Attempt, Call, Candidate
 from deltanas.program import Failed, Trained
 from deltanas.rehearsal import MEASURE, Cost, costs_of, means, rehearse
-from deltanas.seams import Attempt, Call, Candidate
 from support import Command
 
 DELTAS = ("delta-deepseek", "delta-mistral", "delta-qwen")

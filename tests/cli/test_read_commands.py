@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from deltanas import nets
+from deltanas.journal import Journal, RunView
 from deltanas.program import Trained
-from deltanas.seams import RunView, elites
 from support import Command
 
 
@@ -31,7 +31,7 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     assert {"version", "commit", "torch", "device", "tier", "seed", "config"} <= shown["manifest"].keys()
     assert shown["manifest"]["seed"] == 3
 
-    best = [c.program for c in elites(view.candidates)[:2] if c.program]
+    best = [c.program for c in Journal(view.candidates).improvements[:2] if c.program]
     done = deltanas("runs", "export", run, "--out", "best", "--top", "2", "--epochs", "0")
     folders = [tmp_path / line for line in done.stdout.splitlines()]
     assert [(folder / "net.py").read_text() for folder in folders] == [program.net for program in best]
@@ -52,7 +52,7 @@ def test_the_best_leaves_with_weights_onnx_and_a_card(
     finals = {final.program: final.outcome for final in undisturbed[0].finals}
     outcome = finals[net["program"]]
     assert isinstance(outcome, Trained)
-    assert net["test"]["accuracy"] == outcome.accuracy, "the network of the final score, to the image"
+    assert net["test"]["accuracy"] == outcome.score, "the network of the final score, to the image"
 
 
 def test_programs_of_a_run_include_its_baselines_on_request(deltanas: Command, run: Path) -> None:

@@ -17,14 +17,14 @@ from random import Random
 import pytest
 
 from deltanas import nets, open_run
-from deltanas.seams import RunView
+from deltanas.journal import RunView
 from support import ARGUMENTS, SMALL, Command
 
 
 def told(view: RunView) -> list[tuple[object, ...]]:
     """What must not depend on how often a run was killed: programs, order, status, and the score itself."""
     return [
-        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.accuracy)
+        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.score)
         for c in view.candidates
     ]
 
@@ -52,7 +52,7 @@ def test_the_last_line_is_what_came_of_it(undisturbed: tuple[RunView, str, float
     result = json.loads(stdout.splitlines()[-1])
     assert {"run", "trained", "failed", "refused", "best"} <= result.keys()
     assert result["trained"] + result["failed"] + result["refused"] == 8
-    accuracies = [c.accuracy for c in view.candidates if c.cycle and c.accuracy is not None]
+    accuracies = [c.score for c in view.candidates if c.cycle and c.score is not None]
     assert result["best"] == max(accuracies)
     assert Path(result["report"]).read_text().startswith("<!doctype html>")
     assert view.finished

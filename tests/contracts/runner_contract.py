@@ -75,7 +75,7 @@ def honest_score(runner: Runner) -> float:
     """The honest network's accuracy, from before the first hostile candidate that a test runs."""
     outcome = train_one(runner, HONEST)
     assert isinstance(outcome, Trained), outcome
-    return outcome.accuracy
+    return outcome.score
 
 
 class RunnerContract:
@@ -91,12 +91,12 @@ class RunnerContract:
         yield
         outcome = train_one(runner, HONEST)
         assert isinstance(outcome, Trained), outcome
-        assert outcome.accuracy == score
+        assert outcome.score == score
 
     def test_an_honest_network_learns(self, runner: Runner) -> None:
         outcome = train_one(runner, HONEST)
         assert isinstance(outcome, Trained), outcome
-        assert 0.6 < outcome.accuracy < 1.0
+        assert 0.6 < outcome.score < 1.0
         assert outcome.n == 360
         assert outcome.cpu_seconds > 0
         assert 0 < outcome.seconds < 60
@@ -111,16 +111,16 @@ class RunnerContract:
         other = program(prm='{"batch": 16, "lr": 0.001}')
         forth = dict(runner.train([HONEST, other, HONEST], seed=0))
         back = dict(runner.train([other, HONEST], seed=0))
-        accuracies = [outcome.accuracy for outcome in forth.values() if isinstance(outcome, Trained)]
+        accuracies = [outcome.score for outcome in forth.values() if isinstance(outcome, Trained)]
         assert len(accuracies) == 3
         first, second, third = (forth[position] for position in range(3))
         assert isinstance(first, Trained)
         assert isinstance(second, Trained)
         assert isinstance(third, Trained)
-        assert first.accuracy == third.accuracy == score
+        assert first.score == third.score == score
         assert isinstance(back[0], Trained)
         assert isinstance(back[1], Trained)
-        assert (back[0].accuracy, back[1].accuracy) == (second.accuracy, score)
+        assert (back[0].score, back[1].score) == (second.score, score)
 
     def test_another_seed_is_another_run(self, runner: Runner) -> None:
         scores = {train_one(runner, HONEST, seed).accuracy for seed in range(3)}  # type: ignore[union-attr]
@@ -136,7 +136,7 @@ class RunnerContract:
         source = source.replace("return self.layers(x)", "return self.head(self.layers(x).view(len(x), -1))")
         outcome = train_one(runner, Program(source, prm=HONEST.prm))
         assert isinstance(outcome, Trained), outcome
-        assert outcome.accuracy > 0.6
+        assert outcome.score > 0.6
 
     def test_more_than_one_step_a_batch_is_refused(self, runner: Runner) -> None:
         twice = HONEST.net.replace("self.optimizer.step()", "self.optimizer.step(); self.optimizer.step()")
@@ -204,7 +204,7 @@ class RunnerContract:
     def test_a_flood_of_output_harms_nobody(self, runner: Runner, score: float) -> None:
         outcome = train_one(runner, learning("[os.write(1, b'x' * 65536) for _ in range(500)]"))
         assert isinstance(outcome, Trained)
-        assert outcome.accuracy == score
+        assert outcome.score == score
 
     @pytest.mark.parametrize(
         ("forward", "reason"),

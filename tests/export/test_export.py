@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 
 from deltanas import nets
 from deltanas.export import export_best
+from deltanas.journal import Attempt, Candidate, Draft, RunView
 from deltanas.program import Failed, Program, Trained, prm_text
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.sandbox.exported import judge_export, read_weights
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.supervise import Ended, Limits
-from deltanas.seams import Attempt, Candidate, Draft, RunView
 from deltanas.train.data import Dataset, Images
 
 MLP = Program(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
@@ -113,7 +113,7 @@ def test_the_two_scores_are_those_of_a_training(pool: LocalPool) -> None:
     for split, score in (("validation", found.validation), ("test", found.test)):
         ((_, plain),) = pool.train([MLP], seed=3, split="test" if split == "test" else "validation")
         assert isinstance(plain, Trained)
-        assert (plain.accuracy, plain.n) == (score.accuracy, score.n)
+        assert (plain.score, plain.n) == (score.score, score.n)
 
 
 WEIGHTS = [["a", "F32", [2]], ["b", "I64", []]]

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import cast
 
 import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import ArchiveError, ModelError
+from deltanas.journal import Journal, RunView
 from deltanas.learn import tune
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import LoraLearner, Teaching
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Loss, Message, Reply, Request, Tunable, open_model
-from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
-from deltanas.policy import ranked_parents
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.propose import DeltaProposer, Sampling, Space
-from deltanas.seams import Ask, Built, Proposal, RunView, Split
+from deltanas.seams import Ask, Built, Proposal, Split, silent
 from deltanas.search import Plan, Search
 from deltanas.study import EliteNll, convergence_of, described
 
@@ -31,6 +31,10 @@ pytest_plugins = ["tiny_model"]
 
 SEED = 0
 BASELINES = {name: Program(net=f"{name} = 100\nx = 0\n") for name in ("a", "b", "c", "d")}
+
+
+def any_parent(journal: Journal, rng: Random) -> Program:
+    return rng.choice([c.program for c in journal.parents if c.program])
 
 
 class StopError(Exception):
@@ -152,11 +156,9 @@ def run(archive: RunArchive, folder: Path, *, fuse: int | None = None, cycles: i
     burning, model = Fuse(fuse), Model()
     proposer = Proposer(model, burning)
     settings = Teaching(EliteRule(), Tuning(), seed=SEED, held_out=0.25, fewest=2, **teaching)  # type: ignore[arg-type]
-    learner = LoraLearner(model, proposer, archive, Silent(), folder, settings, fake_tune(burning))
-    plan = Plan(
-        cycles=cycles, candidates=7, seed=1, finals=1, parent=lambda known, rng: rng.choice(ranked_parents(known))
-    )
-    Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(burning), archive, Silent(), learner).run()
+    learner = LoraLearner(model, proposer, archive, silent, folder, settings, fake_tune(burning))
+    plan = Plan(cycles=cycles, candidates=7, seed=1, finals=1, parent=any_parent)
+    Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(burning), archive, silent, learner).run()
     return burning
 
 
@@ -232,9 +234,9 @@ def test_with_too_few_lessons_the_model_stays_as_it_is(url: str, tmp_path: Path)
         model, fuse = Model(), Fuse()
         proposer = Proposer(model, fuse)
         settings = Teaching(EliteRule(), Tuning(), seed=0, fewest=1000)
-        learner = LoraLearner(model, proposer, archive, Silent(), tmp_path, settings, fake_tune(fuse))
+        learner = LoraLearner(model, proposer, archive, silent, tmp_path, settings, fake_tune(fuse))
         plan = Plan(cycles=2, candidates=5, seed=1)
-        Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(fuse), archive, Silent(), learner).run()
+        Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(fuse), archive, silent, learner).run()
         assert archive.view().adapters == ()
         assert model.adapter is None
 
@@ -266,9 +268,9 @@ def test_a_tuning_that_fails_leaves_the_line_as_it_was(url: str, tmp_path: Path)
         line, journal = archive.adapters(), archive.candidates()
         model, fuse = Model(), Fuse()
         settings = Teaching(EliteRule(), Tuning(), seed=0, held_out=0.25, fewest=2)
-        learner = LoraLearner(model, Proposer(model, fuse), archive, Silent(), tmp_path, settings, no_memory)
+        learner = LoraLearner(model, Proposer(model, fuse), archive, silent, tmp_path, settings, no_memory)
         with pytest.raises(ModelError, match="out of memory"):
-            learner.learn(3)
+            learner.learn(3, Journal(journal))
         assert archive.adapters() == line
         assert archive.candidates() == journal
         assert model.adapter == tmp_path / line[-1].folder
@@ -320,11 +322,9 @@ def test_a_real_model_is_tuned_from_cycle_to_cycle(url: str, tmp_path: Path, tin
     baselines = {"small": small, "wider": small.edited("net", small.net.replace("8", "16"))}
     teaching = Teaching(EliteRule(), Tuning(rank=2, epochs=2), seed=0, held_out=0.5, fewest=1)
     with create_run(url, "run", {}) as archive:
-        learner = LoraLearner(model, proposer, archive, Silent(), tmp_path, teaching, tune)
-        plan = Plan(
-            cycles=2, candidates=8, seed=1, finals=0, parent=lambda known, rng: rng.choice(ranked_parents(known))
-        )
-        Search(plan, baselines, proposer, [], NoveltyGate(), Hashed(Fuse()), archive, Silent(), learner).run()
+        learner = LoraLearner(model, proposer, archive, silent, tmp_path, teaching, tune)
+        plan = Plan(cycles=2, candidates=8, seed=1, finals=0, parent=any_parent)
+        Search(plan, baselines, proposer, [], NoveltyGate(), Hashed(Fuse()), archive, silent, learner).run()
         first, second = archive.adapters()
         asked = {(c.cycle, call.model) for c in archive.candidates() for a in c.attempts for call in a.calls}
     marks = [json.loads((tmp_path / each.folder / "lineage.json").read_text()) for each in (first, second)]

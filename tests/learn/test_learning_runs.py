@@ -20,9 +20,9 @@ from deltanas import nets
 from deltanas.archive import begin_run, read_folder
 from deltanas.cli import app
 from deltanas.errors import DataError, DeltanasError
+from deltanas.journal import RunView
 from deltanas.learn.measured import MeasuredEdit, write_measured
 from deltanas.program import edits_of
-from deltanas.seams import RunView
 from support import Command
 
 pytest_plugins = ["tiny_model"]
@@ -49,7 +49,7 @@ def view_of(folder: Path) -> RunView:
 
 def told(view: RunView) -> object:
     """All but times."""
-    rows = [(c.cycle, c.index, c.parent, c.program and c.program.id, c.accuracy) for c in view.candidates]
+    rows = [(c.cycle, c.index, c.parent, c.program and c.program.id, c.score) for c in view.candidates]
     return rows, [(a.cycle, a.parent, a.digest, a.losses, a.likelihoods) for a in view.adapters]
 
 
@@ -122,7 +122,7 @@ def test_killed_in_a_tuning_and_behind_one_it_ends_as_the_undisturbed_one(
 def test_corpus_tune_and_export(deltanas: Command, undisturbed: RunView, place: Path, tiny_folder: Path) -> None:
     run = place / "whole"
     made = json.loads(deltanas("learn", "corpus", run, "--out", "c.jsonl", "--json").stdout)
-    trained = [c for c in undisturbed.candidates if c.cycle and c.accuracy is not None]
+    trained = [c for c in undisturbed.candidates if c.cycle and c.score is not None]
     assert made["edits"] == len(trained)
     settings = ("--config", place / "my.toml", "--llm", f"path:{tiny_folder}")
     tuned = deltanas("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")

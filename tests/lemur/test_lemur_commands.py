@@ -110,17 +110,17 @@ def test_a_search_starts_from_programs_drawn_by_rank(deltanas: Command, tmp_path
         view = run.view()
     baselines = {c.attempts[-1].goal: c for c in view.candidates if c.cycle == 0}
     assert set(baselines) == set(programs)
-    assert {name for name, c in baselines.items() if c.accuracy is None} == {"Aaa"}
+    assert {name for name, c in baselines.items() if c.score is None} == {"Aaa"}
     prm = {"batch": 16, "lr": 0.02, "momentum": 0.5}
     assert all(c.program and c.program.hyperparameters == prm for c in baselines.values())
-    trained = [c for c in view.candidates if c.accuracy is not None]
+    trained = [c for c in view.candidates if c.score is not None]
     written = json.loads(deltanas("lemur", "export", "search", "--json"))
     assert written["trials"] == len(trained)
     again = json.loads(deltanas("lemur", "import", "search/lemur", "--run", "again", "--json"))
     assert (again["programs"], again["trials"], again["broken"]) == (written["programs"], written["trials"], [])
     with read_folder(tmp_path / "again").open() as run:
         found = sorted((t.accuracy, t.experiment.dataset, t.epoch) for t in run.trials.trials())
-    assert found == sorted((c.accuracy, "digits", 1) for c in trained)
+    assert found == sorted((c.score, "digits", 1) for c in trained)
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_each_fault_costs_one_candidate(server: Server, tmp_path: Path, monkeypa
     expected = [words for _, words in FAULTS.values()]
     for words in expected:
         assert sum(words in reason for reason in reasons) >= expected.count(words), words
-    assert sum(one.accuracy is not None for one in made) == 1
+    assert sum(one.score is not None for one in made) == 1
     assert all(one.attempts[0].calls[0].prompt for one in made)
     for file in (tmp_path / "run").rglob("*"):
         assert file.is_dir() or b"sk-very-secret" not in file.read_bytes()

@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
+from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.program import Program, Trained
 from deltanas.propose import BanditProposer
 from deltanas.propose.bandit import SPREAD, pooled, thompson_kinds
 from deltanas.propose.edits import open_edits
-from deltanas.seams import Ask, Attempt, Candidate, Draft
+from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]
 KINDS = ["activation", "pooling", "pooling", "pooling", "width"]
@@ -19,7 +20,9 @@ KINDS = ["activation", "pooling", "pooling", "pooling", "width"]
 def row(index: int, kind: str, accuracy: float, parent: str | None) -> Candidate:
     draft = Draft(Program(net=f"# {index}", parent=parent))
     outcome = Trained(accuracy, 10, 0, 0.0, 0.0, "C")
-    return Candidate(1 if parent else 0, index, "bandit", parent, draft, (Attempt("", "exact", kind, None),), outcome)
+    return Candidate(
+        1 if parent else 0, index, "bandit", parent, draft, (Attempt("", "exact", "", None, kind=kind),), outcome
+    )
 
 
 def journal(gains: dict[str, list[float]]) -> list[Candidate]:
@@ -31,7 +34,7 @@ def journal(gains: dict[str, list[float]]) -> list[Candidate]:
 
 
 def choices(known: list[Candidate], n: int = 600) -> Counter[str]:
-    asks = [Ask(2, index, 0, f"0:2:{index}:0", Program(net=""), journal=known) for index in range(n)]
+    asks = [Ask(2, index, 0, f"0:2:{index}:0", Program(net=""), journal=Journal(known)) for index in range(n)]
     return Counter(thompson_kinds(ask)(KINDS) for ask in asks)
 
 
@@ -57,7 +60,9 @@ def test_the_spread_is_that_within_kinds() -> None:
 
 @pytest.mark.parametrize("index", range(6))
 def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> None:
-    ask = Ask(1, index, 0, f"0:1:{index}:0", small, journal=journal({"activation": [0.1, 0.2], "width": [-0.1]}))
+    ask = Ask(
+        2, index, 0, f"0:2:{index}:0", small, journal=Journal(journal({"activation": [0.1, 0.2], "width": [-0.1]}))
+    )
     [proposal] = BanditProposer(None).propose([ask])
-    assert proposal.goal == thompson_kinds(ask)([edit.kind for edit in open_edits(ask, "architecture")])
+    assert proposal.kind == thompson_kinds(ask)([edit.kind for edit in open_edits(ask, "architecture")])
     assert [proposal] == BanditProposer(None).propose([ask])

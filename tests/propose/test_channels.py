@@ -11,12 +11,13 @@ from random import Random
 import pytest
 
 from deltanas.config import TrainConfig
+from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.llm import Message, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Failed, Program, Refused, Trained, width_vectors
 from deltanas.propose import ChannelsProposer
 from deltanas.propose.widths import Survey, read, steps, surveys, told
-from deltanas.seams import Ask, Attempt, Builds, Built, Candidate, Draft, Proposal
+from deltanas.seams import Ask, Builds, Built, Proposal
 from deltanas.wiring import kept_builds, open_shape_pool, program_of
 
 GOLDENS = Path(__file__).parents[1] / "goldens"
@@ -100,7 +101,7 @@ class Chooser:
 def candidate(cycle: int, proposal: Proposal, outcome: Trained | Failed | Refused) -> Candidate:
     assert proposal.program is not None
     refusal = outcome if isinstance(outcome, Refused) else None
-    attempt = Attempt(proposal.edit, proposal.rung, proposal.goal, refusal, proposal.calls)
+    attempt = Attempt(proposal.edit, proposal.rung, proposal.goal, refusal, proposal.calls, note=proposal.note)
     draft = Draft(proposal.program, 12_345, 2_500_000)
     return Candidate(cycle, 0, "channels", proposal.program.parent, draft, (attempt,), outcome)
 
@@ -116,15 +117,15 @@ def test_vectors_are_of_the_baseline_whatever_the_parent_and_none_comes_twice(bu
     ]
     parent, vectors = vgg, []
     for cycle in range(1, 10):
-        ask = Ask(cycle, 0, 0, f"0:{cycle}:0:0", parent, journal=tuple(journal))
+        ask = Ask(cycle, 0, 0, f"0:{cycle}:0:0", parent, journal=Journal(journal))
         (proposal,) = proposer.propose([ask])
         assert proposal.program is not None
         assert proposal.refusal is None
         assert (proposal.program.parent, proposal.rung) == (parent.id, "exact")
-        vectors.append(proposal.goal)
+        vectors.append(proposal.note)
         survey = proposer._known[vgg.id]
         assert survey is not None
-        made = survey.made(read(proposal.goal))
+        made = survey.made(read(proposal.note))
         assert made is not None
         assert proposal.program.net == made.net, "the source is the baseline's with this vector, not edits upon edits"
         journal.append(candidate(cycle, proposal, outcomes[cycle % 3]))

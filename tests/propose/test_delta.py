@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deltanas.journal import Attempt
 from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
@@ -16,7 +17,7 @@ from deltanas.propose import Decoding, DeltaProposer, Edits, Sampling, Space
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import written
-from deltanas.seams import Ask, Attempt
+from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]
 

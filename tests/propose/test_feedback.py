@@ -13,14 +13,14 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
+from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Telemetry
 from deltanas.llm import Message, Model, Reply, Request
-from deltanas.narrate import Silent
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Failed, Program, Refused, Trained, edits_of
 from deltanas.propose import FeedbackProposer, Sampling, Space
 from deltanas.propose.feedback import ADVICE, FIELD, Form, Trial, window
 from deltanas.propose.prompt import render
-from deltanas.seams import Ask, Attempt, Built, Call, Candidate, Draft, Split, Telemetry
+from deltanas.seams import Ask, Built, Split, silent
 from deltanas.search import Plan, Search
 
 pytest_plugins = ["tiny_model"]
@@ -95,7 +95,7 @@ def searched(
     talker = Talker()
     proposer = FeedbackProposer(talker, Space(None), window=most, form=form, sampling=Sampling(max_prompt=9999))
     plan = Plan(cycles=cycles, candidates=1, seed=2, finals=0)
-    Search(plan, {"small": small}, proposer, [], NoveltyGate(), Scores(fuse), archive, Silent()).run()
+    Search(plan, {"small": small}, proposer, [], NoveltyGate(), Scores(fuse), archive, silent).run()
     return talker
 
 
@@ -143,7 +143,7 @@ def test_a_killed_run_remembers_what_it_did(tmp_path: Path, small: Program) -> N
 def row(cycle: int, parent: str | None, outcome: Trained | Failed | Refused, said: str, net: str) -> Candidate:
     refusal = outcome if isinstance(outcome, Refused) else None
     calls = (Call("m", "p", said, 1, 1, 1.0), Call("m", "p", "the edit", 1, 1, 1.0))
-    attempts = (Attempt("edit", "exact", "goal", refusal, calls),)
+    attempts = (Attempt("edit", "exact", "goal", refusal, calls, note=said),)
     return Candidate(cycle, 0, "feedback", parent, Draft(Program(net)), attempts, outcome)
 
 
@@ -161,7 +161,7 @@ def test_the_window_holds_the_last_trials_and_failures_are_trials(small: Program
         row(5, small.id, Refused("parse", "no advice"), "I can't say.", "a = 5"),
     )
     earlier = row(6, small.id, Refused("novelty", "known"), said(6), "a = 6").attempts
-    ask = Ask(6, 0, 1, "0:6:0:1", small, earlier, journal=journal)
+    ask = Ask(6, 0, 1, "0:6:0:1", small, earlier, journal=Journal(journal))
     assert window(ask, 5) == [
         Trial("p1", "s1", "62.5 % accuracy, +12.5 points"),
         Trial("p2", "s2", "training failed (timeout): too slow"),

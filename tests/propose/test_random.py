@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
+from deltanas.journal import Attempt, Candidate, Journal
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
 from deltanas.propose import Edits, RandomProposer, Space
-from deltanas.seams import Ask, Attempt, Candidate, Proposal
+from deltanas.seams import Ask, Proposal
 
 pytest_plugins = ["tiny_model"]
 
@@ -34,7 +35,7 @@ def test_every_proposal_is_one_edit_of_the_space(small: Program) -> None:
     for proposal in proposals:
         assert proposal.program is not None
         assert proposal.program.parent == small.id != proposal.program.id
-        assert proposal.goal == kinds[proposal.edit]
+        assert proposal.kind == kinds[proposal.edit]
         assert (proposal.rung, proposal.refusal, proposal.calls) == ("exact", None, ())
         ast.parse(proposal.program.net)
 
@@ -69,18 +70,18 @@ def test_what_the_run_tried_on_a_parent_is_not_drawn_again(small: Program) -> No
     space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
     recipe, journal = proposer("recipe"), tuple[Candidate, ...]()
     for index in range(len(space)):
-        (proposal,) = recipe.propose([replace(ask(small, index), journal=journal)])
+        (proposal,) = recipe.propose([replace(ask(small, index), journal=Journal(journal))])
         attempt = refused(proposal) if index % 2 else Attempt(proposal.edit, "exact", proposal.goal, None)
         journal = (*journal, Candidate(1, index, "random", small.id, None, (attempt,)))
     assert {candidate.attempts[0].edit for candidate in journal} == space
-    (none,) = recipe.propose([replace(ask(small), journal=journal)])
+    (none,) = recipe.propose([replace(ask(small), journal=Journal(journal))])
     assert none.program is None
     # Another parent has its own edits; and what passed but was not kept may be drawn again.
     others = tuple(replace(candidate, parent="another") for candidate in journal)
-    assert recipe.propose([replace(ask(small), journal=others)]) == recipe.propose([ask(small)])
+    assert recipe.propose([replace(ask(small), journal=Journal(others))]) == recipe.propose([ask(small)])
     kept, spare = journal[0].attempts[0], journal[2].attempts[0]
     journal = (replace(journal[0], attempts=(kept, spare)), *(row for row in journal[1:] if row.index != 2))
-    (again,) = recipe.propose([replace(ask(small), journal=journal)])
+    (again,) = recipe.propose([replace(ask(small), journal=Journal(journal))])
     assert again.edit == spare.edit
 
 

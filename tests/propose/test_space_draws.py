@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from deltanas.config import TrainConfig
+from deltanas.journal import Attempt
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, edits_of
 from deltanas.propose import CachedBuilds, Space
 from deltanas.propose.edits import made
 from deltanas.propose.goals import drawn_goal, goals
 from deltanas.propose.space import WIDTHS
-from deltanas.seams import Ask, Attempt, Built
+from deltanas.seams import Ask, Built
 from deltanas.wiring import open_shape_pool, program_of
 
 pytest_plugins = ["tiny_model"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from deltanas.journal import Telemetry
 from deltanas.llm import Lesson, Model, Reply
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, diff, edits_of
@@ -12,7 +13,7 @@ from deltanas.propose.asking import Question, TaughtProposer
 from deltanas.propose.delta import Decoding
 from deltanas.propose.goals import goals
 from deltanas.propose.taught import GENERAL
-from deltanas.seams import Ask, Telemetry
+from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]
 

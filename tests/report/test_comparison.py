@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deltanas import report
+from deltanas.journal import Candidate, Draft, RunView
 from deltanas.nets import baseline
 from deltanas.program import Program, Trained
 from deltanas.program.shingles import fingerprint, jaccard
@@ -18,7 +19,6 @@ from deltanas.report.figures import summarise
 from deltanas.report.intervals import mean, mean_difference
 from deltanas.report.lines import HIGH, WIDE, lineage
 from deltanas.report.reading import AbsentError, Reading
-from deltanas.seams import Candidate, Draft, RunView
 
 Make = Callable[..., RunView]
 

@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 import pytest
 
 from deltanas import report
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.nets import baseline
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.report import cards, page
 from deltanas.report.reading import Reading
-from deltanas.seams import Attempt, Call, Candidate, Draft, Final, RunView
 
 Make = Callable[..., RunView]
 VOID = {"meta", "link", "br", "input", "hr", "img"}
@@ -182,7 +182,7 @@ def test_unknown_parameters_and_programs_are_said_to_be_unknown(make_view: Make)
     base, child = Program("x = 1"), Program("x = 2", transform="t = 1", prm='{"lr": 0.1}')
     score = Trained(0.5, 10, 0, 1, 1, "A")
     rows = [
-        Candidate(0, 0, "baseline", None, Draft(base), (), replace(score, accuracy=0.2)),
+        Candidate(0, 0, "baseline", None, Draft(base), (), replace(score, score=0.2)),
         Candidate(1, 0, "delta", base.id, Draft(child), (), score),
     ]
     text = checked(make_view(rows, (Final("f" * 16, score), Final(child.id, Failed("error", "no", 1, 1, "A")))))
@@ -221,7 +221,7 @@ def test_every_text_of_a_model_or_candidate_is_escaped(story: RunView) -> None:
     refusal = Refused("build", PLANTED)
     score = Trained(0.5, 1000, 0, 1.0, 1.0, "A")
     rows = (
-        Candidate(0, 0, "baseline", None, Draft(base), (attempt,), replace(score, accuracy=0.25)),
+        Candidate(0, 0, "baseline", None, Draft(base), (attempt,), replace(score, score=0.25)),
         Candidate(1, 0, PLANTED, base.id, Draft(child), (attempt,), score),
         Candidate(1, 1, PLANTED, PLANTED, None, (replace(attempt, refusal=refusal),), refusal),
         Candidate(1, 2, PLANTED, base.id, None, (attempt,), Failed("error", PLANTED, 1.0, 1.0, PLANTED)),
@@ -267,7 +267,7 @@ def test_two_thousand_candidates_render(story: RunView, make_view: Make) -> None
     rows = [parent]
     for place in range(2000):
         program = Program(f"x = {place}")
-        outcome = replace(score, accuracy=0.5 + (place % 480) / 1000)
+        outcome = replace(score, score=0.5 + (place % 480) / 1000)
         rows.append(Candidate(1 + place // 100, place % 100, "delta", parent.program.id, Draft(program), (), outcome))
     html = report.render(make_view(rows))
     assert html.count("<tr><td") == 2001

@@ -7,11 +7,11 @@ from dataclasses import asdict, replace
 import pytest
 
 from deltanas import report
+from deltanas.journal import Attempt, Call, Candidate, RunView
 from deltanas.program import Program, Refused, Trained
 from deltanas.report import Counts, Step
 from deltanas.report.intervals import difference, wilson
 from deltanas.report.refusals import Reason, reasons
-from deltanas.seams import Attempt, Call, Candidate, RunView
 
 Make = Callable[..., RunView]
 

@@ -258,7 +258,7 @@ def traits(path: Path) -> tuple[int, float, int, int, int]:
 def test_refused(name: str, score: float, refused: dict[str, tuple[Trained | Failed, bool]]) -> None:
     outcome, unharmed = refused[name]
     assert isinstance(outcome, Trained), outcome
-    assert outcome.accuracy == score
+    assert outcome.score == score
     assert outcome.seconds < LIMIT + 2
     assert unharmed
 
@@ -295,7 +295,7 @@ raise OSError
 """
     outcome = train_one(runner, hostile(code))
     assert isinstance(outcome, Trained)
-    assert outcome.accuracy == score
+    assert outcome.score == score
     assert outcome.seconds > 0
 
 
@@ -303,7 +303,7 @@ def test_constant_logits_score_as_chance(runner: Runner) -> None:
     code = "os.write(5, b'{}\\n' + bytes(4 * 360 * 10)); os._exit(0)"
     outcome = train_one(runner, hostile(code))
     assert isinstance(outcome, Trained)
-    assert outcome.accuracy < 0.15
+    assert outcome.score < 0.15
 
 
 def test_one_candidate_cannot_change_the_next_ones_data(runner: Runner, score: float) -> None:
@@ -311,18 +311,18 @@ def test_one_candidate_cannot_change_the_next_ones_data(runner: Runner, score: f
     train_one(runner, hostile(code))
     outcome = train_one(runner, HONEST)
     assert isinstance(outcome, Trained)
-    assert outcome.accuracy == score
+    assert outcome.score == score
 
 
 def test_threads_are_bounded_and_end_with_the_child(runner: Runner, score: float) -> None:
     code = "[threading.Thread(target=time.sleep, args=(1000,), daemon=True).start() for _ in range(100000)]"
     candidate = hostile(code)
     outcome = train_one(runner, Program(candidate.net.replace("ImportError)", "ImportError, RuntimeError)")))
-    assert not isinstance(outcome, Trained) or outcome.accuracy == score
+    assert not isinstance(outcome, Trained) or outcome.score == score
     assert not descendants()
     again = train_one(runner, HONEST)
     assert isinstance(again, Trained)
-    assert again.accuracy == score
+    assert again.score == score
 
 
 def test_threads_that_burn_are_stopped_by_cpu_time(runner: Runner) -> None:

@@ -94,7 +94,7 @@ def test_on_the_cpu_it_trains_as_the_fork_server_and_holds_what_the_page_says(tm
         assert pool.tier in {"A (cpu)", "B (cpu)"}
         outcome = train_one(pool, hostile(victim))
         assert isinstance(outcome, Trained), outcome
-        assert (outcome.accuracy, outcome.tier) == (known.accuracy, pool.tier)
+        assert (outcome.score, outcome.tier) == (known.score, pool.tier)
         assert victim.read_text() == "unharmed"
         assert victim.stat().st_mode & 0o777 == 0o644
         assert not Path("/dev/shm/deltanas-attack").exists()
@@ -153,7 +153,7 @@ class TestDevicePool(RunnerContract):
         victim.write_text("unharmed")
         outcome = train_one(runner, hostile(victim))
         assert isinstance(outcome, Trained), outcome
-        assert outcome.accuracy == score
+        assert outcome.score == score
 
     @pytest.mark.parametrize(
         ("code", "kind"),

@@ -29,6 +29,6 @@ def test_augmentation_moves_training_and_is_the_same_for_the_same_seed(runner: R
     plain = train_one(runner, HONEST)
     with LocalPool(load("digits"), timeout=30, augment=("flip", "crop")) as pool:
         augmented = dict(pool.train([HONEST, HONEST], seed=0))
-    accuracies = [outcome.accuracy for outcome in (plain, *augmented.values()) if isinstance(outcome, Trained)]
+    accuracies = [outcome.score for outcome in (plain, *augmented.values()) if isinstance(outcome, Trained)]
     assert len(accuracies) == 3
     assert accuracies[1] == accuracies[2] < accuracies[0]  # a mirrored digit is mostly none

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deltanas import open_run
-from deltanas.seams import RunView
+from deltanas.journal import RunView
 from support import Command
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
@@ -101,7 +101,7 @@ with RayPool(load("digits"), address=cluster.address, timeout=60) as pool:
 
 def told(view: RunView) -> list[tuple[object, ...]]:
     return [
-        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.accuracy)
+        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.score)
         for c in view.candidates
     ]
 

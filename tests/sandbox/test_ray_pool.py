@@ -52,7 +52,7 @@ def accuracies(runner: Runner, seed: int = 0) -> list[float]:
     programs = [HONEST, program(prm='{"batch": 16, "lr": 0.001}'), SLOW, HONEST]
     outcomes = sorted(runner.train(programs, seed=seed))
     assert [position for position, _ in outcomes] == [0, 1, 2, 3]
-    return [outcome.accuracy for _, outcome in outcomes if isinstance(outcome, Trained)]
+    return [outcome.score for _, outcome in outcomes if isinstance(outcome, Trained)]
 
 
 def test_the_local_pool_gives_the_same_scores_to_the_last_digit(runner: Runner) -> None:
@@ -65,7 +65,7 @@ def test_the_local_pool_gives_the_same_scores_to_the_last_digit(runner: Runner) 
         [(_, there)] = runner.train([HONEST], seed=5, split="test")
         assert isinstance(here, Trained)
         assert isinstance(there, Trained)
-        assert (here.accuracy, here.n, here.tier) == (there.accuracy, there.n, there.tier)
+        assert (here.score, here.n, here.tier) == (there.score, there.n, there.tier)
         assert local.build([HONEST, SLOW]) == runner.build([HONEST, SLOW])
 
 
@@ -79,7 +79,7 @@ def test_a_kill_in_the_middle_costs_no_result(runner: Runner, victim: str) -> No
     outcomes = list(runner.train([SLOW, HONEST, SLOW, HONEST], seed=0))
     killer.join()
     assert sorted(position for position, _ in outcomes) == [0, 1, 2, 3]
-    scores = {outcome.accuracy for _, outcome in outcomes if isinstance(outcome, Trained)}
+    scores = {outcome.score for _, outcome in outcomes if isinstance(outcome, Trained)}
     assert len(outcomes) == 4
     assert scores == {before[0]}
     assert servers().isdisjoint({server})

@@ -16,9 +16,9 @@ import pytest
 from browser import CHROMIUM, Browser, chromium
 from deltanas.archive import begin_run, read_folder
 from deltanas.errors import DeltanasError
+from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.nets import baseline
 from deltanas.program import Program, Refused, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft
 from support import ARGUMENTS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
@@ -114,8 +114,8 @@ def planted(path: Path) -> None:
                 Candidate(1, 1, PLANTED, base.id, None, (Attempt(PLANTED, None, PLANTED, refusal, (call,)),), refusal),
             ]
         )
-        run.settle(0, 0, score)
-        run.settle(1, 0, Trained(0.75, 100, 0, 1.0, 1.0, "A"))
+        run.record(0, 0, score, score)
+        run.record(1, 0, Trained(0.75, 100, 0, 1.0, 1.0, "A"), Trained(0.75, 100, 0, 1.0, 1.0, "A"))
         run.finish()
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Trained, combined
-from deltanas.seams import Attempt, Candidate, Draft
+from deltanas.seams import Began, Planned, Settled
 
 
 def journal(seeds: int) -> list[Candidate]:
@@ -31,30 +32,30 @@ def test_with_repeats_a_cycle_begins_with_what_the_ranking_is_worth(
     capsys: pytest.CaptureFixture[str], seeds: int, said: bool
 ) -> None:
     narrator = Narrator()
-    narrator.plan(2, 40, seeds, 4, journal(seeds))
-    narrator.begin(2, "propose", 8)
+    narrator(Planned(2, 40, seeds, 4, Journal(journal(seeds))))
+    narrator(Began(2, "propose", 8))
     heard = capsys.readouterr().err
     assert (
         "the ranking separates the best 4 from the rest: about 4.0 of them are truly among the best" in heard
     ) is said
-    narrator.begin(2, "train", 8)
+    narrator(Began(2, "train", 8))
     assert "the ranking" not in capsys.readouterr().err
 
 
 def test_what_is_not_known_yet_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     narrator = Narrator()
-    narrator.plan(2, 40, 2, 3, journal(2)[:1])
-    narrator.begin(2, "test", 0)
+    narrator(Planned(2, 40, 2, 3, Journal(journal(2)[:1])))
+    narrator(Began(2, "test", 0))
     assert "it is not known how well the ranking separates" in capsys.readouterr().err
     quiet = Narrator(quiet=True)
-    quiet.plan(2, 40, 2, 3, journal(2))
-    quiet.begin(2, "propose", 8)
+    quiet(Planned(2, 40, 2, 3, Journal(journal(2))))
+    quiet(Began(2, "propose", 8))
     assert "ranking" not in capsys.readouterr().err
 
 
 def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Ten families in the first cycle, one in the second."""
-    named = Attempt("", None, "root", None)
+    named = Attempt("", None, "", None)
     roots = [Candidate(0, i, "baseline", None, Draft(Program(f"root = {i}\n")), (named,)) for i in range(10)]
     names = [c.program.id for c in roots if c.program]
 
@@ -66,11 +67,12 @@ def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[st
 
     score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
     narrator = Narrator()
-    narrator.plan(3, 40, 1, 3, [replace(root, outcome=score, trainings=(score,)) for root in roots])
+    rows = [replace(root, outcome=score, trainings=(score,)) for root in roots]
+    narrator(Planned(3, 40, 1, 3, Journal(rows)))
     for cycle in (1, 2):
         for index in range(20):
-            narrator.settled(made(cycle, index))
-        narrator.begin(cycle + 1, "propose", 20)
+            narrator(Settled(made(cycle, index)))
+        narrator(Began(cycle + 1, "propose", 20))
         heard = capsys.readouterr().err
         assert ("Warning of a collapse: 10.0 families of equal weight in cycle 1, 1.0 in 2" in heard) is (cycle == 2)
         assert "the ranking" not in heard, "nothing was repeated"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltanas.archive import begin_run
+from deltanas.journal import RunView
 from deltanas.pages import write_report
 from deltanas.report import Diagnostic, render
-from deltanas.seams import RunView
 
 EMPTY = RunView("run", False, {}, (), {})
 

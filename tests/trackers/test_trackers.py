@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from deltanas.narrate import Silent
+from deltanas.journal import Attempt, Candidate, Draft, Final, Journal
 from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.seams import Attempt, Candidate, Draft, Final
+from deltanas.seams import Began, Planned, Proposed, Scored, Settled, silent
 from deltanas.trackers import Mirror
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
@@ -26,7 +26,7 @@ Series = dict[str, list[tuple[int, float]]]
 
 def settled(cycle: int, index: int, *accuracies: float) -> Candidate:
     made = tuple(Trained(accuracy, 100, 0, 2.0, 2.0, "A") for accuracy in accuracies)
-    outcome = replace(made[0], accuracy=sum(accuracies) / len(made))
+    outcome = replace(made[0], score=sum(accuracies) / len(made))
     program = BASE if cycle == 0 else Program(f"x = {cycle, index}\n")
     parent = BASE.id if cycle else None
     return Candidate(
@@ -63,33 +63,38 @@ def nearly(series: Series) -> Series:
     return {tag: [(step, round(value, 6)) for step, value in rows] for tag, rows in series.items()}
 
 
-def tell(mirror: Mirror, journal: Sequence[Candidate], rest: Sequence[Candidate]) -> None:
-    """A search that has the journal, and comes to the rest: those of a cycle end in the reverse of their order."""
-    mirror.plan(2, 6, 1, 3, journal)
+def tell(mirror: Mirror, held: Sequence[Candidate], rest: Sequence[Candidate]) -> Journal:
+    """A search that holds some rows, and comes to the rest: those of a cycle end in the reverse of their order."""
+    journal = Journal(held)
+    mirror(Planned(2, 6, 1, 3, journal))
     for cycle in sorted({row.cycle for row in rest}):
-        mirror.begin(cycle, "propose" if cycle else "check", 3)
+        mirror(Began(cycle, "propose" if cycle else "check", 3))
         now = [row for row in rest if row.cycle == cycle]
-        for row in now:
-            mirror.proposed(row if isinstance(row.outcome, Refused) else replace(row, outcome=None, trainings=()))
+        opened = [row if isinstance(row.outcome, Refused) else replace(row, outcome=None, trainings=()) for row in now]
+        journal.open(opened)
+        for row in opened:
+            mirror(Proposed(row))
         for row in reversed(now):
             if not isinstance(row.outcome, Refused):
-                mirror.settled(row)
+                journal.record(row.cycle, row.index, None, row.outcome)
+                mirror(Settled(row))
+    return journal
 
 
 def searched_twice(mirror: partial[Mirror]) -> None:
     """Cut off in the first cycle, with a candidate that was journalled and not written; then to the end."""
     with closing(mirror()) as cut:
-        tell(cut, [], ROWS[:2])
-        cut.proposed(ROWS[2])
+        tell(cut, [], ROWS[:2]).open([ROWS[2]])
+        cut(Proposed(ROWS[2]))
     with closing(mirror()) as resumed:
         tell(resumed, ROWS[:4], ROWS[4:])
         assert ROWS[4].program
-        resumed.begin(2, "test", 1)
-        resumed.scored(Final(ROWS[4].program.id, Trained(0.8, 100, 0, 1.0, 1.0, "A")))
+        resumed(Began(2, "test", 1))
+        resumed(Scored(Final(ROWS[4].program.id, Trained(0.8, 100, 0, 1.0, 1.0, "A"))))
 
 
 def test_event_files_hold_all_of_a_resumed_search_once(tmp_path: Path) -> None:
-    searched_twice(partial(Mirror, Silent(), "tensorboard", partial(TensorBoard, tmp_path, "run", {})))
+    searched_twice(partial(Mirror, silent, "tensorboard", partial(TensorBoard, tmp_path, "run", {})))
     read = EventAccumulator(str(tmp_path / "tensorboard"))
     read.Reload()
     found = {tag: [(event.step, event.value) for event in read.Scalars(tag)] for tag in read.Tags()["scalars"]}
@@ -103,7 +108,7 @@ def test_mlflow_holds_all_of_a_resumed_search_once(tmp_path: Path, monkeypatch: 
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     searched_twice(
-        partial(Mirror, Silent(), "mlflow", partial(MlFlow, tmp_path, "run", {"seed": 3, "config": {"a": "b" * 999}}))
+        partial(Mirror, silent, "mlflow", partial(MlFlow, tmp_path, "run", {"seed": 3, "config": {"a": "b" * 999}}))
     )
     client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
     (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
@@ -141,7 +146,7 @@ def test_a_broken_tracker_is_left_alone_with_one_warning(caplog: pytest.LogCaptu
     sink = Breaking()
     with caplog.at_level(logging.WARNING, "deltanas"):
         for opened in (lambda: sink, unreachable):
-            with closing(Mirror(Silent(), "mlflow", opened)) as mirror:
+            with closing(Mirror(silent, "mlflow", opened)) as mirror:
                 tell(mirror, [], ROWS)
     assert sink.written == 3
     assert [record.message for record in caplog.records] == [

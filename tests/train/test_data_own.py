@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from deltanas.cli import app
 from deltanas.errors import DataError
-from deltanas.narrate import Silent
+from deltanas.seams import silent
 from deltanas.train.data import Dataset, load, pictures
 from deltanas.wiring import open_search
 
@@ -241,11 +241,11 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
     file, run = tmp_path / "data.npz", tmp_path / "run"
     given = {"dataset": f"npz:{file}", "strategy": "random", "baselines": ["mlp"], "train": {"workers": 1}}
     np.savez(file, x=X, y=Y)
-    with open_search(given, run, Silent()) as opened:
+    with open_search(given, run, silent) as opened:
         assert opened.run.manifest["data"] == load(f"npz:{file}").record
     changed = X.copy()
     changed[0, 0, 0] ^= 1
     np.savez(file, x=changed, y=Y)
-    with pytest.raises(DataError, match="begun with: `sha256` was") as caught, open_search(given, run, Silent()):
+    with pytest.raises(DataError, match="begun with: `sha256` was") as caught, open_search(given, run, silent):
         pass
     assert "another run" in caught.value.hint

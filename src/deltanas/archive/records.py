@@ -7,14 +7,15 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from sys import intern
 from typing import Any, assert_never
 
 from sqlalchemy import Row
 
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final
 from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained
-from deltanas.seams import Attempt, Call, Candidate, Draft, Final
 
 Values = dict[str, Any]
 Slot = tuple[int, int]
@@ -56,7 +57,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 
 def outcome_values(outcome: Outcome | None) -> Values:
     """The outcome's columns, unused ones None, so that the rows of a batch have equal keys."""
-    unknown = dict.fromkeys(("kind", "reason", "accuracy", "n", "seed", "seconds", "cpu_seconds", "tier", "settled"))
+    unknown = dict.fromkeys(("kind", "reason", "score", "n", "seed", "seconds", "cpu_seconds", "tier", "settled"))
     known: Values
     match outcome:
         case None:
@@ -68,7 +69,7 @@ def outcome_values(outcome: Outcome | None) -> Values:
         case Trained():
             known = {
                 "status": "trained",
-                **_fields(outcome, "accuracy n seed seconds cpu_seconds tier"),
+                **_fields(outcome, "score n seed seconds cpu_seconds tier"),
                 "settled": now(),
             }
         case _:
@@ -92,8 +93,14 @@ def outcome_from(row: Row[Any]) -> Outcome | None:
 
 def scored_from(row: Row[Any]) -> Trained | Failed:
     if row.status == "trained":
-        return Trained(row.accuracy, row.n, row.seed, row.seconds, row.cpu_seconds, row.tier)
+        per_image = row._mapping.get("per_image")
+        return Trained(row.score, row.n, row.seed, row.seconds, row.cpu_seconds, intern(row.tier), per_image)
     return Failed(row.kind, row.reason, row.seconds, row.cpu_seconds, row.tier)
+
+
+def training_fields(training: Trained | Failed) -> Values:
+    """The columns of a training: those of its outcome, and its scores an image."""
+    return {**outcome_values(training), "per_image": training.per_image if isinstance(training, Trained) else None}
 
 
 def candidate_values(run: int, candidate: Candidate) -> Values:
@@ -103,6 +110,7 @@ def candidate_values(run: int, candidate: Candidate) -> Values:
         "cycle": candidate.cycle,
         "index": candidate.index,
         "strategy": candidate.strategy,
+        "name": candidate.name,
         "parent": candidate.parent,
         "program": None if draft is None else draft.program.id,
         "params": None if draft is None else draft.params,
@@ -130,13 +138,15 @@ def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
             "program": attempt.program,
             "trace": attempt.trace,
             "effective": attempt.effective,
+            "kind": attempt.kind,
+            "note": attempt.note,
         }
 
 
 def training_values(run: int, candidate: Candidate) -> Iterator[Values]:
     for repeat, training in enumerate(candidate.trainings):
         slot = {"run": run, "cycle": candidate.cycle, "index": candidate.index, "repeat": repeat}
-        yield {**slot, **outcome_values(training)}
+        yield {**slot, **training_fields(training)}
 
 
 def call_values(run: int, candidate: Candidate) -> Iterator[Values]:
@@ -172,18 +182,21 @@ def candidates_from(
 ) -> list[Candidate]:
     """Candidates with their attempts, calls and trainings; all rows in the order of their keys.
 
-    A candidate whose program is damaged (absent from `programs`) keeps its place, without its draft.
+    A candidate whose program is damaged (absent from `programs`) keeps its place, without its draft. Columns of long
+    texts may be absent from the rows.
     """
     calls: dict[tuple[int, int, int], list[Call]] = {}
     for row in call_rows:
-        call = Call(row.model, row.prompt, row.reply, row.prompt_tokens, row.reply_tokens, row.seconds, row.estimated)
+        prompt, reply = (row._mapping.get(name, "") for name in ("prompt", "reply"))
+        call = Call(intern(row.model), prompt, reply, row.prompt_tokens, row.reply_tokens, row.seconds, row.estimated)
         calls.setdefault((*_slot(row), row.attempt), []).append(call)
     attempts: dict[Slot, list[Attempt]] = {}
     for row in attempt_rows:
         refusal = None if row.stage is None else Refused(row.stage, row.reason)
         made = tuple(calls.get((*_slot(row), row.attempt), ()))
-        known = (row.round, row.program, row.trace, row.effective)
-        attempts.setdefault(_slot(row), []).append(Attempt(row.edit, row.rung, row.goal, refusal, made, *known))
+        known = (row.round, row.program, row.trace, row.effective, intern(row.kind), row.note)
+        attempt = Attempt(row.edit, row.rung, intern(row.goal), refusal, made, *known)
+        attempts.setdefault(_slot(row), []).append(attempt)
     trainings: dict[Slot, list[Trained | Failed]] = {}
     for row in training_rows:
         trainings.setdefault(_slot(row), []).append(scored_from(row))
@@ -192,12 +205,13 @@ def candidates_from(
         candidate = Candidate(
             cycle=row.cycle,
             index=_slot(row)[1],
-            strategy=row.strategy,
+            strategy=intern(row.strategy),
             parent=row.parent,
             draft=None,
             attempts=tuple(attempts.get(_slot(row), ())),
             outcome=outcome_from(row),
             trainings=tuple(trainings.get(_slot(row), ())),
+            name=row.name,
         )
         last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
         effective = last.effective if last else None

@@ -22,9 +22,9 @@ from deltanas.archive.schema import prepare
 from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs, trainings
 from deltanas.archive.trials import TrialStore
 from deltanas.errors import ArchiveError
+from deltanas.journal import Candidate, Final, RunView
 from deltanas.program import Failed, Program, Trained
 from deltanas.program.adapter import Adapter
-from deltanas.seams import Candidate, Final, RunView
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class RunSummary:
     Attributes:
         created, finished: in UTC; `finished` None while the run goes on or was cut off.
         counts: candidates (baselines too) by status: "open", "refused", "failed", "trained".
-        best: highest accuracy on the validation split, None while nothing is trained.
+        best: highest score on the validation split, None while nothing is trained.
     """
 
     name: str
@@ -74,6 +74,11 @@ class RunArchive:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""
         with self._transaction() as connection:
             return self._candidates(connection, self._programs(connection)[0])
+
+    def rows(self) -> list[Candidate]:
+        """`candidates` without the texts of calls and the scores an image: what the loop needs to go on."""
+        with self._transaction() as connection:
+            return self._candidates(connection, self._programs(connection)[0], without=_LONG)
 
     def finals(self) -> list[Final]:
         with self._transaction() as connection:
@@ -151,13 +156,9 @@ class RunArchive:
                 slot = {"run": self._run, "cycle": cycle, "index": index}
                 held = select(func.count()).select_from(trainings).filter_by(**slot)
                 repeat = connection.execute(held).scalar_one()
-                self._insert(connection, trainings, [{**slot, "repeat": repeat, **records.outcome_values(training)}])
+                self._insert(connection, trainings, [{**slot, "repeat": repeat, **records.training_fields(training)}])
             if outcome is not None:
                 connection.execute(update(_CANDIDATES).where(*here).values(records.outcome_values(outcome)))
-
-    def settle(self, cycle: int, index: int, outcome: Trained | Failed) -> None:
-        """Record a candidate's only training."""
-        self.record(cycle, index, outcome, outcome)
 
     def add_final(self, final: Final) -> None:
         """Raises ArchiveError if the program has its final score already: the test split is used once."""
@@ -168,7 +169,7 @@ class RunArchive:
                     f"run '{self.name}': program {final.program} has its final score already",
                     "The test split is used once for each program.",
                 )
-            values = {"run": self._run, "program": final.program, **records.outcome_values(final.outcome)}
+            values = {"run": self._run, "program": final.program, **records.training_fields(final.outcome)}
             self._insert(connection, finals, [values])
 
     def adapters(self) -> list[Adapter]:
@@ -270,9 +271,15 @@ class RunArchive:
                 damage.append(error)
         return intact, damage
 
-    def _candidates(self, connection: Connection, intact: dict[str, Program]) -> list[Candidate]:
+    def _candidates(
+        self, connection: Connection, intact: dict[str, Program], without: frozenset[str] = frozenset()
+    ) -> list[Candidate]:
         rows, attempt_rows, call_rows, training_rows = (
-            connection.execute(select(table).where(table.c.run == self._run).order_by(*table.primary_key))
+            connection.execute(
+                select(*(column for column in table.c if column.name not in without))
+                .where(table.c.run == self._run)
+                .order_by(*table.primary_key)
+            )
             for table in (_CANDIDATES, attempts, calls, trainings)
         )
         return records.candidates_from(rows, attempt_rows, call_rows, training_rows, intact)
@@ -285,6 +292,8 @@ class RunArchive:
         return connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one() is not None
 
 
+_LONG = frozenset(("prompt", "reply", "per_image"))
+"""Columns of long values that the loop does without."""
 _CANDIDATES = candidates  # inside the class the name is a method's
 
 
@@ -369,9 +378,7 @@ def list_runs(url: str) -> list[RunSummary]:
     table = candidates.c
     none = dict.fromkeys(("open", "refused", "failed", "trained"), 0)
     with explained(place.name), place.engine(write=False).begin() as connection:
-        tally = select(table.run, table.status, func.count(), func.max(table.accuracy)).group_by(
-            table.run, table.status
-        )
+        tally = select(table.run, table.status, func.count(), func.max(table.score)).group_by(table.run, table.status)
         counts: dict[int, dict[str, int]] = {}
         best: dict[int, float | None] = {}
         for run, status, count, highest in connection.execute(tally):

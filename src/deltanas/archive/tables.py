@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -49,7 +50,7 @@ def _outcome() -> list[Column[Any] | CheckConstraint]:
         Column("status", Text, nullable=False),
         Column("kind", Text),
         Column("reason", CleanText),
-        Column("accuracy", Double),
+        Column("score", Double),
         Column("n", BigInteger),
         Column("seed", BigInteger),
         Column("seconds", Double),
@@ -57,7 +58,7 @@ def _outcome() -> list[Column[Any] | CheckConstraint]:
         Column("tier", Text),
         Column("settled", Text),
         CheckConstraint("status IN ('open', 'refused', 'failed', 'trained')", name="status_known"),
-        CheckConstraint("(status = 'trained') = (accuracy IS NOT NULL)", name="only_trained_scores"),
+        CheckConstraint("(status = 'trained') = (score IS NOT NULL)", name="only_trained_scores"),
         CheckConstraint("(status = 'open') = (settled IS NULL)", name="open_until_settled"),
     ]
 
@@ -102,6 +103,7 @@ candidates = Table(
     Column("cycle", Integer, primary_key=True),
     Column("index", Integer, primary_key=True),
     Column("strategy", CleanText, nullable=False),
+    Column("name", CleanText, nullable=False, server_default=""),
     Column("program", Text),
     Column("parent", Text),
     Column("params", BigInteger),
@@ -130,6 +132,8 @@ attempts = Table(
     Column("program", Text),
     Column("trace", Text),
     Column("effective", Boolean),
+    Column("kind", CleanText, nullable=False, server_default=""),
+    Column("note", CleanText, nullable=False, server_default=""),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 
@@ -141,6 +145,7 @@ trainings = Table(
     Column("index", Integer, primary_key=True),
     Column("repeat", Integer, primary_key=True),
     *_outcome(),
+    Column("per_image", LargeBinary),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 
@@ -172,6 +177,7 @@ finals = Table(
     Column("run", ForeignKey("runs.id"), nullable=False),
     Column("program", Text, nullable=False),
     *_outcome(),
+    Column("per_image", LargeBinary),
     UniqueConstraint("run", "program"),
     ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
 )

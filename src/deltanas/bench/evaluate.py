@@ -183,7 +183,7 @@ def through(pool: Pool, programs: Sequence[Program], seed: int) -> Cost:
         for _, outcome in pool.train(programs, seed=seed):
             if not isinstance(outcome, Trained):
                 raise DeltanasError(f"the network does not train: {outcome.reason}")
-            accuracies.append(outcome.accuracy)
+            accuracies.append(outcome.score)
             spent += outcome.cpu_seconds
         return statistics.fmean(accuracies)
 

@@ -15,12 +15,13 @@ from deltanas.bench.evaluate import where
 from deltanas.check import contract_faults
 from deltanas.config import SearchConfig
 from deltanas.errors import DataError, UsageError
+from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.llm import Message, Model
 from deltanas.program import Program, Refused, Stage, Trained
 from deltanas.propose import Tournament
 from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
-from deltanas.seams import Ask, Attempt, Built, Candidate, Draft, Proposal
+from deltanas.seams import Ask, Built, Proposal
 from deltanas.search import training_seed
 from deltanas.strategies import model_of, proposer_of
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
@@ -123,7 +124,7 @@ class _Maker:
 
     def rows(self, indexes: Sequence[int]) -> list[Row]:
         chosen = [self._parent(index) for index in indexes]
-        journal = tuple(self._journal)
+        journal = Journal(self._journal)
         asks = [
             Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent, journal=journal)
             for index, (_, parent) in zip(indexes, chosen, strict=True)
@@ -151,7 +152,7 @@ class _Maker:
         if not self._evolves:
             return self._parents[index // BLOCK % len(self._parents)]
         evolution, rng = self._config.evolution, Random(f"{self._config.seed}:1:{index}:parent")
-        parent = Tournament(evolution.population, evolution.share)(self._journal, rng)
+        parent = Tournament(evolution.population, evolution.share)(Journal(self._journal), rng)
         return next(c.strategy for c in self._journal if c.program == parent), parent
 
     def _outcome(self, score: float | None) -> Trained | None:
@@ -163,7 +164,7 @@ class _Maker:
         built = zip(there, self._pool.build(list(there.values())), strict=True)
         places = [place for place, result in built if isinstance(result, Built)]
         trainings = self._pool.train([there[place] for place in places], seed=training_seed(self._config.seed))
-        scores = {places[number]: end.accuracy for number, end in trainings if isinstance(end, Trained)}
+        scores = {places[number]: end.score for number, end in trainings if isinstance(end, Trained)}
         return [scores.get(place) for place in range(len(programs))]
 
     def _row(self, ask: Ask, net: str, proposal: Proposal, seconds: float, score: float | None) -> Row:

@@ -64,7 +64,7 @@ def soak(n: int, *, say: Callable[[str], None]) -> dict[str, object]:
                 if not isinstance(outcome, Trained):
                     raise DeltanasError(f"a training went wrong before candidate {places[-1] + 1}: {_told(outcome)}")
                 which = good.index(trained[position])
-                scores.setdefault(which, set()).add(outcome.accuracy)
+                scores.setdefault(which, set()).add(outcome.score)
                 if which == 0:
                     spent.append(1000 * outcome.cpu_seconds)
             seconds = (time.perf_counter() - clock) / len(programs)

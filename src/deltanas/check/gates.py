@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from deltanas.check.contract import contract_faults
+from deltanas.journal import Draft
 from deltanas.program import Program, Refused, Stage
-from deltanas.seams import Builds, Built, Draft
+from deltanas.seams import Builds, Built
 
 
 class ContractGate:

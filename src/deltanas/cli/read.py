@@ -13,10 +13,10 @@ from deltanas.archive import list_folders, read_folder
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, percent, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
+from deltanas.journal import Candidate, RunView
 from deltanas.pages import write_report
 from deltanas.program import Failed, Program, Refused, Trained, diff
 from deltanas.report import Counts, Step, summary
-from deltanas.seams import Candidate, RunView
 from deltanas.train.data import available, prepare
 
 runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
@@ -126,9 +126,9 @@ def _row(candidate: Candidate) -> dict[str, object]:
         "status": type(outcome).__name__.lower() if outcome else "open",
         "program": candidate.program.id if candidate.program else None,
         "parent": candidate.parent,
-        "accuracy": candidate.accuracy,
+        "accuracy": candidate.score,
         "standard_error": candidate.standard_error,
-        "accuracies": [each.accuracy for each in candidate.trainings if isinstance(each, Trained)],
+        "accuracies": [each.score for each in candidate.trainings if isinstance(each, Trained)],
         "rung": last.rung if last else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
     }

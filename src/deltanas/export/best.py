@@ -12,9 +12,9 @@ import numpy as np
 from deltanas.export.card import card
 from deltanas.export.net import Net, score
 from deltanas.export.safetensors import safetensors_bytes
+from deltanas.journal import Candidate, Journal, RunView
 from deltanas.program import Failed, Program
 from deltanas.sandbox import Exported, LocalPool
-from deltanas.seams import Candidate, RunView, elites
 from deltanas.search import training_seed
 from deltanas.whole import write_whole
 
@@ -54,7 +54,7 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
-    chosen = [(c, c.program) for c in elites(view.candidates)[:top] if c.program]
+    chosen = [(c, c.program) for c in Journal(view.candidates).improvements[:top] if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 
 

@@ -10,8 +10,8 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from deltanas.export.net import Net, Score
+from deltanas.journal import Candidate, Journal, RunView
 from deltanas.program import Refused
-from deltanas.seams import Candidate, RunView, lineage
 from deltanas.train.data import Dataset
 
 Scale = tuple[tuple[float, ...], tuple[float, ...]]
@@ -19,7 +19,7 @@ Scale = tuple[tuple[float, ...], tuple[float, ...]]
 
 def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, scale: Scale) -> str:
     """The card in Markdown. scale: mean and standard deviation of each channel, on the scale 0 to 255."""
-    line = lineage(candidate, view.candidates)
+    line = Journal(view.candidates).lineage(candidate)
     models = {call.model for step in line for attempt in step.attempts for call in attempt.calls}
     mean, std = ([[[round(value, 6)]] for value in values] for values in scale)
     return _template().render(
@@ -44,12 +44,12 @@ def _step(step: Candidate) -> Mapping[str, object]:
     fence = "```"
     while fence in edit:
         fence += "`"
-    goal = " ".join((kept.goal if kept else "").split()).replace("`", "'").replace("|", "/")
+    goal = " ".join((kept.aim if kept else step.name).split()).replace("`", "'").replace("|", "/")
     return {
         "name": f"{step.cycle}.{step.index}" if step.cycle else "baseline",
         "goal": goal,
         "program": step.program.id if step.program else "",
-        "accuracy": step.accuracy,
+        "accuracy": step.score,
         "error": step.standard_error,
         "trainings": len(step.trainings),
         "edit": edit,

@@ -19,8 +19,8 @@ class Score:
 
 
 def score(trained: Trained) -> Score:
-    found = wilson(round(trained.accuracy * trained.n), trained.n)
-    return Score(trained.accuracy, found.low, found.high, trained.n)
+    found = wilson(round(trained.score * trained.n), trained.n)
+    return Score(trained.score, found.low, found.high, trained.n)
 
 
 @dataclass(frozen=True, slots=True)

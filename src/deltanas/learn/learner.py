@@ -9,14 +9,16 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
+from deltanas import seams
+from deltanas.journal import Journal
 from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, some_of
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.measured import MeasuredEdit
-from deltanas.learn.sources import own_edits
+from deltanas.learn.sources import OwnEdits
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Tunable
 from deltanas.program.adapter import Adapter, Likelihood
-from deltanas.seams import Archive, Candidate, Listener
+from deltanas.seams import Archive, Began, Listener
 
 ADAPTERS = "adapters"
 """Folder of a run's adapters, below the run's own."""
@@ -81,8 +83,9 @@ class LoraLearner:
         self._teaching = teaching
         self._tune = tune
         self._worn = teaching.start
+        self._own = OwnEdits()
 
-    def learn(self, cycle: int) -> None:
+    def learn(self, cycle: int, journal: Journal) -> None:
         """As `seams.Learner`. Raises ModelError where the tuning fails; the line of adapters is then as it was."""
         line = self._archive.adapters()
         if line and line[-1].cycle > cycle:
@@ -90,19 +93,19 @@ class LoraLearner:
         self._wear(self._folder / line[-1].folder if line else self._teaching.start)
         if line and line[-1].cycle == cycle:
             return
-        corpus = self.corpus([c for c in self._archive.candidates() if c.cycle <= cycle])
-        self._listener.begin(cycle, "learn", len(corpus.tuning))
+        corpus = self.corpus(journal.before(cycle + 1))
+        self._listener(Began(cycle, "learn", len(corpus.tuning)))
         if len(corpus.tuning) >= max(1, self._teaching.fewest):
             adapter = self._tuned(cycle, corpus, line[-1] if line else None)
             self._archive.add_adapter(adapter)
-            self._listener.tuned(adapter)
+            self._listener(seams.Tuned(adapter))
 
-    def corpus(self, journal: Sequence[Candidate]) -> Corpus:
+    def corpus(self, journal: Journal) -> Corpus:
         """What `journal` and the edits from elsewhere teach. Families are held out for good: the run's baselines
         and the families from elsewhere are known before the first tuning."""
         teaching = self._teaching
-        own = own_edits(journal)
-        roots = {c.attempts[-1].goal for c in journal if c.cycle == 0 and c.attempts}
+        own = self._own.edits(journal)
+        roots = {c.name for c in journal.of_cycle(0)}
         held = held_families(roots | {edit.family for edit in teaching.more}, teaching.held_out, teaching.seed)
         return corpus_of([*teaching.rule.chosen(own), *teaching.rule.chosen(teaching.more)], self._phrasing, held)
 

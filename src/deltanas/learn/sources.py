@@ -4,77 +4,77 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from deltanas import nets
 from deltanas.errors import DataError, EditError
+from deltanas.journal import Candidate, Journal
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
 from deltanas.program import Program, Trained, apply_edit, diff, prm_text
-from deltanas.seams import Candidate, Telemetry, telemetry
 
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 
 
-def own_edits(journal: Sequence[Candidate], origin: str = "run") -> list[MeasuredEdit]:
-    """Every trained candidate of a search whose parent was trained, gain or loss, in the journal's order.
+class OwnEdits:
+    """The measured edits of a search: every trained candidate whose parent was trained, gain or loss.
 
     A family is a baseline with all that descends from it. The noise of a gain is that of the run's repeated trainings;
     with one seed, that of the finite number of evaluation images alone, which is less than the truth.
     """
-    known = {c.program.id: c for c in journal if c.program and c.accuracy is not None}
-    families = _families(journal)
-    noise = training_noise((families[c.program.id], _scores(c)) for c in known.values() if c.program)
-    asked: dict[tuple[int, str], Telemetry] = {}
-    found = []
-    for candidate in journal:
-        parent = known.get(candidate.parent or "")
+
+    def __init__(self, origin: str = "run") -> None:
+        self._origin = origin
+        self._read = 0
+        self._found: list[tuple[MeasuredEdit, int, int]] = []
+        self._repeats: list[tuple[str, list[float]]] = []
+
+    def edits(self, journal: Journal) -> list[MeasuredEdit]:
+        """In the journal's order. A call reads the rows that were added since the last one; all are settled."""
+        for candidate in journal[self._read :]:
+            if candidate.score is not None:
+                family = journal.family(candidate)
+                self._repeats.append((family, candidate.scores))
+                self._add(candidate, family, journal)
+        self._read = len(journal)
+        noise = training_noise(self._repeats)
+        errors = [gain_noise(noise, edit.family, child, parent) for edit, child, parent in self._found]
+        pairs = zip(self._found, errors, strict=True)
+        return [edit if error is None else replace(edit, noise=error) for (edit, _, _), error in pairs]
+
+    def _add(self, candidate: Candidate, family: str, journal: Journal) -> None:
+        parent = journal.of(candidate.parent or "")
         program, outcome, kept = candidate.program, candidate.outcome, candidate.kept
-        if parent is None or program is None or kept is None or not isinstance(outcome, Trained):
-            continue
-        assert parent.program is not None
-        assert parent.accuracy is not None
+        if parent is None or parent.program is None or parent.score is None:
+            return
+        if program is None or kept is None or not isinstance(outcome, Trained):
+            return
         edit = _edit_text(parent.program, program, kept.edit)
         if edit is None:
-            continue
-        slot = (candidate.cycle, parent.program.id)
-        if slot not in asked:
-            asked[slot] = telemetry(parent.program, [c for c in journal if c.cycle < candidate.cycle])
-        told = asked[slot]
-        family, before = families[program.id], parent.accuracy
-        error = gain_noise(noise, family, len(_scores(candidate)), len(_scores(parent)))
-        found.append(
-            MeasuredEdit(
-                family,
-                parent.program.net,
-                edit,
-                gain=outcome.accuracy - before,
-                accuracy=outcome.accuracy,
-                noise=scoring_noise(before, outcome.accuracy, outcome.n) if error is None else error,
-                goal=kept.goal,
-                before=told.accuracy,
-                params=told.params,
-                moved=told.gains.get(kept.goal),
-                origin=f"{origin} {candidate.cycle}.{candidate.index}",
-            )
+            return
+        told = journal.before(candidate.cycle).telemetry(parent.program)
+        measured = MeasuredEdit(
+            family,
+            parent.program.net,
+            edit,
+            gain=outcome.score - parent.score,
+            accuracy=outcome.score,
+            noise=scoring_noise(parent.score, outcome.score, outcome.n),
+            goal=kept.goal,
+            before=told.score,
+            params=told.params,
+            moved=told.gains.get(kept.goal),
+            origin=f"{self._origin} {candidate.cycle}.{candidate.index}",
         )
-    return found
+        self._found.append((measured, len(candidate.scores), len(parent.scores)))
 
 
-def _families(journal: Sequence[Candidate]) -> dict[str, str]:
-    """By program, the name of the baseline that it descends from."""
-    families: dict[str, str] = {}
-    for candidate in journal:
-        if candidate.program is not None:
-            name = candidate.attempts[-1].goal if candidate.attempts else candidate.program.id
-            families.setdefault(candidate.program.id, families.get(candidate.parent or "", name))
-    return families
-
-
-def _scores(candidate: Candidate) -> list[float]:
-    return [training.accuracy for training in candidate.trainings if isinstance(training, Trained)]
+def own_edits(candidates: Sequence[Candidate], origin: str = "run") -> list[MeasuredEdit]:
+    """The measured edits of a search's candidates, which come in the order of the journal."""
+    return OwnEdits(origin).edits(Journal(candidates))
 
 
 def _edit_text(parent: Program, child: Program, said: str) -> str | None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from deltanas.errors import DataError, UsageError
+from deltanas.journal import RunView
 from deltanas.lemur.layout import PUBLISHED, program_path, trials_path, trials_text
 from deltanas.program import Program, Trained
 from deltanas.program.trial import Experiment, Trial
-from deltanas.seams import RunView
 
 
 def write_layout(folder: Path, sources: Mapping[str, str], trials: Iterable[Trial]) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def own_programs(view: RunView) -> tuple[dict[str, str], list[Trial]]:
         sources[name] = program.net
         experiment = Experiment("img-classification", PUBLISHED.get(dataset, dataset), "acc", name)
         duration = round(outcome.seconds * 1e9)
-        trials.append(Trial(experiment, epochs, outcome.accuracy, duration, _settings(program, transform)))
+        trials.append(Trial(experiment, epochs, outcome.score, duration, _settings(program, transform)))
     return sources, sorted(trials, key=lambda trial: (trial.experiment, -trial.accuracy))
 
 

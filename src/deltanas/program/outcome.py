@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Literal
 
@@ -43,26 +43,29 @@ class Trained:
     """A score.
 
     Attributes:
-        accuracy: share of `n` evaluation images whose largest logit is at the label, in [0, 1].
+        score: mean over the evaluation images, in the unit of the task's first metric (accuracy: share in [0, 1]).
         n: number of evaluation images.
         seed: seed of the initial weights and of the order of the batches; the first one's of several trainings.
         seconds, cpu_seconds: wall and CPU time, measured by the parent of the child process.
         tier: the sandbox's strength, "A" to "C".
+        per_image: score of each evaluation image in the order of the data set, as the task packs them
+            (`task.Task.unpacked`). None for several trainings together, or where a run of 0.1.0 has none.
     """
 
-    accuracy: float
+    score: float
     n: int
     seed: int
     seconds: float
     cpu_seconds: float
     tier: str
+    per_image: bytes | None = field(default=None, repr=False)
 
 
 Outcome = Refused | Failed | Trained
 
 
 def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
-    """What several trainings of one program come to: the mean accuracy with all the time spent, or the first failure.
+    """What several trainings of one program come to: the mean score with all the time spent, or the first failure.
 
     Raises ValueError if there is none.
     """
@@ -73,10 +76,12 @@ def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
     if failed is not None:
         return replace(failed, seconds=seconds, cpu_seconds=cpu)
     scores = [each for each in trainings if isinstance(each, Trained)]
-    accuracy = fmean(each.accuracy for each in scores)
-    return replace(scores[0], accuracy=accuracy, seconds=seconds, cpu_seconds=cpu)
+    if len(scores) == 1:
+        return scores[0]
+    score = fmean(each.score for each in scores)
+    return replace(scores[0], score=score, seconds=seconds, cpu_seconds=cpu, per_image=None)
 
 
-def standard_error(accuracies: Sequence[float]) -> float | None:
+def standard_error(scores: Sequence[float]) -> float | None:
     """Of the mean over trainings that differ in their seeds alone; None for fewer than two."""
-    return stdev(accuracies) / len(accuracies) ** 0.5 if len(accuracies) > 1 else None
+    return stdev(scores) / len(scores) ** 0.5 if len(scores) > 1 else None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deltanas.errors import EditError
+from deltanas.journal import Attempt, Call
 from deltanas.llm import Lesson, Message, Model, Reply, Request
 from deltanas.program import Refused, SpaceEdit, apply_edit
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
-from deltanas.seams import Ask, Attempt, Call, Proposal
+from deltanas.seams import Ask, Proposal
 
 MOST_EARLIER = 1500
 """Characters of the earlier attempts that go back to the model, the last ones."""
@@ -37,7 +38,7 @@ class Question:
         goal: what is asked for. prompt: name of the file that puts it into words. place: the lines to change, if known.
         offered: the edits that the grammar holds the reply to, if any.
         grammar, stop: of the `Request`.
-        calls: of the model, made to arrive at the question.
+        calls: of the model, made to arrive at the question. note: as in `Attempt`.
     """
 
     ask: Ask
@@ -48,6 +49,7 @@ class Question:
     grammar: str | None = None
     stop: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
+    note: str = ""
 
 
 Prepared = tuple[Question, Request]
@@ -134,8 +136,10 @@ class ModelProposer(ABC):
     def _answered(self, waiting: Prepared, reply: Reply) -> Proposal:
         calls = (*waiting[0].calls, self._on_record(reply))
         if reply.error:
-            return Proposal(None, reply.text, None, waiting[0].goal, Refused("parse", reply.error), calls)
-        return self.answer(waiting[0], reply, calls)
+            refusal = Refused("parse", reply.error)
+            return Proposal(None, reply.text, None, waiting[0].goal, refusal, calls, note=waiting[0].note)
+        answered = self.answer(waiting[0], reply, calls)
+        return replace(answered, note=answered.note or waiting[0].note)
 
     def _on_record(self, reply: Reply) -> Call:
         tokens = (reply.prompt_tokens, reply.reply_tokens)

@@ -14,7 +14,7 @@ from statistics import fmean
 from deltanas.propose.edits import Edits
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
-from deltanas.seams import Ask, Builds, gains
+from deltanas.seams import Ask, Builds
 
 SPREAD = 0.05
 """Standard deviation of the gain in accuracy among edits of one kind, before two of a kind were measured."""
@@ -31,7 +31,7 @@ class BanditProposer(RandomProposer):
 
 def thompson_kinds(ask: Ask) -> Callable[[Sequence[str]], str]:
     """Chooses by what the run knows so far."""
-    return thompson(gains(ask.journal), ask.rng("kind"))
+    return thompson(ask.journal.before(ask.cycle).gains("kind"), ask.rng("kind"))
 
 
 def thompson(known: Mapping[str, Sequence[float]], rng: Random) -> Callable[[Sequence[str]], str]:

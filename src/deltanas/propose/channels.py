@@ -11,12 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from deltanas.errors import EditError
+from deltanas.journal import Call, Candidate
 from deltanas.llm import Model, Reply
 from deltanas.program import Failed, Outcome, Program, Refused, Trained, diff
 from deltanas.propose.asking import ModelProposer, Question, Sampling
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.widths import Survey, read, surveys, told
-from deltanas.seams import Ask, Builds, Call, Candidate, Proposal
+from deltanas.seams import Ask, Builds, Proposal
 
 MOST_AXES = 12
 """Widths that are shown, those that move most of the network."""
@@ -68,27 +69,28 @@ class ChannelsProposer(ModelProposer):
         assert question.survey is not None
         assert question.parent is not None
         survey, vector = question.survey, read(reply.text)
-        goal = told(vector)
+        refused = Proposal(None, reply.text, None, GOAL, None, calls, "width", told(vector))
         if wrong := survey.misfit(vector):
-            return Proposal(None, reply.text, None, goal, Refused("parse", wrong), calls)
+            return replace(refused, refusal=Refused("parse", wrong))
         edit, made = survey.edit(vector), survey.made(vector)
         net = made.net if made else survey.program.net if vector == survey.value else None
         ask = replace(question.ask, parent=question.parent)
         if net is None or net == ask.parent.net:
             reason = "these are the widths it has" if net else "the source admits no edit to these widths"
-            return Proposal(None, reply.text, None, goal, Refused("apply", reason), calls)
+            return replace(refused, refusal=Refused("apply", reason))
         try:
             direct = edit.text if edit and ask.parent.net == survey.program.net else ""
-            return proposal_of(ask, direct or diff(ask.parent.net, net), goal, calls)
+            proposal = proposal_of(ask, direct or diff(ask.parent.net, net), GOAL, calls, "width")
+            return replace(proposal, note=refused.note)
         except EditError as error:
-            return Proposal(None, reply.text, None, goal, Refused("apply", str(error)), calls)
+            return replace(refused, refusal=Refused("apply", str(error)))
 
     def _question(self, ask: Ask, line: Line, survey: Survey | None) -> Question | Proposal:
         if survey is None:
             return Proposal(None, "", None, "", Refused("apply", "no width of this network is free to change"))
         measured = rows(survey, line)
         tried = {told(row.vector) for row in measured} | {told(survey.value)}
-        tried |= {attempt.goal for attempt in ask.earlier if not survey.misfit(read(attempt.goal))}
+        tried |= {attempt.note for attempt in ask.earlier if not survey.misfit(read(attempt.note))}
         if len(tried) >= survey.size:
             return Proposal(None, "", None, "", Refused("apply", "all widths of this network were tried"))
         return WidthQuestion(
@@ -104,18 +106,18 @@ class ChannelsProposer(ModelProposer):
 
 def line_of(ask: Ask) -> Line:
     """The baseline that the parent of a slot descends from, and all that does."""
-    made = {c.program.id: c for c in ask.journal if c.program and not isinstance(c.outcome, Refused)}
-    root = ask.parent
-    while root.id in made and made[root.id].parent in made:
-        root = made[made[root.id].parent or ""].program or root
-    known, members = {root.id}, []
-    for candidate in ask.journal:
-        own = candidate.program.id if candidate.program else ""
-        if candidate.parent in known or (own == root.id and candidate.parent is None):
-            members.append(candidate)
-            if not isinstance(candidate.outcome, Refused):
-                known.add(own)
-    return Line(root, tuple(members))
+    journal = ask.journal
+    own = journal.of(ask.parent.id)
+    if own is None:
+        return Line(ask.parent, ())
+    first = journal.lineage(own)[0]
+    members, waiting = [first], [first]
+    while waiting:
+        born = [child for one in waiting if one.program for child in journal.children(one.program.id)]
+        members += born
+        waiting = [child for child in born if not isinstance(child.outcome, Refused)]
+    members.sort(key=lambda member: (member.cycle, member.index))
+    return Line(first.program or ask.parent, tuple(members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ def rows(survey: Survey, line: Line) -> list[Row]:
         if candidate.parent is None:
             found.append(_row(survey.value, candidate, candidate.outcome))
         for attempt in candidate.attempts if candidate.parent else ():
-            vector = read(attempt.goal)
+            vector = read(attempt.note)
             if (attempt.refusal or attempt is candidate.kept) and vector.keys() == survey.value.keys():
                 found.append(_row(vector, candidate, attempt.refusal or candidate.outcome))
     return found
@@ -142,7 +144,7 @@ def rows(survey: Survey, line: Line) -> list[Row]:
 
 def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | None) -> Row:
     match outcome:
-        case Trained(accuracy=accuracy):
+        case Trained(score=accuracy):
             draft = candidate.draft
             size = f", {draft.params:,} parameters" if draft and draft.params is not None else ""
             cost = f", {draft.flops / 1e6:.2f} MFLOPs" if draft and draft.flops is not None else ""

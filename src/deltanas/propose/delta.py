@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
+from deltanas.journal import Call
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit
 from deltanas.propose.asking import Prepared, Question, Sampling, Taught, TaughtProposer
@@ -13,7 +14,7 @@ from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.propose.taught import GENERAL, taught_block, taught_choice
-from deltanas.seams import Ask, Call, Proposal
+from deltanas.seams import Ask, Proposal
 
 Choice = Literal["goal", "any", "ranked"]
 """At level typed the model chooses among goal: edits of one kind that meet a drawn goal; any: of any kinds, as the
@@ -97,8 +98,10 @@ def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Dec
 
 def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
     """The edit that a reply holds: the offered one that it names, or what it says itself."""
-    chosen = [offer.text for offer in question.offered if written(offer) == reply.text]
-    return proposal_of(question.ask, chosen[0] if chosen else reply.text, question.goal, calls)
+    chosen = next((offer for offer in question.offered if written(offer) == reply.text), None)
+    if chosen is None:
+        return proposal_of(question.ask, reply.text, question.goal, calls)
+    return proposal_of(question.ask, chosen.text, question.goal, calls, chosen.kind)
 
 
 def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit, ...]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from deltanas.errors import EditError
+from deltanas.journal import Call
 from deltanas.program import Program, Refused, SpaceEdit, Stage, apply_edit, edits_of
 from deltanas.program.edit_formats import hunks_of
-from deltanas.seams import Ask, Call, Proposal
+from deltanas.seams import Ask, Proposal
 
 Edits = Literal["architecture", "recipe", "both"]
 """Which edits a proposer may make: of the network, of the way it is trained, or of either."""
@@ -19,11 +20,7 @@ def open_edits(ask: Ask, edits: Edits) -> list[SpaceEdit]:
     Tried is what was proposed for this slot, and what the journal has of the same parent: refused or kept. An edit that
     passed, but came after the one that was kept, may be drawn again.
     """
-    tried = {attempt.edit for attempt in ask.earlier}
-    for candidate in ask.journal:
-        if candidate.parent == ask.parent.id:
-            kept = candidate.kept
-            tried |= {attempt.edit for attempt in candidate.attempts if attempt.refusal or attempt is kept}
+    tried = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id)
     space = edits_of(ask.parent.net)
     return [edit for edit in space if edits in ("both", edit.scope) and edit.text not in tried]
 
@@ -33,14 +30,14 @@ def made(parent: Program, edit: SpaceEdit) -> Program:
     return parent.edited("net", apply_edit(parent.net, edit.text).source)
 
 
-def proposal_of(ask: Ask, edit: str, goal: str, calls: tuple[Call, ...] = ()) -> Proposal:
+def proposal_of(ask: Ask, edit: str, goal: str = "", calls: tuple[Call, ...] = (), kind: str = "") -> Proposal:
     """The proposal that `edit` makes of the parent; one that can't be read, or does not apply, is refused."""
     try:
         applied = apply_edit(ask.parent.net, edit)
     except EditError as error:
         stage: Stage = "apply" if error.edit and _is_whole(edit) else "parse"
-        return Proposal(None, edit, None, goal, Refused(stage, str(error)), calls)
-    return Proposal(ask.parent.edited("net", applied.source), edit, applied.rung, goal, None, calls)
+        return Proposal(None, edit, None, goal, Refused(stage, str(error)), calls, kind)
+    return Proposal(ask.parent.edited("net", applied.source), edit, applied.rung, goal, None, calls, kind)
 
 
 def _is_whole(edit: str) -> bool:

@@ -6,13 +6,13 @@ E. Real, A. Aggarwal, Y. Huang, Q. V. Le (2019), "Regularized evolution for imag
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from random import Random
 
+from deltanas.journal import Journal, rank_key
 from deltanas.program import Program
 from deltanas.propose.random import RandomProposer
-from deltanas.seams import Candidate, standing
 
 
 class EvolutionProposer(RandomProposer):
@@ -29,15 +29,16 @@ class Tournament:
     good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side.
 
     Attributes:
-        population: programs in it, at most. share: of them that take part in a tournament, at least one.
+        population: number of programs in it, at most. share: of them that take part in a tournament, at least one.
     """
 
     population: int = 100
     share: float = 0.25
 
-    def __call__(self, journal: Sequence[Candidate], rng: Random) -> Program:
-        """The parent of a slot. `journal`: the candidates of all earlier cycles, oldest first; some was trained."""
-        living = [candidate for candidate in journal if candidate.accuracy is not None][-self.population :]
-        winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=standing)
+    def __call__(self, journal: Journal, rng: Random) -> Program:
+        """The parent of a slot. journal: of all earlier cycles; some candidate of it was trained."""
+        trained = (candidate for candidate in reversed(journal) if candidate.score is not None)
+        living = list(islice(trained, self.population))[::-1]
+        winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=rank_key)
         assert winner.program is not None
         return winner.program

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from deltanas.journal import Attempt, Call, Candidate
 from deltanas.llm import Model, Reply, Request
 from deltanas.program import Failed, Refused, SpaceEdit, Trained
 from deltanas.propose.asking import ModelProposer, Question, Sampling
@@ -21,7 +22,7 @@ from deltanas.propose.full import END_OF_FILE, written_program
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.propose.space import Space
-from deltanas.seams import Ask, Attempt, Call, Candidate, Proposal
+from deltanas.seams import Ask, Proposal
 
 Form = Literal["delta", "full"]
 """What is written: an edit, at one of the levels of decoding, or the whole program."""
@@ -117,11 +118,12 @@ class FeedbackProposer(ModelProposer):
         _, suggestion = advice(reply.text)
         if reply.error or not suggestion:
             reason = reply.error or "the advice holds no line `Suggestion: ...`"
-            return Proposal(None, reply.text, None, "", Refused("parse", reason), calls)
+            return Proposal(None, reply.text, None, "", Refused("parse", reason), calls, note=reply.text)
         ask = replace(ask, earlier=())  # what was refused stands in the window
         if self._form == "full":
-            return Question(ask, suggestion, "full", stop=(END_OF_FILE,), calls=calls)
-        return replace(edit_question(ask, suggestion, edits, self._decoding, KINDS * EACH), calls=calls)
+            return Question(ask, suggestion, "full", stop=(END_OF_FILE,), calls=calls, note=reply.text)
+        asked = edit_question(ask, suggestion, edits, self._decoding, KINDS * EACH)
+        return replace(asked, calls=calls, note=reply.text)
 
 
 def advice(reply: str) -> tuple[str, str]:
@@ -149,10 +151,10 @@ def window(ask: Ask, most: int) -> list[Trial]:
 def _backwards(ask: Ask) -> Iterator[Trial]:
     for attempt in reversed(ask.earlier):
         yield from _trial(attempt, None, None)
-    scores = {c.program.id: c.accuracy for c in ask.journal if c.program and c.accuracy is not None}
     for candidate in reversed(ask.journal):
+        parent = ask.journal.of(candidate.parent or "")
         for attempt in reversed(candidate.attempts):
-            yield from _trial(attempt, candidate, scores.get(candidate.parent or ""))
+            yield from _trial(attempt, candidate, parent.score if parent else None)
 
 
 def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) -> Iterator[Trial]:
@@ -160,14 +162,14 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) 
 
     before: the parent's accuracy, where it is known.
     """
-    problem, suggestion = advice(attempt.calls[0].reply) if attempt.calls else ("", "")
+    problem, suggestion = advice(attempt.note)
     if not suggestion:
         return
     if attempt.refusal:
         yield Trial(problem, suggestion, cut(f"refused ({attempt.refusal.stage}): {attempt.refusal.reason}"))
     elif candidate is not None and candidate.kept is attempt:
         match candidate.outcome:
-            case Trained(accuracy=accuracy):
+            case Trained(score=accuracy):
                 gain = "" if before is None else f", {100 * (accuracy - before):+.1f} points"
                 yield Trial(problem, suggestion, f"{100 * accuracy:.1f} % accuracy{gain}")
             case Failed(kind=kind, reason=reason):

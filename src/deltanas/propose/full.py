@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from deltanas.journal import Call
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
 from deltanas.propose.asking import Question, Sampling, Taught, TaughtProposer
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
 from deltanas.propose.taught import taught_program
-from deltanas.seams import Ask, Call, Proposal
+from deltanas.seams import Ask, Proposal
 
 RUNG = "full"
 """Stands where an edit has the rung on which it applied: a whole file is never counted as an edit."""

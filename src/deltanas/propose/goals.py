@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from deltanas.journal import Telemetry
 from deltanas.program import SpaceEdit
 from deltanas.propose.prompt import prompt_text
-from deltanas.seams import Ask, Telemetry
+from deltanas.seams import Ask
 
 _KIND = re.compile(r"^# (\w+)\n", re.MULTILINE)
 _GOAL = re.compile(r"- (?P<text>.*?)(?: \[(?P<which>more|less|/.+/)\])?$")
@@ -81,9 +82,9 @@ def any_goal(ask: Ask) -> str:
 def facts(goal: str, telemetry: Telemetry) -> list[str]:
     """What the earlier cycles measured of the parent and of this goal, in words; nothing where nothing was measured."""
     told = []
-    if telemetry.accuracy is not None:
+    if telemetry.score is not None:
         size = "" if telemetry.params is None else f" with {telemetry.params:,} parameters"
-        told.append(f"The network reaches {100 * telemetry.accuracy:.1f} % accuracy{size}.")
+        told.append(f"The network reaches {100 * telemetry.score:.1f} % accuracy{size}.")
     if goal in telemetry.gains:
         told.append(f"Edits for this goal moved it by {100 * telemetry.gains[goal]:+.1f} points on average.")
     return told

@@ -22,6 +22,6 @@ class RandomProposer:
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         drawn = self._space.draw(asks)
         return [
-            proposal_of(ask, edit.text, edit.kind) if edit else exhausted()
+            proposal_of(ask, edit.text, kind=edit.kind) if edit else exhausted()
             for ask, edit in zip(asks, drawn, strict=True)
         ]

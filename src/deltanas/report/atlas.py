@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.journal import Candidate, rank_key
 from deltanas.program import Program, Refused
 from deltanas.program.shingles import Hashes, fingerprint
 from deltanas.report.reading import AbsentError, Reading, label, score
-from deltanas.seams import Candidate, standing
 
 HEIGHT = 440
 """Height of the map in pixels."""
@@ -118,7 +118,7 @@ def _shown(reading: Reading) -> list[tuple[Candidate, Program]]:
     found = _programs(reading)
     if len(found) <= MOST:
         return found
-    best = {id(each[0]) for each in sorted(found, key=lambda each: standing(each[0]))[: MOST // 3]}
+    best = {id(each[0]) for each in sorted(found, key=lambda each: rank_key(each[0]))[: MOST // 3]}
     first = [each for each in found if each[0].cycle == 0 or id(each[0]) in best]
     rest = [each for each in found if each[0].cycle and id(each[0]) not in best]
     even = np.linspace(0, len(rest) - 1, max(0, MOST - len(first))).round().astype(int)

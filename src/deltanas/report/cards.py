@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from deltanas.journal import Candidate, Final
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.report import charts
 from deltanas.report.atlas import atlas
@@ -16,7 +17,6 @@ from deltanas.report.intervals import Estimate, difference
 from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.reading import AbsentError, Reading, accuracy, label, score
 from deltanas.report.refusals import reasons
-from deltanas.seams import Candidate, Final
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _elite(reading: Reading, one: Network) -> Elite:
 
 def _generation(step: Candidate) -> Generation:
     last = step.kept if step.cycle > 0 else None
-    return Generation(label(step), score(step), last.goal if last else "", last.rung if last else None)
+    return Generation(label(step), score(step), last.aim if last else "", last.rung if last else None)
 
 
 def finals(reading: Reading, _: Summary) -> dict[str, object]:
@@ -197,7 +197,7 @@ def _line(candidate: Candidate) -> dict[str, object]:
         "status": status,
         "program": candidate.program.id[:8] if candidate.program else "",
         "parent": (candidate.parent or "")[:8],
-        "goal": last.goal if last else "",
+        "goal": last.aim if last else "",
         "rung": (last.rung if last else None) or "",
         "score": score(candidate),
         "params": candidate.draft.params if candidate.draft else None,

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import chain, count
 from statistics import fmean
 
+from deltanas.journal import RunView
 from deltanas.report import charts
 from deltanas.report.intervals import Estimate, mean, mean_difference, wilson
 from deltanas.report.reading import AbsentError, Reading, score
-from deltanas.seams import RunView
 
 CONTROL = "random"
 _ALIKE = (

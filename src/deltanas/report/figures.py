@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deltanas.journal import Candidate, RunView
 from deltanas.program import Failed, Refused, Trained
 from deltanas.report.counts import Counts, counted
 from deltanas.report.intervals import difference
 from deltanas.report.reading import Reading, label, score
-from deltanas.seams import Candidate, RunView
 
 SHOWN = 5
 """How many networks are shown in full."""

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from deltanas.journal import Candidate
 from deltanas.program import PARTS, Program, diff
 from deltanas.report.figures import Gain, Summary, gain
 from deltanas.report.reading import AbsentError, Reading, label, score
-from deltanas.seams import Candidate
 
 ACROSS, DOWN = 208, 58
 """Pixels from one generation to the next, and from one line to the next."""
@@ -121,7 +121,7 @@ def _edge(
         number=number,
         parent=label(parent),
         child=label(child),
-        goal=last.goal if last else "",
+        goal=last.aim if last else "",
         rung=(last.rung if last else None) or "",
         gain=gain(child, parent),
         diffs=tuple(differences(parent.program, child.program)) if parent.program and child.program else (),

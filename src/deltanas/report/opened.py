@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from deltanas.journal import Attempt, Candidate, rank_key
 from deltanas.program import PARTS, Failed, Refused, Trained, diff
 from deltanas.report.reading import Reading, label, score
-from deltanas.seams import Attempt, Candidate, standing
 
 _TITLES = {"net": "Source", "transform": "Transform", "prm": "Hyperparameters"}
 LONGEST = 60_000
@@ -26,7 +26,7 @@ def opened_within(reading: Reading, most: int) -> dict[str, object]:
     """The candidates by "cycle.index", the best first, whole as long as their texts come to `most` characters."""
     found: dict[str, object] = {}
     room = most
-    for candidate in sorted(reading.view.candidates, key=standing):
+    for candidate in sorted(reading.view.candidates, key=rank_key):
         known = opened(reading, candidate)
         room -= len(json.dumps(known))
         if room < 0:
@@ -53,8 +53,8 @@ def _facts(reading: Reading, candidate: Candidate) -> Iterator[tuple[str, str]]:
             yield "trained", f"{seconds:.1f} s, sandbox tier {tier}"
     if candidate.draft and candidate.draft.params is not None:
         yield "parameters", f"{candidate.draft.params:,}"
-    if candidate.kept and candidate.kept.goal:
-        yield "goal", candidate.kept.goal
+    if candidate.kept and candidate.kept.aim:
+        yield "goal", candidate.kept.aim
     if candidate.program:
         yield "program", candidate.program.id
 

@@ -14,11 +14,11 @@ from math import isfinite
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from deltanas.journal import RunView
 from deltanas.report.cards import CARDS, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
-from deltanas.seams import RunView
 
 STUDY = "funnel"
 """The section before which the diagnostics stand."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from deltanas.journal import Candidate, Journal, RunView, rank_key
 from deltanas.program import Trained
 from deltanas.report.intervals import Estimate, wilson
-from deltanas.seams import Candidate, RunView, elites, standing
 
 
 class AbsentError(Exception):
@@ -70,11 +70,11 @@ class Reading:
 
     def ranked(self) -> list[Candidate]:
         """The trained candidates of the search, one a program, best first."""
-        return _distinct(sorted(self.search, key=standing))
+        return _distinct(sorted(self.search, key=rank_key))
 
     def elites(self) -> list[Candidate]:
         """Those of them that beat their parent."""
-        return _distinct(elites(self.view.candidates))
+        return _distinct(Journal(self.view.candidates).improvements)
 
 
 def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
@@ -87,10 +87,7 @@ def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 def label(candidate: Candidate) -> str:
     """A short name: a baseline's own, or the place in the run, as "2.5" for slot 5 of cycle 2."""
-    if candidate.cycle == 0:
-        named = candidate.attempts[-1].goal if candidate.attempts else ""
-        return named or f"baseline {candidate.index}"
-    return f"{candidate.cycle}.{candidate.index}"
+    return candidate.label if candidate.cycle or candidate.name else f"baseline {candidate.index}"
 
 
 def score(candidate: Candidate | None) -> Estimate | None:
@@ -101,7 +98,7 @@ def score(candidate: Candidate | None) -> Estimate | None:
 def accuracy(outcome: object) -> Estimate | None:
     """The accuracy of an outcome with its Wilson interval; None where it has none, or one that is no share."""
     match outcome:
-        case Trained(accuracy=share, n=n) if n > 0 and isfinite(share) and 0 <= share <= 1:
+        case Trained(score=share, n=n) if n > 0 and isfinite(share) and 0 <= share <= 1:
             return replace(wilson(share * n, n), value=share)
         case _:
             return None

@@ -8,9 +8,9 @@ from math import nan
 
 import numpy as np
 
+from deltanas.journal import Attempt, Candidate, RunView
 from deltanas.program import Program, Refused, Trained
 from deltanas.program.shingles import fingerprint
-from deltanas.seams import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.nll import TuningNll, elite_nll
@@ -66,7 +66,7 @@ def trials_of(view: RunView) -> Trials:
     language model. The elite set is fixed for all cycles: networks at least as accurate as the best baseline. Baselines
     are no candidates, so they have no cycle. There is no target: a run holds no long trainings.
     """
-    best = max((c.accuracy for c in view.candidates if c.cycle == 0 and c.accuracy is not None), default=nan)
+    best = max((c.score for c in view.candidates if c.cycle == 0 and c.score is not None), default=nan)
     rows = [row for candidate in view.candidates for row in _rows(candidate, best)]
     return Trials(
         program=tuple(row.program for row in rows),
@@ -83,12 +83,12 @@ def trials_of(view: RunView) -> Trials:
 def _rows(candidate: Candidate, best: float) -> Iterator[_Row]:
     cycle = nan if candidate.cycle == 0 else float(candidate.cycle)
     settled = candidate.cycle > 0 and candidate.outcome is not None
-    accuracy = candidate.accuracy
+    accuracy = candidate.score
     elite = float(accuracy is not None and accuracy >= best) if settled and best == best else nan
     program = candidate.program.id if candidate.program else ""
     trained = [training for training in candidate.trainings if isinstance(training, Trained)]
     for training in trained:
-        yield _Row(program, str(training.seed), training.accuracy, cycle, elite, generator=candidate.strategy)
+        yield _Row(program, str(training.seed), training.score, cycle, elite, generator=candidate.strategy)
     if not trained and settled:
         yield _Row(program, cycle=cycle, elite=elite, generator=candidate.strategy)
     for attempt in candidate.attempts:

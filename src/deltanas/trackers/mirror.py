@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
+from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Literal, Protocol
 
 from deltanas.errors import DeltanasError
+from deltanas.journal import Candidate, Journal
 from deltanas.program import Failed, Refused, Trained
-from deltanas.program.adapter import Adapter
-from deltanas.seams import Candidate, Final, Listener, Phase, elites
+from deltanas.seams import Began, Event, Listener, Planned, Proposed, Scored, Settled
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
 
@@ -37,6 +40,32 @@ TRACKERS: dict[Tracker, Callable[[Path, str, Mapping[str, object]], Sink]] = {
 }
 
 
+@dataclass(slots=True)
+class _Cycle:
+    """What a cycle came to. best: the highest score of the run up to its end."""
+
+    counts: Counter[type] = field(default_factory=Counter)
+    improvements: int = 0
+    scores: list[float] = field(default_factory=list)
+    best: float = -inf
+
+    def add(self, candidate: Candidate, parent: float | None) -> None:
+        self.counts[type(candidate.outcome)] += 1
+        if candidate.score is not None:
+            self.scores.append(candidate.score)
+            self.best = max(self.best, candidate.score)
+            self.improvements += parent is not None and candidate.score > parent
+
+    def values(self) -> dict[str, float]:
+        values = {f"cycle/{kind.__name__.lower()}": float(self.counts[kind]) for kind in (Trained, Failed, Refused)}
+        values["cycle/elites"] = float(self.improvements)
+        if self.scores:
+            values["cycle/mean_accuracy"] = fmean(self.scores)
+        if self.best > -inf:
+            values["cycle/best_accuracy"] = self.best
+        return values
+
+
 class Mirror:
     """A `Listener` that passes everything on to another, and writes it to a tracker.
 
@@ -49,62 +78,52 @@ class Mirror:
         self._name = name
         self._sink: Sink | None = None
         self._held: set[tuple[str, int]] = set()
-        self._places: dict[tuple[int, int], int] = {}
-        self._rows: dict[tuple[int, int], Candidate] = {}
+        self._journal = Journal()
+        self._cycles: dict[int, _Cycle] = {}
+        self._told = 0
+        self._best = -inf
         self._try(lambda: self._open(opened))
 
-    def plan(self, cycles: int, total: int, seeds: int, top: int, journal: Sequence[Candidate]) -> None:
-        self._listener.plan(cycles, total, seeds, top, journal)
-        for candidate in journal:
-            self._place(candidate)
-            if candidate.outcome:
+    def __call__(self, event: Event) -> None:
+        self._listener(event)
+        match event:
+            case Planned(journal=journal):
+                self._journal = journal
+                for candidate in journal:
+                    self._note(candidate)
+            case Began(cycle, phase):
+                if phase in ("propose", "test"):
+                    self._tell_cycles(cycle if phase == "propose" else cycle + 1)
+            case Proposed(candidate) | Settled(candidate):
                 self._note(candidate)
-
-    def begin(self, cycle: int, phase: Phase, total: int) -> None:
-        self._listener.begin(cycle, phase, total)
-        if phase in ("propose", "test"):
-            for ended in range(1, cycle + (phase == "test")):
-                self._write(ended, _cycle(ended, list(self._rows.values())))
-
-    def proposed(self, candidate: Candidate) -> None:
-        self._listener.proposed(candidate)
-        self._place(candidate)
-        if candidate.outcome:
-            self._note(candidate)
-
-    def trained(self, candidate: Candidate) -> None:
-        self._listener.trained(candidate)
-
-    def settled(self, candidate: Candidate) -> None:
-        self._listener.settled(candidate)
-        self._note(candidate)
-
-    def stepped(self, step: int, steps: int, loss: float) -> None:
-        self._listener.stepped(step, steps, loss)
-
-    def tuned(self, adapter: Adapter) -> None:
-        self._listener.tuned(adapter)
-
-    def scored(self, final: Final) -> None:
-        self._listener.scored(final)
-        place = next(
-            (slot for slot, row in self._rows.items() if row.program and row.program.id == final.program), None
-        )
-        if place is not None and isinstance(final.outcome, Trained):
-            self._write(self._places[place], {"candidate/test_accuracy": final.outcome.accuracy})
+            case Scored(final):
+                row = self._journal.of(final.program)
+                if row is not None and isinstance(final.outcome, Trained):
+                    self._write(self._step(row), {"candidate/test_accuracy": final.outcome.score})
 
     def close(self) -> None:
         if self._sink is not None:
             self._try(self._sink.close)
 
-    def _place(self, candidate: Candidate) -> None:
-        self._places.setdefault((candidate.cycle, candidate.index), len(self._places) + 1)
+    def _step(self, candidate: Candidate) -> int:
+        return 1 + self._journal.place(candidate.cycle, candidate.index)
 
     def _note(self, candidate: Candidate) -> None:
-        slot = candidate.cycle, candidate.index
-        self._rows[slot] = candidate
-        parents = (c.accuracy for c in self._rows.values() if c.program and c.program.id == candidate.parent)
-        self._write(self._places[slot], _candidate(candidate, next(parents, None)))
+        step = self._step(candidate)
+        if candidate.outcome:
+            parent = self._journal.of(candidate.parent or "")
+            before = parent.score if parent else None
+            self._cycles.setdefault(candidate.cycle, _Cycle()).add(candidate, before)
+            self._write(step, _candidate(candidate, before))
+
+    def _tell_cycles(self, end: int) -> None:
+        """Write what the cycles before `end` came to, each once."""
+        for cycle in range(self._told, end):
+            ended = self._cycles.pop(cycle, _Cycle())
+            self._best = ended.best = max(self._best, ended.best)
+            if cycle:
+                self._write(cycle, ended.values())
+        self._told = max(self._told, end)
 
     def _write(self, step: int, values: Mapping[str, float]) -> None:
         new = {key: value for key, value in values.items() if (key, step) not in self._held}
@@ -128,10 +147,10 @@ class Mirror:
 
 def _candidate(candidate: Candidate, parent: float | None) -> dict[str, float]:
     values: dict[str, float] = {}
-    if candidate.accuracy is not None:
-        values["candidate/accuracy"] = candidate.accuracy
+    if candidate.score is not None:
+        values["candidate/accuracy"] = candidate.score
         if parent is not None:
-            values["candidate/gain"] = candidate.accuracy - parent
+            values["candidate/gain"] = candidate.score - parent
     if candidate.standard_error is not None:
         values["candidate/standard_error"] = candidate.standard_error
     if isinstance(candidate.outcome, Trained | Failed):
@@ -139,23 +158,6 @@ def _candidate(candidate: Candidate, parent: float | None) -> dict[str, float]:
         values["candidate/trainings"] = max(1, len(candidate.trainings))
         if candidate.draft and candidate.draft.params is not None:
             values["candidate/params"] = candidate.draft.params
-    return values
-
-
-def _cycle(cycle: int, rows: Sequence[Candidate]) -> dict[str, float]:
-    """What a cycle came to; `best` is that of the run up to its end."""
-    so_far = [c for c in rows if c.cycle <= cycle]
-    own = [c for c in so_far if c.cycle == cycle]
-    values = {
-        f"cycle/{kind.__name__.lower()}": float(sum(isinstance(c.outcome, kind) for c in own))
-        for kind in (Trained, Failed, Refused)
-    }
-    values["cycle/elites"] = float(sum(c.cycle == cycle for c in elites(so_far)))
-    scores = [c.accuracy for c in own if c.accuracy is not None]
-    if scores:
-        values["cycle/mean_accuracy"] = fmean(scores)
-    if best := [c.accuracy for c in so_far if c.accuracy is not None]:
-        values["cycle/best_accuracy"] = max(best)
     return values
 
 
@@ -173,8 +175,8 @@ def mirrored(
     """The listener, with the trackers of these names told too. folder: the run's."""
     mirrors = []
     for name in dict.fromkeys(names):
-        listener = Mirror(listener, name, partial(TRACKERS[name], folder, run, manifest))
-        mirrors.append(listener)
+        mirrors.append(Mirror(listener, name, partial(TRACKERS[name], folder, run, manifest)))
+        listener = mirrors[-1]
     try:
         yield listener
     finally:

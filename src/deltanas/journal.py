@@ -1,0 +1,394 @@
+"""The records of a run, and the one index over them: the journal.
+
+A search holds one `Journal`; the archive only persists it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from math import inf
+from statistics import fmean, variance
+from typing import Literal, overload
+
+from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained, standard_error
+from deltanas.program.adapter import Adapter
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a language model.
+
+    Attributes:
+        prompt, reply: the texts; "" in a row of a `Journal`, which does without them.
+        prompt_tokens, reply_tokens: number of tokens; `estimated`: these numbers are estimates.
+        seconds: wall clock.
+    """
+
+    model: str
+    prompt: str
+    reply: str
+    prompt_tokens: int
+    reply_tokens: int
+    seconds: float
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One proposal for a slot, and the gate that refused it (`refusal` None: it passed all of them).
+
+    Attributes:
+        edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said where it holds no edit.
+        rung: the rung of the ladder on which the edit applied ("exact", ...), None where it did not apply.
+        goal: what the model was asked to do, in words; "" where no model was asked.
+        round: 0 for the first proposals of the slot; the later ones had the refusals of the rounds before.
+        program: identity of the edited program; equal to the parent's if only comments or layout changed.
+        trace, effective: as in `Draft`; None where it did not build.
+        kind: kind of the edit in the space of edits ("width", "activation", ...), "" where it is not known.
+        note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
+    """
+
+    edit: str
+    rung: str | None
+    goal: str
+    refusal: Refused | None
+    calls: tuple[Call, ...] = ()
+    round: int = 0
+    program: str | None = None
+    trace: str | None = None
+    effective: bool | None = None
+    kind: str = ""
+    note: str = ""
+
+    @property
+    def aim(self) -> str:
+        """The goal in words, or the kind of the edit where no goal was set."""
+        return self.goal or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A program on its way through the gates, with what is known of it so far.
+
+    Attributes:
+        params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
+        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
+            compute alike.
+        probe: what the network computes, in a few figures (`train/build.py` says how they are made).
+        effective: the traced operations differ from the parent's, and so does the probe. None where the parent's
+            probe is not known, or for a baseline.
+    """
+
+    program: Program
+    params: int | None = None
+    flops: int | None = None
+    trace: str | None = None
+    probe: Probe | None = None
+    effective: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of the journal. Cycle 0 holds the baselines.
+
+    Attributes:
+        attempts: all proposals for the slot. `draft` is of the one that is trained, or of the last one refused.
+        outcome: None: opened, not settled. Several trainings are combined into one (`program.outcome.combined`).
+        trainings: every training, in the order of the seeds.
+        name: a baseline's name; "" for a candidate of the search.
+    """
+
+    cycle: int
+    index: int
+    strategy: str
+    parent: str | None
+    draft: Draft | None
+    attempts: tuple[Attempt, ...] = ()
+    outcome: Outcome | None = None
+    trainings: tuple[Trained | Failed, ...] = ()
+    name: str = ""
+
+    @property
+    def program(self) -> Program | None:
+        return self.draft.program if self.draft else None
+
+    @property
+    def score(self) -> float | None:
+        """In the unit of the task's first metric; None if it was not trained: no candidate scores unmeasured."""
+        return self.outcome.score if isinstance(self.outcome, Trained) else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the score over the seeds; None for fewer than two trainings, or without a score."""
+        scores = self.scores
+        return standard_error(scores) if isinstance(self.outcome, Trained) else None
+
+    @property
+    def scores(self) -> list[float]:
+        """The score of each training that ended well."""
+        return [each.score for each in self.trainings if isinstance(each, Trained)]
+
+    @property
+    def kept(self) -> Attempt | None:
+        """The attempt whose program is trained."""
+        return next((attempt for attempt in self.attempts if attempt.refusal is None), None)
+
+    @property
+    def label(self) -> str:
+        """A short name: a baseline's own, or the place in the run, as "2.5" for slot 5 of cycle 2."""
+        return self.name if self.cycle == 0 and self.name else f"{self.cycle}.{self.index}"
+
+    def tried(self, attempt: Attempt, draft: Draft | None) -> Candidate:
+        """The row with one more attempt: refused for now, or open with the first that passed."""
+        attempts = (*self.attempts, attempt)
+        if self.kept:
+            return replace(self, attempts=attempts)
+        return replace(self, attempts=attempts, draft=draft, outcome=attempt.refusal)
+
+    def slim(self) -> Candidate:
+        """The row without what the loop never reads again: texts of calls, probe, scores an image."""
+        attempts = tuple(
+            replace(attempt, calls=tuple(replace(call, prompt="", reply="") for call in attempt.calls))
+            for attempt in self.attempts
+        )
+        draft = self.draft and replace(self.draft, probe=None)
+        trainings = tuple(_slim(each) for each in self.trainings)
+        outcome = trainings[0] if len(trainings) == 1 and self.outcome else self.outcome
+        outcome = _slim(outcome) if isinstance(outcome, Trained | Failed) else outcome
+        return replace(self, attempts=attempts, draft=draft, trainings=trainings, outcome=outcome)
+
+
+def _slim(training: Trained | Failed) -> Trained | Failed:
+    return replace(training, per_image=None) if isinstance(training, Trained) and training.per_image else training
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the earlier cycles know of a parent, and of the goals that were asked for.
+
+    Attributes:
+        score: the parent's. params: number of its trainable parameters. None where it was not trained.
+        gains: by goal, the mean gain in score over their parents of the candidates that were trained for it.
+    """
+
+    score: float | None = None
+    params: int | None = None
+    gains: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A program trained again with a fresh seed and scored once on the test split, after the search."""
+
+    program: str
+    outcome: Trained | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """All that a report needs of a run, read at one moment.
+
+    Attributes:
+        manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
+        candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
+        adapters: by cycle.
+    """
+
+    name: str
+    finished: bool
+    manifest: dict[str, object]
+    candidates: tuple[Candidate, ...]
+    programs: dict[str, Program]
+    finals: tuple[Final, ...] = field(default=())
+    adapters: tuple[Adapter, ...] = ()
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over a journal, of the search alone but for the trainings. Seconds are kept in whole nanoseconds, so that
+    their sums do not depend on the order of the rows."""
+
+    attempts: int = 0
+    passed: int = 0
+    asking: int = 0
+    settled: int = 0
+    training: int = 0
+
+    def add_attempts(self, candidate: Candidate) -> None:
+        for attempt in candidate.attempts if candidate.cycle else ():
+            self.attempts += 1
+            self.passed += attempt.refusal is None
+            self.asking += sum(round(1e9 * call.seconds) for call in attempt.calls)
+
+    def add_outcome(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Trained | Failed):
+            self.settled += 1
+            self.training += round(1e9 * outcome.seconds)
+
+
+@dataclass(slots=True)
+class Noise:
+    """Scatter of single trainings around their program's mean, pooled over programs that were trained repeatedly.
+
+    squares, degrees: sum of squared deviations, and degrees of freedom. images: least number of evaluation images.
+    """
+
+    squares: float = 0.0
+    degrees: int = 0
+    images: float = inf
+
+    def add(self, candidate: Candidate) -> None:
+        scores = candidate.scores
+        if len(scores) > 1:
+            self.squares += variance(scores) * (len(scores) - 1)
+            self.degrees += len(scores) - 1
+        self.images = min([self.images, *(each.n for each in candidate.trainings if isinstance(each, Trained))])
+
+
+class Journal(Sequence[Candidate]):
+    """The candidates of a run in the order of (cycle, index), with an index that grows as they do.
+
+    Whatever a search asks of it costs the same at a hundred rows and at a hundred thousand.
+
+    Attributes:
+        parents: the trained baselines, and the candidates that beat their parent; the best first.
+        improvements: the latter alone.
+    """
+
+    def __init__(self, rows: Iterable[Candidate] = (), *, slim: bool = False) -> None:
+        """slim: keep the rows without what the loop never reads again (`Candidate.slim`)."""
+        self._slim = slim
+        self._rows: list[Candidate] = []
+        self._places: dict[str, int] = {}
+        self._tried: dict[str, set[str]] = {}
+        self._children: dict[str, list[int]] = {}
+        self._gains: dict[Literal["goal", "kind"], dict[str, list[float]]] = {"goal": {}, "kind": {}}
+        self._means: tuple[int, dict[str, float]] = (0, {})
+        self._earlier: tuple[int, Journal] | None = None
+        self.parents: list[Candidate] = []
+        self.improvements: list[Candidate] = []
+        self.tally = Tally()
+        self.noise = Noise()
+        self.open(rows)
+
+    @overload
+    def __getitem__(self, place: int) -> Candidate: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Candidate]: ...
+    def __getitem__(self, place: int | slice) -> Candidate | list[Candidate]:
+        return self._rows[place]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._rows)
+
+    def __reversed__(self) -> Iterator[Candidate]:
+        return reversed(self._rows)
+
+    def open(self, rows: Iterable[Candidate]) -> None:
+        """Append candidates, settled ones or open ones; they come in the order of (cycle, index)."""
+        for full in rows:
+            row = full.slim() if self._slim else full
+            self._rows.append(row)
+            place = len(self._rows) - 1
+            if row.parent is not None:
+                self._children.setdefault(row.parent, []).append(place)
+                kept = row.kept
+                tried = self._tried.setdefault(row.parent, set())
+                tried.update(attempt.edit for attempt in row.attempts if attempt.refusal or attempt is kept)
+            if row.program and not isinstance(row.outcome, Refused):
+                self._places[row.program.id] = place
+            self.tally.add_attempts(row)
+            if row.outcome:
+                self._settle(row)
+
+    def record(self, cycle: int, index: int, training: Trained | Failed | None, outcome: Outcome | None) -> None:
+        """Add the next training of an open candidate and, if there will be no more, what they come to."""
+        place = self.place(cycle, index)
+        row = self._rows[place]
+        row = replace(row, trainings=row.trainings if training is None else (*row.trainings, training), outcome=outcome)
+        self._rows[place] = row = row.slim() if self._slim else row
+        if outcome:
+            self._settle(row)
+
+    def _settle(self, row: Candidate) -> None:
+        assert row.outcome is not None
+        self.tally.add_outcome(row.outcome)
+        self.noise.add(row)
+        if row.score is None:
+            return
+        parent = self.of(row.parent) if row.parent else None
+        if parent is not None and parent.score is not None:
+            gain = row.score - parent.score
+            kept = row.kept
+            self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
+            self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
+            if gain > 0:
+                insort(self.improvements, row, key=rank_key)
+                insort(self.parents, row, key=rank_key)
+        if row.cycle == 0:
+            insort(self.parents, row, key=rank_key)
+
+    def of_cycle(self, cycle: int) -> list[Candidate]:
+        return self._rows[self.place(cycle, 0) : self.place(cycle + 1, 0)]
+
+    def place(self, cycle: int, index: int) -> int:
+        """Place of the first row at (cycle, index) or after it."""
+        return bisect_left(self._rows, (cycle, index), key=lambda row: (row.cycle, row.index))
+
+    def of(self, program: str) -> Candidate | None:
+        """The candidate with this program that no gate refused."""
+        place = self._places.get(program)
+        return None if place is None else self._rows[place]
+
+    def children(self, program: str) -> list[Candidate]:
+        """Every candidate that was proposed as an edit of it, refused ones too, in the order of the journal."""
+        return [self._rows[place] for place in self._children.get(program, ())]
+
+    def tried(self, program: str) -> frozenset[str] | set[str]:
+        """Texts of the edits that were refused or kept on this parent."""
+        return self._tried.get(program, frozenset())
+
+    def gains(self, by: Literal["goal", "kind"] = "goal") -> Mapping[str, Sequence[float]]:
+        """By the goal or the kind of the edit, the gain in score over its parent of each trained candidate."""
+        return self._gains[by]
+
+    def telemetry(self, parent: Program) -> Telemetry:
+        """What the journal knows of `parent` and of the goals that its candidates were asked for."""
+        if self._means[0] != len(self._rows):
+            self._means = (len(self._rows), {goal: fmean(values) for goal, values in self._gains["goal"].items()})
+        row = self.of(parent.id)
+        if row is None or row.score is None:
+            return Telemetry(gains=self._means[1])
+        return Telemetry(row.score, row.draft.params if row.draft else None, self._means[1])
+
+    def lineage(self, candidate: Candidate) -> list[Candidate]:
+        """The candidate's ancestors and itself, its baseline first."""
+        line = [candidate]
+        while line[-1].parent and (parent := self.of(line[-1].parent)):
+            line.append(parent)
+        return line[::-1]
+
+    def family(self, candidate: Candidate) -> str:
+        """Name of the baseline that it descends from."""
+        return self.lineage(candidate)[0].label
+
+    def before(self, cycle: int) -> Journal:
+        """The journal of the cycles before this one, all of which are settled: it grows with the cycles asked for."""
+        if self._earlier is None or self._earlier[0] > cycle:
+            self._earlier = (0, Journal())
+        _, earlier = self._earlier
+        earlier.open(takewhile(lambda row: row.cycle < cycle, self._rows[len(earlier) :]))
+        self._earlier = (cycle, earlier)
+        return earlier
+
+
+def rank_key(candidate: Candidate) -> tuple[float, int, int]:
+    """Sort key: the highest score first, the untrained last, ties in the order of the journal."""
+    score = candidate.score
+    return (inf if score is None else -score, candidate.cycle, candidate.index)
