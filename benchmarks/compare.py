@@ -42,13 +42,13 @@ from scipy import stats
 
 import deltanas
 from deltanas.config import TrainConfig
+from deltanas.intervals import wilson
 from deltanas.journal import Candidate, Journal, RunView
 from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.propose.bandit import thompson
-from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds
 from deltanas.search import training_seed

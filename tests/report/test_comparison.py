@@ -16,7 +16,6 @@ from deltanas.program.shingles import fingerprint, jaccard
 from deltanas.report.atlas import atlas, mapped
 from deltanas.report.control import comparison
 from deltanas.report.figures import summarise
-from deltanas.report.intervals import mean, mean_difference
 from deltanas.report.lines import HIGH, WIDE, lineage
 from deltanas.report.reading import AbsentError, Reading
 
@@ -32,22 +31,6 @@ def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: M
             draft = Draft(Program(f"x = '{name}', {cycle}, {index}"))
             rows.append(Candidate(cycle, index, strategy, base.id, draft, (), Trained(value, 1000, 1, 1.0, 1.0, "A")))
     return replace(make_view(rows), name=name, manifest={"config": {"dataset": "digits", **config}})
-
-
-def test_means_have_the_intervals_of_students_t() -> None:
-    # SciPy 1.17: ttest_1samp(one, 0) and ttest_ind(one, two, equal_var=False), their confidence_interval()
-    one, two = [0.8, 0.82, 0.9], [0.7, 0.75, 0.74, 0.71]
-    found = mean(one)
-    assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((0.84, 0.7085517878, 0.9714482122))
-    over = mean_difference(one, two)
-    assert over is not None
-    assert (over.value, over.low, over.high) == pytest.approx((0.115, 0.0013475377, 0.2286524623))
-    assert mean([0.5]) is None
-    assert mean_difference([0.5, 0.5], [0.5]) is None
-    flat = mean_difference([0.5, 0.5], [0.25, 0.25])
-    assert flat is not None
-    assert (flat.value, flat.low, flat.high) == (0.25, 0.25, 0.25)
 
 
 def test_a_strategy_stands_beside_the_control_cycle_by_cycle(make_view: Make) -> None:

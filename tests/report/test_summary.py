@@ -7,10 +7,10 @@ from dataclasses import asdict, replace
 import pytest
 
 from deltanas import report
+from deltanas.intervals import difference, wilson
 from deltanas.journal import Attempt, Call, Candidate, RunView
 from deltanas.program import Program, Refused, Trained
 from deltanas.report import Counts, Step
-from deltanas.report.intervals import difference, wilson
 from deltanas.report.refusals import Reason, reasons
 
 Make = Callable[..., RunView]

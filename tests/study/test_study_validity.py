@@ -7,7 +7,7 @@ import pytest
 
 from deltanas.errors import DataError
 from deltanas.study import Absent, Estimate, LackingError, largest_ratio, predicted_ratio, validity
-from deltanas.study.estimate import ratio, share
+from deltanas.study.estimate import ratio
 
 
 def answers(**groups: tuple[int, int, int]) -> tuple[list[str], list[float], list[float]]:
@@ -92,12 +92,3 @@ def test_koopman_s_own_example() -> None:
     found = ratio(36, 40, 16, 80)
     assert found.value == pytest.approx(4.5)
     assert (round(found.low, 2), round(found.high, 2)) == (2.94, 7.15)
-
-
-def test_wilson_by_hand() -> None:
-    """Newcombe (1998), table I: 81 of 263 is 0.2553 to 0.3662, 0 of 20 is 0 to 0.1611."""
-    found = share(81, 263)
-    assert (round(found.low, 4), round(found.high, 4)) == (0.2553, 0.3662)
-    assert round(share(0, 20).high, 4) == 0.1611
-    with pytest.raises(LackingError):
-        share(0, 0)

@@ -16,8 +16,8 @@ from deltanas.bench.edit_faults import FAULTS, Case, Change, Fault, Site, places
 from deltanas.bench.edit_refusals import REFUSALS
 from deltanas.bench.evaluate import where
 from deltanas.errors import DataError, EditError
+from deltanas.intervals import wilson
 from deltanas.program import apply_edit
-from deltanas.report.intervals import wilson
 
 APPLIED_BAR = 0.99
 """Share of the edits with one right reading that must be applied."""

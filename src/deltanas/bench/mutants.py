@@ -19,10 +19,10 @@ from deltanas.bench.space import CLASSIFIERS, HEAVY_PARAMETERS, SIDES, TIMEOUT, 
 from deltanas.check import ContractGate
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
+from deltanas.intervals import wilson
 from deltanas.journal import Draft
 from deltanas.program import Program, Refused
 from deltanas.propose.widths import Survey, surveys
-from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Built
 from deltanas.wiring import kept_builds, open_shape_pool, program_of

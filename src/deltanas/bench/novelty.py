@@ -13,9 +13,9 @@ import numpy as np
 
 from deltanas.bench.evaluate import where
 from deltanas.errors import DeltanasError
+from deltanas.intervals import wilson
 from deltanas.novelty import Neighbours
 from deltanas.program.shingles import SHINGLE, Hashes, jaccard, shingles_of
-from deltanas.report.intervals import wilson
 
 FASTER_BAR, RECALL_BAR, GROWTH_BAR = 5.0, 0.99, 0.5
 _FAMILY, _EDITS = 20, 13

@@ -15,11 +15,11 @@ from deltanas.bench.evaluate import where
 from deltanas.check import contract_faults
 from deltanas.config import SearchConfig
 from deltanas.errors import DataError, UsageError
+from deltanas.intervals import wilson
 from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.llm import Message, Model
 from deltanas.program import Program, Refused, Stage, Trained
 from deltanas.propose import Tournament
-from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal
 from deltanas.search import training_seed

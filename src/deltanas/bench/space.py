@@ -14,9 +14,9 @@ from deltanas import nets
 from deltanas.bench.edits import lemur_programs
 from deltanas.bench.evaluate import where
 from deltanas.config import TrainConfig
+from deltanas.intervals import wilson
 from deltanas.program import Program, Refused, canonical_source, edits_of
 from deltanas.propose import RandomProposer, Space
-from deltanas.report.intervals import wilson
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Builds, Built, Proposal
 from deltanas.wiring import kept_builds, open_shape_pool, program_of

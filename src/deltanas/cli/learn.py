@@ -16,13 +16,13 @@ from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DataError, UsageError
+from deltanas.intervals import wilson
 from deltanas.learn import Tuned, export_adapter
 from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, preferences_of, some_of
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import Teaching
 from deltanas.learn.measured import MeasuredEdit, write_measured
 from deltanas.llm import Lesson, Loss, Preference, Tunable
-from deltanas.report.intervals import wilson
 
 T = TypeVar("T")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deltanas.intervals import wilson
 from deltanas.program import Trained
-from deltanas.report.intervals import wilson
 
 
 @dataclass(frozen=True, slots=True)

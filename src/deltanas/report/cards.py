@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from deltanas.intervals import Estimate, difference
 from deltanas.journal import Candidate, Final
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.report import charts
@@ -13,7 +14,6 @@ from deltanas.report.atlas import atlas
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
 from deltanas.report.figures import Network, Summary
-from deltanas.report.intervals import Estimate, difference
 from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.reading import AbsentError, Reading, accuracy, label, score
 from deltanas.report.refusals import reasons

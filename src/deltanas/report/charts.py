@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from statistics import fmean, quantiles
 
-from deltanas.report.intervals import Estimate
+from deltanas.intervals import Estimate
 
 HEIGHT = 300
 """Height of a plot in pixels."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import chain, count
 from statistics import fmean
 
+from deltanas.intervals import Estimate, mean, mean_difference, wilson
 from deltanas.journal import RunView
 from deltanas.report import charts
-from deltanas.report.intervals import Estimate, mean, mean_difference, wilson
 from deltanas.report.reading import AbsentError, Reading, score
 
 CONTROL = "random"

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from deltanas.intervals import wilson
 from deltanas.journal import Attempt, Call, Candidate, RunView
 from deltanas.program import Stage, Trained
-from deltanas.report.intervals import wilson
 
 _PASSED: dict[Stage, tuple[str, ...]] = {
     "parse": (),

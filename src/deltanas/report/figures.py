@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deltanas.intervals import difference
 from deltanas.journal import Candidate, RunView
 from deltanas.program import Failed, Refused, Trained
 from deltanas.report.counts import Counts, counted
-from deltanas.report.intervals import difference
 from deltanas.report.reading import Reading, label, score
 
 SHOWN = 5

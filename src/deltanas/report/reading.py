@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
+from deltanas.intervals import Estimate, wilson
 from deltanas.journal import Candidate, Journal, RunView, rank_key
 from deltanas.program import Trained
-from deltanas.report.intervals import Estimate, wilson
 
 
 class AbsentError(Exception):

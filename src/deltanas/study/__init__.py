@@ -5,11 +5,12 @@ Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentrati
 `Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
 """
 
+from deltanas.intervals import Estimate
 from deltanas.program.shingles import shingles
 from deltanas.study.components import Components, components
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.convergence import Convergence, as_json, convergence
-from deltanas.study.estimate import Absent, Estimate, LackingError
+from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll

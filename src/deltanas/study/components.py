@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from deltanas.study.estimate import Estimate, Floats, Integers, LackingError, bisect, column, same_length
+from deltanas.intervals import Estimate, bisect
+from deltanas.study.estimate import Floats, Integers, LackingError, column, same_length
 
 RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 500)])
 """Signal-to-noise ratios between which Wald's function is interpolated."""

@@ -8,17 +8,8 @@ from math import exp, inf
 import numpy as np
 from numpy.typing import ArrayLike
 
-from deltanas.study.estimate import (
-    Absent,
-    Estimate,
-    LackingError,
-    column,
-    difference,
-    flags,
-    hazard,
-    same_length,
-    share,
-)
+from deltanas.intervals import Estimate, difference, wilson
+from deltanas.study.estimate import Absent, LackingError, column, flags, hazard, same_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +74,7 @@ def concentration(cycle: ArrayLike, elite: ArrayLike) -> Concentration:
 
 
 def _share(inside: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Estimate:
-    return share(int(inside.sum()), len(inside))
+    return wilson(int(inside.sum()), len(inside))
 
 
 def _row(cycle: int, step: int, inside: np.ndarray[tuple[int], np.dtype[np.float64]], rho_0: Estimate) -> EliteShare:

@@ -1,4 +1,4 @@
-"""What every diagnostic is made of: a value with its interval, or the reason why there is none."""
+"""What every diagnostic is made of: columns that are checked, likelihoods, or the reason why there is no value."""
 
 from __future__ import annotations
 
@@ -9,26 +9,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from deltanas.errors import DataError
+from deltanas.intervals import CHI2, Estimate, bisect
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-Z = float(special.ndtri(0.975))
-"""Quantile of the standard normal distribution for two-sided 95 % intervals."""
-CHI2 = Z * Z
-"""The 95 % quantile of chi-square with one degree of freedom."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with its 95 % interval, all three in the same unit."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,30 +74,6 @@ def same_length(**columns: Sequence[Any] | NDArray[Any] | None) -> None:
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"`{name}` {length}" for name, length in lengths.items())
         raise DataError(f"the columns differ in length: {listed}")
-
-
-def share(successes: int, n: int) -> Estimate:
-    """The share `successes / n` with its score interval; all in [0, 1].
-
-    E. B. Wilson (1927), JASA 22:209-212.
-
-    Raises:
-        LackingError: n = 0.
-    """
-    if n < 1:
-        raise LackingError("a share of nothing")
-    value = successes / n
-    centre = (value + CHI2 / (2 * n)) / (1 + CHI2 / n)
-    half = Z / (1 + CHI2 / n) * sqrt(value * (1 - value) / n + CHI2 / (4 * n * n))
-    return Estimate(value, max(0.0, min(value, centre - half)), min(1.0, max(value, centre + half)))
-
-
-def difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b of independent estimates. R. G. Newcombe (1998), Statistics in Medicine 17:873-890, method 10."""
-    gap = a.value - b.value
-    below = sqrt((a.value - a.low) ** 2 + (b.high - b.value) ** 2)
-    above = sqrt((a.high - a.value) ** 2 + (b.value - b.low) ** 2)
-    return Estimate(gap, gap - below, gap + above)
 
 
 def ratio(x1: int, n1: int, x2: int, n2: int) -> Estimate:
@@ -208,25 +170,3 @@ def _beyond(rising: Callable[[float], float], start: float) -> float:
     while rising(t) < 0:
         t *= 4
     return t
-
-
-def bisect(rising: Callable[[float], float], low: float, high: float, steps: int = 200) -> float:
-    """The root of a rising function between two points; an end where it has none."""
-    for _ in range(steps):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        if rising(middle) < 0:
-            low = middle
-        else:
-            high = middle
-    return (low + high) / 2
-
-
-def mean(values: Floats) -> Estimate:
-    """The mean with Student's interval. Raises LackingError under two values."""
-    n = len(values)
-    if n < 2:
-        raise LackingError(f"{n} value{'' if n == 1 else 's'}: an interval needs two or more")
-    half = float(special.stdtrit(n - 1, 0.975) * values.std(ddof=1) / sqrt(n))
-    return Estimate(float(values.mean()), float(values.mean()) - half, float(values.mean()) + half)

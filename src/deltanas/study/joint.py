@@ -7,8 +7,9 @@ from math import exp, log, sqrt
 
 import numpy as np
 
+from deltanas.intervals import Estimate, bisect
 from deltanas.study.components import RATIOS, Components, Groups, link_of
-from deltanas.study.estimate import Estimate, Floats, bisect
+from deltanas.study.estimate import Floats
 
 _DRAWS = 2000
 _ENDS = log(1e-3), log(1e6)

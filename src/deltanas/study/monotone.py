@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from math import sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from deltanas.study.estimate import Absent, Estimate, Floats, LackingError, column, mean, same_length
-
-_EXACT = 40
-"""Up to so many cycles without ties the exact distribution is used for the test over the means."""
+from deltanas.intervals import Estimate, mean, welch
+from deltanas.study.estimate import Absent, Floats, LackingError, column, same_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ def monotone(cycle: ArrayLike, quality: ArrayLike) -> Monotone:
         raise LackingError(f"{len(groups)} cycles and {n} candidates with a score: a trend needs two and three or more")
     if len(np.unique(np.concatenate(groups))) == 1:
         raise LackingError("all candidates have the same score: there is no trend to test")
-    trend = _trend(groups)
+    trend = _trend(cycles, groups)
     rows = tuple(CycleMean(c, len(g), _mean(g)) for c, g in zip(cycles, groups, strict=True))
     return Monotone(rows, trend, _falls(cycles, groups), _verdict(trend))
 
@@ -92,53 +89,23 @@ def _by_cycle(cycle: ArrayLike, quality: ArrayLike) -> tuple[list[int], list[Flo
 
 
 def _mean(values: Floats) -> Estimate | Absent:
-    try:
-        return mean(values)
-    except LackingError as lacking:
-        return Absent(lacking.message)
+    return mean(values) or Absent("1 value: an interval needs two or more")
 
 
-def _trend(groups: list[Floats]) -> Trend:
-    s, variance, pairs = _kendall(groups)
-    p = float(2 * special.ndtr(-abs(s) / sqrt(variance))) if variance > 0 else 1.0
-    return Trend(s / pairs if pairs else 0.0, p, _p_means([float(g.mean()) for g in groups]))
+def _trend(cycles: list[int], groups: list[Floats]) -> Trend:
+    from scipy import stats  # it takes longer to load than the other diagnostics take to compute
 
-
-def _kendall(groups: list[Floats]) -> tuple[int, float, float]:
-    """S, its variance without a trend, and tau-b's denominator; groups are sorted."""
-    s = 0
-    for late in range(1, len(groups)):
-        earlier = np.sort(np.concatenate(groups[:late]))
-        above = np.searchsorted(earlier, groups[late], "left")
-        upto = np.searchsorted(earlier, groups[late], "right")
-        s += int((above + upto - len(earlier)).sum())
-    t = np.array([len(g) for g in groups], float)
-    u = np.unique(np.concatenate(groups), return_counts=True)[1].astype(float)
-    n = float(t.sum())
-    whole = n * (n - 1) * (2 * n + 5)
-    variance = (whole - float((t * (t - 1) * (2 * t + 5)).sum()) - float((u * (u - 1) * (2 * u + 5)).sum())) / 18
-    ties = [(float((x * (x - 1)).sum()), float((x * (x - 1) * (x - 2)).sum())) for x in (t, u)]
-    variance += ties[0][1] * ties[1][1] / (9 * n * (n - 1) * (n - 2))
-    variance += ties[0][0] * ties[1][0] / (2 * n * (n - 1))
-    return s, variance, sqrt((n * (n - 1) - ties[0][0]) * (n * (n - 1) - ties[1][0])) / 2
-
-
-def _p_means(means: list[float]) -> float | None:
-    n = len(means)
-    if n < 4:
-        return None
-    s, variance, _ = _kendall([np.array([m]) for m in means])
-    if len(set(means)) < n or n > _EXACT:
-        return 1.0 if variance <= 0 else min(1.0, float(2 * special.ndtr(-(abs(s) - 1) / sqrt(variance))))
-    counts = np.ones(1)  # orders of 1, 2, ... items by their number of inversions
-    for size in range(2, n + 1):
-        counts = np.convolve(counts, np.ones(size)) / size
-    inversions = (n * (n - 1) // 2 - abs(s)) // 2
-    return min(1.0, 2 * float(counts[: inversions + 1].sum()))
+    when = np.repeat(cycles, [len(g) for g in groups])
+    found = stats.kendalltau(when, np.concatenate(groups), method="asymptotic")
+    means = [float(g.mean()) for g in groups]
+    over_means = None
+    if len(means) >= 4:
+        over_means = float(stats.kendalltau(cycles, means).pvalue) if len(set(means)) > 1 else 1.0
+    return Trend(float(found.statistic), float(found.pvalue), over_means)
 
 
 def _falls(cycles: list[int], groups: list[Floats]) -> tuple[Fall, ...]:
-    steps = [_welch(a, b) for a, b in pairwise(groups)]
+    steps = [_step(a, b) for a, b in pairwise(groups)]
     corrected = _holm([p for _, p in steps])
     return tuple(
         Fall(cycle, -change, p)
@@ -147,16 +114,13 @@ def _falls(cycles: list[int], groups: list[Floats]) -> tuple[Fall, ...]:
     )
 
 
-def _welch(before: Floats, after: Floats) -> tuple[float, float | None]:
+def _step(before: Floats, after: Floats) -> tuple[float, float | None]:
     """The change of the mean, and the one-sided p value of a fall."""
-    change = float(after.mean() - before.mean())
-    if min(len(before), len(after)) < 2:
-        return change, None
-    a, b = (float(v.var(ddof=1)) / len(v) for v in (before, after))
-    if a + b == 0:
-        return change, None
-    df = (a + b) ** 2 / (a * a / (len(before) - 1) + b * b / (len(after) - 1))
-    return change, float(special.stdtr(df, change / sqrt(a + b)))
+    found = welch(after, before)
+    if found is None or found[1] == 0:
+        return float(after.mean() - before.mean()), None
+    change, error, degrees = found
+    return change, float(special.stdtr(degrees, change / error))
 
 
 def _holm(values: list[float | None]) -> list[float | None]:

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from deltanas.errors import DataError
-from deltanas.study.estimate import Estimate, Floats, LackingError, column, same_length
+from deltanas.intervals import Estimate
+from deltanas.study.estimate import Floats, LackingError, column, same_length
 
 _DRAWS = 2000
 

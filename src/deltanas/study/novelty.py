@@ -11,19 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from deltanas.intervals import Estimate, difference, wilson
 from deltanas.program.shingles import Hashes
-from deltanas.study.estimate import (
-    Absent,
-    Estimate,
-    Floats,
-    Integers,
-    LackingError,
-    column,
-    difference,
-    flags,
-    same_length,
-    share,
-)
+from deltanas.study.estimate import Absent, Floats, Integers, LackingError, column, flags, same_length
 
 NEAR = 0.8
 """Programs whose Jaccard index is at least this, and chains of them, are one cluster."""
@@ -233,7 +223,7 @@ def _repeats(known: Floats | None) -> Estimate | Absent:
     if known is None:
         return Absent("it is not known which proposals were turned back as known")
     known = known[~np.isnan(known)]
-    return share(int(known.sum()), len(known)) if len(known) else Absent("no proposal came to the novelty filter")
+    return wilson(int(known.sum()), len(known)) if len(known) else Absent("no proposal came to the novelty filter")
 
 
 def _warning(cycles: tuple[CycleNovelty, ...], when: Floats | None, family: Sequence[str] | None) -> str | None:

@@ -9,8 +9,9 @@ from random import Random
 import numpy as np
 from scipy import special
 
+from deltanas.intervals import Estimate, Z
 from deltanas.study.components import Groups
-from deltanas.study.estimate import Estimate, Floats, Integers, LackingError, Z
+from deltanas.study.estimate import Floats, Integers, LackingError
 
 SUBSETS = 60
 """At most so many of the ways to choose R trainings of a program are averaged."""

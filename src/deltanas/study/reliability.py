@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from deltanas.errors import DataError
+from deltanas.intervals import Estimate
 from deltanas.study.components import Components, Groups, components_of, grouped
-from deltanas.study.estimate import Absent, Estimate, Floats, LackingError, column
+from deltanas.study.estimate import Absent, Floats, LackingError, column
 from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman

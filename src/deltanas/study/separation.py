@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from deltanas.intervals import Estimate
 from deltanas.study.components import components_of, grouped
-from deltanas.study.estimate import Estimate, LackingError
+from deltanas.study.estimate import LackingError
 
 CLEAR, PARTLY = 0.8, 0.5
 """Share of the picked that are truly among the best from which on a ranking separates them, and in part."""

@@ -12,9 +12,10 @@ from math import sqrt
 
 import numpy as np
 
+from deltanas.intervals import Estimate
 from deltanas.study.components import components
 from deltanas.study.concentration import concentration
-from deltanas.study.estimate import Absent, Estimate
+from deltanas.study.estimate import Absent
 from deltanas.study.forms import pearson_of, spearman_of
 from deltanas.study.monotone import monotone
 from deltanas.study.nll import elite_nll

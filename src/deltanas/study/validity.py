@@ -12,19 +12,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from deltanas.errors import DataError
-from deltanas.study.estimate import (
-    Absent,
-    Estimate,
-    Floats,
-    LackingError,
-    column,
-    flags,
-    hazard,
-    likelihood,
-    ratio,
-    same_length,
-    share,
-)
+from deltanas.intervals import Estimate, wilson
+from deltanas.study.estimate import Absent, Floats, LackingError, column, flags, hazard, likelihood, ratio, same_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +104,7 @@ def validity(generator: Sequence[str] | None, tokens: ArrayLike, valid: ArrayLik
 
 
 def _generator(name: str, length: Floats, good: Floats) -> Generator:
-    seen = share(int(good.sum()), len(good))
+    seen = wilson(int(good.sum()), len(good))
     return Generator(name, len(good), float(length.mean()), seen, _eps(hazard(length, good)))
 
 

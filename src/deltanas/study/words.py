@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from deltanas.intervals import Estimate
 from deltanas.study.concentration import Concentration
 from deltanas.study.convergence import Convergence
-from deltanas.study.estimate import Absent, Estimate
+from deltanas.study.estimate import Absent
 from deltanas.study.monotone import Monotone
 from deltanas.study.nll import EliteNll, TuningNll
 from deltanas.study.novelty import Novelty
