@@ -19,8 +19,10 @@ from deltanas.journal import Attempt, Candidate, Draft, RunView
 from deltanas.program import Failed, Program, Trained, prm_text
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.sandbox.exported import judge_export, read_weights
+from deltanas.sandbox.judge import Target
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.supervise import Ended, Limits
+from deltanas.task import CLASSIFY
 from deltanas.train.data import Dataset, Images
 
 MLP = Program(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
@@ -47,7 +49,9 @@ def view(*edited: Program) -> RunView:
     def scored(accuracy: float) -> Trained:
         return Trained(accuracy, 40, 0, 1.0, 1.0, "A")
 
-    base = Candidate(0, 0, "baseline", None, Draft(MLP, 10, 20), (Attempt("", None, "mlp", None),), scored(0.1))
+    base = Candidate(
+        0, 0, "baseline", None, Draft(MLP, 10, 20), (Attempt("", None, "", None),), scored(0.1), name="mlp"
+    )
     rows = [
         Candidate(1, i, "random", MLP.id, Draft(p, 30, 40), (Attempt("edit ```", "exact", "pool", None),), scored(0.9))
         for i, p in enumerate(edited)
@@ -155,7 +159,8 @@ def test_an_answer_whose_parts_do_not_add_up_is_a_failure(header: dict[str, obje
         answer = json.dumps(told).encode() + b"\n" + np.zeros((2, 2), np.float32).tobytes() + b"[]"
         ended = Ended("exit", 0, 1.0, 1.0, answer, "")
         tested = np.array([False, True])
-        return judge_export(ended, LIMITS, np.zeros(2, np.int64), tested, classes=2, seed=0, tier="A")
+        target = Target(CLASSIFY, (2,), np.zeros(2, np.int64), np.arange(2))
+        return judge_export(ended, LIMITS, target, tested, seed=0, tier="A")
 
     assert isinstance(judged({"tensors": 2, "weights": 0, "onnx": 0, "why": ""}), Exported)
     assert isinstance(judged(header), Failed)

@@ -42,9 +42,8 @@ def row(
     program = parent.edited("net", net) if parent else Program(net)
     trainings = trained(*accuracies)
     outcome = combined(trainings) if accuracies else None
-    return Candidate(
-        cycle, index, "delta", parent.id if parent else None, Draft(program, 7), (attempt,), outcome, trainings
-    )
+    parent_id, name = (parent.id, "") if parent else (None, goal)
+    return Candidate(cycle, index, "delta", parent_id, Draft(program, 7), (attempt,), outcome, trainings, name)
 
 
 def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:

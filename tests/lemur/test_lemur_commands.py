@@ -108,7 +108,7 @@ def test_a_search_starts_from_programs_drawn_by_rank(deltanas: Command, tmp_path
     assert "Aaa: refused (contract)" in result.stderr
     with read_folder(tmp_path / "search").open() as run:
         view = run.view()
-    baselines = {c.attempts[-1].goal: c for c in view.candidates if c.cycle == 0}
+    baselines = {c.name: c for c in view.candidates if c.cycle == 0}
     assert set(baselines) == set(programs)
     assert {name for name, c in baselines.items() if c.score is None} == {"Aaa"}
     prm = {"batch": 16, "lr": 0.02, "momentum": 0.5}

@@ -68,7 +68,8 @@ def story() -> RunView:
             strategy="baseline",
             parent=None,
             draft=Draft(p, 1000, 2000, "t"),
-            attempts=(Attempt("", None, name, None),),
+            attempts=(Attempt("", None, "", None),),
+            name=name,
             outcome=trained(s),
             trainings=(trained(s),),
         )

@@ -221,7 +221,7 @@ def test_every_text_of_a_model_or_candidate_is_escaped(story: RunView) -> None:
     refusal = Refused("build", PLANTED)
     score = Trained(0.5, 1000, 0, 1.0, 1.0, "A")
     rows = (
-        Candidate(0, 0, "baseline", None, Draft(base), (attempt,), replace(score, score=0.25)),
+        Candidate(0, 0, "baseline", None, Draft(base), (attempt,), replace(score, score=0.25), name=PLANTED),
         Candidate(1, 0, PLANTED, base.id, Draft(child), (attempt,), score),
         Candidate(1, 1, PLANTED, PLANTED, None, (replace(attempt, refusal=refusal),), refusal),
         Candidate(1, 2, PLANTED, base.id, None, (attempt,), Failed("error", PLANTED, 1.0, 1.0, PLANTED)),

@@ -107,7 +107,7 @@ def planted(path: Path) -> None:
     _, run = begin_run(path, None, {PLANTED: PLANTED})
     with run:
         score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
-        run.open([Candidate(0, 0, "baseline", None, Draft(base), (Attempt("", None, "mlp", None),))])
+        run.open([Candidate(0, 0, "baseline", None, Draft(base), (Attempt("", None, "", None),), name="mlp")])
         run.open(
             [
                 Candidate(1, 0, PLANTED, base.id, Draft(child), (Attempt(PLANTED, "exact", PLANTED, None, (call,)),)),

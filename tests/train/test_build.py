@@ -47,7 +47,18 @@ class Net(nn.Module):
 
 def build(net: str, prm: str = '{"lr": 0.1, "momentum": 0.9}') -> dict[str, object]:
     return check_build(
-        Job(mode="build", net=net, transform="", prm=prm, in_shape=(1, 3, 9, 9), classes=5, seed=0, epochs=1, threads=1)
+        Job(
+            mode="build",
+            net=net,
+            transform="",
+            prm=prm,
+            in_shape=(1, 3, 9, 9),
+            task="classify",
+            out_shape=(5,),
+            seed=0,
+            epochs=1,
+            threads=1,
+        )
     )
 
 

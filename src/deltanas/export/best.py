@@ -90,7 +90,7 @@ def _checked(net: Net, found: Exported, pool: LocalPool) -> tuple[Net, bytes | N
     answer = pool.infer(found.onnx, pixels)
     if isinstance(answer, Failed):
         return replace(net, onnx_reason=f"ONNX Runtime does not run it: {answer.reason}"), None
-    torches = found.logits[: len(pixels)]
+    torches = found.outputs[: len(pixels)]
     difference = float(np.abs(answer - torches).max())
     net = replace(
         net,

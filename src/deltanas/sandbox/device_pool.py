@@ -93,15 +93,16 @@ class DevicePool(LocalPool):
         job = replace(self._job(program, "train", seed=0, evaluation=_PROOF_IMAGES), training=_PROOF_IMAGES)
         labels = np.zeros(_PROOF_IMAGES, np.int64)
         images = np.zeros((_PROOF_IMAGES, *self.dataset.in_shape[1:]), np.uint8)
-        limits, classes = self._limits(_PROOF_SECONDS), self.dataset.classes
+        limits = self._limits(_PROOF_SECONDS)
+        target = self._target(labels, np.arange(_PROOF_IMAGES))
         data_fd, stop_fd = laid_down([labels, images, images]), os.eventfd(0)
         try:
-            most = due(_PROOF_IMAGES, classes)
+            most = due(target.floats)
             ended = run_child(self._training_server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
         finally:
             os.close(data_fd)
             os.close(stop_fd)
-        outcome = judge_training(ended, limits, labels, classes=classes, seed=0, tier=self.tier)
+        outcome = judge_training(ended, limits, target, seed=0, tier=self.tier)
         if isinstance(outcome, Failed):
             raise SandboxError(f"nothing trains on {self.device} in the sandbox: {outcome.reason}", _HINT)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.program import Failed, Trained
-from deltanas.sandbox.judge import due, failed_as, parted, printable, scored
+from deltanas.sandbox.judge import Target, due, failed_as, parted, printable, scored
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.job import DTYPES
 
@@ -36,8 +36,8 @@ class Exported:
     Attributes:
         validation, test: the scores of the very weights that are here; time is that of the whole export.
         weights: in the order of the network's own state.
-        onnx: the network as ONNX, pixels from 0 to 255 in, logits out; None where `why` says what was in the way.
-        logits: float32 [n, classes], in the order of the images that the child got.
+        onnx: the network as ONNX, pixels from 0 to 255 in, outputs out; None where `why` says what was in the way.
+        outputs: float32 [n, ...], in the order of the images that the child got.
     """
 
     validation: Trained
@@ -45,30 +45,29 @@ class Exported:
     weights: tuple[Weight, ...]
     onnx: bytes | None
     why: str
-    logits: NDArray[np.float32]
+    outputs: NDArray[np.float32]
 
 
-def most_bytes(n: int, classes: int) -> int:
-    """Most bytes that the answer of an export may have."""
-    return due(n, classes) + MOST_BYTES
+def most_bytes(floats: int) -> int:
+    """Most bytes that the answer of an export may have; floats: number of values of all outputs."""
+    return due(floats) + MOST_BYTES
 
 
 def judge_export(
     ended: Ended,
     limits: Limits,
-    labels: NDArray[np.int64],
+    target: Target,
     tested: NDArray[np.bool_],
     *,
-    classes: int,
     seed: int,
     tier: str,
 ) -> Exported | Failed:
-    """Check and score an answer. labels: int64 [n], in the order of the images; tested: which are of the test split."""
+    """Check and score an answer. tested: bool [n], which images are of the test split."""
     header, raw = parted(ended.answer)
     failure = failed_as(ended, header, limits)
     if failure is not None:
         return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
-    size = due(len(labels), classes) - due(0, 0)
+    size = due(target.floats) - due(0)
     weights, why, graph = None, "", b""
     match header:
         case {"tensors": int(tensors), "weights": int(bytes_), "onnx": int(onnx), "why": str(text)} if min(
@@ -79,16 +78,15 @@ def judge_export(
     if weights is None:
         reason = "the export gave an answer that makes no sense"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
-    logits = np.frombuffer(raw[:size], np.float32).reshape(len(labels), classes)
+    outputs = np.frombuffer(raw[:size], np.float32).reshape(len(target), *target.out_shape)
     validation, test = (
-        scored(ended, logits[part].tobytes(), labels[part], classes=classes, seed=seed, tier=tier)
-        for part in (~tested, tested)
+        scored(ended, outputs[part], target.part(part), seed=seed, tier=tier) for part in (~tested, tested)
     )
     if isinstance(validation, Failed):
         return validation
     if isinstance(test, Failed):
         return test
-    return Exported(validation, test, weights, graph or None, printable(why), logits)
+    return Exported(validation, test, weights, graph or None, printable(why), outputs)
 
 
 def read_weights(told: bytes, data: bytes) -> tuple[Weight, ...] | None:

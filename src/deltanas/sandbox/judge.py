@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from math import isfinite
-from typing import Literal, cast, get_args
+from dataclasses import dataclass, replace
+from math import isfinite, prod
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,16 +15,45 @@ from numpy.typing import NDArray
 from deltanas.program import Failed, Refused, Trained
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
+from deltanas.task import Task
 from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
-_LOGIT = 4
+_FLOAT = 4
 """Bytes of a float32."""
 
 
-def due(n: int, classes: int) -> int:
-    """Most bytes that an answer of n logits may have."""
-    return HEADER_LIMIT + n * classes * _LOGIT
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the outputs of a child are scored by; none of it ever enters the child.
+
+    Attributes:
+        out_shape: of one image's output. values: target of each image, [n, ...], as the child got the images.
+        order: int64 [n], place of each in its split.
+    """
+
+    task: Task
+    out_shape: tuple[int, ...]
+    values: NDArray[Any]
+    order: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def floats(self) -> int:
+        """Number of values that the outputs of all images have."""
+        return len(self) * prod(self.out_shape)
+
+    def part(self, chosen: NDArray[np.bool_]) -> Target:
+        """The chosen images alone, as a split of its own in the same order."""
+        order = self.order[chosen]
+        return replace(self, values=self.values[chosen], order=np.argsort(np.argsort(order)))
+
+
+def due(floats: int) -> int:
+    """Most bytes that an answer may have whose outputs have so many values."""
+    return HEADER_LIMIT + floats * _FLOAT
 
 
 def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
@@ -44,31 +74,35 @@ def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
     return Refused("build", "the build check gave an answer that makes no sense")
 
 
-def judge_training(
-    ended: Ended, limits: Limits, labels: NDArray[np.int64], *, classes: int, seed: int, tier: str
-) -> Trained | Failed:
-    """Score the logits. labels: int64 [n], in the order in which the child got the images."""
+def judge_training(ended: Ended, limits: Limits, target: Target, *, seed: int, tier: str) -> Trained | Failed:
+    """Score the outputs."""
+    outputs = outputs_of(ended, limits, len(target), target.out_shape, tier)
+    return outputs if isinstance(outputs, Failed) else scored(ended, outputs, target, seed=seed, tier=tier)
+
+
+def outputs_of(
+    ended: Ended, limits: Limits, n: int, out_shape: tuple[int, ...], tier: str
+) -> NDArray[np.float32] | Failed:
+    """The outputs of n images, float32 [n, *out_shape], or why there are none."""
     header, raw = parted(ended.answer)
     failure = failed_as(ended, header, limits)
     if failure is not None:
         return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
-    return scored(ended, raw, labels, classes=classes, seed=seed, tier=tier)
-
-
-def scored(
-    ended: Ended, raw: bytes, labels: NDArray[np.int64], *, classes: int, seed: int, tier: str
-) -> Trained | Failed:
-    """raw: what came back as logits."""
-    n = len(labels)
-    if len(raw) != n * classes * _LOGIT:
-        reason = f"{len(raw)} bytes of logits came back, not {n} x {classes} x {_LOGIT}"
+    if len(raw) != n * prod(out_shape) * _FLOAT:
+        reason = f"{len(raw)} bytes of outputs came back, not {' x '.join(map(str, (n, *out_shape, _FLOAT)))}"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
-    logits = np.frombuffer(raw, np.float32).reshape(n, classes)
-    if not np.isfinite(logits).all():
+    return np.frombuffer(raw, np.float32).reshape(n, *out_shape)
+
+
+def scored(ended: Ended, outputs: NDArray[np.float32], target: Target, *, seed: int, tier: str) -> Trained | Failed:
+    """outputs: float32 [n, *out_shape]."""
+    if not np.isfinite(outputs).all():
         reason = "the trained network returns values that are not finite"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
-    accuracy = float(np.mean(logits.argmax(axis=1) == labels))
-    return Trained(accuracy, n, seed, ended.seconds, ended.cpu_seconds, tier)
+    scores = np.empty(len(target))
+    scores[target.order] = target.task.scores(outputs, target.values)
+    packed = target.task.packed(scores)
+    return Trained(float(scores.mean()), len(target), seed, ended.seconds, ended.cpu_seconds, tier, packed)
 
 
 def parted(answer: bytes) -> tuple[dict[str, object] | None, bytes]:

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import count
+from math import prod
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Literal, Self
@@ -20,12 +21,13 @@ from deltanas.errors import SandboxError
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import due, judge_build, judge_training
+from deltanas.sandbox.judge import Target, due, judge_build, judge_training, outputs_of
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.secret import shuffled
 from deltanas.sandbox.supervise import Ended, Limits, run_child
 from deltanas.seams import Built, Split
+from deltanas.task import CLASSIFY, Task
 from deltanas.train.data import Dataset, Images
 from deltanas.train.job import Augment, Job
 
@@ -47,6 +49,7 @@ class Pool(ABC):
         workers: children at a time on each machine, by default as many as its cores allow.
         threads: CPU threads of each child.
         augment: what is done to training images, "flip" and "crop"; evaluation images are never changed.
+        task: what the networks are asked to do.
         unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
 
     Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
@@ -62,6 +65,7 @@ class Pool(ABC):
     threads: int = 1
     augment: tuple[Augment, ...] = ()
     unsafe: bool = False
+    task: Task = CLASSIFY
 
     def __post_init__(self) -> None:
         self._mean, self._std = _statistics(self.dataset.train.x)
@@ -87,7 +91,7 @@ class Pool(ABC):
         """Check programs in children; the answers in the order of `programs`. Raises SandboxError."""
         limits = self._limits(min(self.build_timeout, self.timeout))
         jobs = [self._job(program, "build", seed=0) for program in programs]
-        ended = dict(self._run(jobs, None, limits, due(0, 0)))
+        ended = dict(self._run(jobs, None, limits, due(0)))
         return [judge_build(ended[position], limits) for position in range(len(jobs))]
 
     def train(
@@ -95,25 +99,30 @@ class Pool(ABC):
     ) -> Iterator[tuple[int, Trained | Failed]]:
         """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
         images, order = self._evaluated(split)
-        labels, classes, limits = images.y[order], self.dataset.classes, self._limits(self.timeout)
+        target, limits = self._target(images.y[order], order), self._limits(self.timeout)
         jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
-        for position, ended in self._run(jobs, split, limits, due(len(images), classes)):
-            yield position, judge_training(ended, limits, labels, classes=classes, seed=seed, tier=self.tier)
+        for position, ended in self._run(jobs, split, limits, due(target.floats)):
+            yield position, judge_training(ended, limits, target, seed=seed, tier=self.tier)
 
     def export(self, programs: Sequence[Program], *, seed: int) -> Iterator[tuple[int, Exported | Failed]]:
         """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
         images, order = self._evaluated("both")
-        labels, tested = images.y[order], order >= len(self.dataset.validation)
-        limits, classes = self._limits(self.timeout), self.dataset.classes
+        target, tested = self._target(images.y[order], order), order >= len(self.dataset.validation)
+        limits = self._limits(self.timeout)
         jobs = [
             replace(self._job(program, "train", seed=seed, evaluation=len(images)), mode="export")
             for program in programs
         ]
-        for position, ended in self._run(jobs, "both", limits, most_bytes(len(images), classes)):
-            yield (
-                position,
-                judge_export(ended, limits, labels, tested, classes=classes, seed=seed, tier=self.tier),
-            )
+        for position, ended in self._run(jobs, "both", limits, most_bytes(target.floats)):
+            yield position, judge_export(ended, limits, target, tested, seed=seed, tier=self.tier)
+
+    @property
+    def out_shape(self) -> tuple[int, ...]:
+        """Shape of one image's output."""
+        return self.task.out_shape(self.dataset.classes, self.dataset.in_shape)
+
+    def _target(self, values: NDArray[np.generic], order: NDArray[np.int64]) -> Target:
+        return Target(self.task, self.out_shape, values, order)
 
     @property
     def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -135,7 +144,8 @@ class Pool(ABC):
             transform=program.transform,
             prm=program.prm,
             in_shape=self.dataset.in_shape,
-            classes=self.dataset.classes,
+            task=self.task.name,
+            out_shape=self.out_shape,
             seed=seed,
             epochs=self.epochs,
             threads=self.threads,
@@ -202,24 +212,24 @@ class LocalPool(Pool):
         return self._children(self._server, self._workers(), jobs, split, limits, most)
 
     def infer(self, model: bytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32] | Failed:
-        """What ONNX Runtime computes by a file, in a child of the sandbox: the logits, float32 [n, classes].
+        """What ONNX Runtime computes by a file, in a child of the sandbox: the outputs, float32 [n, *out_shape].
 
         pixels: uint8 [n, c, h, w], on the scale 0 to 255. Raises SandboxError.
         """
-        limits, classes = self._limits(self.timeout), self.dataset.classes
+        limits = self._limits(self.timeout)
         job = replace(self._job(Program(""), "build", seed=0), mode="infer", file=len(model), evaluation=len(pixels))
         data_fd, stop_fd = laid_down([np.frombuffer(model, np.uint8), pixels]), os.eventfd(0)
         try:
-            most = due(len(pixels), classes)
+            most = due(len(pixels) * prod(self.out_shape))
             ended = run_child(self._server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
         finally:
             os.close(data_fd)
             os.close(stop_fd)
-        labels = np.zeros(len(pixels), np.int64)
-        outcome = judge_training(ended, limits, labels, classes=classes, seed=0, tier=self.tier)
-        if isinstance(outcome, Failed):
-            return outcome
-        return np.frombuffer(ended.answer.partition(b"\n")[2], np.float32).reshape(-1, classes)
+        outputs = outputs_of(ended, limits, len(pixels), self.out_shape, self.tier)
+        if isinstance(outputs, Failed) or np.isfinite(outputs).all():
+            return outputs
+        reason = "ONNX Runtime computes values that are not finite"
+        return Failed("output", reason, ended.seconds, ended.cpu_seconds, self.tier)
 
     def _workers(self) -> int:
         return self.workers or cores() // self.threads or 1

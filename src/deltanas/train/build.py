@@ -22,10 +22,11 @@ from deltanas.train.loop import (
     OutputError,
     batch_size,
     bounded_steps,
-    check_logits,
+    check_output,
     construct,
     seed_everything,
 )
+from deltanas.train.tasks import CHILD_TASKS
 
 _SPREAD = 3.0
 """Standard deviation of the probe's images: wide enough that what limits activations shows."""
@@ -106,7 +107,7 @@ def check_build(job: Job) -> dict[str, object]:
     seed_everything(job.seed)
     batch_size(json.loads(job.prm))
     x = _SPREAD * torch.randn(4, *job.in_shape[1:])
-    y = torch.arange(4) % job.classes
+    y = CHILD_TASKS[job.task].examples(4, job.out_shape)
     tracer, parts, outputs = Tracer(), [], []
     with tracer:
         net: Any = construct(job)
@@ -120,7 +121,7 @@ def check_build(job: Job) -> dict[str, object]:
         for mode in (False, True):
             net.train(mode)
             seed_everything(job.seed)
-            outputs.append(_checked(net(x[:2]), job.classes))
+            outputs.append(_checked(net(x[:2]), job.out_shape))
         seen = tracer.describe(outputs)
         parts += [out.detach() for out in outputs]
         before = {name: tracer.content(value) for name, value in net.named_parameters()}
@@ -186,7 +187,7 @@ def _evaluated(net: Any, x: Tensor, job: Job) -> Tensor:
     net.eval()
     seed_everything(job.seed)
     with torch.no_grad():
-        return _checked(net(x), job.classes)
+        return _checked(net(x), job.out_shape)
 
 
 def _projected(logits: Tensor) -> list[float | None]:
@@ -198,9 +199,9 @@ def _projected(logits: Tensor) -> list[float | None]:
     return [float(f"{value:.8g}") for value in (directions @ flat).tolist()]
 
 
-def _checked(out: object, classes: int) -> Tensor:
+def _checked(out: object, out_shape: tuple[int, ...]) -> Tensor:
     try:
-        check_logits(out, 2, classes)
+        check_output(out, (2, *out_shape))
     except OutputError as error:
         raise ContractError(str(error)) from None
     assert isinstance(out, Tensor)

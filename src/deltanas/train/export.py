@@ -50,7 +50,7 @@ def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
 
 
 def infer(job: Job, data_fd: int) -> bytes:
-    """The logits that ONNX Runtime computes by the file that lies before the images; float32 [evaluation, classes]."""
+    """What ONNX Runtime computes by the file that lies before the images: float32 [evaluation, *out_shape]."""
     memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
     images = np.frombuffer(memory, np.uint8, offset=job.file).reshape(job.evaluation, *job.in_shape[1:])
     runtime = importlib.import_module("onnxruntime")

@@ -1,7 +1,7 @@
 """What the parent asks of a child process, and the layout of the data that the child maps. Free of torch.
 
 The answer goes back over a pipe: one line of JSON of at most `HEADER_LIMIT` bytes, then, where a training went well,
-exactly `evaluation` x `classes` float32 values as raw bytes, the logits in the order of the images.
+exactly `evaluation` x `out_shape` float32 values as raw bytes, the outputs in the order of the images.
 
 Where the network is exported, more follows, and the line says how many bytes of each: `tensors`, JSON of
 [name, type, shape] for each tensor of its state, types as in `DTYPES`; `weights`, their bytes back to back; `onnx`, the
@@ -42,7 +42,8 @@ class Job:
 
     Attributes:
         net, transform, prm: the parts of the program; `prm` is JSON text.
-        in_shape: (1, channels, height, width). classes: number of classes.
+        task: what the network is asked to do, a name of `train.tasks`.
+        in_shape: (1, channels, height, width). out_shape: of one image's output, (classes,) to classify.
         seed: of the initial weights and of the order of the batches.
         threads: CPU threads of the child.
         mode: `infer` runs an ONNX file in place of a program.
@@ -52,8 +53,9 @@ class Job:
         device: where it is trained; builds are on the CPU.
         augment: what is done to training images (`train/augment.py`).
 
-    The mapped data, back to back: a file, labels int64 [training], images uint8 [training, c, h, w], then the images to
-    evaluate uint8 [evaluation, c, h, w]. The labels of the last never come here.
+    The mapped data, back to back: a file, targets [training, ...] (to classify: labels, int64), images uint8
+    [training, c, h, w], then the images to evaluate uint8 [evaluation, c, h, w]. The targets of the last never come
+    here.
     """
 
     mode: Mode
@@ -61,7 +63,8 @@ class Job:
     transform: str
     prm: str
     in_shape: tuple[int, ...]
-    classes: int
+    task: str
+    out_shape: tuple[int, ...]
     seed: int
     epochs: int
     threads: int
@@ -79,7 +82,7 @@ class Job:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Job:
         fields = json.loads(raw)
-        for name in ("in_shape", "mean", "std", "augment"):
+        for name in ("in_shape", "out_shape", "mean", "std", "augment"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from math import prod
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from deltanas.train.augment import Augmentation
 from deltanas.train.job import Device, Job
+from deltanas.train.tasks import CHILD_TASKS
 
 NET_FILE = "<net>"
 """The file name under which a candidate is compiled, by which its own lines are found in a traceback."""
@@ -143,7 +145,7 @@ def construct(job: Job) -> nn.Module:
         raise ContractError("the program defines no class Net")
     prm = json.loads(job.prm)
     device = torch.device(job.device)
-    net = module.Net(job.in_shape, (job.classes,), prm, device)
+    net = module.Net(job.in_shape, job.out_shape, prm, device)
     if not isinstance(net, nn.Module):
         raise ContractError("Net is not a torch.nn.Module")
     if job.device != "cpu":  # else it would be traced as a step of the program
@@ -155,12 +157,12 @@ def construct(job: Job) -> nn.Module:
 
 
 def train(job: Job, data_fd: int) -> bytes:
-    """Train for the job's epochs; the logits of its evaluation images as raw float32 [evaluation, classes]."""
+    """Train for the job's epochs; the outputs for its evaluation images as raw float32 [evaluation, *out_shape]."""
     return fitted(job, data_fd)[1]
 
 
 def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
-    """The network after training, and the logits as `train` gives them.
+    """The network after training, and the outputs as `train` gives them.
 
     Images and weights lie in memory channels-last, which is faster (docs/lab.md), unless the program can't have it so.
     """
@@ -174,13 +176,13 @@ def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
         layout = torch.contiguous_format
         net = _trained(job, data, layout)
     net.eval()
-    logits = []
+    outputs = []
     with torch.inference_mode(), precision(job.device):
         for x in torch.split(data.evaluation, _EVALUATION_BATCH):
             out = net(normalise(x, data.mean, data.std, layout))
-            check_logits(out, len(x), job.classes)
-            logits.append(out.to("cpu", torch.float32))
-    return net, torch.cat(logits).contiguous().numpy().tobytes()
+            check_output(out, (len(x), *job.out_shape))
+            outputs.append(out.to("cpu", torch.float32))
+    return net, torch.cat(outputs).contiguous().numpy().tobytes()
 
 
 def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
@@ -228,11 +230,12 @@ def repeatable() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def check_logits(out: object, n: int, classes: int) -> None:
+def check_output(out: object, shape: tuple[int, ...]) -> None:
+    """shape: (n, *out_shape). Raises OutputError."""
     if not isinstance(out, Tensor):
-        raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape ({n}, {classes})")
-    if tuple(out.shape) != (n, classes):
-        raise OutputError(f"the network returns shape {tuple(out.shape)}, not ({n}, {classes})")
+        raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape {shape}")
+    if tuple(out.shape) != shape:
+        raise OutputError(f"the network returns shape {tuple(out.shape)}, not {shape}")
     if out.is_complex():
         raise OutputError("the network returns complex numbers")
 
@@ -242,8 +245,11 @@ def _map(job: Job, data_fd: int) -> _Data:
     memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_COPY)
     shape = job.in_shape[1:]
     pixels = int(np.prod(shape))
-    offset = 8 * job.training
-    y = torch.frombuffer(memory, dtype=torch.int64, count=job.training)
+    task = CHILD_TASKS[job.task]
+    target_shape = task.target_shape(job.out_shape)
+    values = job.training * prod(target_shape)
+    offset = task.dtype.itemsize * values
+    y = torch.frombuffer(memory, dtype=task.dtype, count=values).view(-1, *target_shape)
     x = torch.frombuffer(memory, dtype=torch.uint8, count=job.training * pixels, offset=offset)
     offset += job.training * pixels
     evaluation = torch.frombuffer(memory, dtype=torch.uint8, count=job.evaluation * pixels, offset=offset)

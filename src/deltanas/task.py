@@ -1,0 +1,107 @@
+"""What a network is asked to do: the shape of its outputs, and how the parent process scores them, image by image.
+
+A task is one record here and its other half, which trains inside the sandbox, in `train/tasks.py`, by the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.intervals import Estimate, wilson
+from deltanas.program import Trained
+
+Floats = NDArray[np.float64]
+Better = Literal["higher", "lower"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The figure that ranks programs: the mean over the evaluation images of a score an image.
+
+    Attributes:
+        name: as it is written in tables and in JSON. better: which end is better.
+        interval: the score's 95 % interval, given the score, the number of images, and the score of each image if that
+            is known; it tells how another sample of images would move the score. None where it can't be told.
+        shown, gain: a score, and a difference of two scores, in words. unit: of the difference, as `gain` shows it.
+    """
+
+    name: str
+    better: Better
+    interval: Callable[[float, int, Floats | None], Estimate | None]
+    shown: Callable[[float], str]
+    gain: Callable[[float], str]
+    unit: str
+
+
+class Task(Protocol):
+    """What the parent process does with a network's outputs; the targets never enter the child."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def metric(self) -> Metric: ...
+    def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one image's output. classes: number of classes. in_shape: (1, channels, height, width)."""
+
+    def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
+        """The metric of each image, float64 [n]. outputs: [n, *out_shape], finite. target: [n, ...]."""
+
+    def packed(self, scores: Floats) -> bytes:
+        """The scores as they are kept with a training."""
+
+    def unpacked(self, packed: bytes, n: int) -> Floats:
+        """The scores of n images. Raises ValueError where the bytes are of another number of images."""
+
+
+def _share(score: float, n: int, per_image: Floats | None) -> Estimate | None:  # noqa: ARG001
+    if n < 1 or not isfinite(score) or not 0 <= score <= 1:
+        return None
+    found = wilson(score * n, n)
+    return Estimate(score, found.low, found.high)
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """An image belongs to the class of its largest logit; the metric is accuracy, the share of images that are right.
+
+    The score of an image is 0 or 1 and is kept as one bit.
+    """
+
+    name: str = "classify"
+    metric: Metric = Metric(
+        "accuracy", "higher", _share, lambda score: f"{score:.1%}", lambda gain: f"{100 * gain:+.1f}", "points"
+    )
+
+    def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
+        return (classes,)
+
+    def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
+        right: NDArray[np.bool_] = outputs.argmax(axis=1) == target
+        return right.astype(np.float64)
+
+    def packed(self, scores: Floats) -> bytes:
+        return np.packbits(scores > 0).tobytes()
+
+    def unpacked(self, packed: bytes, n: int) -> Floats:
+        if len(packed) != (n + 7) // 8:
+            raise ValueError(f"{len(packed)} bytes are not the scores of {n} images")
+        return np.unpackbits(np.frombuffer(packed, np.uint8), count=n).astype(float)
+
+
+CLASSIFY = Classify()
+TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY,)}
+
+
+def image_scores(task: Task, trainings: Sequence[object]) -> Floats | None:
+    """The mean score of each image over the trainings that ended well; None where one of them has not kept it."""
+    scored = [each for each in trainings if isinstance(each, Trained)]
+    if not scored or any(each.per_image is None for each in scored):
+        return None
+    kept = [task.unpacked(each.per_image, each.n) for each in scored if each.per_image is not None]
+    return np.mean(kept, axis=0) if len({len(each) for each in kept}) == 1 else None
