@@ -2,7 +2,7 @@
 
     printf '[model]\nchoice = "any"\n' >any.toml
     deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --preferences --out ADAPTER
-    python benchmarks/compare.py --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned]
+    python -m benchmarks compare --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned]
 
     random     the uniform sampler               bandit     the same draws, kinds by what this search gained
     rule       the same draws, kinds by what the measured edits gained on the baselines that are not held out

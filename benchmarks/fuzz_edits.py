@@ -1,4 +1,4 @@
-"""Fuzz the reading of edits for so many seconds: `python benchmarks/fuzz_edits.py 600`. Needs hypothesis.
+"""Fuzz the reading of edits for so many seconds: `python -m benchmarks fuzz_edits 600`. Needs hypothesis.
 
 A third of the texts are random strings of the pieces that edits are made of, over a tiny program; a third are edits of
 the corpus (`deltanas bench edits`), cut up and put together again; a third are pairs of programs to be diffed. An edit
@@ -16,7 +16,7 @@ from collections import Counter
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from deltanas.bench.edits import corpus
+from benchmarks.edits import corpus
 from deltanas.errors import EditError
 from deltanas.nets import baselines
 from deltanas.program import apply_edit, diff

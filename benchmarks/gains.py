@@ -1,6 +1,6 @@
 """Measure simple edits: what each one does to a baseline's accuracy after one epoch, with its noise.
 
-    python benchmarks/gains.py --out benchmarks/gains [--edits 3000] [--minutes M]
+    python -m benchmarks gains --out benchmarks/gains [--edits 3000] [--minutes M]
 
 Every edit is a fair draw of the uniform sampler from the verified space of a built-in baseline (architecture only: the
 recipe is the same for all). A baseline is trained with eight seeds, an edited network with one of these, which go by

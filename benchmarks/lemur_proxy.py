@@ -1,7 +1,7 @@
 """LEMUR's trials drawn: the score after one epoch against the score after the longest training, per data set.
 
     deltanas lemur import nn_dataset-1.2.6-py3-none-any.whl --run runs/lemur
-    python benchmarks/lemur_proxy.py runs/lemur --out docs/lemur-proxy.png
+    python -m benchmarks lemur_proxy runs/lemur --out docs/lemur-proxy.png
 
 Upper row: both scores of one training. Lower row: the first of one training, the second of another training of the same
 program, drawn at random. A search ranks by the first and is after the second, so the lower row is what a ranking of

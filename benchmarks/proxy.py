@@ -1,6 +1,6 @@
 """One epoch against ten: does the accuracy that a search ranks by say what a longer training would?
 
-    python benchmarks/proxy.py --out benchmarks/proxy [--programs 44] [--seeds 3]
+    python -m benchmarks proxy --out benchmarks/proxy [--programs 44] [--seeds 3]
     deltanas study convergence benchmarks/proxy/proxy.csv --json
 
 The programs are the built-in baselines and, up to the number asked for, edits drawn from them by the uniform sampler.

@@ -1,6 +1,6 @@
 """Does a model know which edits gain? Rank correlation with measured gains, on baselines that no tuning saw.
 
-    python benchmarks/ranking.py --gains benchmarks/gains [--llm smollm2] [--adapter ADAPTER]... [--edits N]
+    python -m benchmarks ranking --gains benchmarks/gains [--llm smollm2] [--adapter ADAPTER]... [--edits N]
 
     rule      the mean gain of the edit's kind, on the baselines that are not held out
     frozen    how likely the model as it is finds the edit, where it is asked for a better network (choice "any")
@@ -29,9 +29,9 @@ from statistics import fmean, stdev
 from typing import Any, cast
 
 import numpy as np
-from compare import kinds_of, mean, measured
 from scipy.stats import spearmanr
 
+from benchmarks.compare import kinds_of, mean, measured
 from deltanas.config import read_config
 from deltanas.learn.corpus import Phrasing
 from deltanas.learn.measured import MeasuredEdit

@@ -1,6 +1,6 @@
 """What `deltanas report` costs for a run of many candidates: seconds, peak memory, size of the page.
 
-    python benchmarks/report.py [--candidates 10000] [--candidates 2000] [--folder DIR]
+    python -m benchmarks report [--candidates 10000] [--candidates 2000] [--folder DIR]
 
 The run is made up, but through the real archive: edits of the built-in networks, parents drawn by rank, long lineages,
 prompts and replies as long as a model's, refusals. A run that the folder holds is used again.

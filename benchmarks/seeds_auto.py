@@ -1,6 +1,6 @@
 """Does a budget of repeats that goes to the cut pick better programs than one that is spread evenly? By simulation.
 
-    python benchmarks/seeds_auto.py [--searches N] [--out FILE]
+    python -m benchmarks seeds_auto [--searches N] [--out FILE]
 
 Searches of three cycles: a parent is drawn by rank, a candidate's true level is its parent's plus a normal step, and a
 training shows it with normal noise. Three ways to spend trainings, with the same chance: `once` trains each candidate

@@ -1,8 +1,8 @@
 """How often the intervals of `deltanas study convergence` cover the truth, over simulated studies of known truth.
 
-    python benchmarks/study_calibration.py [--studies N] [--only TEXT] [--out FILE]
+    python -m benchmarks study_calibration [--studies N] [--only TEXT] [--out FILE]
 
-Every design of `deltanas.study.simulate` in turn. What the file holds already is not run again, so a run that was
+Every design of `benchmarks.simulated_studies` in turn. What the file holds already is not run again, so a run that was
 stopped goes on where it was.
 """
 
@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deltanas.study.simulate import DESIGNS, Answers, Design, Elites, Level, coverage
+from benchmarks.simulated_studies import DESIGNS, Answers, Design, Elites, Level, coverage
 
 MORE: dict[type[Design], int] = {Level: 10, Answers: 5, Elites: 5}
 """Times the studies of the other designs: these cost little."""

@@ -1,6 +1,6 @@
 """What packing saves: seconds and memory of a training step, with what prompts share worked out once and without.
 
-    python benchmarks/tuning.py --out FILE.jsonl [--model smollm2] [--lessons 8] [--turns 3] [--baselines mlp vgg]
+    python -m benchmarks tuning --out FILE.jsonl [--model smollm2] [--lessons 8] [--turns 3] [--baselines mlp vgg]
 
 A step takes so many lessons about one baseline: drawn simple edits of it, asked for as level `typed` asks. Each turn
 times both ways on the same lessons, in an order that changes from turn to turn, and writes a line for each. Interrupt

@@ -46,7 +46,7 @@ class TrainConfig(_Section):
     )
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="CPU threads of a training; if neither this nor workers is given, as `deltanas bench workers`"
+        description="CPU threads of a training; if neither this nor workers is given, as `deltanas calibrate`"
         " found best on this machine, else one",
     )
     unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")

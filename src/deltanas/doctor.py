@@ -78,7 +78,7 @@ def _cache() -> Finding:
 def _calibration() -> Finding:
     found, word = stored_calibration()
     if found is None:
-        return Finding("calibration", not word, False, word or "none: one-thread trainings", "deltanas bench workers")
+        return Finding("calibration", not word, False, word or "none: one-thread trainings", "deltanas calibrate")
     rates = ", ".join(f"{rate:.0f} ({shape})" for shape, rate in found.rates.items())
     best = f"workers x threads: {found.cores // found.threads} x {found.threads}"
     return Finding("calibration", True, False, f"{best}; candidates an hour: {rates}")

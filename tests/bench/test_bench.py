@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from deltanas.bench import bench_evaluate, bench_sandbox
-from deltanas.bench.lemur import write_idx
-from deltanas.bench.rivals import Rival
+from benchmarks.evaluate import bench_evaluate
+from benchmarks.rivals import Rival
+from benchmarks.rivals.lemur import write_idx
+from benchmarks.sandbox import bench_sandbox
 from deltanas.errors import DeltanasError
 from support import Command
+
+ROOT = Path(__file__).parents[2]
 
 
 def evaluated(**changes: Any) -> dict[str, Any]:
@@ -45,7 +48,7 @@ def test_a_folder_without_lemur_is_a_message(tmp_path: Path) -> None:
 
 def test_a_rival_that_ends_is_a_message(tmp_path: Path) -> None:
     with (
-        Rival("deltanas.bench.hand", folder=tmp_path, threads=1, hint="mend it") as rival,
+        Rival("benchmarks.rivals.hand", folder=tmp_path, threads=1, hint="mend it") as rival,
         pytest.raises(DeltanasError, match=r"No such file or directory: 'candidate\.py'") as caught,
     ):
         rival.train(0)
@@ -75,11 +78,32 @@ def test_the_sandbox_alone() -> None:
 
 
 @pytest.mark.slow
-def test_a_short_soak(deltanas: Command) -> None:
-    done = deltanas("bench", "sandbox", "--soak", 20, "--json")
+def test_a_short_soak(benchmark: Command) -> None:
+    done = benchmark("sandbox", "--soak", 20, "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert set(result["distinct_accuracies"].values()) == {1}
     (group,) = result["groups"]
     assert group["until"] == 20
     assert group["processes"] == 2
+
+
+def test_without_a_name_the_benchmarks_are_listed(benchmark: Command) -> None:
+    done = benchmark()
+    assert done.returncode == 0, done.stderr
+    names = {line.split()[0] for line in done.stdout.splitlines()[2:]}
+    assert {"evaluate", "sandbox", "compare", "paired_coverage"} <= names
+    assert not {"hand", "lemur", "edit_faults", "simulated_studies"} & names
+    unknown = benchmark("nowhere")
+    assert unknown.returncode == 2
+    assert "no benchmark 'nowhere'" in unknown.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("file", sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py")))
+def test_every_benchmark_tells_its_options(benchmark: Command, file: str) -> None:
+    if "\ndef main(" not in (ROOT / "benchmarks" / f"{file}.py").read_text("utf-8"):
+        pytest.skip("a part of others")
+    done = benchmark(file, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()

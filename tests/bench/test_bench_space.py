@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deltanas.bench import bench_space
+from benchmarks.space import bench_space
 from deltanas.nets import baselines
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from deltanas.bench.decode import BATCHES, bench_decode
+from benchmarks.decode import BATCHES, bench_decode
 from deltanas.errors import DeltanasError
 
 pytest_plugins = ["tiny_model"]

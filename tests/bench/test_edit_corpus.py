@@ -9,11 +9,10 @@ from typing import Any, cast
 
 import pytest
 
+from benchmarks.edit_faults import FAULTS
+from benchmarks.edit_refusals import REFUSALS
+from benchmarks.edits import bench_edits, corpus, lemur_programs
 from deltanas import nets
-from deltanas.bench import bench_edits
-from deltanas.bench.edit_faults import FAULTS
-from deltanas.bench.edit_refusals import REFUSALS
-from deltanas.bench.edits import corpus, lemur_programs
 from deltanas.errors import DataError
 from support import Command
 
@@ -61,8 +60,8 @@ def test_a_place_without_lemur_is_a_message(tmp_path: Path, name: str) -> None:
     assert "pip download" in caught.value.hint
 
 
-def test_as_a_command(deltanas: Command) -> None:
-    done = deltanas("bench", "edits", "--each", 1, "--json")
+def test_as_a_command(benchmark: Command) -> None:
+    done = benchmark("edits", "--each", 1, "--json")
     assert done.returncode == 0, done.stderr
     result = cast("dict[str, Any]", json.loads(done.stdout))
     assert result["faults"][-1]["n"] == KINDS

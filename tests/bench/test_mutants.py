@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deltanas.bench import write_mutants
-from deltanas.bench.mutants import _resumed
+from benchmarks.mutants import _resumed, write_mutants
 from deltanas.errors import UsageError
 from deltanas.nets import baselines
 from deltanas.program import apply_edit

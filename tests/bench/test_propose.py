@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deltanas.bench.propose import STEPS, bench_propose, cell_name
+from benchmarks.propose import STEPS, bench_propose, cell_name
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.llm import Message, Reply, Request

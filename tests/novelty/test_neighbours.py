@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from deltanas.bench import bench_novelty
+from benchmarks.novelty import bench_novelty
 from deltanas.errors import DeltanasError
 from deltanas.journal import Draft
 from deltanas.nets import baselines

@@ -83,7 +83,7 @@ def test_what_was_measured_elsewhere_is_not(
     assert threads_of_pool() == (None, 1)
     [word] = caplog.messages
     assert str(state / "calibration.json") in word
-    assert "deltanas bench workers" in word
+    assert "deltanas calibrate" in word
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"threads": "many"}'])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deltanas.study.simulate import Answers, Design, Elites, Level, Likelihoods, Ranking, coverage
+from benchmarks.simulated_studies import Answers, Design, Elites, Level, Likelihoods, Ranking, coverage
 
 
 @pytest.mark.parametrize(

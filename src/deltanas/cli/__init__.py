@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deltanas.cli import bench, channels, export, learn, lemur, read, serve, study, work
+from deltanas.cli import calibrate, export, learn, lemur, read, serve, study, work
 from deltanas.cli.output import print_text
 from deltanas.errors import DeltanasError, UsageError
 
@@ -30,8 +30,7 @@ lemur.add_to(app)
 learn.add_to(app)
 study.add_to(app)
 serve.add_to(app)
-channels.add_to(app)
-bench.add_to(app)
+calibrate.add_to(app)
 
 
 def _version(wanted: bool) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -38,6 +38,24 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
     # Where no terminal sets the width, nothing is cut off: the reader may be another program.
     width = None if sys.stdout.isatty() else 1_000
     Console(markup=False, highlight=False, width=width).print(table)
+
+
+def print_figures(figures: Mapping[str, Any], tables: Sequence[str], *, as_json: bool) -> None:
+    """`figures` as JSON, or a line each and then those named in `tables`, which are lists of rows, as tables."""
+    if as_json:
+        print_json(figures)
+        return
+    for key, value in figures.items():
+        if key not in tables:
+            print_text(f"{key}: {value}")
+    for table in tables:
+        rows = figures[table]
+        print_table(list(rows[0]), (row.values() for row in rows))
+
+
+def say(text: str) -> None:
+    """A line of narration."""
+    sys.stderr.write(text + "\n")
 
 
 def percent(share: float | None) -> str | None:

@@ -15,7 +15,7 @@ from deltanas.sandbox.pool import cores
 from deltanas.sandbox.state import state_folder
 from deltanas.whole import write_whole
 
-_REDO = "measure again with: deltanas bench workers"
+_REDO = "measure again with: deltanas calibrate"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
+from typing import Annotated
 
-from deltanas.bench.evaluate import where
+import typer
+
+from deltanas.calibrate import where
 from deltanas.check import contract_faults
-from deltanas.config import SearchConfig
+from deltanas.cli.output import Json, print_figures, say
+from deltanas.config import SearchConfig, given_settings, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.journal import Attempt, Candidate, Draft, Journal
@@ -266,3 +270,44 @@ def _step(row: Row, parent: Program, origin: Built | Refused, pool: Pool) -> tup
         return ("built" if built.stage == "step" else "changed"), ""
     differs = isinstance(origin, Refused) or built.differs(origin)
     return ("effective" if differs else "valid"), built.trace
+
+
+def main(
+    baseline: Annotated[list[str], typer.Option(help="Built-in name or a file, one the prompts were not tuned on.")],
+    strategy: Annotated[
+        str | None, typer.Option(help="delta | full | feedback | channels | random | evolution | bandit.")
+    ] = None,
+    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
+    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
+    edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
+    n: Annotated[int, typer.Option("-n", help="Proposals.", min=1)] = 48,
+    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
+    dataset: Annotated[str, typer.Option(help="Data set whose images the networks take.")] = "fashion-mnist",
+    train_size: Annotated[int, typer.Option(help="Training images, for evolution.", min=1)] = 1000,
+    max_tokens: Annotated[int | None, typer.Option(help="Longest reply.", min=16)] = None,
+    batch: Annotated[int | None, typer.Option(help="Replies decoded at a time.", min=1)] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32 | bfloat16: what a model here computes in.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the proposals; what is there is taken up.")] = Path("proposals"),
+    as_json: Json = False,
+) -> None:
+    """Raw proposals, without retries: count those that parse, apply, build, train a step, compute something else."""
+    options = {
+        "strategy": strategy,
+        "model.spec": llm,
+        "model.decoding": decoding,
+        "model.max_tokens": max_tokens,
+        "model.batch": batch,
+        "model.dtype": dtype,
+        "edits": edits,
+        "seed": seed,
+        "dataset": dataset,
+        "train.size": train_size,
+        "train.workers": 1,
+        "baselines": baseline,
+    }
+    config = read_config(given_settings(options=options))
+    print_figures(bench_propose(config, n=n, folder=out, say=say), ["steps"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

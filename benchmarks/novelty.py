@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count, takewhile
 from math import log
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+import typer
 
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
+from deltanas.cli.output import Json, print_figures, say
 from deltanas.errors import DeltanasError
 from deltanas.intervals import wilson
 from deltanas.novelty import Neighbours
@@ -194,3 +196,20 @@ def _rival(index: Neighbours, texts: _Texts, n: int, say: Callable[[str], None])
         if (number + 1) % (n // 10) == 0:
             say(f"{number + 1:,} of {n:,} programs, datasketch, {spent.seconds:.0f} s")
     return spent
+
+
+def main(
+    programs: Annotated[int, typer.Option("--programs", "-n", help="Made-up programs.", min=1)] = 20_000,
+    tokens: Annotated[int, typer.Option(help="Tokens of each.", min=50)] = 600,
+    threshold: Annotated[float, typer.Option(help="Of the Jaccard index.", min=0.01, max=0.99)] = 0.9,
+    rival: Annotated[bool, typer.Option(help="The same with datasketch.")] = True,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Ask whether a program is like one of many: what asking costs as they grow, and how many alike ones are found."""
+    result = bench_novelty(programs, tokens=tokens, threshold=threshold, rival=rival, seed=seed, say=say)
+    print_figures(result, ["queries"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from deltanas.bench.rivals import serve
+from benchmarks.rivals import serve
 
 
 def main() -> None:

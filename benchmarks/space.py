@@ -9,10 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from benchmarks.edits import lemur_programs
 from deltanas import nets
-from deltanas.bench.edits import lemur_programs
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
+from deltanas.cli.output import Json, print_figures, say
 from deltanas.config import TrainConfig
 from deltanas.intervals import wilson
 from deltanas.program import Program, Refused, canonical_source, edits_of
@@ -254,3 +258,25 @@ def _share(what: str, held: Sequence[bool], bar: float | None) -> dict[str, obje
         "high": high,
         "bar_kept": kept,
     }
+
+
+def main(
+    lemur: Annotated[
+        Path | None, typer.Option(help="LEMUR's wheel, or the folder into which pip installed it.", metavar="PATH")
+    ] = None,
+    draws: Annotated[int, typer.Option(help="Draws over all networks, at least one of each.", min=1)] = 2000,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="JSON file that holds what is known after each round.", metavar="FILE")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw uniformly from the verified space of edits; count draws that are valid, change the function, change a width.
+
+    They are drawn from the built-in networks, with --lemur from LEMUR's classifiers too. 95 % Wilson intervals.
+    """
+    print_figures(bench_space(lemur, draws=draws, seed=seed, out=out, say=say), ["shares", "kinds"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -10,16 +10,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from benchmarks.rivals import Cost, Rival, measured, write_task
+from benchmarks.rivals.lemur import INSTALL
 from deltanas import nets
-from deltanas.bench.lemur import INSTALL
-from deltanas.bench.rivals import Cost, Rival, measured, write_task
-from deltanas.config import SearchConfig
+from deltanas.calibrate import train_all, where
+from deltanas.cli.output import Json, print_figures, say
 from deltanas.errors import DeltanasError
-from deltanas.program import Program, Refused, Trained
+from deltanas.program import Program
 from deltanas.sandbox import LocalPool, Pool
 from deltanas.train.data import load
-from deltanas.wiring import manifest, program_of
+from deltanas.wiring import program_of
 
 SHARE, SECONDS = 1.05, 0.15
 """A candidate may cost this many times the loop by hand, and this many seconds on top."""
@@ -63,13 +67,6 @@ class Turn:
     others: float
 
 
-def where() -> dict[str, object]:
-    """Where figures come from, and how busy the machine is with other work."""
-    kept = ("version", "commit", "dirty", "python", "torch", "machine")
-    facts = manifest(SearchConfig(), "")
-    return {name: facts[name] for name in kept} | {"load": [round(value, 1) for value in os.getloadavg()]}
-
-
 def bench_evaluate(
     *,
     dataset: str,
@@ -89,12 +86,12 @@ def bench_evaluate(
 
     Raises DeltanasError where the net or a trainer can't do it, or the machine does not become quiet.
     """
-    known_net(net)
+    source = nets.baseline(net)
     if lemur is not None and not (lemur / "ab" / "nn").is_dir():
         raise DeltanasError(f"{lemur} holds no LEMUR", INSTALL)
     began = where()
     data = load(dataset, train_size=size)
-    program = program_of(nets.baseline(net), {"batch": batch})
+    program = program_of(source, {"batch": batch})
     cores = len(os.sched_getaffinity(0))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -106,7 +103,7 @@ def bench_evaluate(
             if data.in_shape[1] != 1:
                 raise DeltanasError(f"{dataset}: LEMUR's trainer is compared on grey images only")
             place = str(lemur.resolve())
-            rival = Rival("deltanas.bench.lemur", place, folder=folder, threads=cores, hint=INSTALL)
+            rival = Rival("benchmarks.rivals.lemur", place, folder=folder, threads=cores, hint=INSTALL)
             ways["lemur"] = stack.enter_context(rival).train
         turns = _turns(ways, repeats, quiet, say)
     counted = {name: [turn.costs[name] for turn in turns if turn.others <= quiet] for name in ways}
@@ -123,12 +120,6 @@ def bench_evaluate(
         "ways": [asdict(_way(name, costs)) for name, costs in counted.items()],
         "ratios": [asdict(ratio) for ratio in _ratios(counted, cores)],
     }
-
-
-def known_net(net: str) -> None:
-    """Raises DeltanasError where it is no built-in baseline."""
-    if net not in nets.baselines():
-        raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
 
 
 def _turns(
@@ -165,7 +156,7 @@ def _ways(
 ) -> dict[str, Callable[[int], Cost]]:
     """The pool of so many one-thread workers, and a loop by hand of as many threads."""
     stack.enter_context(pool)
-    hand = stack.enter_context(Rival("deltanas.bench.hand", folder=folder, threads=workers))
+    hand = stack.enter_context(Rival("benchmarks.rivals.hand", folder=folder, threads=workers))
     copies = [program] if workers == 1 else [program] * (_EACH * workers)
     return {f"pool-{workers}": lambda seed: through(pool, copies, seed), f"hand-{workers}": hand.train}
 
@@ -176,16 +167,8 @@ def through(pool: Pool, programs: Sequence[Program], seed: int) -> Cost:
 
     def work() -> float:
         nonlocal spent
-        for built in pool.build(programs):
-            if isinstance(built, Refused):
-                raise DeltanasError(f"the network does not build: {built.reason}")
-        accuracies = []
-        for _, outcome in pool.train(programs, seed=seed):
-            if not isinstance(outcome, Trained):
-                raise DeltanasError(f"the network does not train: {outcome.reason}")
-            accuracies.append(outcome.score)
-            spent += outcome.cpu_seconds
-        return statistics.fmean(accuracies)
+        accuracy, spent = train_all(pool, programs, seed)
+        return accuracy
 
     cost = measured(work)
     n = len(programs)
@@ -227,3 +210,26 @@ def _ratios(costs: dict[str, list[Cost]], cores: int) -> list[Ratio]:
 
 def _ratio(name: str, values: Sequence[float], bar: str | None, kept: bool | None) -> Ratio:
     return Ratio(name, round(statistics.median(values), 3), round(min(values), 3), round(max(values), 3), bar, kept)
+
+
+def main(
+    dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "fashion-mnist",
+    train_size: Annotated[int, typer.Option(help="Training images to use.", min=1)] = 10_000,
+    net: Annotated[str, typer.Option(help="A built-in baseline.")] = "vgg",
+    batch: Annotated[int, typer.Option(help="Images a step.", min=1)] = 32,
+    repeats: Annotated[int, typer.Option(help="Turns of every trainer.", min=1)] = 5,
+    lemur: Annotated[
+        Path | None, typer.Option(help="Folder with LEMUR's wheel, unpacked by pip install --target.", metavar="DIR")
+    ] = None,
+    quiet: Annotated[float, typer.Option(help="Count turns in which other work took at most this share.")] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Compare a candidate's cost with a hand-written loop and, with --lemur, with LEMUR's own trainer."""
+    result = bench_evaluate(
+        dataset=dataset, size=train_size, net=net, batch=batch, repeats=repeats, lemur=lemur, quiet=quiet, say=say
+    )
+    print_figures(result, ["ways", "ratios"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

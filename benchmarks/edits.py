@@ -10,11 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from random import Random
+from typing import Annotated
 
+import typer
+
+from benchmarks.edit_faults import FAULTS, Case, Change, Fault, Site, places, text_of
+from benchmarks.edit_refusals import REFUSALS
 from deltanas import nets
-from deltanas.bench.edit_faults import FAULTS, Case, Change, Fault, Site, places, text_of
-from deltanas.bench.edit_refusals import REFUSALS
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
+from deltanas.cli.output import Json, print_figures
 from deltanas.errors import DataError, EditError
 from deltanas.intervals import wilson
 from deltanas.program import apply_edit
@@ -162,3 +166,22 @@ def _variants(rng: Random, lines: Mapping[str, tuple[str, ...]], most: int) -> I
                 edit = "".join(f"{'@@ ... @@' if line.startswith('@@') else line}\n" for line in diff)
                 yield Case("diff: to a variant of LEMUR's", text_of(old), edit, text_of(new))
                 break
+
+
+def main(
+    lemur: Annotated[
+        Path | None, typer.Option(help="LEMUR's wheel, or the folder into which pip installed it.", metavar="PATH")
+    ] = None,
+    each: Annotated[int, typer.Option(help="Edits of each fault.", min=1)] = 40,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Apply a corpus of faulty edits; count correct, refused and wrong results.
+
+    They are made from LEMUR's networks, or, without --lemur, from the built-in ones. 95 % Wilson intervals.
+    """
+    print_figures(bench_edits(lemur, each=each, seed=seed), ["faults"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

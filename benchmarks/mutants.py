@@ -11,12 +11,16 @@ from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
 from random import Random
+from typing import Annotated
 
+import typer
+
+from benchmarks.edits import lemur_programs
+from benchmarks.space import CLASSIFIERS, HEAVY_PARAMETERS, SIDES, TIMEOUT, lemur_classifier
 from deltanas import nets
-from deltanas.bench.edits import lemur_programs
-from deltanas.bench.evaluate import where
-from deltanas.bench.space import CLASSIFIERS, HEAVY_PARAMETERS, SIDES, TIMEOUT, lemur_classifier
+from deltanas.calibrate import where
 from deltanas.check import ContractGate
+from deltanas.cli.output import Json, print_figures, say
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
@@ -267,3 +271,27 @@ def _summary(done: Sequence[Mutant], bases: Sequence[_Base], without: dict[str, 
             for base in bases
         ],
     }
+
+
+def main(
+    out: Annotated[
+        Path, typer.Option(help="JSON lines, a mutant each; what is there is gone on from.", metavar="FILE")
+    ],
+    lemur: Annotated[
+        Path | None, typer.Option(help="LEMUR's wheel, or the folder into which pip installed it.", metavar="PATH")
+    ] = None,
+    mutants: Annotated[int, typer.Option(help="Lines that the file shall have.", min=1)] = 5000,
+    net: Annotated[list[str] | None, typer.Option(help="Name of a network; may be repeated. All if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="The root of all chance.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw vectors of widths and write the networks they make, each checked in the sandbox.
+
+    Checked are the contract, the build, two training steps, and that what was built has exactly the widths asked for.
+    """
+    result = write_mutants(lemur, out, mutants=mutants, seed=seed, nets_only=net or (), say=say)
+    print_figures(result, ["bases"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -19,6 +19,8 @@ from deltanas.errors import DeltanasError
 from deltanas.program import Program
 from deltanas.train.data import Dataset
 
+_ROOT = Path(__file__).parents[2]
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -62,7 +64,7 @@ class Rival:
             stdout=subprocess.PIPE,
             stderr=self._log,
             cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": str(_ROOT)},
             text=True,
         )
 

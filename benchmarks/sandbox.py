@@ -6,9 +6,14 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Annotated
 
+import typer
+
+from benchmarks.soak import soak
 from deltanas import nets
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
+from deltanas.cli.output import Json, print_figures, say
 from deltanas.config import TrainConfig
 from deltanas.program import Program, Refused
 from deltanas.sandbox import Pool
@@ -85,3 +90,21 @@ def _spread(name: str, seconds: Sequence[float]) -> Spread:
     return Spread(
         name, round(statistics.median(times), 1), round(p95, 1), round(times[0], 1), round(times[-1], 1), len(times)
     )
+
+
+def main(
+    repeats: Annotated[int, typer.Option(help="Candidates that fail, of each kind.", min=1)] = 40,
+    candidates: Annotated[
+        int | None, typer.Option("--soak", help="Instead: so many candidates in a row on digits.", metavar="N", min=1)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Cost of the sandbox: start, verdict on a failing candidate, build check. With --soak, what grows over many."""
+    if candidates is not None:
+        print_figures(soak(candidates, say=say), ["groups"], as_json=as_json)
+    else:
+        print_figures(bench_sandbox(repeats), ["milliseconds"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

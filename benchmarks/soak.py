@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from deltanas import nets
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
 from deltanas.config import TrainConfig
 from deltanas.errors import DeltanasError
 from deltanas.program import Failed, Refused, Trained

@@ -6,10 +6,14 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Literal, Protocol, get_args
+from typing import Annotated, Literal, Protocol, get_args
+
+import typer
 
 from deltanas import nets
-from deltanas.bench.evaluate import where
+from deltanas.calibrate import where
+from deltanas.cli.output import Json, print_figures, say
+from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError
 from deltanas.llm import Dtype, Model, Request, Spent, open_model
 from deltanas.program import Program
@@ -85,8 +89,7 @@ def bench_decode(
 
     Raises DeltanasError where the model does not run on this machine, or there is no such baseline.
     """
-    if net not in nets.baselines():
-        raise DeltanasError(f"no baseline {net!r}", f"built in: {', '.join(nets.baselines())}")
+    parent = Program(nets.baseline(net))
     model = open_model(spec, dtype=dtype)
     from deltanas.llm.local import LocalModel  # once a model is open: it loads torch, which no other command needs
 
@@ -96,7 +99,7 @@ def bench_decode(
     for repeat in range(repeats):
         for level in get_args(Level):
             for batch in BATCHES:
-                turns.append(_turn(model, level, batch, _requests(model, level, net, batch, repeat, max_tokens)))
+                turns.append(_turn(model, level, batch, _requests(model, level, parent, batch, repeat, max_tokens)))
         say(f"turn {repeat + 1}: " + ", ".join(f"{t.level} {t.batch}: {_drawn(t):.1f}/s" for t in turns[-6:]))
     ratios = [_ratio(turns, level, batch, of) for level in get_args(Level) for batch in BATCHES[1:] for of in _RATES]
     return {
@@ -112,8 +115,9 @@ def bench_decode(
     }
 
 
-def _requests(model: TimedModel, level: Level, net: str, batch: int, repeat: int, max_tokens: int) -> list[Request]:
-    parent = Program(nets.baseline(net))
+def _requests(
+    model: TimedModel, level: Level, parent: Program, batch: int, repeat: int, max_tokens: int
+) -> list[Request]:
     sampling = Sampling(batch, max_tokens=max_tokens)
     proposer = DeltaProposer(model, Space(None), decoding=level, sampling=sampling)
     asks = [Ask(1, index, 0, f"{repeat}:1:{index}:0", parent) for index in range(max(batch, ALONE))]
@@ -175,3 +179,21 @@ def _ratio(turns: Sequence[Turn], level: Level, batch: int, of: Literal["drawn",
     ratios = [many / single for many, single in zip(several, one, strict=True) if single] or [0.0]
     median = statistics.median(ratios)
     return Ratio(level, batch, of, median, min(ratios), max(ratios), median >= RATIO_BAR if batch == 8 else None)
+
+
+def main(
+    llm: Annotated[str, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = "smollm2",
+    dtype: Annotated[str | None, typer.Option(help="float32 | bfloat16: what the model computes in.")] = None,
+    net: Annotated[str, typer.Option(help="A built-in baseline, to edit.")] = "vgg",
+    repeats: Annotated[int, typer.Option(help="Turns of every level and batch.", min=1)] = 5,
+    max_tokens: Annotated[int, typer.Option(help="Longest reply.", min=16)] = 64,
+    as_json: Json = False,
+) -> None:
+    """Tokens a second of a model on this machine: single replies and batches, free and under a grammar, in turns."""
+    config = read_config(given_settings(options={"model.spec": llm, "model.dtype": dtype}))
+    result = bench_decode(llm, dtype=config.model.dtype, net=net, repeats=repeats, max_tokens=max_tokens, say=say)
+    print_figures(result, ["rates", "ratios", "turns"], as_json=as_json)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import statistics
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from deltanas import nets
-from deltanas.bench.evaluate import known_net, through, where
+from deltanas.config import SearchConfig
+from deltanas.errors import DeltanasError
+from deltanas.program import Program, Refused, Trained
 from deltanas.sandbox import Calibration, LocalPool, Pool, keep_calibration, this_machine
 from deltanas.train.data import load
-from deltanas.wiring import program_of
+from deltanas.wiring import manifest, program_of
 
 _EACH = 2
 """Candidates of each worker in a turn."""
@@ -18,7 +22,7 @@ _MARGIN = 1.05
 """More threads must train so many times more than one: they change the last digits, and differ by noise too."""
 
 
-def bench_workers(
+def calibrate(
     *,
     dataset: str,
     size: int | None,
@@ -35,13 +39,13 @@ def bench_workers(
         net: a built-in baseline. keep: store what is best in the state folder, where pools find it.
         say: gets a line a turn.
 
-    Raises DeltanasError where the net can't be trained or the state folder can't be written.
+    Raises DeltanasError if the net is unknown or can't be trained, or the state folder can't be written.
     """
-    known_net(net)
+    source = nets.baseline(net)
     began = where()
     cpu, cores, torch = this_machine()
     data = load(dataset, train_size=size, resize=resize)
-    program = program_of(nets.baseline(net), {"batch": batch})
+    program = program_of(source, {"batch": batch})
     rates: dict[int, list[float]] = {threads: [] for threads in choices(cores)}
     with ExitStack() as stack:
         pools: dict[int, Pool] = {}
@@ -50,9 +54,11 @@ def bench_workers(
             pools[threads] = stack.enter_context(shape)
         for turn in range(repeats + 1):
             for threads, pool in pools.items():
-                cost = through(pool, [program] * (_EACH * cores // threads), turn)
+                programs = [program] * (_EACH * cores // threads)
+                clock = time.perf_counter()
+                train_all(pool, programs, turn)
                 if turn:  # what a first time costs is no candidate's
-                    rates[threads].append(3600 / cost.seconds)
+                    rates[threads].append(3600 * len(programs) / (time.perf_counter() - clock))
             if turn:
                 told = ", ".join(f"{_name(cores, threads)}: {found[-1]:.0f}" for threads, found in rates.items())
                 say(f"turn {turn}, candidates an hour: {told}")
@@ -79,6 +85,29 @@ def bench_workers(
             for each, found in rates.items()
         ],
     }
+
+
+def train_all(pool: Pool, programs: Sequence[Program], seed: int) -> tuple[float, float]:
+    """Build and train them: their mean accuracy, and the CPU seconds that the trainings took.
+
+    Raises DeltanasError if one does not build or train.
+    """
+    for built in pool.build(programs):
+        if isinstance(built, Refused):
+            raise DeltanasError(f"the network does not build: {built.reason}")
+    trained = []
+    for _, outcome in pool.train(programs, seed=seed):
+        if not isinstance(outcome, Trained):
+            raise DeltanasError(f"the network does not train: {outcome.reason}")
+        trained.append(outcome)
+    return statistics.fmean(one.score for one in trained), sum(one.cpu_seconds for one in trained)
+
+
+def where() -> dict[str, object]:
+    """Where figures come from, and how busy the machine is with other work."""
+    kept = ("version", "commit", "dirty", "python", "torch", "machine")
+    facts = manifest(SearchConfig(), "")
+    return {name: facts[name] for name in kept} | {"load": [round(value, 1) for value in os.getloadavg()]}
 
 
 def choices(cores: int) -> list[int]:

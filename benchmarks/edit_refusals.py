@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
-from deltanas.bench.edit_faults import (
+from benchmarks.edit_faults import (
     HEADERS,
     Case,
     Change,
