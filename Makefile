@@ -44,8 +44,8 @@ docs: setup
 	$(BIN)/cog -I docs -r README.md docs/*.md
 
 bench: setup
-	$(BIN)/deltanas bench sandbox
-	$(BIN)/deltanas bench evaluate
+	$(BIN)/python -m benchmarks sandbox
+	$(BIN)/python -m benchmarks evaluate
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

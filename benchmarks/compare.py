@@ -28,21 +28,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from scipy import stats
-
 import deltanas
+from deltanas import intervals
 from deltanas.config import TrainConfig
-from deltanas.intervals import wilson
 from deltanas.journal import Candidate, Journal, RunView
 from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
@@ -58,7 +55,6 @@ from deltanas.wiring import open_dataset_pool
 ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")
 ELITES, FRESH = 3, 4
 BATCH, MAX_TOKENS = 16, 256
-LEVEL = 0.95
 Interval = dict[str, float | int]
 
 
@@ -240,7 +236,7 @@ def _compared(parts: Sequence[Part], tests: Mapping[str, Sequence[float]]) -> di
     for arm, some in by_arm.items():
         gains = [gain for part in some for gain in part.gains]
         families = sorted({family for family, _ in gains})
-        beats = wilson(sum(gain > 0 for _, gain in gains), len(gains)) if gains else None
+        beats = intervals.wilson(sum(gain > 0 for _, gain in gains), len(gains)) if gains else None
         row: dict[str, object] = {
             "trained": len(gains),
             "seconds": round(fmean(sum(map(_seconds, part.made)) for part in some), 1),
@@ -253,7 +249,7 @@ def _compared(parts: Sequence[Part], tests: Mapping[str, Sequence[float]]) -> di
         if "random" in scores and arm != "random":
             row["test_over_random"] = mean([a - b for a, b in zip(scores[arm], scores["random"], strict=True)])
             control = [gain for part in by_arm["random"] for _, gain in part.gains]
-            row["gain_over_random"] = _difference([gain for _, gain in gains], control)
+            row["gain_over_random"] = _told(intervals.mean_difference([gain for _, gain in gains], control), len(gains))
         told[arm] = row
     return told
 
@@ -262,21 +258,13 @@ def mean(values: Sequence[float]) -> Interval:
     """Mean with its t-interval; one value has none."""
     if len(values) < 2:
         return {"value": round(fmean(values), 4), "n": len(values)} if values else {"n": 0}
-    return _around(fmean(values), stdev(values) / math.sqrt(len(values)), len(values) - 1, len(values))
+    return _told(intervals.mean(values), len(values))
 
 
-def _difference(one: Sequence[float], two: Sequence[float]) -> Interval:
-    """Difference of two means with Welch's interval."""
-    if min(len(one), len(two)) < 2:
-        return {"n": len(one)}
-    a, b = (stdev(values) ** 2 / len(values) for values in (one, two))
-    freedom = (a + b) ** 2 / (a**2 / (len(one) - 1) + b**2 / (len(two) - 1)) if a + b else len(one)
-    return _around(fmean(one) - fmean(two), math.sqrt(a + b), freedom, len(one))
-
-
-def _around(value: float, error: float, freedom: float, n: int) -> Interval:
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    return {"value": round(value, 4), "low": round(value - reach, 4), "high": round(value + reach, 4), "n": n}
+def _told(found: intervals.Estimate | None, n: int) -> Interval:
+    if found is None:
+        return {"n": n}
+    return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4), "n": n}
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Fuzz the reading of edits for so many seconds: `python -m benchmarks fuzz_edits 600`. Needs hypothesis.
 
 A third of the texts are random strings of the pieces that edits are made of, over a tiny program; a third are edits of
-the corpus (`deltanas bench edits`), cut up and put together again; a third are pairs of programs to be diffed. An edit
-may be refused by an EditError and by nothing else; what it makes differs from its base, consists of lines that the base
-or the edit holds, and is the same the second time. A diff leads to the very program that it was made for.
+the corpus (`python -m benchmarks edits`), cut up and put together again; a third are pairs of programs to be diffed. An
+edit may be refused by an EditError and by nothing else; what it makes differs from its base, consists of lines that the
+base or the edit holds, and is the same the second time. A diff leads to the very program that it was made for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The table "Raw proposals" of docs/results.md, cell by cell: proposals.sh OUT [NAME...]. Each cell has a file in OUT and is taken up
-# where it was cut off; with NAMEs only these cells. QWEN: a folder or spec of Qwen2.5-Coder-0.5B-Instruct. N: proposals a cell.
+# where it was cut off; with NAMEs only these cells. Run it in the root of the checkout. QWEN: a folder or spec of Qwen2.5-Coder-0.5B-Instruct. N: proposals a cell.
 set -eu
 out=${1:?a folder for the proposals}
 shift
@@ -15,7 +15,7 @@ cell() {
     case " ${wanted} " in "  " | *" $name "*) ;; *) return ;; esac
     echo "$name: $(date), load $(cut -d' ' -f1-3 /proc/loadavg)" >&2
     # shellcheck disable=SC2086
-    deltanas bench propose $baselines --out "$out" --json -n "$n" "$@" >"$out/$name.json"
+    "${PYTHON:-.venv/bin/python}" -m benchmarks propose $baselines --out "$out" --json -n "$n" "$@" >"$out/$name.json"
 }
 
 wanted=$*

@@ -1,6 +1,6 @@
 """Studies whose truth is known: how often the intervals cover it, and how often the trend test errs.
 
-`benchmarks/study_calibration.py` runs every design of `DESIGNS`; docs/results.md holds what it found.
+`python -m benchmarks study_calibration` runs every design of `DESIGNS`; docs/results.md holds what it found.
 """
 
 from __future__ import annotations

@@ -118,7 +118,7 @@ def paired_shares(gained: int, lost: int, n: int) -> Estimate:
 
     T. Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
     design", Statistics in Medicine 17:891-908. The width is not 0 where no image differs: 2 Z^2 / (n + Z^2).
-    `benchmarks/paired_coverage.py` compares its coverage with that of other intervals.
+    `python -m benchmarks paired_coverage` compares its coverage with that of other intervals.
 
     Args:
         gained, lost: number of images that only the first, and only the second, gets right.

@@ -78,7 +78,7 @@ def rule_of(config: SearchConfig) -> EliteRule:
 
 
 def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
-    """The measured edits of a run, of imported programs, of the folder of `benchmarks/gains.py`, or of a file.
+    """The measured edits of a run, of imported programs, of the folder of `python -m benchmarks gains`, or of a file.
 
     near: with imported programs, `distance` and `parents` of `lemur_edits`.
 

@@ -1,4 +1,4 @@
-"""Intervals cover the truth of simulated studies as often as they say. All of it: benchmarks/study_calibration.py."""
+"""Intervals cover the truth of simulated studies as often as they say: `python -m benchmarks study_calibration`."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def corpus(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs, imported programs, files, the folder of `benchmarks/gains.py`.", metavar="SOURCE..."
+            help="Runs, imported programs, files, the folder of `python -m benchmarks gains`.", metavar="SOURCE..."
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, JSON lines.", metavar="F.jsonl")],

@@ -1,4 +1,4 @@
-"""Where measured edits come from: a search's own candidates, and the data set that `benchmarks/gains.py` writes."""
+"""Where measured edits come from: a search's own candidates, and what `python -m benchmarks gains` wrote."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _edit_text(parent: Program, child: Program, said: str) -> str | None:
 
 
 def gains_edits(folder: Path) -> list[MeasuredEdit]:
-    """The data set that `benchmarks/gains.py` writes: edits of built-in networks and of some descendants of theirs.
+    """The data set of `python -m benchmarks gains`: edits of built-in networks and of some descendants of theirs.
 
     What a seed did to all baselines alike (its order of images) is taken off every accuracy.
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, inf
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from deltanas.intervals import Estimate, difference, wilson
-from deltanas.study.estimate import Absent, LackingError, column, flags, hazard, same_length
+from deltanas.study.estimate import Absent, LackingError, chance_of, column, flags, hazard, same_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def concentration(cycle: ArrayLike, elite: ArrayLike) -> Concentration:
     rho_0 = _share(inside[when == cycles[0]])
     rows = tuple(_row(int(c), int(c - cycles[0]), inside[when == c], rho_0) for c in cycles)
     later = when > cycles[0]
-    rate = _rate(hazard(when[later] - cycles[0], 1 - inside[later]))
+    rate = chance_of(hazard(when[later] - cycles[0], 1 - inside[later]))
     return Concentration(rho_0, rows, rate, _verdict(rows, rho_0, rate))
 
 
@@ -82,10 +81,6 @@ def _row(cycle: int, step: int, inside: np.ndarray[tuple[int], np.dtype[np.float
     curve = Estimate(*(bound(rho, step) for rho in (rho_0.value, rho_0.low, rho_0.high)))
     gap = difference(seen, curve)
     return EliteShare(cycle, step, len(inside), int(inside.sum()), seen, curve.value, gap, step > 0 and gap.high < 0)
-
-
-def _rate(found: Estimate) -> Estimate:
-    return Estimate(*(1.0 if t == inf else 1 - exp(-t) for t in (found.value, found.low, found.high)))
 
 
 def _verdict(rows: tuple[EliteShare, ...], rho_0: Estimate, rate: Estimate) -> str:

@@ -139,6 +139,11 @@ def hazard(exposure: Floats, survived: Floats) -> Estimate:
     return Estimate(fit, low, high)
 
 
+def chance_of(rate: Estimate) -> Estimate:
+    """1 - exp(-t): the chance not to survive one unit of exposure, of a rate t as `hazard` gives it."""
+    return Estimate(*(1.0 if t == inf else 1 - exp(-t) for t in (rate.value, rate.low, rate.high)))
+
+
 def _fit(lived: float, died: Floats) -> float:
     if lived == 0:
         return inf

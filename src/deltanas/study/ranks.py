@@ -28,7 +28,7 @@ def spearman(proxy: Groups, target: Groups) -> Estimate:
 
     The interval is a jackknife over programs on Fisher's scale with Student's quantile at k - 1, its centre moved by
     half the jackknife's correction of the bias and its variance times k / (k - 2): both chosen by simulation
-    (`benchmarks/study_calibration.py`). At a perfect agreement, where a jackknife sees no variance, that of
+    (`python -m benchmarks study_calibration`). At a perfect agreement, where a jackknife sees no variance, that of
     D. G. Bonett and T. A. Wright (2000), Psychometrika 65:23-28, is used.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, inf
+from math import inf
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,18 @@ from scipy import special
 
 from deltanas.errors import DataError
 from deltanas.intervals import Estimate, wilson
-from deltanas.study.estimate import Absent, Floats, LackingError, column, flags, hazard, likelihood, ratio, same_length
+from deltanas.study.estimate import (
+    Absent,
+    Floats,
+    LackingError,
+    chance_of,
+    column,
+    flags,
+    hazard,
+    likelihood,
+    ratio,
+    same_length,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +116,7 @@ def validity(generator: Sequence[str] | None, tokens: ArrayLike, valid: ArrayLik
 
 def _generator(name: str, length: Floats, good: Floats) -> Generator:
     seen = wilson(int(good.sum()), len(good))
-    return Generator(name, len(good), float(length.mean()), seen, _eps(hazard(length, good)))
-
-
-def _eps(rate: Estimate) -> Estimate:
-    return Estimate(*(1.0 if t == inf else 1 - exp(-t) for t in (rate.value, rate.low, rate.high)))
+    return Generator(name, len(good), float(length.mean()), seen, chance_of(hazard(length, good)))
 
 
 def _comparison(short: Generator, long: Generator, answers: dict[str, tuple[Floats, Floats]]) -> Comparison:
@@ -122,7 +129,7 @@ def _comparison(short: Generator, long: Generator, answers: dict[str, tuple[Floa
         long.name,
         _seen(good_a, good_b),
         predicted,
-        _eps(common),
+        chance_of(common),
         _one_fits_both((a, good_a), (b, good_b)),
         largest,
         isinstance(predicted, Estimate) and predicted.value > largest,
