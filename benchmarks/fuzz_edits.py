@@ -8,6 +8,7 @@ base or the edit holds, and is the same the second time. A diff leads to the ver
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
@@ -109,7 +110,9 @@ class Fuzzer:
 
 
 def main() -> None:
-    limit, began = float(sys.argv[1]), time.monotonic()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seconds", type=float, help="how long to go on")
+    limit, began = parser.parse_args().seconds, time.monotonic()
     fuzzer, rounds = Fuzzer(), 0
     while time.monotonic() - began < limit:
         fuzzer.round(rounds)
