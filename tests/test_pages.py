@@ -27,7 +27,7 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
     with run:
         # Every write is noticed.
         writes: tuple[Callable[[], None], ...] = (
-            lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "one", None),))]),
+            lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "", None),), name="one")]),
             lambda: run.record(0, 0, SCORE, SCORE),
             lambda: run.open([Candidate(1, 0, "random", BASE.id, Draft(BASE.edited("net", "x = 2")))]),
             lambda: run.record(1, 0, SCORE, None),

@@ -1,0 +1,166 @@
+"""What a candidate costs beside its training as a run grows, how long a run takes to resume, and its memory a row.
+
+    python benchmarks/growth.py --sizes 100 10000 100000 --out growth.json
+
+Each size is measured in a process of its own. Its archive is filled with that many rows, as a search leaves them: edited
+descendants of the built-in baselines, one training a row with its scores an image. Then the search is taken up for some
+more cycles with a runner that answers at once, so that what is left is the loop: parents, proposals, the contract gate,
+the novelty gate, the archive, the listener. `scripted`: a proposer that appends a line, which costs next to nothing;
+`random`: the strategy of that name, which derives the space of edits of each parent. Milliseconds are of CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from statistics import median
+
+from deltanas import nets
+from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
+from deltanas.check import ContractGate
+from deltanas.journal import Attempt, Candidate, Draft
+from deltanas.novelty import NoveltyGate
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.propose import RandomProposer, Space
+from deltanas.seams import Ask, Built, Event, Proposal, Proposer, Settled, Split
+from deltanas.search import Plan, Search
+
+IMAGES, CANDIDATES, CYCLES = 360, 8, 12
+BASELINES = {name: Program(source) for name, source in nets.baselines().items()}
+
+
+class Instant:
+    """A runner that scores a program by its identity, at once."""
+
+    tier = "none"
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        raise AssertionError("no gate here builds")
+
+    def train(
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+    ) -> Iterator[tuple[int, Trained | Failed]]:
+        for place, program in enumerate(programs):
+            yield place, scored(program.id)
+
+
+def scored(identity: str) -> Trained:
+    digest = hashlib.sha256(identity.encode()).digest()
+    share = int.from_bytes(digest[:4], "big") / 2**32
+    return Trained(share, IMAGES, 1, 0.1, 0.1, "A", (digest * 2)[: IMAGES // 8])
+
+
+def fill(archive: RunArchive, rows: int) -> None:
+    """Rows as a search of `CANDIDATES` a cycle leaves them; each fourth parent is a descendant."""
+    rng = Random(0)
+    parents = list(BASELINES.values())
+    done = [(p, Candidate(0, i, "baseline", None, None, name=n)) for i, (n, p) in enumerate(BASELINES.items())]
+    number = 0
+    while len(done) < rows:
+        cycle, index = divmod(number, CANDIDATES)
+        parent = parents[rng.randrange(len(BASELINES) if number % 4 else len(parents))]
+        child = parent.edited("net", f"{parent.net}x{number} = {number}\n")
+        if number % 50 == 0:
+            parents.append(child)
+        edit = f"<<<<<<< SEARCH\nx = {number}\n=======\nx = {number + 1}\n>>>>>>> REPLACE\n"
+        attempt = Attempt(edit, "exact", "", None, (), 0, child.id, f"{number:016x}", True, "width")
+        done.append((child, Candidate(1 + cycle, index, "random", parent.id, None, (attempt,))))
+        number += 1
+    for start in range(0, len(done), 2000):
+        batch = []
+        for program, row in done[start : start + 2000]:
+            draft = Draft(program, 100_000, 1_000_000, f"trace {program.id}", (0.5,) * 32, True)
+            score = scored(program.id)
+            batch.append(replace(row, draft=draft, outcome=score, trainings=(score,)))
+        archive.open(batch)
+
+
+class Scripted:
+    """Appends a line to the parent."""
+
+    strategy = "scripted"
+    batch = 8
+
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        return [self._one(ask) for ask in asks]
+
+    def _one(self, ask: Ask) -> Proposal:
+        edit = f"y{ask.cycle} = {ask.index}"
+        return Proposal(ask.parent.edited("net", f"{ask.parent.net}{edit}\n"), edit, "exact", kind="width")
+
+
+class Clock:
+    """A listener that notes the CPU time at which each cycle was settled."""
+
+    def __init__(self) -> None:
+        self.cycles: dict[int, float] = {}
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Settled):
+            self.cycles[event.candidate.cycle] = time.process_time()
+
+
+def measured(url: str, size: int, proposer: Proposer) -> dict[str, float]:
+    last = -(-(size - len(BASELINES)) // CANDIDATES)
+    clock, before, start = Clock(), _rss(), time.perf_counter()
+    with open_run(url, "run", writer=True) as archive:
+        parts = (BASELINES, proposer, [ContractGate()], NoveltyGate(), Instant(), archive)
+        Search(Plan(last, CANDIDATES, 1, finals=0), *parts, clock).run()
+        resumed, held = time.perf_counter() - start, _rss() - before
+        Search(Plan(last + CYCLES, CANDIDATES, 1, finals=0), *parts, clock).run()
+    moments = [clock.cycles[cycle] for cycle in sorted(clock.cycles)]
+    spans = [(after - then) / CANDIDATES for then, after in pairwise(moments)]
+    return {
+        "rows": size,
+        "resume_s": round(resumed, 3),
+        "candidate_ms": round(1000 * median(spans), 3),
+        "kb_a_row": round(held / size, 2),
+    }
+
+
+def _rss() -> float:
+    """Resident memory now, kB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 10_000, 100_000])
+    parser.add_argument("--out", type=Path)
+    for hidden, kind in (("--one", int), ("--url", str), ("--proposer", str)):
+        parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.one:
+        proposer: Proposer = Scripted() if given.proposer == "scripted" else RandomProposer(Space(None))
+        print(json.dumps(measured(given.url, given.one, proposer)))  # noqa: T201
+        return
+    rows = []
+    for size in given.sizes:
+        for proposer in ("scripted", "random"):
+            with tempfile.TemporaryDirectory() as folder:
+                url = sqlite_url(Path(folder) / "archive.db")
+                with create_run(url, "run", {}) as archive:
+                    fill(archive, size)
+                options = ["--one", str(size), "--url", url, "--proposer", proposer]
+                command = [sys.executable, __file__, *options]
+                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            rows.append({"proposer": proposer, **json.loads(done.stdout)})
+            print(rows[-1], flush=True)  # noqa: T201
+    if given.out:
+        given.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
