@@ -118,7 +118,7 @@ def main() -> None:
             parser.error(f"the arm {arm} takes --{option}")
     method = json.loads((given.gains / METHOD).read_text("utf-8"))
     held, known = measured(given.gains, given.held_out)
-    train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1}
+    train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1, "epochs": 1}
     views: dict[tuple[str, int], RunView] = {}
     for seed in range(given.seeds):
         for arm in arms:

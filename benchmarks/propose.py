@@ -303,6 +303,7 @@ def main(
         "dataset": dataset,
         "train.size": train_size,
         "train.workers": 1,
+        "train.epochs": 1,
         "baselines": baseline,
     }
     config = read_config(given_settings(options=options))

@@ -49,7 +49,7 @@ def soak(n: int, *, say: Callable[[str], None]) -> dict[str, object]:
     broken = program_of(nets.baseline("mlp").replace("return x", "return x[:, 1:]", 1))
     groups: list[Group] = []
     scores: dict[int, set[float]] = {}
-    with open_dataset_pool("digits", TrainConfig()) as pool:
+    with open_dataset_pool("digits", TrainConfig(epochs=1)) as pool:
         pool.build(good)
         for start in range(0, n, _GROUP):
             places = range(start, min(n, start + _GROUP))

@@ -59,3 +59,20 @@ def test_a_run_keeps_its_settings_when_resumed() -> None:
         resumed_config(stored, {"cycles": 2})
     with pytest.raises(UsageError, match=r"begun with `train\.size` = 500, not 600"):
         resumed_config(stored, {"train": {"size": 600}})
+
+
+def test_what_was_settled_when_a_run_began_stays_where_auto_is_asked_for_again() -> None:
+    stored = read_config({"train": {"epochs": 8, "device": "cpu"}}).model_dump(mode="json")
+    asked = {"train": {"epochs": "auto", "device": "auto"}}
+    assert (resumed_config(stored, asked).train.epochs, resumed_config(stored, asked).train.device) == (8, "cpu")
+    assert resumed_config(stored, {"train": {"epochs": "8"}}).train.epochs == 8
+    with pytest.raises(UsageError, match=r"begun with `train\.epochs` = 8, not 1"):
+        resumed_config(stored, {"train": {"epochs": 1}})
+
+
+@pytest.mark.parametrize("epochs", [0, "some"])
+def test_epochs_are_a_number_or_auto(epochs: object) -> None:
+    assert read_config({}).train.epochs == "auto"
+    assert read_config({"train": {"epochs": "3"}}).train.epochs == 3
+    with pytest.raises(UsageError, match=r"train\.epochs"):
+        read_config({"train": {"epochs": epochs}})

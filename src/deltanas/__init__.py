@@ -12,13 +12,15 @@ Importing this is cheap: what needs a database or a model is imported where it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 # The room `check` and the loop `search` are loaded here, before the functions of these names take their place.
 import deltanas.check as _check  # noqa: F401
 import deltanas.search as _search  # noqa: F401
-from deltanas.assess import Evaluation, Verdict, check_programs, evaluate_programs
+from deltanas.assess import Evaluation, Verdict, assumed_of, check_programs, evaluate_programs
 from deltanas.errors import DeltanasError, EditError, UsageError
 from deltanas.journal import RunView
 from deltanas.program import AppliedEdit, apply_edit
@@ -61,16 +63,17 @@ def check(
             "give (batch, channels, height, width) and (classes,)",
         )
     channels, height, width = in_shape[-3:]
+    program = program_of(source, prm)
     with open_shape_pool((channels, height, width), out_shape[0], TrainConfig(workers=1)) as pool:
-        (verdict,) = check_programs([program_of(source, prm)], gates(pool))
-    return verdict
+        (verdict,) = check_programs([program], gates(pool))
+    return replace(verdict, assumed=assumed_of(program, prm))
 
 
 def evaluate(
     source: str,
     *,
     dataset: str = "digits",
-    epochs: int = 1,
+    epochs: int | Literal["auto"] = "auto",
     seed: int = 0,
     seeds: int = 1,
     train_size: int | None = None,
@@ -79,6 +82,9 @@ def evaluate(
     prm: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Train a program in the sandbox and score it on the validation split; see `Evaluation` for the fields.
+
+    Args:
+        epochs: auto: one where that gives optimizer steps enough, else as many as reach them (`train.epochs`).
 
     Raises:
         UsageError: an unknown data set, or a setting out of range.
@@ -89,9 +95,10 @@ def evaluate(
 
     train = {"size": train_size, "resize": resize, "epochs": epochs, "timeout": timeout}
     config = read_config({"dataset": dataset, "seed": seed, "train": train})
-    with open_dataset_pool(dataset, config.train) as pool:
-        (result,) = evaluate_programs([program_of(source, prm)], gates(pool), pool, seed=seed, seeds=seeds)
-    return result
+    program = program_of(source, prm)
+    with open_dataset_pool(dataset, config.train, prm) as pool:
+        (result,) = evaluate_programs([program], gates(pool), pool, seed=seed, seeds=seeds)
+    return replace(result, epochs=pool.epochs, assumed=assumed_of(program, prm))
 
 
 def search(

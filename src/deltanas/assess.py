@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal
 
 from deltanas.journal import Draft
+from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Failed, Program, Refused, Trained, standard_error
 from deltanas.seams import Gate, Runner, judged
 from deltanas.search import training_seed
@@ -20,6 +21,7 @@ class Verdict:
     Attributes:
         ok: it does. reasons: what keeps it from it, with the program's line numbers.
         params: trainable parameters. flops: of one image's forward pass. trace: hash of the traced operations.
+        assumed: hyperparameters that the program declares and nobody gave, with the usual values that it got.
     """
 
     ok: bool
@@ -27,6 +29,7 @@ class Verdict:
     params: int | None = None
     flops: int | None = None
     trace: str | None = None
+    assumed: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class Evaluation:
         accuracy: on the validation split, in [0, 1]; the mean over the seeds.
         accuracies: one a seed. standard_error: of the mean over the seeds, None for fewer than two.
         seconds, cpu_seconds: of all its trainings, measured outside the candidate's process. tier: the sandbox's.
+        epochs: of each training. assumed: as in `Verdict`.
     """
 
     program: str | None
@@ -50,6 +54,8 @@ class Evaluation:
     tier: str
     accuracies: tuple[float, ...] = ()
     standard_error: float | None = None
+    epochs: int | None = None
+    assumed: Mapping[str, float] = field(default_factory=dict)
 
 
 def check_programs(programs: Sequence[Program | Refused], gates: Sequence[Gate]) -> list[Verdict]:
@@ -87,6 +93,20 @@ def evaluate_programs(
             ended, outcome = next(trainings)
             outcomes[ended].append(outcome)
         yield _evaluation(draft, outcomes[place], runner.tier)
+
+
+def assumed_of(program: Program | Refused, given: Mapping[str, float] | None = None) -> dict[str, float]:
+    """The hyperparameters that a program declares and nobody gave. given: what replaces the default recipe's."""
+    values = program.hyperparameters if isinstance(program, Program) else {}
+    return {name: value for name, value in values.items() if name not in {**DEFAULT_PRM, **(given or {})}}
+
+
+def told_assumed(assumed: Mapping[str, float]) -> list[str]:
+    """A line each."""
+    return [
+        f"hyperparameter {name} = {value:g}: declared by the program, not given"
+        for name, value in sorted(assumed.items())
+    ]
 
 
 def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str) -> Evaluation:

@@ -16,6 +16,7 @@ from deltanas.learn.elites import Rule
 from deltanas.learn.tuning import Packing, Schedule
 from deltanas.llm import Dtype
 from deltanas.trackers import Tracker
+from deltanas.train.epochs import LEAST_STEPS
 from deltanas.train.job import Augment
 
 Strategy = Literal["delta", "full", "feedback", "channels", "random", "evolution", "bandit"]
@@ -35,7 +36,11 @@ class TrainConfig(_Section):
     resize: Annotated[int, Field(ge=1)] | None = Field(
         None, description="height and width that images are squeezed to; as they are if not given"
     )
-    epochs: int = Field(1, ge=1, description="epochs of a training; the proxy of the field is one")
+    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto",
+        description=f"epochs of a training; auto: one where that gives at least {LEAST_STEPS} optimizer steps, else as"
+        " many as reach them, by the batch of the default recipe (or of `prm`), the same for all candidates",
+    )
     augment: tuple[Augment, ...] = Field(
         (), description="what is done to training images: flip (left to right) | crop (padded, at a random place)"
     )
@@ -278,8 +283,9 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     """
     begun = read_config(stored)
     wanted = read_config(_merged(begun.model_dump(), given))
-    if wanted.train.device == "auto":  # it was begun with what there was
-        wanted = read_config(_merged(wanted.model_dump(), {"train": {"device": begun.train.device}}))
+    settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
+    if settled:  # it was begun with what there was
+        wanted = read_config(_merged(wanted.model_dump(), {"train": settled}))
     may_change = {
         "track",
         "train.workers",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import replace
 from types import TracebackType
 
@@ -9,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from deltanas.assess import told_assumed
 from deltanas.journal import Attempt, Candidate, Final
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
@@ -46,6 +48,7 @@ class Narrator:
         self._quiet = quiet
         self._accuracies: dict[str, float] = {}
         self._names: dict[str, str] = {}
+        self._given: dict[str, Set[str]] = {}
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
         self._best: float | None = None
         self._cycles = 0
@@ -138,7 +141,15 @@ class Narrator:
             reason = escape(candidate.outcome.reason.splitlines()[0])
             self.say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
         elif candidate.cycle:
-            self.say(f"{head}\n{_shown(last)}")
+            self.say("\n".join([head, _shown(last), *self._assumed(candidate)]))
+
+    def _assumed(self, candidate: Candidate) -> list[str]:
+        """Of the hyperparameters that the edit declares anew."""
+        known = self._given.get(candidate.parent or "")
+        if known is None or candidate.program is None:
+            return []
+        values = candidate.program.hyperparameters
+        return [f"      {line}" for line in told_assumed({name: values[name] for name in values.keys() - known})]
 
     def _trained(self, candidate: Candidate) -> None:
         if len(candidate.trainings) <= self._seeds:
@@ -190,6 +201,7 @@ class Narrator:
         if candidate.program and candidate.score is not None:
             self._accuracies[candidate.program.id] = candidate.score
             self._names[candidate.program.id] = candidate.label
+            self._given[candidate.program.id] = candidate.program.hyperparameters.keys()
             self._best = max(self._best or 0.0, candidate.score)
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1

@@ -24,7 +24,7 @@ from deltanas.strategies import DELTA_TOKENS, FULL_TOKENS, writes_programs
 from deltanas.teaching import teaching_of
 from deltanas.trackers import require_trackers
 from deltanas.train.data import load
-from deltanas.wiring import programs_of, repeats_of
+from deltanas.wiring import epochs_of, programs_of, repeats_of
 
 T = TypeVar("T")
 MEASURE = "measure a few: deltanas search ... --cycles 1 --candidates 4 --run TRY; then this command with --run TRY"
@@ -68,6 +68,9 @@ def rehearse(given: Mapping[str, object], run: Path | None) -> Rehearsal:
     images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
     for check in (_device, _packages, _model, _learning, _trackers):
         _tried(lacks, partial(check, config))
+    if images:
+        epochs = epochs_of(config.train, len(images.train), config.prm)
+        config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = f"{len(images.train):,} training images of {images.in_shape[1:]}" if images else "not here"
     return Rehearsal(
         tuple(_does(config, programs, did)), tuple(costs_of(config, programs, _measured(run), run)), tuple(lacks)

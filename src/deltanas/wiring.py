@@ -16,12 +16,12 @@ from importlib import metadata
 from importlib.resources import files
 from math import ceil
 from pathlib import Path
-from random import Random
 
 import numpy as np
 
-from deltanas import lemur, nets
+from deltanas import nets
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
+from deltanas.assess import assumed_of, told_assumed
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import DataError, UsageError
@@ -29,28 +29,28 @@ from deltanas.learn.learner import Teaching
 from deltanas.llm import Model, cache_folder
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank
-from deltanas.program import Program, Refused, prm_text
+from deltanas.program import Program, assumed, prm_text
 from deltanas.propose import CachedBuilds, Tournament
 from deltanas.repeats import Repeats
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cores, cuda_devices, stored_calibration
 from deltanas.seams import Builds, Gate, Listener, Proposer
 from deltanas.search import Plan, Search
+from deltanas.sources import chosen_sources
 from deltanas.strategies import model_of, proposer_of
 from deltanas.teaching import learner_of, teaching_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, Images, load
-
-MAX_BYTES = 1_000_000
-"""Longest file that is read as a program."""
+from deltanas.train.epochs import LEAST_STEPS, settled_epochs
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSearch:
-    """A search that can be run, and the run it writes to."""
+    """A search that can be run, and the run it writes to. assumed: what nobody gave, in words."""
 
     search: Search | None
     run: RunArchive
     folder: RunFolder
+    assumed: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -65,6 +65,7 @@ def open_search(
     All that can be wrong with the settings is found before the folder is made. own: makes the proposer, in place of
     the strategy that the settings name.
     """
+    epochs: list[str] = []
     with ExitStack() as stack:
         if path is not None and (path / POINTER).exists():
             folder = read_folder(path)
@@ -75,12 +76,17 @@ def open_search(
             if run.finished and not longer:
                 yield OpenSearch(None, run, folder)
                 return
-            parts = stack.enter_context(_parts(config, own, run))
+            dataset = _load(config.dataset, config.train)
+            _require_same_data(run, dataset.record)
+            parts = stack.enter_context(_parts(config, own, dataset))
             if longer:
                 run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
         else:
-            config = _settled(read_config(given))
-            parts = stack.enter_context(_parts(config, own))
+            config = read_config(given)
+            dataset = _load(config.dataset, config.train)
+            asked, config = config.train.epochs, _settled(config, len(dataset.train))
+            epochs = [_told_epochs(config.train, len(dataset.train))] if asked == "auto" else []
+            parts = stack.enter_context(_parts(config, own, dataset))
             origin = {**manifest(config, parts.runner.tier), "data": parts.data}
             folder, run = begin_run(path or _new_path(config), config.archive, origin)
             stack.enter_context(run)
@@ -98,7 +104,7 @@ def open_search(
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
         )
-        yield OpenSearch(search, run, folder)
+        yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,24 +116,20 @@ class _Parts:
     data: dict[str, object]
     model: Model | None
     teaching: Teaching | None
+    assumed: tuple[str, ...]
 
 
 @contextmanager
-def _parts(
-    config: SearchConfig, own: Callable[[Builds], Proposer] | None, begun: RunArchive | None = None
-) -> Iterator[_Parts]:
+def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, dataset: Dataset) -> Iterator[_Parts]:
     require_trackers(config.track)
-    baselines = programs_of(config) if config.baselines else builtin_programs(config.prm)
-    dataset = _load(config.dataset, config.train)
-    data = dataset.record
-    if begun is not None:
-        _require_same_data(begun, data)
+    told: list[str] = []
+    baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config)
     with _open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
         proposer = own(builds) if own else proposer_of(config, builds, model)
-        yield _Parts(baselines, proposer, builds, runner, data, model, teaching)
+        yield _Parts(baselines, proposer, builds, runner, dataset.record, model, teaching, tuple(told))
 
 
 def _plan(config: SearchConfig) -> Plan:
@@ -165,17 +167,27 @@ def gates(builds: Builds) -> tuple[Gate, ...]:
     return ContractGate(), BuildGate(builds)
 
 
-def open_dataset_pool(name: str, config: TrainConfig) -> Pool:
-    return _open_pool(_load(name, config), _settled_training(config))
+def open_dataset_pool(name: str, config: TrainConfig, prm: Mapping[str, float] | None = None) -> Pool:
+    """prm: hyperparameters that replace the default recipe's."""
+    dataset = _load(name, config)
+    return _open_pool(dataset, _settled_training(config, len(dataset.train), prm or {}))
 
 
-def _settled(config: SearchConfig) -> SearchConfig:
-    """The settings of a new run with what depends on the machine filled in; a resumed run keeps what it has."""
-    return config.model_copy(update={"train": _settled_training(config.train)})
+def _settled(config: SearchConfig, images: int) -> SearchConfig:
+    """The settings of a new run with what depends on the machine and the data; a resumed run keeps what it has."""
+    return config.model_copy(update={"train": _settled_training(config.train, images, config.prm)})
 
 
-def _settled_training(config: TrainConfig) -> TrainConfig:
-    """With the device that there is, and the threads that are set, or that a calibration found best here, or one."""
+def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int:
+    """As set, or what the training images ask for at the batch of the recipe that all candidates begin with."""
+    if config.epochs != "auto":
+        return config.epochs
+    return settled_epochs(images, max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])))
+
+
+def _settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:
+    """With the device that there is, the threads that are set, or that a calibration found best here, or one, and
+    the number of epochs."""
     device, threads = config.device, config.threads or 1
     if device == "auto":
         device = "cuda" if config.executor == "local" and cuda_devices() else "cpu"
@@ -184,7 +196,8 @@ def _settled_training(config: TrainConfig) -> TrainConfig:
         if word:
             logging.getLogger("deltanas").warning(word)
         threads = calibration.threads if calibration else 1
-    return config.model_copy(update={"threads": threads, "device": device})
+    epochs = epochs_of(config, images, prm)
+    return config.model_copy(update={"threads": threads, "device": device, "epochs": epochs})
 
 
 def _load(name: str, config: TrainConfig) -> Dataset:
@@ -197,11 +210,12 @@ def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """
     config = read_config(_stored_config(run))
-    wanted = epochs or config.train.epochs
-    timeout = config.train.timeout * max(1, wanted / config.train.epochs)
-    train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
-    dataset = _load(config.dataset, train)
+    dataset = _load(config.dataset, config.train)
     _require_same_data(run, dataset.record)
+    begun = epochs_of(config.train, len(dataset.train), config.prm)
+    wanted = epochs or begun
+    timeout = config.train.timeout * max(1, wanted / begun)
+    train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
     pool = _open_pool(dataset, train)
     assert isinstance(pool, LocalPool)
     return pool
@@ -210,12 +224,13 @@ def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
 def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
     """A pool for checks alone. `shape`: (channels, height, width)."""
     images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
-    return _open_pool(Dataset("blank", images, images, images, classes), config)
+    return _open_pool(Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1}))
 
 
 def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
     if config.device != "cpu" and config.executor == "ray":
         raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
+    assert config.epochs != "auto"
     pool: Callable[..., Pool] = DevicePool if config.device == "cuda" else LocalPool
     if config.executor == "ray":
         pool = partial(RayPool, address=config.address)
@@ -231,86 +246,33 @@ def _open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
     )
 
 
+def _told_epochs(config: TrainConfig, images: int) -> str:
+    number = f"{config.epochs} epoch{'s' if config.epochs != 1 else ''}"
+    return f"a training: {number}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
+
+
 def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
     return {name: program_of(source, prm) for name, source in nets.baselines().items()}
 
 
-def programs_of(config: SearchConfig) -> dict[str, Program]:
-    """Built-in baselines by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`).
+def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None) -> dict[str, Program]:
+    """The baselines that the settings name. tell: told of each hyperparameter that is declared, and that nobody gave.
 
-    Raises:
-        UsageError: none of these, or a file that can't be read as text.
+    Raises UsageError as `chosen_sources` does.
     """
-    sources = nets.baselines()
     programs: dict[str, Program] = {}
-    for name in config.baselines:
-        kind, _, place = name.partition(":")
-        if kind == "lemur":
-            programs |= _lemur_programs(Path(place) if place else _imported_run(), config)
-            continue
-        if name in sources:
-            programs[name] = program_of(sources[name], config.prm)
-            continue
-        if not Path(name).exists():
-            raise UsageError(
-                f"no baseline {name!r}: neither built in nor a file",
-                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs",
-            )
-        source = read_source(Path(name))
-        if isinstance(source, Refused):
-            raise UsageError(f"the baseline {name} can't be used: {source.reason}")
-        programs[Path(name).stem] = program_of(source, config.prm)
+    for name, source, prm in chosen_sources(config):
+        programs[name] = program_of(source, prm)
+        if tell:
+            for line in told_assumed(assumed_of(programs[name], prm)):
+                tell(f"{name}: {line}")
     return programs
 
 
-def _lemur_programs(path: Path, config: SearchConfig) -> dict[str, Program]:
-    """Classifiers of an imported run, drawn by rank, each with the hyperparameters of its best trial."""
-    with read_folder(path).open() as run:
-        order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
-        chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
-        sources = run.trials.sources([trial.experiment.program for trial in chosen])
-    if not chosen:
-        raise UsageError(
-            f"{path} holds no classifier that was measured after one epoch", "import some: deltanas lemur import WHEEL"
-        )
-    return {
-        trial.experiment.program: program_of(sources[trial.experiment.program], {**trial.prm, **config.prm})
-        for trial in chosen
-    }
-
-
-def _imported_run() -> Path:
-    found = sorted(pointer.parent for pointer in Path("runs").glob(f"lemur-*/{POINTER}"))
-    if len(found) != 1:
-        known = ", ".join(f"lemur:{path}" for path in found) or "none; import some: deltanas lemur import WHEEL"
-        raise UsageError(f"`lemur` is the one run runs/lemur-*, and there are {len(found)}", f"known: {known}")
-    return found[0]
-
-
 def program_of(source: str, prm: Mapping[str, float] | None = None) -> Program:
-    """A program with the default recipe, but for what `prm` replaces."""
-    return Program(net=source, prm=prm_text({**nets.DEFAULT_PRM, **(prm or {})}))
-
-
-def read_source(path: Path) -> str | Refused:
-    """A candidate's file as text; a file that can't be a program is refused as a candidate, not an error.
-
-    Raises:
-        UsageError: there is no such file, or it can't be opened.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from None
-    if len(data) > MAX_BYTES:
-        return Refused("contract", f"the file has more than {MAX_BYTES:,} bytes")
-    if b"\0" in data:
-        return Refused("contract", f"not a text file: a NUL byte at offset {data.index(0)}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return Refused("contract", f"not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}")
+    """A program with the default recipe, but for what `prm` replaces, and the usual values of what it declares."""
+    values = {**nets.DEFAULT_PRM, **(prm or {})}
+    return Program(net=source, prm=prm_text({**assumed(source, values), **values}))
 
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:

@@ -50,7 +50,13 @@ REPLIES = [
 
 def config(**given: Any) -> SearchConfig:
     model = {"decoding": "free", "batch": 4}
-    settings = {"strategy": "delta", "dataset": "digits", "baselines": ["mlp"], "model": model, "train": {"size": 200}}
+    settings = {
+        "strategy": "delta",
+        "dataset": "digits",
+        "baselines": ["mlp"],
+        "model": model,
+        "train": {"size": 200, "epochs": 1},
+    }
     return read_config({**settings, **given})
 
 
@@ -112,7 +118,7 @@ def test_evolution_edits_what_it_made(tmp_path: Path) -> None:
     given: dict[str, Any] = {
         "strategy": "evolution",
         "evolution": {"population": 2, "share": 1},
-        "train": {"size": 200},
+        "train": {"size": 200, "epochs": 1},
     }
     result = ran(tmp_path / "whole", 12, **given)
     assert totals(result)["valid"] == 12

@@ -84,3 +84,27 @@ def test_what_is_not_known_counts_as_different() -> None:
     assert not same_function(PROBE[:-1], PROBE)
     assert not same_function((None, *PROBE[1:]), (None, *PROBE[1:]))
     assert same_function((0.0,) * 8, (0.0,) * 8)
+
+
+DECLARES = "def supported_hyperparameters():\n    return {'dropout', 'depth'}\n"
+
+
+def refused(reason: str, net: str = DECLARES) -> str:
+    (verdict,) = BuildGate(Answers(Refused("build", reason))).judge([Draft(Program(net))])
+    assert isinstance(verdict, Refused)
+    return verdict.reason
+
+
+def test_a_refusal_names_the_option_that_gives_a_hyperparameter() -> None:
+    assert "give --prm depth=VALUE" in refused("line 9: KeyError: 'depth'")
+    assert "give --prm dropout=0.2" in refused("line 9: KeyError: 'dropout'")
+    assert refused("line 9: KeyError: 'width'") == "line 9: KeyError: 'width'", "not declared: a fault of the program"
+    assert refused("line 9: ValueError: depth") == "line 9: ValueError: depth"
+
+
+def test_a_hyperparameter_that_only_the_child_declares_acts_through_its_code() -> None:
+    prm = prm_text({"dropout": 0.2})
+    assert judged(Built(1, 2, "t", PROBE), prm=prm).effective is False
+    assert judged(Built(1, 2, "other", MOVED), prm=prm).effective is True
+    parent = Draft(Program("parent = 1", prm=prm), 1, 2, "t", PROBE)
+    assert judged(Built(1, 2, "t", PROBE), parent=parent, prm=prm_text({"dropout": 0.5})).effective is True

@@ -39,7 +39,20 @@ share = 0.5
 rank = 2
 epochs = 2
 """
-SMALL = ("--cycles", "2", "--candidates", "3", "--train-size", "100", "--baseline", "mlp", "--baseline", "nin")
+SMALL = (
+    "--cycles",
+    "2",
+    "--candidates",
+    "3",
+    "--train-size",
+    "100",
+    "--epochs",
+    "1",
+    "--baseline",
+    "mlp",
+    "--baseline",
+    "nin",
+)
 
 
 def view_of(folder: Path) -> RunView:

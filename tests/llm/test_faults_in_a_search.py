@@ -23,7 +23,7 @@ SETTINGS = {
     "proposals": 1,
     "finals": 0,
     "baselines": ["mlp"],
-    "train": {"size": 100, "workers": 1},
+    "train": {"size": 100, "epochs": 1, "workers": 1},
 }
 
 

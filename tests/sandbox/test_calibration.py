@@ -106,7 +106,7 @@ def test_a_run_keeps_its_threads_and_nothing_trains_while_it_proposes(
     tmp_path: Path, state: Path, measured: Calibration, caplog: pytest.LogCaptureFixture
 ) -> None:
     config = {"strategy": "random", "cycles": 1, "candidates": 1, "retries": 0, "baselines": ["mlp"], "finals": 0}
-    settings = {**config, "train": {"size": 100}}
+    settings = {**config, "train": {"size": 100, "epochs": 1}}
     run = tmp_path / "run"
     with pytest.MonkeyPatch.context() as patch:
         proposing = watched(patch)

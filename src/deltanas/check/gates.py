@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from deltanas.check.contract import contract_faults
 from deltanas.journal import Draft
-from deltanas.program import Program, Refused, Stage
+from deltanas.program import USUAL, Program, Refused, Stage, declared
 from deltanas.seams import Builds, Built
 
 
@@ -42,7 +43,7 @@ class BuildGate:
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         results = self._builds.build([draft.program for draft in drafts])
         return [
-            result if isinstance(result, Refused) else self._passed(draft, result)
+            _explained(draft.program, result) if isinstance(result, Refused) else self._passed(draft, result)
             for draft, result in zip(drafts, results, strict=True)
         ]
 
@@ -61,12 +62,25 @@ class BuildGate:
         )
 
 
+def _explained(program: Program, refusal: Refused) -> Refused:
+    """With what mends it, where the program asks for a hyperparameter that it declares and nobody gave."""
+    missing = re.search(r"KeyError: '(\w+)'", refusal.reason)
+    if not missing or missing[1] in program.hyperparameters or missing[1] not in declared(program.net):
+        return refusal
+    name = missing[1]
+    mend = f"give --prm {name}={USUAL.get(name, 'VALUE')}, or let the program read prm.get({name!r}, VALUE)"
+    return replace(refusal, reason=f"{refusal.reason}, as the program declares {name}, and nobody gave it: {mend}")
+
+
 def _effective(program: Program, built: Built, parent: Draft) -> bool | None:
     """None where the parent's probe is not known: its run was begun by an older version.
 
-    Other hyperparameters train differently, even where two steps don't show it: the batch, for one.
+    Other hyperparameters train differently, even where two steps don't show it: the batch, for one. What only the child
+    declares acts through the child's code, which the probe shows.
     """
-    if (program.prm, program.transform) != (parent.program.prm, parent.program.transform):
+    then, now = parent.program.hyperparameters, program.hyperparameters
+    differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+    if program.transform != parent.program.transform or differs - (USUAL.keys() - then.keys()):
         return True
     if parent.params is None or parent.flops is None or parent.trace is None or parent.probe is None:
         return None

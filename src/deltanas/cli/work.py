@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from deltanas.assess import Evaluation, check_programs, evaluate_programs
+from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.output import Json, print_json, print_table, print_text
 from deltanas.cli.rehearsal import show
 from deltanas.config import given_settings, read_config
@@ -20,15 +20,17 @@ from deltanas.pages import write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import rehearse
 from deltanas.report import Gain, Network, Summary, summary
+from deltanas.sources import read_source
+from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
     open_search,
     open_shape_pool,
     program_of,
-    read_source,
 )
 
+EPOCHS = f"Epochs of a training; auto: one, or as many as give {LEAST_STEPS} optimizer steps."
 Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
 Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
 Baselines = Annotated[
@@ -75,9 +77,10 @@ def search(
     ] = None,
     seeds_budget: Annotated[int | None, typer.Option(help="Such trainings in a cycle, at most.")] = None,
     baseline: Baselines = None,
+    prm: Prm = None,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
     resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Epochs of a training.")] = None,
+    epochs: Annotated[str | None, typer.Option(help=EPOCHS)] = None,
     timeout: Annotated[float | None, typer.Option(help="Limit of a training, in seconds.")] = None,
     workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
     device: Device = None,
@@ -109,6 +112,7 @@ def search(
         "baselines": baseline,
         "track": track,
         "archive": archive,
+        "prm": _hyperparameters(prm) or None,
         "model.spec": llm,
         "model.decoding": decoding,
         "learn.enabled": learn or None,
@@ -126,7 +130,8 @@ def search(
     if dry_run:
         show(rehearse(given, run), as_json=as_json)
     with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
-        narrator.say(f"run: {opened.folder.path}")
+        for line in (f"run: {opened.folder.path}", *opened.assumed):
+            narrator.say(line)
         if opened.search is not None:
             try:
                 opened.search.run()
@@ -165,13 +170,16 @@ def check(
 ) -> None:
     """Check programs: contract, shapes, parameters and FLOPs; why not, line by line."""
     config = read_config({"train": {"resize": resize, "unsafe": unsafe, "workers": 1}}).train
-    programs = _programs(files, prm)
+    values = _hyperparameters(prm)
+    programs = _programs(files, values)
     pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
     good = True
     with pool as runner:
         for file, program in zip(files, programs, strict=True):
-            (verdict,) = check_programs([program], gates(runner))
+            (found,) = check_programs([program], gates(runner))
+            verdict = replace(found, assumed=assumed_of(program, values))
             good &= verdict.ok
+            _tell(file, verdict.assumed)
             if as_json:
                 identity = program.id if isinstance(program, Program) else None
                 print_json({"file": str(file), "program": identity, **asdict(verdict)})
@@ -185,7 +193,7 @@ def check(
 def evaluate(
     files: Files,
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
-    epochs: Annotated[int, typer.Option(help="Epochs of a training.")] = 1,
+    epochs: Annotated[str, typer.Option(help=EPOCHS)] = "auto",
     seed: Annotated[int, typer.Option(help="The root of all chance.")] = 0,
     seeds: Annotated[int, typer.Option(help="Trainings of each program, with derived seeds.", min=1)] = 1,
     train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
@@ -212,12 +220,15 @@ def evaluate(
         "address": address,
     }
     config = read_config({"dataset": dataset, "seed": seed, "train": train})
-    programs = _programs(files, prm)
+    values = _hyperparameters(prm)
+    programs = _programs(files, values)
     good = True
-    with open_dataset_pool(dataset, config.train) as runner:
+    with open_dataset_pool(dataset, config.train, values) as runner:
         results = evaluate_programs(programs, gates(runner), runner, seed=seed, seeds=seeds)
-        for file, result in zip(files, results, strict=True):
+        for file, program, found in zip(files, programs, results, strict=True):
+            result = replace(found, epochs=runner.epochs, assumed=assumed_of(program, values))
             good &= result.status == "trained"
+            _tell(file, result.assumed)
             if as_json:
                 print_json({"file": str(file), **asdict(result)})
             else:
@@ -248,10 +259,18 @@ def _text(path: Path) -> str:
     return source
 
 
-def _programs(files: Sequence[Path], prm: Sequence[str] | None) -> list[Program | Refused]:
-    values = dict(_hyperparameter(text) for text in prm or ())
+def _programs(files: Sequence[Path], values: Mapping[str, float]) -> list[Program | Refused]:
     sources = [read_source(file) for file in files]
     return [source if isinstance(source, Refused) else program_of(source, values) for source in sources]
+
+
+def _tell(name: object, assumed: Mapping[str, float]) -> None:
+    for line in told_assumed(assumed):
+        typer.echo(f"{name}: {line}", err=True)
+
+
+def _hyperparameters(texts: Sequence[str] | None) -> dict[str, float]:
+    return dict(_hyperparameter(text) for text in texts or ())
 
 
 def _hyperparameter(text: str) -> tuple[str, float]:
@@ -276,7 +295,8 @@ def _told(result: Evaluation) -> str:
     if result.accuracy is None:
         return f"{result.status}: {result.reason}"
     error = "" if result.standard_error is None else f" +- {result.standard_error:.2%} (standard error)"
-    return f"{result.accuracy:.2%}{error} on validation, {result.params:,} parameters, {result.seconds:.1f} s"
+    trained = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}, {result.seconds:.1f} s"
+    return f"{result.accuracy:.2%}{error} on validation, {result.params:,} parameters, {trained}"
 
 
 def _print_summary(found: Summary) -> None:

@@ -3,6 +3,7 @@
 from deltanas.program.canonical import canonical_source
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
+from deltanas.program.hyperparameters import USUAL, assumed, declared
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import PARTS, Part, Program, prm_text
@@ -10,6 +11,7 @@ from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of
 
 __all__ = [
     "PARTS",
+    "USUAL",
     "AppliedEdit",
     "Failed",
     "Outcome",
@@ -24,8 +26,10 @@ __all__ = [
     "WidthGroup",
     "WidthVectors",
     "apply_edit",
+    "assumed",
     "canonical_source",
     "combined",
+    "declared",
     "diff",
     "edits_of",
     "prm_text",

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from deltanas.program.canonical import canonical_source
+from deltanas.program.hyperparameters import assumed
 
 Part = Literal["net", "transform", "prm"]
 PARTS: tuple[Part, ...] = ("net", "transform", "prm")
@@ -43,10 +44,15 @@ class Program:
         return values
 
     def edited(self, part: Part, text: str) -> Program:
-        """This program with one part replaced, and this program as its parent."""
+        """This program with one part replaced, and this program as its parent.
+
+        Hyperparameters that a new `net` declares and this program lacks get their usual values.
+        """
         match part:
             case "net":
-                return replace(self, net=text, parent=self.id)
+                more = assumed(text, self.hyperparameters)
+                prm = prm_text({**self.hyperparameters, **more}) if more else self.prm
+                return replace(self, net=text, prm=prm, parent=self.id)
             case "transform":
                 return replace(self, transform=text, parent=self.id)
             case "prm":
