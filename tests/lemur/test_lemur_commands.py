@@ -180,16 +180,21 @@ REAL = Path(os.environ.get("DELTANAS_LEMUR", "/nowhere"))
 """Folder for real wheels; pip fetches 1.2.6 into a folder of the test's own where it is not given."""
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_real_wheel_is_imported_whole_and_written_to_the_byte(deltanas: Command, tmp_path: Path) -> None:
-    folder = REAL if REAL.is_dir() else tmp_path
+def _real_wheel(own: Path) -> Path:
+    folder = REAL if REAL.is_dir() else own
     if not list(folder.glob("nn_dataset-1.2.6-*.whl")):
         subprocess.run(
             [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "nn-dataset==1.2.6", "-d", str(folder)],
             check=True,
         )
     (wheel,) = folder.glob("nn_dataset-1.2.6-*.whl")
+    return wheel
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_real_wheel_is_imported_whole_and_written_to_the_byte(deltanas: Command, tmp_path: Path) -> None:
+    wheel = _real_wheel(tmp_path)
     start = time.monotonic()
     done = json.loads(deltanas("lemur", "import", wheel, "--run", "run", "--json"))
     assert time.monotonic() - start < 60
@@ -229,3 +234,31 @@ def test_imported_trials_are_studied_as_a_table_of_them_is(deltanas: Command, wh
     with pytest.raises(UsageError, match=r"2 data sets") as several:
         deltanas("study", "convergence", run)
     assert several.value.hint == "name one with --dataset: mnist, svhn"
+
+
+BASES = """
+    AirNet AirNext AlexNet BagNet ConvNeXt DPN107 DPN131 DPN68 DarkNet DenseNet Diffuser EfficientNet FractalNet
+    GoogLeNet ICNet MNASNet MaxVit MobileNetV2 MobileNetV3 RegNet ResNet ShuffleNet SqueezeNet-1 SqueezeNet-2
+    SwinTransformer UNet2D VGG VisionTransformer
+"""
+"""LEMUR's classification bases that torch and torchvision build for 3x64x64. The others: BayesianNet-1 to -3 and
+InceptionV3-1 and -2 want other sizes, ComplexNet complex images; MoE-0707 is a mixture."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_bases_pass_the_check_as_they_are(deltanas: Command, tmp_path: Path) -> None:
+    names = BASES.split()
+    with zipfile.ZipFile(_real_wheel(tmp_path)) as archive:
+        for base in names:
+            (tmp_path / f"{base}.py").write_bytes(archive.read(f"ab/nn/nn/{base}.py"))
+    verdicts: dict[str, dict[str, object]] = {}
+    for base in names:
+        result = CliRunner().invoke(app, ["check", f"{base}.py", "--shape", "3x64x64", "--json"])
+        verdicts[base] = json.loads(result.stdout)
+    failed = {base: verdict["reasons"] for base, verdict in verdicts.items() if not verdict["ok"]}
+    # A large network may take longer than the limit on a loaded machine.
+    assert len(failed) <= 2
+    assert all("took longer than" in str(reasons) for reasons in failed.values()), failed
+    assert sum(bool(verdict["assumed"]) for verdict in verdicts.values()) == 17
+    assert verdicts["GoogLeNet"]["assumed"] == {"dropout": 0.2, "dropout_aux": 0.7}

@@ -54,4 +54,4 @@ def test_an_edit_that_declares_one_gets_its_usual_value_and_passes_it_on() -> No
 
 
 def test_the_built_in_programs_need_none() -> None:
-    assert {name: assumed(source, {}) for name, source in baselines().items()} == dict.fromkeys(baselines(), {})
+    assert {name: assumed(source, {}) for name, source in baselines().items()} == {name: {} for name in baselines()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-LEAST_STEPS = 256
+LEAST_STEPS = 128
 """Optimizer steps that a short training should have. With fewer the baselines are told apart by how fast they begin,
 and not by how well they learn (docs/results.md)."""
 
