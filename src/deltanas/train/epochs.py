@@ -5,8 +5,11 @@ from __future__ import annotations
 from math import ceil
 
 LEAST_STEPS = 128
-"""Optimizer steps that a short training should have. With fewer the baselines are told apart by how fast they begin,
-and not by how well they learn (docs/results.md)."""
+"""Optimizer steps that a short training should have.
+
+With 128 steps the mean accuracy of the baselines lies within 2 points of that with twice as many, on four small data
+sets; with 16 to 34 steps it lies up to 32 points below. Further steps cost in proportion (docs/results.md).
+"""
 
 
 def settled_epochs(images: int, batch: int) -> int:
