@@ -62,7 +62,7 @@ def measured(dataset: str, size: int | None, most: int) -> list[dict[str, object
             found = dict(pool.train(list(programs.values()), seed=training_seed(0)))
             images = len(pool.dataset.train)
         ends = {name: found[place] for place, name in enumerate(programs)}
-        accuracy = {name: end.accuracy for name, end in ends.items() if isinstance(end, Trained)}
+        accuracy = {name: end.score for name, end in ends.items() if isinstance(end, Trained)}
         row = {
             "dataset": dataset.partition(":")[0],
             "images": images,

@@ -1,12 +1,12 @@
 """What a candidate costs beside its training as a run grows, how long a run takes to resume, and its memory a row.
 
-    python benchmarks/growth.py --sizes 100 10000 100000 --out growth.json
+    python -m benchmarks growth --sizes 100 10000 100000 --out growth.json
 
-Each size is measured in a process of its own. Its archive is filled with that many rows, as a search leaves them: edited
-descendants of the built-in baselines, one training a row with its scores an image. Then the search is taken up for some
-more cycles with a runner that answers at once, so that what is left is the loop: parents, proposals, the contract gate,
-the novelty gate, the archive, the listener. `scripted`: a proposer that appends a line, which costs next to nothing;
-`random`: the strategy of that name, which derives the space of edits of each parent. Milliseconds are of CPU time.
+Each size is measured in a process of its own. Its archive is filled with that many rows, as a search leaves them:
+edited descendants of the built-in baselines, one training a row with its scores an image. Then the search is taken up
+for some more cycles with a runner that answers at once, so that what is left is the loop: parents, proposals, gates,
+the archive, the listener. `scripted`: a proposer that appends a line, which costs next to nothing; `random`: the
+strategy of that name, which derives the space of edits of each new parent. Milliseconds are of CPU time.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from statistics import median
 
 from deltanas import nets
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
-from deltanas.check import ContractGate
+from deltanas.check import BuildGate, ContractGate
 from deltanas.journal import Attempt, Candidate, Draft
 from deltanas.novelty import NoveltyGate
-from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.program import Failed, Probe, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
-from deltanas.seams import Ask, Built, Event, Proposal, Proposer, Settled, Split
+from deltanas.seams import Ask, Built, Event, Gate, Proposal, Proposer, Settled, Split
 from deltanas.search import Plan, Search
 
 IMAGES, CANDIDATES, CYCLES = 360, 8, 12
@@ -46,13 +46,21 @@ class Instant:
     tier = "none"
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
-        raise AssertionError("no gate here builds")
+        return [Built(100_000, 1_000_000, program.id, probe(program.id)) for program in programs]
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self,
+        programs: Sequence[Program],
+        *,
+        seed: int,  # noqa: ARG002
+        split: Split = "validation",  # noqa: ARG002
     ) -> Iterator[tuple[int, Trained | Failed]]:
         for place, program in enumerate(programs):
             yield place, scored(program.id)
+
+
+def probe(identity: str) -> Probe:
+    return tuple(float(byte) for byte in hashlib.sha256(identity.encode()).digest())
 
 
 def scored(identity: str) -> Trained:
@@ -80,7 +88,7 @@ def fill(archive: RunArchive, rows: int) -> None:
     for start in range(0, len(done), 2000):
         batch = []
         for program, row in done[start : start + 2000]:
-            draft = Draft(program, 100_000, 1_000_000, f"trace {program.id}", (0.5,) * 32, True)
+            draft = Draft(program, 100_000, 1_000_000, f"trace {program.id}", probe(program.id), True)
             score = scored(program.id)
             batch.append(replace(row, draft=draft, outcome=score, trainings=(score,)))
         archive.open(batch)
@@ -115,10 +123,17 @@ def measured(url: str, size: int, proposer: Proposer) -> dict[str, float]:
     last = -(-(size - len(BASELINES)) // CANDIDATES)
     clock, before, start = Clock(), _rss(), time.perf_counter()
     with open_run(url, "run", writer=True) as archive:
-        parts = (BASELINES, proposer, [ContractGate()], NoveltyGate(), Instant(), archive)
-        Search(Plan(last, CANDIDATES, 1, finals=0), *parts, clock).run()
+
+        def search(cycles: int) -> Search:
+            plan, runner = Plan(cycles, CANDIDATES, 1, finals=0), Instant()
+            gates: list[Gate] = [ContractGate(), BuildGate(runner)]
+            return Search(plan, BASELINES, proposer, gates, NoveltyGate(), runner, archive, clock)
+
+        taken_up = search(last)
+        taken_up.run()
         resumed, held = time.perf_counter() - start, _rss() - before
-        Search(Plan(last + CYCLES, CANDIDATES, 1, finals=0), *parts, clock).run()
+        del taken_up
+        search(last + CYCLES).run()
     moments = [clock.cycles[cycle] for cycle in sorted(clock.cycles)]
     spans = [(after - then) / CANDIDATES for then, after in pairwise(moments)]
     return {
@@ -143,8 +158,8 @@ def main() -> None:
         parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        proposer: Proposer = Scripted() if given.proposer == "scripted" else RandomProposer(Space(None))
-        print(json.dumps(measured(given.url, given.one, proposer)))  # noqa: T201
+        proposers: dict[str, Proposer] = {"scripted": Scripted(), "random": RandomProposer(Space(None))}
+        print(json.dumps(measured(given.url, given.one, proposers[given.proposer])))  # noqa: T201
         return
     rows = []
     for size in given.sizes:
@@ -153,8 +168,8 @@ def main() -> None:
                 url = sqlite_url(Path(folder) / "archive.db")
                 with create_run(url, "run", {}) as archive:
                     fill(archive, size)
-                options = ["--one", str(size), "--url", url, "--proposer", proposer]
-                command = [sys.executable, __file__, *options]
+                command = [sys.executable, "-m", "benchmarks", "growth"]
+                command += ["--one", str(size), "--url", url, "--proposer", proposer]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
             rows.append({"proposer": proposer, **json.loads(done.stdout)})
             print(rows[-1], flush=True)  # noqa: T201

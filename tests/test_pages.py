@@ -23,11 +23,11 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
     folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
     stamps.append(followed.stamp())
     assert "No network has been trained yet" in followed.draw().parts["progress"]
-    refused = Refused("build", "no")
+    refused, opened = Refused("build", "no"), (Attempt("", None, "", None),)
     with run:
         # Every write is noticed.
         writes: tuple[Callable[[], None], ...] = (
-            lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "", None),), name="one")]),
+            lambda: run.open([Candidate(0, 0, "baseline", None, Draft(BASE), opened, name="one")]),
             lambda: run.record(0, 0, SCORE, SCORE),
             lambda: run.open([Candidate(1, 0, "random", BASE.id, Draft(BASE.edited("net", "x = 2")))]),
             lambda: run.record(1, 0, SCORE, None),
@@ -42,9 +42,9 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
     assert len(set(stamps)) == len(stamps)
     page = followed.draw()
     assert '<span class="pill done">finished</span>' in page.parts["top"]
-    opened = page.candidate("1.0")
-    assert opened is not None
-    assert ["edited from", "one"] in [list(fact) for fact in opened["facts"]]  # type: ignore[attr-defined]
+    found = page.candidate("1.0")
+    assert found is not None
+    assert ["edited from", "one"] in [list(fact) for fact in found["facts"]]  # type: ignore[attr-defined]
     assert page.candidate("7.7") is None
     again = Followed(tmp_path / "run")
     for file in folder.path.glob(f"{DATABASE}*"):

@@ -254,8 +254,7 @@ def _measured(run: Path | None) -> Means | None:
     if run is None or not (run / POINTER).exists():
         return None
     with read_folder(run).open() as archive:
-        journal = archive.rows()
-    return means(journal)
+        return means(list(archive.rows()))
 
 
 def means(journal: list[Candidate]) -> Means:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, Protocol
@@ -226,8 +226,8 @@ def silent(event: Event) -> None:
 class Archive(Protocol):
     """One run's journal. Every method is one transaction: it happens whole or not at all, and survives `kill -9`."""
 
-    def rows(self) -> list[Candidate]:
-        """All candidates by (cycle, index), without the texts of calls and the scores an image."""
+    def rows(self) -> Iterable[Candidate]:
+        """All candidates by (cycle, index), without the texts of calls and the scores an image; read once."""
 
     def finals(self) -> list[Final]: ...
     def program(self, identity: str) -> Program: ...

@@ -87,10 +87,10 @@ class Search:
 
     def run(self) -> None:
         plan, tell = self._plan, self._listener
-        rows = self._archive.rows()
-        self._remember([c.draft for c in rows if c.draft and not isinstance(c.outcome, Refused)])
-        self._journal.open(rows)
-        del rows
+        for row in self._archive.rows():
+            self._journal.open([row])
+            if row.draft and not isinstance(row.outcome, Refused):
+                self._remember([row.draft])
         total = len(self._baselines) + plan.cycles * plan.candidates
         tell(Planned(plan.cycles, total, plan.repeats.each, plan.repeats.top, self._journal))
         if not self._journal:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
 from sys import intern
 from typing import Any, assert_never
 
@@ -43,10 +44,14 @@ def program_from(row: Row[Any]) -> Program:
             f"table programs, key (run {row.run}, id {row.id}): the stored text is not the one that was written",
             "Restore the archive from a copy; every other row of the run can still be read.",
         )
-    program = Program(net=row.net, transform=row.transform, prm=row.prm, parent=row.parent)
+    return _program(row.net, row.transform, row.prm, row.parent, row.id)
+
+
+def _program(net: str, transform: str, prm: str, parent: str | None, identity: str) -> Program:
+    program = Program(net=net, transform=transform, prm=prm, parent=parent)
     # The identity that the run recorded stays in force, should a later version or another Python canonicalise
     # differently: every parent and candidate of the run refers to it.
-    vars(program)["id"] = row.id
+    vars(program)["id"] = identity
     return program
 
 
@@ -173,52 +178,81 @@ def _slot(row: Row[Any]) -> Slot:
     return cycle, index
 
 
+class _Merged:
+    """The rows of one table by slot, read beside those of the candidates; both in the order of their keys."""
+
+    def __init__(self, rows: Iterable[Row[Any]]) -> None:
+        self._groups = groupby(rows, _slot)
+        self._next = next(self._groups, None)
+
+    def of(self, slot: Slot) -> list[Row[Any]]:
+        """Asked for in the order of the slots."""
+        if self._next is None or self._next[0] != slot:
+            return []
+        found = list(self._next[1])
+        self._next = next(self._groups, None)
+        return found
+
+
 def candidates_from(
     rows: Iterable[Row[Any]],
     attempt_rows: Iterable[Row[Any]],
     call_rows: Iterable[Row[Any]],
     training_rows: Iterable[Row[Any]],
-    programs: Mapping[str, Program],
-) -> list[Candidate]:
-    """Candidates with their attempts, calls and trainings; all rows in the order of their keys.
+) -> Iterator[Candidate]:
+    """Candidates with their attempts, calls and trainings, one by one; all rows in the order of their keys.
 
-    A candidate whose program is damaged (absent from `programs`) keeps its place, without its draft. Columns of long
-    texts may be absent from the rows.
+    A candidate whose program is damaged keeps its place, without its draft. Columns of long texts may be absent from
+    the rows. Equal names share one text.
     """
-    calls: dict[tuple[int, int, int], list[Call]] = {}
-    for row in call_rows:
-        prompt, reply = (row._mapping.get(name, "") for name in ("prompt", "reply"))
-        call = Call(intern(row.model), prompt, reply, row.prompt_tokens, row.reply_tokens, row.seconds, row.estimated)
-        calls.setdefault((*_slot(row), row.attempt), []).append(call)
-    attempts: dict[Slot, list[Attempt]] = {}
-    for row in attempt_rows:
-        refusal = None if row.stage is None else Refused(row.stage, row.reason)
-        made = tuple(calls.get((*_slot(row), row.attempt), ()))
-        known = (row.round, row.program, row.trace, row.effective, intern(row.kind), row.note)
-        attempt = Attempt(row.edit, row.rung, intern(row.goal), refusal, made, *known)
-        attempts.setdefault(_slot(row), []).append(attempt)
-    trainings: dict[Slot, list[Trained | Failed]] = {}
-    for row in training_rows:
-        trainings.setdefault(_slot(row), []).append(scored_from(row))
-    found = []
+    attempts, calls, trainings = map(_Merged, (attempt_rows, call_rows, training_rows))
+    names: dict[str | None, str | None] = {}
+
+    def shared(name: str | None) -> Any:
+        return names.setdefault(name, name)
+
     for row in rows:
+        slot = _slot(row)
+        made: dict[int, list[Call]] = {}
+        for one in calls.of(slot):
+            made.setdefault(one.attempt, []).append(_call_from(one, shared))
         candidate = Candidate(
             cycle=row.cycle,
-            index=_slot(row)[1],
-            strategy=intern(row.strategy),
-            parent=row.parent,
+            index=slot[1],
+            strategy=shared(row.strategy),
+            parent=shared(row.parent),
             draft=None,
-            attempts=tuple(attempts.get(_slot(row), ())),
+            attempts=tuple(_attempt_from(one, made.get(one.attempt, ()), shared) for one in attempts.of(slot)),
             outcome=outcome_from(row),
-            trainings=tuple(trainings.get(_slot(row), ())),
-            name=row.name,
+            trainings=tuple(map(scored_from, trainings.of(slot))),
+            name=shared(row.name),
         )
         last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
-        effective = last.effective if last else None
-        program = programs.get(row.program)
-        draft = Draft(program, row.params, row.flops, row.trace, _probe(row.probe), effective) if program else None
-        found.append(replace(candidate, draft=draft))
-    return found
+        program = _own_program(row, shared)
+        if program is not None:
+            known = (row.params, row.flops, shared(row.trace), _probe(row.probe), last.effective if last else None)
+            candidate = replace(candidate, draft=Draft(program, *known))
+        yield candidate
+
+
+def _attempt_from(row: Row[Any], calls: Iterable[Call], shared: Callable[[str | None], Any]) -> Attempt:
+    refusal = None if row.stage is None else Refused(shared(row.stage), row.reason)
+    said = (row.edit, shared(row.rung), shared(row.goal), refusal, tuple(calls), row.round)
+    return Attempt(*said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note)
+
+
+def _call_from(row: Row[Any], shared: Callable[[str | None], Any]) -> Call:
+    prompt, reply = (row._mapping.get(name, "") for name in ("prompt", "reply"))
+    model = shared(row.model)
+    return Call(model, prompt, reply, row.prompt_tokens, row.reply_tokens, row.seconds, row.estimated)
+
+
+def _own_program(row: Row[Any], shared: Callable[[str | None], Any]) -> Program | None:
+    """The program that was read beside a candidate, None where there is none or it is damaged."""
+    own = {name.removeprefix("program_"): value for name, value in row._mapping.items() if name[:8] == "program_"}
+    if own["id"] is None or _digest(own) != own["digest"]:
+        return None
+    return _program(own["net"], shared(own["transform"]), shared(own["prm"]), shared(own["parent"]), shared(own["id"]))
 
 
 def _probe(text: str | None) -> Probe | None:

@@ -73,12 +73,12 @@ class RunArchive:
     def candidates(self) -> list[Candidate]:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""
         with self._transaction() as connection:
-            return self._candidates(connection, self._programs(connection)[0])
+            return list(self._candidates(connection))
 
-    def rows(self) -> list[Candidate]:
-        """`candidates` without the texts of calls and the scores an image: what the loop needs to go on."""
+    def rows(self) -> Iterator[Candidate]:
+        """`candidates` in a stream, without the texts of calls and the scores an image: what a loop needs to go on."""
         with self._transaction() as connection:
-            return self._candidates(connection, self._programs(connection)[0], without=_LONG)
+            yield from self._candidates(connection, without=_LONG)
 
     def finals(self) -> list[Final]:
         with self._transaction() as connection:
@@ -100,7 +100,7 @@ class RunArchive:
                 name=self.name,
                 finished=self._is_finished(connection),
                 manifest=self.manifest,
-                candidates=tuple(self._candidates(connection, intact)),
+                candidates=tuple(self._candidates(connection)),
                 programs=intact,
                 finals=tuple(self._finals(connection)),
                 adapters=tuple(adapters_of(connection, self._run)),
@@ -271,18 +271,18 @@ class RunArchive:
                 damage.append(error)
         return intact, damage
 
-    def _candidates(
-        self, connection: Connection, intact: dict[str, Program], without: frozenset[str] = frozenset()
-    ) -> list[Candidate]:
+    def _candidates(self, connection: Connection, without: frozenset[str] = frozenset()) -> Iterator[Candidate]:
+        held = programs.alias("held")
+        own = [column.label(f"program_{column.name}") for column in held.c]
+        joined = _CANDIDATES.outerjoin(held, (held.c.run == self._run) & (held.c.id == _CANDIDATES.c.program))
+        queries = [select(*_CANDIDATES.c, *own).select_from(joined)]
+        queries += [select(*(c for c in table.c if c.name not in without)) for table in (attempts, calls, trainings)]
+        streamed = connection.execution_options(stream_results=True)
         rows, attempt_rows, call_rows, training_rows = (
-            connection.execute(
-                select(*(column for column in table.c if column.name not in without))
-                .where(table.c.run == self._run)
-                .order_by(*table.primary_key)
-            )
-            for table in (_CANDIDATES, attempts, calls, trainings)
+            streamed.execute(query.where(table.c.run == self._run).order_by(*table.primary_key))
+            for query, table in zip(queries, (_CANDIDATES, attempts, calls, trainings), strict=True)
         )
-        return records.candidates_from(rows, attempt_rows, call_rows, training_rows, intact)
+        return records.candidates_from(rows, attempt_rows, call_rows, training_rows)
 
     def _finals(self, connection: Connection) -> list[Final]:
         rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))

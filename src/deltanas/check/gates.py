@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
+from math import isnan, nan
+from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
 from deltanas.journal import Draft
@@ -38,7 +41,7 @@ class BuildGate:
 
     def __init__(self, builds: Builds) -> None:
         self._builds = builds
-        self._known: dict[str, Draft] = {}
+        self._known: dict[str, _Known] = {}
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         results = self._builds.build([draft.program for draft in drafts])
@@ -48,7 +51,7 @@ class BuildGate:
         ]
 
     def remember(self, drafts: Sequence[Draft]) -> None:
-        self._known |= {draft.program.id: draft for draft in drafts}
+        self._known |= {draft.program.id: _known(draft) for draft in drafts}
 
     def _passed(self, draft: Draft, built: Built) -> Draft:
         parent = self._known.get(draft.program.parent or "")
@@ -72,16 +75,30 @@ def _explained(program: Program, refusal: Refused) -> Refused:
     return replace(refusal, reason=f"{refusal.reason}, as the program declares {name}, and nobody gave it: {mend}")
 
 
-def _effective(program: Program, built: Built, parent: Draft) -> bool | None:
+class _Known(NamedTuple):
+    """What an edit of a program is compared with; the figures of the probe as float64, NaN for none."""
+
+    prm: str
+    transform: str
+    built: tuple[int, int, str] | None
+    probe: bytes
+
+
+def _known(draft: Draft) -> _Known:
+    whole = draft.params is not None and draft.flops is not None and draft.trace is not None and draft.probe is not None
+    built = (draft.params, draft.flops, draft.trace) if whole else None
+    figures = array("d", [nan if figure is None else figure for figure in draft.probe or ()])
+    return _Known(draft.program.prm, draft.program.transform, built, figures.tobytes())  # type: ignore[arg-type]
+
+
+def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
     """None where the parent's probe is not known: its run was begun by an older version.
 
-    Other hyperparameters train differently, even where two steps don't show it: the batch, for one. What only the child
-    declares acts through the child's code, which the probe shows.
+    Other hyperparameters train differently, even where two steps don't show it: the batch, for one.
     """
-    then, now = parent.program.hyperparameters, program.hyperparameters
-    differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-    if program.transform != parent.program.transform or differs - (USUAL.keys() - then.keys()):
+    if (program.prm, program.transform) != (parent.prm, parent.transform):
         return True
-    if parent.params is None or parent.flops is None or parent.trace is None or parent.probe is None:
+    if parent.built is None:
         return None
-    return built.differs(Built(parent.params, parent.flops, parent.trace, parent.probe))
+    probe = tuple(None if isnan(figure) else figure for figure in array("d", parent.probe))
+    return built.differs(Built(*parent.built, probe))
