@@ -92,6 +92,21 @@ class RunArchive:
         with self._transaction() as connection:
             return (*connection.execute(select(*counts, settled)).one(), self._is_finished(connection))
 
+    def tally(self) -> dict[str, int]:
+        """Number of the search's candidates by status ("open", "refused", "failed", "trained")."""
+        mine = (_CANDIDATES.c.run == self._run) & (_CANDIDATES.c.cycle > 0)
+        counted = select(_CANDIDATES.c.status, func.count()).where(mine).group_by(_CANDIDATES.c.status)
+        with self._transaction() as connection:
+            found = {row.status: row[1] for row in connection.execute(counted)}
+        return {status: found.get(status, 0) for status in ("open", "refused", "failed", "trained")}
+
+    def best(self) -> float | None:
+        """Highest score of the search's candidates; None while none is trained."""
+        query = select(func.max(_CANDIDATES.c.score)).where(_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0)
+        with self._transaction() as connection:
+            score: float | None = connection.execute(query).scalar_one()
+        return score
+
     def view(self) -> RunView:
         """The whole run at one moment. A damaged program is absent from `programs` (see `damage`)."""
         with self._transaction() as connection:

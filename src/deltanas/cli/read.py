@@ -43,28 +43,24 @@ def _view(path: Path) -> RunView:
 @runs.command("list")
 def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
     """The runs in a folder, the newest last."""
-    found = [(str(folder.path), summary(_view(folder.path))) for folder in list_folders(root)]
+    found = []
+    for folder in list_folders(root):
+        with folder.open() as run:
+            found.append((str(folder.path), run.finished, run.tally(), run.best()))
+    columns = ("trained", "failed", "refused")
     if as_json:
-        names = ("finished", "trained", "failed", "refused")
         print_json(
             [
-                {"run": path, **{name: getattr(run, name) for name in names}, "best": run.best and run.best.accuracy}
-                for path, run in found
+                {"run": path, "finished": finished, **{name: counts[name] for name in columns}, "best": best}
+                for path, finished, counts, best in found
             ]
         )
         return
     print_table(
-        ("run", "state", "trained", "failed", "refused", "best"),
+        ("run", "state", *columns, "best"),
         (
-            (
-                path,
-                "finished" if run.finished else "not finished",
-                run.trained,
-                run.failed,
-                run.refused,
-                percent(run.best.accuracy if run.best else None),
-            )
-            for path, run in found
+            (path, "finished" if finished else "not finished", *(counts[name] for name in columns), percent(best))
+            for path, finished, counts, best in found
         ),
     )
 
