@@ -17,7 +17,7 @@ from deltanas.config import given_settings, read_config
 from deltanas.errors import DeltanasError
 from deltanas.llm import Dtype, Model, Request, Spent, open_model
 from deltanas.program import Program
-from deltanas.propose import DeltaProposer, Sampling, Space
+from deltanas.propose import Asking, DeltaProposer, Space
 from deltanas.seams import Ask
 
 Level = Literal["free", "typed"]
@@ -118,8 +118,8 @@ def bench_decode(
 def _requests(
     model: TimedModel, level: Level, parent: Program, batch: int, repeat: int, max_tokens: int
 ) -> list[Request]:
-    sampling = Sampling(batch, max_tokens=max_tokens)
-    proposer = DeltaProposer(model, Space(None), decoding=level, sampling=sampling)
+    asking = Asking(decoding=level, batch=batch, max_tokens=max_tokens)
+    proposer = DeltaProposer(model, Space(None), asking)
     asks = [Ask(1, index, 0, f"{repeat}:1:{index}:0", parent) for index in range(max(batch, ALONE))]
     return [replace(request, stop=()) for request in proposer.requests(asks)]
 

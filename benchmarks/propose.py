@@ -23,12 +23,11 @@ from deltanas.intervals import wilson
 from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.llm import Message, Model
 from deltanas.program import Program, Refused, Stage, Trained
-from deltanas.propose import Tournament
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal
 from deltanas.search import training_seed
-from deltanas.strategies import model_of, proposer_of
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
+from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
 
 STEPS = ("proposed", "parsed", "applied", "changed", "built", "valid", "effective", "distinct")
 """What is counted of the proposals, each a part of the one before:
@@ -96,7 +95,7 @@ def bench_propose(
 
 def cell_name(config: SearchConfig) -> str:
     """Who proposes, in words."""
-    if not config.asks_model:
+    if not config.proposing.calls:
         return config.strategy
     level = config.model.decoding if config.strategy == "delta" else config.strategy
     return f"{Path(config.model.spec).name} {level}"
@@ -116,7 +115,8 @@ class _Maker:
         self._config = config
         self._parents = list(parents.items())
         self._pool = pool
-        self._evolves = config.strategy == "evolution"
+        self._evolves = config.proposing.parent is not None
+        self._parent_rule = parent_rule_of(config)
         self._model = model or model_of(config)
         self._proposer = proposer_of(config, kept_builds(pool), self._model)
         self._journal: list[Candidate] = []
@@ -155,8 +155,7 @@ class _Maker:
     def _parent(self, index: int) -> tuple[str, Program]:
         if not self._evolves:
             return self._parents[index // BLOCK % len(self._parents)]
-        evolution, rng = self._config.evolution, Random(f"{self._config.seed}:1:{index}:parent")
-        parent = Tournament(evolution.population, evolution.share)(Journal(self._journal), rng)
+        parent = self._parent_rule(Journal(self._journal), Random(f"{self._config.seed}:1:{index}:parent"))
         return next(c.strategy for c in self._journal if c.program == parent), parent
 
     def _outcome(self, score: float | None) -> Trained | None:

@@ -37,7 +37,7 @@ from deltanas.learn.corpus import Phrasing
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.sources import gains_edits
 from deltanas.llm import Lesson, Tunable
-from deltanas.strategies import model_of, proposer_of
+from deltanas.wiring.proposing import model_of, proposer_of
 
 DRAWS = 2_000
 OFFERS = 6

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from deltanas import nets
 from deltanas.cli import app
-from deltanas.config import SearchConfig
+from deltanas.config import with_sections
+from deltanas.propose import STRATEGIES
 
 
 def commands() -> str:
@@ -25,8 +26,18 @@ def commands() -> str:
 
 def settings() -> str:
     """A table of every key of the config, with its default and its meaning."""
-    rows = [f"| `{key}` | `{default}` | {text} |" for key, default, text in _keys(SearchConfig, "")]
+    rows = [
+        f"| `{key}` | `{default}` | {text} |" for key, default, text in _keys(with_sections(STRATEGIES.values()), "")
+    ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def strategies() -> str:
+    """A table of the built-in strategies."""
+    rows = [
+        f"| `{one.name}` | {one.calls} | {one.about} | {'yes' if one.taught else ''} |" for one in STRATEGIES.values()
+    ]
+    return "\n".join(["| strategy | model calls | proposes | by LoRA |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def baselines() -> str:

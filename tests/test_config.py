@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deltanas.config import SearchConfig, given_settings, read_config, resumed_config
+from deltanas.config import SearchConfig, given_settings, read_config, resumed_config, setting
 from deltanas.errors import UsageError
 
 
@@ -28,7 +29,10 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
         ({"train": {"siz": 3}}, r"unknown config key `train.siz`\n.*did you mean `size`"),
         ({"cycles": -1}, r"`cycles` = -1: .*greater than or equal to 1"),
         ({"candidates": 0}, r"`candidates` = 0: .*greater than or equal to 1"),
-        ({"strategy": "magic"}, r"`strategy` = 'magic': .*'delta', 'full', .* or 'bandit'"),
+        (
+            {"strategy": "magic"},
+            r"`strategy` = 'magic': there is none .*known: delta, full, .*, bandit; package\.mod",
+        ),
         ({"train": {"size": 0}}, r"`train.size` = 0"),
         ({"model": {"temperature": "hot"}}, r"`model.temperature` = 'hot': .*valid number"),
         ({"train": 3}, r"`train` = 3"),
@@ -76,3 +80,43 @@ def test_epochs_are_a_number_or_auto(epochs: object) -> None:
     assert read_config({"train": {"epochs": "3"}}).train.epochs == 3
     with pytest.raises(UsageError, match=r"train\.epochs"):
         read_config({"train": {"epochs": epochs}})
+
+
+def test_any_setting_is_set_by_its_dotted_key() -> None:
+    said = ("model.top_k=50", "train.augment=['flip']", "seeds=auto", 'dataset="npz:a=b.npz"', "learn.enabled=true")
+    config = read_config(given_settings(options=dict(map(setting, said))))
+    assert (config.model.top_k, config.train.augment, config.seeds) == (50, ("flip",), "auto")
+    assert (config.dataset, config.learn.enabled) == ("npz:a=b.npz", True)
+    assert setting("prm={lr = 0.1}") == ("prm", {"lr": 0.1})
+    assert setting("archive=postgresql://host/name?a=b") == ("archive", "postgresql://host/name?a=b"), "no TOML"
+    assert setting("dataset=x\ncycles = 3") == ("dataset", "x\ncycles = 3"), "one value alone"
+    for wrong in ("cycles", "=3", "model.=3", ""):
+        with pytest.raises(UsageError, match=r"sets nothing\n.*key=value"):
+            setting(wrong)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("train.siz=3", r"unknown config key `train\.siz`\n.*did you mean `size`\? known keys: size, resize"),
+        ("seed.siz=3", r"`seed` = {'siz': 3}: .*valid integer"),
+        ("train=3", r"`train` = 3"),
+        ("evolution.size=3", r"unknown config key `evolution\.size`\n.*known keys: population, share"),
+        ("cycles=many", r"`cycles` = 'many': .*valid integer"),
+    ],
+)
+def test_what_is_set_by_a_wrong_key_or_value_is_named(tmp_path: Path, said: str, message: str) -> None:
+    file = tmp_path / "search.toml"
+    file.write_text("seed = 4\n[train]\nsize = 10\n")
+    with pytest.raises(UsageError) as error:
+        read_config(given_settings(file, dict([setting(said)])))
+    assert re.search(message, str(error.value)), str(error.value)
+
+
+def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
+    stored = json.loads((Path(__file__).parent / "archives" / "0.1.0-config.json").read_text("utf-8"))
+    config = read_config(stored)
+    assert stored == {**config.model_dump(mode="json"), **stored}, "what it held stands where it stood"
+    assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
+    with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):
+        resumed_config(stored, {"feedback": {"window": 6}})

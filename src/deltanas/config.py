@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, create_model
 
 from deltanas.errors import UsageError
-from deltanas.learn.elites import Rule
-from deltanas.learn.tuning import Packing, Schedule
+from deltanas.learn import Tuning
+from deltanas.learn.learner import Learning
 from deltanas.llm import Dtype
+from deltanas.propose import STRATEGIES, Asking, Edits, Strategy, strategy_named
+from deltanas.settings import Section
 from deltanas.trackers import Tracker
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.train.job import Augment
 
-Strategy = Literal["delta", "full", "feedback", "channels", "random", "evolution", "bandit"]
 Executor = Literal["local", "ray"]
 Device = Literal["cpu", "cuda", "auto"]
-Edits = Literal["architecture", "recipe", "both"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TrainConfig(_Section):
+class TrainConfig(Section):
     """How a candidate is trained. The recipe is the same for all of them."""
 
     size: Annotated[int, Field(ge=1)] | None = Field(None, description="training images to use; all if not given")
@@ -62,8 +58,8 @@ class TrainConfig(_Section):
     )
 
 
-class ModelConfig(_Section):
-    """The language model and how it is decoded."""
+class ModelConfig(Asking):
+    """The language model and how it is asked."""
 
     spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL")
     dtype: Dtype | None = Field(
@@ -73,39 +69,12 @@ class ModelConfig(_Section):
     four_bit: bool = Field(False, description="hold a local model's weights in 4 bits (NF4); needs CUDA")
     timeout: float = Field(120.0, gt=0, description="with a server: seconds for one reply, all its tries together")
     retries: int = Field(3, ge=0, description="with a server: further tries of a request that failed")
-    decoding: Literal["typed", "anchored", "free"] = Field(
-        "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
-    )
-    choice: Literal["goal", "any", "ranked"] = Field(
-        "goal",
-        description="with delta at level typed the model chooses among: goal (edits of one kind that meet a drawn goal)"
-        " | any (edits of any kinds, as the control draws them) | ranked (the same; it writes nothing, and the edit is"
-        " taken that the adapter made likeliest; of a local model)",
-    )
-    offers: int = Field(6, ge=2, description="with delta at level typed: so many edits are offered, at most")
-    temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
-    top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
-    top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")
-    max_prompt: int = Field(
-        4096, ge=64, description="longest prompt, in tokens; a slot that needs a longer one is refused"
-    )
-    max_tokens: Annotated[int, Field(ge=16)] | None = Field(
-        None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
-    )
-    batch: int = Field(8, ge=1, description="replies decoded at a time; with a server, requests under way at a time")
     adapter: str | None = Field(
         None, description="folder of a LoRA adapter that a local model wears; with learning, what its line begins with"
     )
 
 
-class EvolutionConfig(_Section):
-    """How strategy `evolution` chooses parents."""
-
-    population: int = Field(100, ge=1, description="with evolution: the youngest so many trained candidates are alive")
-    share: float = Field(0.25, gt=0, le=1, description="with evolution: share of them in each tournament")
-
-
-class NoveltyConfig(_Section):
+class NoveltyConfig(Section):
     """What is too like a program that the run holds."""
 
     threshold: float = Field(
@@ -117,75 +86,12 @@ class NoveltyConfig(_Section):
     )
 
 
-class FeedbackConfig(_Section):
-    """How strategy `feedback` remembers and what it writes."""
-
-    window: int = Field(5, ge=0, description="with feedback: trials that the model is told of, the last ones")
-    form: Literal["delta", "full"] = Field(
-        "delta", description="with feedback: writes delta (an edit) | full (whole programs)"
-    )
-
-
-class LearnConfig(_Section):
-    """What the model learns from after each cycle."""
-
-    enabled: bool = Field(False, description="tune the model after each cycle on the elites so far")
-    rule: Rule = Field(
-        "gain", description="which edits are learned from: gain (over the parent, beyond noise) | floor | quantile"
-    )
-    beyond: float = Field(1.645, ge=0, description="with gain: standard errors that a gain must exceed")
-    floor: float = Field(0.40, ge=0, le=1, description="with floor: the least accuracy")
-    fallback: float = Field(0.35, ge=0, le=1, description="with floor: the least accuracy, where too few reach `floor`")
-    least: int = Field(15, ge=0, description="with floor: fewer than so many are too few")
-    share: float = Field(0.25, gt=0, le=1, description="with quantile: so much of the edits, the most accurate")
-    per_family: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="elites of one family (a baseline and its descendants) at most; all if not given"
-    )
-    held_out: float = Field(
-        0.2, ge=0, lt=1, description="share of the baselines that are not learned from, nor their descendants"
-    )
-    fewest: int = Field(4, ge=1, description="with fewer lessons a cycle leaves the model as it is")
-    measured: int = Field(
-        32, ge=0, description="elites (or pairs) learned from, and held out, measured before and after a tuning"
-    )
-    corpus: tuple[str, ...] = Field(
-        (), description="files of measured edits (`deltanas learn corpus` writes them), learned from in each cycle"
-    )
-
-
-class TuningConfig(_Section):
-    """One tuning by LoRA."""
-
-    rank: int = Field(16, ge=1, description="rank of the adapter")
-    alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input")
-    targets: tuple[str, ...] = Field(
-        ("all-linear",), description="layers that get it, as q_proj or lm_head; all-linear: all but the output layer"
-    )
-    rate: float = Field(2e-4, gt=0, description="highest learning rate")
-    schedule: Schedule = Field("cosine", description="cosine | linear | constant: the rate after the warm-up")
-    warmup: int = Field(0, ge=0, description="steps that lead up to the highest rate")
-    decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
-    clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
-    epochs: int = Field(1, ge=1, description="passes over the lessons")
-    steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, in place of the epochs")
-    batch: int = Field(8, ge=1, description="lessons that go through the model at once")
-    accumulation: int = Field(1, ge=1, description="batches of an optimizer step")
-    together: int = Field(8, ge=1, description="lessons of one program that stay side by side, so that they share work")
-    packing: Packing = Field("prefix", description="prefix (what prompts share is worked out once) | none")
-    max_length: int = Field(4096, ge=16, description="longer lessons are left out, in tokens")
-    checkpointing: bool = Field(False, description="recompute activations: less memory, about a third more time")
-
-
-class SearchConfig(_Section):
+class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
     dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
-    strategy: Strategy = Field(
-        "delta",
-        description="who proposes: delta (a language model) | full (it writes whole programs) | feedback (it remembers"
-        " its last trials) | channels (it chooses widths) | random (the control) | evolution"
-        " | bandit (over kinds of edits)",
+    strategy: str = Field(
+        "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
     )
     edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
     cycles: int = Field(2, ge=1, description="cycles")
@@ -217,16 +123,28 @@ class SearchConfig(_Section):
     prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
-    evolution: EvolutionConfig = EvolutionConfig()
     novelty: NoveltyConfig = NoveltyConfig()
-    feedback: FeedbackConfig = FeedbackConfig()
-    learn: LearnConfig = LearnConfig()
-    tuning: TuningConfig = TuningConfig()
+    learn: Learning = Learning()
+    tuning: Tuning = Tuning()
 
     @property
-    def asks_model(self) -> bool:
-        """Whether the strategy asks a language model."""
-        return self.strategy not in ("random", "evolution", "bandit")
+    def proposing(self) -> Strategy:
+        """The record of the strategy."""
+        return strategy_named(self.strategy)
+
+
+def with_sections(strategies: Iterable[Strategy]) -> type[SearchConfig]:
+    """`SearchConfig` with a section, of its name, for each of the strategies that has settings of its own."""
+    records = {one.name: one for one in strategies}
+    if taken := records.keys() & SearchConfig.model_fields:
+        raise UsageError(f"the strategy {taken.pop()!r} has the name of a setting", "give it another")
+    return _composed(tuple((name, one.settings) for name, one in records.items() if one.settings))
+
+
+@cache
+def _composed(sections: tuple[tuple[str, type[Section]], ...]) -> type[SearchConfig]:
+    fields: dict[str, Any] = {name: (kind, kind()) for name, kind in sections}
+    return create_model("SearchConfig", __base__=SearchConfig, **fields)
 
 
 def given_settings(
@@ -240,12 +158,27 @@ def given_settings(
     values = values if path is None else _merged(values, _toml(path))
     for key, value in (options or {}).items():
         if value is not None:
-            *sections, name = key.split(".")
-            place = values
-            for section in sections:
-                place = place.setdefault(section, {})
-            place[name] = value
+            nested: Any = value
+            for name in reversed(key.split(".")):
+                nested = {name: nested}
+            values = _merged(values, nested)
     return values
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of `key=value`. The value is TOML; what is no TOML is a string as it stands.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    key, found, value = text.partition("=")
+    if not found or not all(part for part in key.split(".")):
+        raise UsageError(f"{text!r} sets nothing", "give key=value, as in model.top_k=50")
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return key, value
+    return key, parsed["value"] if len(parsed) == 1 else value
 
 
 def presets() -> dict[str, Path]:
@@ -262,15 +195,14 @@ def _preset(name: str) -> Path:
 
 
 def read_config(values: Mapping[str, Any]) -> SearchConfig:
-    """The validated settings.
+    """The validated settings, among them those of the built-in strategies and of the one that is named.
 
     Raises:
-        UsageError: an unknown key, or a value of a wrong type or out of range.
+        UsageError: an unknown key, a value of a wrong type or out of range, or no such strategy.
     """
-    try:
-        return SearchConfig.model_validate(dict(values))
-    except ValidationError as error:
-        raise UsageError(*_explained(error)) from None
+    name = values.get("strategy")
+    own = [strategy_named(name)] if isinstance(name, str) else []
+    return with_sections([*STRATEGIES.values(), *own]).read(values)
 
 
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
@@ -310,7 +242,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
-        merged[key] = _merged(merged[key], value) if isinstance(merged.get(key), dict) else value
+        both = isinstance(merged.get(key), dict) and isinstance(value, Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
     return merged
 
 
@@ -330,36 +263,3 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} can't be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
-
-
-def _explained(error: ValidationError) -> tuple[str, str]:
-    """The first fault as a message and a hint."""
-    fault = error.errors()[0]
-    place = [str(part) for part in fault["loc"]]
-    key = ".".join(place)
-    if fault["type"] == "extra_forbidden":
-        known = _known(place[:-1])
-        close = difflib.get_close_matches(place[-1], known, 1)
-        hint = f"did you mean `{close[0]}`? " if close else ""
-        return f"unknown config key `{key}`", f"{hint}known keys: {', '.join(known)}"
-    return f"`{key}` = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}", ""
-
-
-def _known(sections: list[str]) -> list[str]:
-    match sections:
-        case ["train"]:
-            return list(TrainConfig.model_fields)
-        case ["model"]:
-            return list(ModelConfig.model_fields)
-        case ["evolution"]:
-            return list(EvolutionConfig.model_fields)
-        case ["novelty"]:
-            return list(NoveltyConfig.model_fields)
-        case ["feedback"]:
-            return list(FeedbackConfig.model_fields)
-        case ["learn"]:
-            return list(LearnConfig.model_fields)
-        case ["tuning"]:
-            return list(TuningConfig.model_fields)
-        case _:
-            return list(SearchConfig.model_fields)

@@ -1,4 +1,4 @@
-"""What a search would do, what it lacks here, and what it would cost: without loading a model or training anything."""
+"""What a search would do and what it lacks here, without loading a model or training anything."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import fmean
 from typing import TypeVar
 
-from deltanas.archive import POINTER, read_folder
-from deltanas.config import SearchConfig, TrainConfig, read_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
-from deltanas.journal import Candidate
 from deltanas.llm import Spec, open_model, parse_spec
 from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
-from deltanas.program import Failed, Trained
-from deltanas.propose.feedback import ADVICE_TOKENS
-from deltanas.sandbox import cores, cuda_devices, stored_calibration
-from deltanas.strategies import DELTA_TOKENS, FULL_TOKENS, writes_programs
-from deltanas.teaching import teaching_of
+from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
 from deltanas.train.data import load
 from deltanas.wiring import epochs_of, programs_of, repeats_of
+from deltanas.wiring.proposing import context_of
+from deltanas.wiring.teaching import teaching_of
 
 T = TypeVar("T")
-MEASURE = "measure a few: deltanas search ... --cycles 1 --candidates 4 --run TRY; then this command with --run TRY"
-"""The basis of what nobody measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,41 +33,29 @@ class Lack:
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
-    """What is spent, how much of it, and where the figure comes from: a count, a bound, a measurement, or none."""
-
-    what: str
-    amount: str
-    basis: str
-
-
-@dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """`lacks` empty: the search can begin."""
+    """What a search does, in words; upper bounds of what it spends. `lacks` empty: it can begin."""
 
     does: tuple[str, ...]
-    costs: tuple[Cost, ...]
+    counts: dict[str, int]
     lacks: tuple[Lack, ...]
 
 
-def rehearse(given: Mapping[str, object], run: Path | None) -> Rehearsal:
-    """run: whose measured times are taken for an estimate, if it exists.
-
-    Raises UsageError where the settings themselves are wrong.
-    """
+def rehearse(given: Mapping[str, object]) -> Rehearsal:
+    """Raises UsageError where the settings themselves are wrong."""
     config = read_config(given)
     lacks: list[Lack] = []
     programs = _tried(lacks, lambda: len(programs_of(config)) if config.baselines else len(baselines()))
     images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
-    for check in (_device, _packages, _model, _learning, _trackers):
+    for check in (_device, _packages, _model):
         _tried(lacks, partial(check, config))
+    _tried(lacks, lambda: teaching_of(config) if config.learn.enabled else None)
+    _tried(lacks, lambda: require_trackers(config.track))
     if images:
         epochs = epochs_of(config.train, len(images.train), config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = f"{len(images.train):,} training images of {images.in_shape[1:]}" if images else "not here"
-    return Rehearsal(
-        tuple(_does(config, programs, did)), tuple(costs_of(config, programs, _measured(run), run)), tuple(lacks)
-    )
+    return Rehearsal(tuple(_does(config, programs, did)), counts_of(config, programs), tuple(lacks))
 
 
 def _tried(lacks: list[Lack], work: Callable[[], T]) -> T | None:
@@ -94,12 +75,8 @@ def _device(config: SearchConfig) -> None:
         raise DeltanasError("train.executor is ray, which is not installed", "pip install 'deltanas[ray]'")
 
 
-def _bits(config: SearchConfig) -> bool:
-    return config.model.four_bit and config.asks_model
-
-
 def _packages(config: SearchConfig) -> None:
-    if not config.asks_model or parse_spec(config.model.spec).kind == "openai":
+    if not config.proposing.calls or parse_spec(config.model.spec).kind == "openai":
         return
     needs = {"transformers": "llm", "llguidance": "llm"}
     needs |= {"peft": "learn"} if config.learn.enabled or config.model.adapter else {}
@@ -113,7 +90,7 @@ def _packages(config: SearchConfig) -> None:
 def _model(config: SearchConfig) -> None:
     """What can be said of the model without its weights; a server is asked for it."""
     model = config.model
-    if not config.asks_model:
+    if not config.proposing.calls:
         return
     spec = parse_spec(model.spec)
     if spec.kind == "openai":
@@ -146,30 +123,19 @@ def _located(spec: Spec) -> None:
                 )
 
 
-def _learning(config: SearchConfig) -> None:
-    if config.learn.enabled:
-        teaching_of(config)
-
-
-def _trackers(config: SearchConfig) -> None:
-    require_trackers(config.track)
-
-
 def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[str]:
     """The search in words."""
     model, train = config.model, config.train
     yield f"data: {config.dataset}, {images}"
     known = "not here" if programs is None else str(programs)
     yield f"baselines: {known}, from {', '.join(config.baselines) or 'deltanas'}"
-    form = {
-        "delta": f", decoding {model.decoding}",
-        "feedback": f", {config.feedback.form}, K = {config.feedback.window}",
-    }
-    yield f"strategy: {config.strategy}{form.get(config.strategy, '')}; edits of {config.edits}"
-    if config.asks_model:
+    own = context_of(config).settings
+    said = "".join(f", {name} {value}" for name, value in own) if own else ""
+    yield f"strategy: {config.strategy}{said}; edits of {config.edits}"
+    if config.proposing.calls:
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"
-        yield f"model: {model.spec}{bits}, {drawn}"
+        yield f"model: {model.spec}{bits}, decoding {model.decoding}, {drawn}"
     repeats = repeats_of(config)
     more = f", and {repeats.budget} a cycle where they tell most" if repeats.budget else ""
     yield f"{config.cycles:,} cycles of {config.candidates:,} candidates; trainings of each: {repeats.each}{more}"
@@ -181,91 +147,17 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
     yield f"at the end: up to {config.finals} elites and their baselines on the test split"
 
 
-def costs_of(config: SearchConfig, programs: int | None, seen: Means | None, run: Path | None) -> Iterator[Cost]:
-    """programs: baselines. seen: what was measured in `run`."""
+def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:
+    """Upper bounds. programs: number of baselines; None: they are not here to count, and neither is what they need."""
     slots, repeats = config.cycles * config.candidates, repeats_of(config)
     first = max(2, repeats.each) if repeats.budget else repeats.each
-    most = (programs or 0) * first + slots * repeats.each + config.cycles * repeats.budget + 2 * config.finals
-    counted = "baselines + slots x seeds + finals, each at most; refused candidates are not trained"
-    yield Cost(
-        "trainings", f"at most {most:,}", counted if programs else f"{counted}; the baselines are not here to count"
-    )
-    yield _hours(most, config.train, seen.training if seen else None, run)
-    if config.asks_model:
-        yield from _model_costs(config, slots, seen, run)
+    counts = {}
+    if programs is not None:
+        trainings = programs * first + slots * repeats.each + config.cycles * repeats.budget + 2 * config.finals
+        counts["trainings"] = trainings
+    if calls := config.proposing.calls:
+        each = MOST_PROPOSALS if config.proposals == "auto" else config.proposals
+        counts["calls of the model"] = slots * calls * each * (1 + config.retries)
     if config.learn.enabled:
-        yield Cost("tunings", f"at most {config.cycles:,}", "one a cycle, where there are lessons enough; time unknown")
-
-
-def _model_costs(config: SearchConfig, slots: int, seen: Means | None, run: Path | None) -> Iterator[Cost]:
-    roles = 2 if config.strategy == "feedback" else 1
-    each = MOST_PROPOSALS if config.proposals == "auto" else config.proposals
-    fewest, most = slots * roles, slots * roles * each * (1 + config.retries)
-    yield Cost("calls of the model", f"{fewest:,} to {most:,}", "slots x proposals x rounds x roles")
-    tokens = config.model.max_tokens or (FULL_TOKENS if writes_programs(config) else DELTA_TOKENS)
-    longest = most // roles * (tokens + (roles - 1) * ADVICE_TOKENS)
-    prompts = most * config.model.max_prompt
-    if seen and seen.calls:
-        calls = slots * seen.calls_a_slot
-        basis = f"mean of {seen.calls} calls of {run}, {seen.calls_a_slot:.2f} a slot"
-        yield Cost("tokens of prompts", f"about {calls * seen.prompt_tokens:,.0f}, at most {prompts:,}", basis)
-        yield Cost("tokens of replies", f"about {calls * seen.reply_tokens:,.0f}, at most {longest:,}", basis)
-        yield Cost("hours of decoding", f"about {calls * seen.call_seconds / 3600:.2f}", basis)
-    else:
-        yield Cost("tokens of prompts", f"at most {prompts:,}", "calls x model.max_prompt")
-        yield Cost("tokens of replies", f"at most {longest:,}", "calls x model.max_tokens")
-        yield Cost("hours of decoding", "unknown", MEASURE)
-
-
-def _hours(trainings: int, train: TrainConfig, seconds: float | None, run: Path | None) -> Cost:
-    what, workers, on_cpu = "hours of training", _workers(train), train.device == "cpu"
-    if seconds is not None:
-        basis = f"mean training of {run}, {seconds:.1f} s, {workers} at a time"
-        return Cost(what, f"about {trainings * seconds / workers / 3600:.2f}", basis)
-    calibration, _ = stored_calibration()
-    if calibration and on_cpu:
-        shape = f"{calibration.cores // calibration.threads} x {calibration.threads}"
-        rate = calibration.rates.get(shape)
-        if rate:
-            task = f"{rate:.0f} an hour as calibrated here for {calibration.task}"
-            return Cost(what, f"about {trainings / rate:.2f}", f"{task}; other networks and images take other times")
-    return Cost(what, "unknown", MEASURE)
-
-
-def _workers(train: TrainConfig) -> int:
-    if train.workers:
-        return train.workers
-    return max(1, len(cuda_devices())) if train.device == "cuda" else max(1, cores() // (train.threads or 1))
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """Means of a run; None for what it has none of. training, call_seconds: seconds. calls: how many."""
-
-    training: float | None
-    calls: int
-    calls_a_slot: float
-    call_seconds: float
-    prompt_tokens: float
-    reply_tokens: float
-
-
-def _measured(run: Path | None) -> Means | None:
-    if run is None or not (run / POINTER).exists():
-        return None
-    with read_folder(run).open() as archive:
-        return means(list(archive.rows()))
-
-
-def means(journal: list[Candidate]) -> Means:
-    trainings = [one.seconds for c in journal for one in c.trainings if isinstance(one, Trained | Failed)]
-    slots = [c for c in journal if c.cycle]
-    calls = [call for c in slots for attempt in c.attempts for call in attempt.calls]
-    return Means(
-        fmean(trainings) if trainings else None,
-        len(calls),
-        len(calls) / len(slots) if slots else 0.0,
-        fmean(call.seconds for call in calls) if calls else 0.0,
-        fmean(call.prompt_tokens for call in calls) if calls else 0.0,
-        fmean(call.reply_tokens for call in calls) if calls else 0.0,
-    )
+        counts["tunings"] = config.cycles
+    return counts

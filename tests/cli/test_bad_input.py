@@ -25,7 +25,7 @@ def complained(done: subprocess.CompletedProcess[str], status: int, *words: str)
     ("options", "words"),
     [
         (("--dataset", "cifar"), ("unknown data set 'cifar'", "digits, fashion-mnist")),
-        (("--strategy", "magic"), ("`strategy` = 'magic'", "'delta', 'full', 'feedback',")),
+        (("--strategy", "magic"), ("`strategy` = 'magic'", "known: delta, full, feedback,")),
         (("--cycles", "-1"), ("`cycles` = -1", "greater than or equal to 1")),
         (("--candidates", "0"), ("`candidates` = 0", "greater than or equal to 1")),
         (("--candidates", "many"), ("--candidates", "valid integer")),

@@ -1,4 +1,4 @@
-"""A search rehearsed: every preset is valid and says what it lacks here; no figure comes from nowhere."""
+"""A search rehearsed: every preset is valid and says what it does and lacks here; counts are upper bounds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 
 from deltanas.config import given_settings, presets, read_config
 from deltanas.errors import UsageError
-from deltanas.journal import Attempt, Call, Candidate
-from deltanas.program import Failed, Trained
-from deltanas.rehearsal import MEASURE, Cost, costs_of, means, rehearse
+from deltanas.rehearsal import counts_of, rehearse
 from support import Command
 
 DELTAS = ("delta-deepseek", "delta-mistral", "delta-qwen")
@@ -41,7 +39,7 @@ def test_the_presets_are_the_published_protocols() -> None:
     )
     feedback = read_config(given_settings(preset="feedback"))
     assert (feedback.strategy, feedback.cycles * feedback.candidates) == ("feedback", 2000)
-    assert (feedback.feedback.window, feedback.learn.enabled) == (5, False)
+    assert (feedback.model_dump()["feedback"], feedback.learn.enabled) == ({"window": 5, "form": "full"}, False)
 
 
 @pytest.mark.parametrize("name", sorted(presets()))
@@ -51,17 +49,15 @@ def test_a_preset_says_what_is_lacking_and_what_it_does(
     monkeypatch.chdir(tmp_path)  # no imported run
     monkeypatch.setenv("DELTANAS_DATA", str(tmp_path))
     monkeypatch.setenv("DELTANAS_STATE", str(tmp_path))
-    found = rehearse(given_settings(preset=name), None)
+    found = rehearse(given_settings(preset=name))
     lacks = " | ".join(lack.message for lack in found.lacks)
     assert "GPU" in lacks
     assert ("runs/lemur-*" in lacks) is (name != "feedback")
     assert all(lack.hint for lack in found.lacks)
     assert any(line.startswith("model: hub:") for line in found.does)
-    amounts = {cost.what: cost.amount for cost in found.costs}
-    calls = "4,000 to 4,000" if name == "feedback" else "1,100 to 1,100"
-    assert amounts["calls of the model"] == calls
-    assert [cost.what for cost in found.costs if cost.basis == MEASURE] == ["hours of training", "hours of decoding"]
-    assert all(cost.amount == "unknown" for cost in found.costs if cost.basis == MEASURE)
+    assert found.counts["calls of the model"] == (4000 if name == "feedback" else 1100)
+    assert found.counts.get("tunings") == (None if name == "feedback" else 22)
+    assert ("trainings" in found.counts) is (name == "feedback"), "without the baselines they are not known"
 
 
 def test_options_and_a_file_are_laid_over_a_preset(tmp_path: Path) -> None:
@@ -74,27 +70,13 @@ def test_options_and_a_file_are_laid_over_a_preset(tmp_path: Path) -> None:
         given_settings(preset="delta")
 
 
-def test_a_run_gives_measured_costs() -> None:
-    call = Call("m", "p", "r", 1000, 50, 3.6)
-    attempts = (Attempt("", None, "", None, (call, call)), Attempt("", None, "", None, (call,)))
-    trained, failed = Trained(0.5, 10, 0, 30.0, 1, "C"), Failed("error", "", 6.0, 1, "C")
-    journal = [
-        Candidate(0, 0, "baseline", None, None, (), trained, (trained,)),
-        Candidate(1, 0, "feedback", "x", None, attempts, failed, (failed,)),
-        Candidate(1, 1, "feedback", "x", None, (Attempt("", None, "", None, (call,)),)),
-    ]
-    config = read_config(
-        {"strategy": "feedback", "cycles": 10, "candidates": 100, "train": {"workers": 2}, "retries": 1}
-    )
-    found = {cost.what: cost for cost in costs_of(config, 4, means(journal), Path("TRY"))}
-    # 4 baselines + 1000 slots + 2 x 3 finals, 18 s each, two at a time; 4 calls in 2 slots.
-    assert found["trainings"].amount == "at most 1,010"
-    assert found["hours of training"] == Cost(
-        "hours of training", "about 2.52", "mean training of TRY, 18.0 s, 2 at a time"
-    )
-    assert found["calls of the model"].amount == "2,000 to 4,000"
-    assert found["hours of decoding"].amount == "about 2.00"
-    assert found["tokens of prompts"].amount.startswith("about 2,000,000, at most ")
+def test_counts_are_upper_bounds() -> None:
+    given = {"strategy": "feedback", "cycles": 10, "candidates": 100, "retries": 1}
+    # 4 baselines + 1,000 slots + 2 x 3 finals; 2 calls in each of 2 rounds.
+    assert counts_of(read_config(given), 4) == {"trainings": 1010, "calls of the model": 4000}
+    # Seeds auto: a baseline is trained twice, and a cycle has half as many trainings again.
+    assert counts_of(read_config({**given, "strategy": "random", "seeds": "auto"}), 4) == {"trainings": 1514}
+    assert counts_of(read_config({**given, "proposals": "auto"}), None) == {"calls of the model": 32000}
 
 
 def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
@@ -102,7 +84,7 @@ def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["lacks"] == []
-    assert {"trainings", "hours of training"} == {cost["what"] for cost in found["costs"]}
+    assert found["counts"] == {"trainings": 17 + 8 + 6}
     done = deltanas("search", "--preset", "delta-qwen", "--dry-run")
     assert done.returncode == 1
     assert "lacking: " in done.stdout

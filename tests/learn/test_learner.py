@@ -14,15 +14,14 @@ from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import ArchiveError, ModelError
 from deltanas.journal import Journal, RunView
 from deltanas.learn import tune
-from deltanas.learn.elites import EliteRule
-from deltanas.learn.learner import LoraLearner, Teaching
+from deltanas.learn.learner import Learning, LoraLearner, Teaching
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Loss, Message, Reply, Request, Tunable, open_model
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
-from deltanas.propose import DeltaProposer, Sampling, Space
+from deltanas.propose import Asking, DeltaProposer, Space
 from deltanas.seams import Ask, Built, Proposal, Split, silent
 from deltanas.search import Plan, Search
 from deltanas.study import EliteNll, convergence_of, described
@@ -155,7 +154,7 @@ def fake_tune(fuse: Fuse):  # type: ignore[no-untyped-def]
 def run(archive: RunArchive, folder: Path, *, fuse: int | None = None, cycles: int = 4, **teaching: object) -> Fuse:
     burning, model = Fuse(fuse), Model()
     proposer = Proposer(model, burning)
-    settings = Teaching(EliteRule(), Tuning(), seed=SEED, held_out=0.25, fewest=2, **teaching)  # type: ignore[arg-type]
+    settings = Teaching(Learning(held_out=0.25, fewest=2), Tuning(), seed=SEED, **teaching)  # type: ignore[arg-type]
     learner = LoraLearner(model, proposer, archive, silent, folder, settings, fake_tune(burning))
     plan = Plan(cycles=cycles, candidates=7, seed=1, finals=1, parent=any_parent)
     Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(burning), archive, silent, learner).run()
@@ -233,7 +232,7 @@ def test_with_too_few_lessons_the_model_stays_as_it_is(url: str, tmp_path: Path)
     with create_run(url, "run", {}) as archive:
         model, fuse = Model(), Fuse()
         proposer = Proposer(model, fuse)
-        settings = Teaching(EliteRule(), Tuning(), seed=0, fewest=1000)
+        settings = Teaching(Learning(fewest=1000), Tuning(), seed=0)
         learner = LoraLearner(model, proposer, archive, silent, tmp_path, settings, fake_tune(fuse))
         plan = Plan(cycles=2, candidates=5, seed=1)
         Search(plan, BASELINES, proposer, [], NoveltyGate(), Runner(fuse), archive, silent, learner).run()
@@ -267,7 +266,7 @@ def test_a_tuning_that_fails_leaves_the_line_as_it_was(url: str, tmp_path: Path)
         run(archive, tmp_path, cycles=2)
         line, journal = archive.adapters(), archive.candidates()
         model, fuse = Model(), Fuse()
-        settings = Teaching(EliteRule(), Tuning(), seed=0, held_out=0.25, fewest=2)
+        settings = Teaching(Learning(held_out=0.25, fewest=2), Tuning(), seed=0)
         learner = LoraLearner(model, Proposer(model, fuse), archive, silent, tmp_path, settings, no_memory)
         with pytest.raises(ModelError, match="out of memory"):
             learner.learn(3, Journal(journal))
@@ -318,9 +317,9 @@ class Hashed(Runner):
 def test_a_real_model_is_tuned_from_cycle_to_cycle(url: str, tmp_path: Path, tiny_folder: Path, small: Program) -> None:
     """The strategy's own questions, its edits, LoRA; only the trainings are played."""
     model = cast("Tunable", open_model(f"path:{tiny_folder}"))
-    proposer = DeltaProposer(model, Space(None), sampling=Sampling(max_prompt=7000))
+    proposer = DeltaProposer(model, Space(None), Asking(max_prompt=7000))
     baselines = {"small": small, "wider": small.edited("net", small.net.replace("8", "16"))}
-    teaching = Teaching(EliteRule(), Tuning(rank=2, epochs=2), seed=0, held_out=0.5, fewest=1)
+    teaching = Teaching(Learning(held_out=0.5, fewest=1), Tuning(rank=2, epochs=2), seed=0)
     with create_run(url, "run", {}) as archive:
         learner = LoraLearner(model, proposer, archive, silent, tmp_path, teaching, tune)
         plan = Plan(cycles=2, candidates=8, seed=1, finals=0, parent=any_parent)

@@ -130,10 +130,10 @@ def test_an_elite_gained_beyond_its_noise() -> None:
 
 def test_the_published_rules_go_by_accuracy_alone() -> None:
     edits = gains(*[(gain, None) for gain in (-0.2, -0.14, -0.12, 0.0, 0.1, 0.1)])  # accuracies .30 .36 .38 .5 .6 .6
-    assert EliteRule("floor", least=3).chosen(edits) == edits[3:]
-    assert EliteRule("floor", least=4).chosen(edits) == edits[1:]
-    assert EliteRule("quantile", share=1 / 6).chosen(edits) == edits[4:], "of equals both"
-    assert EliteRule("quantile", share=0.5).chosen(edits) == edits[3:]
+    assert EliteRule(rule="floor", least=3).chosen(edits) == edits[3:]
+    assert EliteRule(rule="floor", least=4).chosen(edits) == edits[1:]
+    assert EliteRule(rule="quantile", share=1 / 6).chosen(edits) == edits[4:], "of equals both"
+    assert EliteRule(rule="quantile", share=0.5).chosen(edits) == edits[3:]
 
 
 def test_a_family_gives_so_many_elites_at_most_those_that_gained_most() -> None:
@@ -141,7 +141,7 @@ def test_a_family_gives_so_many_elites_at_most_those_that_gained_most() -> None:
     edits = [replace(WIDER, family=family, gain=gain) for family, some in gains.items() for gain in some]
     assert EliteRule(per_family=2).chosen(edits) == [edits[1], edits[3], edits[4]]
     assert EliteRule(per_family=9).chosen(edits) == EliteRule().chosen(edits) == edits
-    assert EliteRule("quantile").chosen([]) == []
+    assert EliteRule(rule="quantile").chosen([]) == []
 
 
 def lemur_trials(scores: dict[str, Sequence[float]], dataset: str = "mnist", lr: float = 0.1) -> list[Trial]:

@@ -13,7 +13,7 @@ from deltanas.journal import Attempt
 from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, edits_of
-from deltanas.propose import Decoding, DeltaProposer, Edits, Sampling, Space
+from deltanas.propose import Asking, Decoding, DeltaProposer, Edits, Space
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import written
@@ -30,7 +30,7 @@ def proposer(
     model: Model, edits: Edits = "architecture", decoding: Decoding = "typed", offers: int = 6, **sampling: Any
 ) -> DeltaProposer:
     space = Space(None, edits)
-    return DeltaProposer(model, space, decoding=decoding, offers=offers, sampling=Sampling(**sampling))
+    return DeltaProposer(model, space, Asking.model_construct(decoding=decoding, offers=offers, **sampling))
 
 
 class Watched:
@@ -106,7 +106,7 @@ def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, s
 
 def test_ranked_the_model_reads_the_draws_of_the_control_and_writes_nothing(tiny: Ranker, small: Program) -> None:
     drawn = Space(None).mixed(asks(small, 5), 4)
-    proposals = DeltaProposer(tiny, Space(None), choice="ranked", offers=4).propose(asks(small, 5))
+    proposals = DeltaProposer(tiny, Space(None), Asking(choice="ranked", offers=4)).propose(asks(small, 5))
     for offered, proposal in zip(drawn, proposals, strict=True):
         (call,) = proposal.calls
         assert proposal.edit == next(edit.text for edit in offered if written(edit) == call.reply)

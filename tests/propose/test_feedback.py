@@ -17,8 +17,8 @@ from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Telemetry
 from deltanas.llm import Message, Model, Reply, Request
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Failed, Program, Refused, Trained, edits_of
-from deltanas.propose import FeedbackProposer, Sampling, Space
-from deltanas.propose.feedback import ADVICE, FIELD, Form, Trial, window
+from deltanas.propose import Asking, FeedbackProposer, Space
+from deltanas.propose.feedback import ADVICE, FIELD, FeedbackSettings, Form, Trial, window
 from deltanas.propose.prompt import render
 from deltanas.seams import Ask, Built, Split, silent
 from deltanas.search import Plan, Search
@@ -93,7 +93,7 @@ def searched(
     archive: RunArchive, small: Program, cycles: int, *, form: Form = "delta", most: int = 5, fuse: int = 10**9
 ) -> Talker:
     talker = Talker()
-    proposer = FeedbackProposer(talker, Space(None), window=most, form=form, sampling=Sampling(max_prompt=9999))
+    proposer = FeedbackProposer(talker, Space(None), FeedbackSettings(window=most, form=form), Asking(max_prompt=9999))
     plan = Plan(cycles=cycles, candidates=1, seed=2, finals=0)
     Search(plan, {"small": small}, proposer, [], NoveltyGate(), Scores(fuse), archive, silent).run()
     return talker

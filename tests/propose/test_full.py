@@ -11,7 +11,7 @@ from deltanas.errors import EditError
 from deltanas.journal import Draft
 from deltanas.llm import Message, Reply, Request
 from deltanas.program import Program, apply_edit
-from deltanas.propose import DeltaProposer, FullProposer, Space
+from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
 from deltanas.propose.full import RUNG, extracted
 from deltanas.seams import Ask, Proposal
 
@@ -103,7 +103,7 @@ def test_a_whole_program_is_no_edit(small: Program, reply: str) -> None:
     with pytest.raises(EditError, match="no edit"):
         apply_edit(small.net, reply)
     ask = Ask(1, 0, 0, "0:1:0:0", small)
-    (proposal,) = DeltaProposer(Scripted(reply), Space(None), decoding="free").propose([ask])
+    (proposal,) = DeltaProposer(Scripted(reply), Space(None), Asking(decoding="free")).propose([ask])
     assert proposal.program is None
     assert proposal.refusal is not None
 

@@ -8,9 +8,8 @@ from deltanas.journal import Telemetry
 from deltanas.llm import Lesson, Model, Reply
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, diff, edits_of
-from deltanas.propose import DeltaProposer, FullProposer, Sampling, Space
-from deltanas.propose.asking import Question, TaughtProposer
-from deltanas.propose.delta import Decoding
+from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
+from deltanas.propose.asking import Decoding, Question, TaughtProposer
 from deltanas.propose.goals import goals
 from deltanas.propose.taught import GENERAL
 from deltanas.seams import Ask
@@ -23,15 +22,15 @@ def ask(program: Program, telemetry: Telemetry | None = None) -> Ask:
 
 
 def proposer(model: Model, decoding: Decoding) -> DeltaProposer:
-    return DeltaProposer(model, Space(None, "both"), decoding=decoding)
+    return DeltaProposer(model, Space(None, "both"), Asking(decoding=decoding))
 
 
 @pytest.fixture(params=["typed", "anchored", "free", "full"])
 def strategy(request: pytest.FixtureRequest, tiny: Model) -> TaughtProposer:
-    roomy = Sampling(max_prompt=7000)  # the tiny model reads bytes
+    roomy = Asking(max_prompt=7000)  # the tiny model reads bytes
     if request.param == "full":
-        return FullProposer(tiny, Space(None), sampling=roomy)
-    return DeltaProposer(tiny, Space(None), decoding=request.param, sampling=roomy)
+        return FullProposer(tiny, Space(None), roomy)
+    return DeltaProposer(tiny, Space(None), roomy.but(decoding=request.param))
 
 
 def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: TaughtProposer) -> None:
@@ -71,7 +70,7 @@ def test_the_prompt_is_the_one_that_the_search_asks(tiny: Model, small: Program)
 
 
 def test_with_any_choice_all_edits_of_a_program_answer_one_question(tiny: Model, small: Program) -> None:
-    strategy = DeltaProposer(tiny, Space(None), choice="any")
+    strategy = DeltaProposer(tiny, Space(None), Asking(choice="any"))
     (proposal,) = strategy.propose([ask(small)])
     assert proposal.program is not None
     assert proposal.goal == GENERAL

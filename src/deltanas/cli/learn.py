@@ -14,6 +14,7 @@ import typer
 
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text
+from deltanas.cli.settings import Options, with_settings
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
@@ -47,7 +48,7 @@ def corpus(
     as_json: Json = False,
 ) -> None:
     """Collect measured edits, gains and losses: what each edit of a program did to its accuracy, and how surely."""
-    from deltanas.teaching import measured_edits
+    from deltanas.wiring.teaching import measured_edits
 
     found = [edit for place in sources for edit in measured_edits(place, distance=distance, parents=parents)]
     if not found:
@@ -63,48 +64,39 @@ def corpus(
 
 
 @learn.command("tune")
+@with_settings(
+    {
+        "--llm": "model.spec",
+        "--strategy": "strategy",
+        "--decoding": "model.decoding",
+        "--after": "model.adapter",
+        "--rule": "learn.rule",
+        "--held-out": "learn.held_out",
+        "--measured": "learn.measured",
+        "--epochs": "tuning.epochs",
+        "--rate": "tuning.rate",
+        "--seed": "seed",
+    }
+)
 def tune_command(
     corpora: Annotated[list[Path], typer.Argument(help="Measured edits, as for `learn corpus`.", metavar="CORPUS...")],
     out: Annotated[Path, typer.Option(help="Folder of the new adapter.", metavar="DIR")],
+    options: Options,
     config: Annotated[Path | None, typer.Option(help="Settings in TOML: [learn], [tuning], [model].")] = None,
-    llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="delta | full: whose questions are taught.")] = None,
-    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
-    after: Annotated[Path | None, typer.Option(help="Adapter to continue.", metavar="DIR")] = None,
-    rule: Annotated[str | None, typer.Option(help="gain | floor | quantile: which edits are learned from.")] = None,
-    held_out: Annotated[float | None, typer.Option(help="Share of the families that is held out.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Passes over the lessons.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     preferences: Annotated[
         bool,
         typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO), not by --rule."),
     ] = False,
-    measured: Annotated[
-        int | None, typer.Option(help="So many learned from, and held out, are measured before and after.", min=0)
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     as_json: Json = False,
 ) -> None:
     """Tune a model on measured edits; how likely it finds held-out ones before and after. The same command resumes."""
-    from deltanas.strategies import model_of, proposer_of
-    from deltanas.teaching import measured_edits, teaching_of
+    from deltanas.wiring.proposing import model_of, proposer_of
+    from deltanas.wiring.teaching import measured_edits, teaching_of
 
-    options = {
-        "strategy": strategy,
-        "seed": seed,
-        "model.spec": llm,
-        "model.decoding": decoding,
-        "model.adapter": str(after) if after else None,
-        "learn.rule": rule,
-        "learn.held_out": held_out,
-        "learn.measured": measured,
-        "tuning.epochs": epochs,
-        "tuning.rate": rate,
-    }
     settings = read_config(given_settings(config, options))
     teaching = teaching_of(settings)
     edits = [*(edit for place in corpora for edit in measured_edits(place)), *teaching.more]
-    held = held_families({edit.family for edit in edits}, teaching.held_out, teaching.seed)
+    held = held_families({edit.family for edit in edits}, teaching.learn.held_out, teaching.seed)
     model = cast("Tunable", model_of(settings))
     phrasing = cast("Phrasing", proposer_of(settings, None, model))
     taught = _preferences if preferences else _elites
@@ -121,7 +113,7 @@ def _elites(
     """Tune on the elites; what came of it, as JSON and as lines."""
     from deltanas.learn import tune
 
-    elites = teaching.rule.chosen(edits)
+    elites = teaching.learn.chosen(edits)
     found = corpus_of(elites, phrasing, held).require()
     sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
     sides = _measured(teaching, found.tuning, found.held_out)
@@ -138,7 +130,7 @@ def _preferences(
     """Tune on pairs; of how many pairs the better edit is the likelier one, as JSON and as lines."""
     from deltanas.learn import tune_preferences
 
-    found, held_out = preferences_of(edits, phrasing, held, teaching.rule.beyond)
+    found, held_out = preferences_of(edits, phrasing, held, teaching.learn.beyond)
     if not found:
         raise DataError(
             f"of {len(edits)} measured edits no two answer the same question and differ beyond their noise",
@@ -166,7 +158,7 @@ def _preferences(
 def _measured(teaching: Teaching, *sides: Sequence[T]) -> list[list[T]]:
     """Of either side so many as are measured before and after the tuning, drawn."""
     chance = Random(f"{teaching.seed}:likelihood")
-    return [some_of(side, teaching.measured, chance) for side in sides]
+    return [some_of(side, teaching.learn.measured, chance) for side in sides]
 
 
 def _right(model: Tunable, pairs: Sequence[Preference]) -> int:

@@ -12,16 +12,15 @@ import typer
 
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.output import Json, print_json, print_table, print_text
-from deltanas.cli.rehearsal import show
-from deltanas.config import given_settings, read_config
+from deltanas.cli.settings import Options, with_settings
+from deltanas.config import given_settings, read_config, setting
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.pages import write_report
 from deltanas.program import Program, Refused, apply_edit, diff
-from deltanas.rehearsal import rehearse
+from deltanas.rehearsal import Rehearsal, rehearse
 from deltanas.report import Gain, Network, Summary, summary
 from deltanas.sources import read_source
-from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
@@ -30,17 +29,20 @@ from deltanas.wiring import (
     program_of,
 )
 
-EPOCHS = f"Epochs of a training; auto: one, or as many as give {LEAST_STEPS} optimizer steps."
 Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
 Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
-Baselines = Annotated[
-    list[str] | None,
-    typer.Option("--baseline", "--baselines", help="Built-in name, a file, or lemur:RUN; may be repeated."),
-]
-Device = Annotated[str | None, typer.Option(help="cpu | cuda (one training a GPU) | auto.")]
-Executor = Annotated[str | None, typer.Option(help="local (this machine) | ray (a Ray cluster).")]
-Address = Annotated[str | None, typer.Option(help="Ray cluster, HOST:PORT or auto; implies --executor ray.")]
 Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
+TRAINING = {
+    "--train-size": "train.size",
+    "--resize": "train.resize",
+    "--epochs": "train.epochs",
+    "--timeout": "train.timeout",
+    "--workers": "train.workers",
+    "--device": "train.device",
+    "--executor": "train.executor",
+    "--address": "train.address",
+    "--unsafe": "train.unsafe",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,87 +50,47 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
+@with_settings(
+    {
+        "--dataset": "dataset",
+        "--strategy": "strategy",
+        "--llm": "model.spec",
+        "--decoding": "model.decoding",
+        "--edits": "edits",
+        "--learn": "learn.enabled",
+        "--cycles": "cycles",
+        "--candidates": "candidates",
+        "--proposals": "proposals",
+        "--seed": "seed",
+        "--seeds": "seeds",
+        "--seeds-budget": "seeds_budget",
+        "--baseline --baselines": "baselines",
+        **TRAINING,
+        "--track": "track",
+        "--archive": "archive",
+    }
+)
 def search(
+    options: Options,
     config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
     preset: Annotated[
         str | None, typer.Option(help="Published settings by name; the file's are laid over them.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set; see `deltanas datasets list`.")] = None,
-    strategy: Annotated[
-        str | None, typer.Option(help="delta | full | feedback | channels | random | evolution | bandit.")
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Any setting, as in model.top_k=50; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
-    llm: Annotated[
-        str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL.")
-    ] = None,
-    decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
-    edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
-    learn: Annotated[
-        bool, typer.Option("--learn", help="Tune the model after each cycle on the elites so far.")
-    ] = False,
-    cycles: Annotated[int | None, typer.Option(help="Cycles; more of them lengthen a run.")] = None,
-    candidates: Annotated[int | None, typer.Option(help="Candidates a cycle.")] = None,
-    proposals: Annotated[str | None, typer.Option(help="Drawn for each slot in a round: a number, or auto.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
-    seeds: Annotated[
-        str | None,
-        typer.Option(
-            help="Trainings of each candidate, with derived seeds; auto: more where they may change the choice."
-        ),
-    ] = None,
-    seeds_budget: Annotated[int | None, typer.Option(help="Such trainings in a cycle, at most.")] = None,
-    baseline: Baselines = None,
     prm: Prm = None,
-    train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
-    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
-    epochs: Annotated[str | None, typer.Option(help=EPOCHS)] = None,
-    timeout: Annotated[float | None, typer.Option(help="Limit of a training, in seconds.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
-    device: Device = None,
-    executor: Executor = None,
-    address: Address = None,
-    track: Annotated[
-        list[str] | None, typer.Option(help="tensorboard | mlflow: the search is mirrored there; may be repeated.")
-    ] = None,
-    archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
-    unsafe: Unsafe = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what it would do, lack and cost; with --run, by that run's times.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do and what is lacking here.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line per candidate.")] = False,
     as_json: Json = False,
 ) -> None:
     """Search: edit, check, train, rank, cycle after cycle. The same command on the same --run resumes it."""
-    options = {
-        "dataset": dataset,
-        "strategy": strategy,
-        "edits": edits,
-        "cycles": cycles,
-        "candidates": candidates,
-        "proposals": proposals,
-        "seed": seed,
-        "seeds": seeds,
-        "seeds_budget": seeds_budget,
-        "baselines": baseline,
-        "track": track,
-        "archive": archive,
-        "prm": _hyperparameters(prm) or None,
-        "model.spec": llm,
-        "model.decoding": decoding,
-        "learn.enabled": learn or None,
-        "train.size": train_size,
-        "train.resize": resize,
-        "train.epochs": epochs,
-        "train.timeout": timeout,
-        "train.workers": workers,
-        "train.device": device,
-        "train.unsafe": unsafe or None,
-        "train.executor": executor or (address and "ray"),
-        "train.address": address,
-    }
-    given = given_settings(config, options, preset)
+    said = {**options, "prm": _hyperparameters(prm) or None, **dict(map(setting, changes or ()))}
+    given = given_settings(config, said, preset)
     if dry_run:
-        show(rehearse(given, run), as_json=as_json)
+        _show(rehearse(given), as_json)
     with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
         for line in (f"run: {opened.folder.path}", *opened.assumed):
             narrator.say(line)
@@ -190,41 +152,21 @@ def check(
     raise typer.Exit(0 if good else 1)
 
 
+@with_settings({"--dataset": "dataset", "--seed": "seed", **TRAINING})
 def evaluate(
     files: Files,
-    dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
-    epochs: Annotated[str, typer.Option(help=EPOCHS)] = "auto",
-    seed: Annotated[int, typer.Option(help="The root of all chance.")] = 0,
+    options: Options,
     seeds: Annotated[int, typer.Option(help="Trainings of each program, with derived seeds.", min=1)] = 1,
-    train_size: Annotated[int | None, typer.Option(help="Training images to use.")] = None,
-    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.")] = None,
-    timeout: Annotated[float, typer.Option(help="Limit of a training, in seconds.")] = 300.0,
-    workers: Annotated[int | None, typer.Option(help="Trainings at a time, on each machine.")] = None,
-    device: Device = None,
-    executor: Executor = None,
-    address: Address = None,
     prm: Prm = None,
-    unsafe: Unsafe = False,
     as_json: Json = False,
 ) -> None:
     """Train programs in the sandbox and score them on the validation split."""
-    train = {
-        "size": train_size,
-        "resize": resize,
-        "epochs": epochs,
-        "timeout": timeout,
-        "workers": workers,
-        "device": device or "cpu",
-        "unsafe": unsafe,
-        "executor": executor or ("ray" if address else "local"),
-        "address": address,
-    }
-    config = read_config({"dataset": dataset, "seed": seed, "train": train})
+    config = read_config(given_settings(options=options))
     values = _hyperparameters(prm)
     programs = _programs(files, values)
     good = True
-    with open_dataset_pool(dataset, config.train, values) as runner:
-        results = evaluate_programs(programs, gates(runner), runner, seed=seed, seeds=seeds)
+    with open_dataset_pool(config.dataset, config.train, values) as runner:
+        results = evaluate_programs(programs, gates(runner), runner, seed=config.seed, seeds=seeds)
         for file, program, found in zip(files, programs, results, strict=True):
             result = replace(found, epochs=runner.epochs, assumed=assumed_of(program, values))
             good &= result.status == "trained"
@@ -250,6 +192,18 @@ def edit(
         print_json(result)
     else:
         sys.stdout.write(result["diff" if inverse else "source"])
+
+
+def _show(found: Rehearsal, as_json: bool) -> None:
+    """Ends the command: status 0 where nothing is lacking, else 1."""
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_text("\n".join(found.does) + "\n")
+        print_table(("number of", "at most"), found.counts.items())
+        lacks = [f"lacking: {lack.message}\n  hint: {lack.hint}" for lack in found.lacks]
+        print_text("\n" + ("\n".join(lacks) or "nothing is lacking"))
+    raise typer.Exit(1 if found.lacks else 0)
 
 
 def _text(path: Path) -> str:

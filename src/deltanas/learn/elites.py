@@ -5,36 +5,35 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field
 
 from deltanas.learn.measured import MeasuredEdit
+from deltanas.settings import Section
 
 Rule = Literal["gain", "floor", "quantile"]
 
 
-@dataclass(frozen=True, slots=True)
-class EliteRule:
+class EliteRule(Section):
     """A choice among measured edits.
 
-    Attributes:
-        rule: gain: the edit beat its parent by more than chance. floor, quantile: as published, by the accuracy of
-            the edited program alone, whatever its parent's.
-        beyond: with gain: standard errors that the gain must exceed; 1.645: one in twenty that do nothing pass.
-            An edit whose noise is not known is none.
-        floor, fallback, least: with floor: accuracy of at least `floor`; `fallback` where fewer than `least` have it.
-        share: with quantile: so much of all, the most accurate.
-        per_family: so many of a family at most, those that gained most; None: all. One family may hold most of a
-            corpus: of LEMUR 1.2.6's elites FractalNet's are 86 %.
+    "gain" asks whether the edit beat its parent by more than chance (1.645: one in twenty that do nothing pass); an
+    edit whose noise is not known did not. "floor" and "quantile", as published, ask for the accuracy of the edited
+    program alone. `per_family` limits a family that holds most of a corpus: 86 % of LEMUR 1.2.6's are of FractalNet.
     """
 
-    rule: Rule = "gain"
-    beyond: float = 1.645
-    floor: float = 0.40
-    fallback: float = 0.35
-    least: int = 15
-    share: float = 0.25
-    per_family: int | None = None
+    rule: Rule = Field(
+        "gain", description="which edits are learned from: gain (over the parent, beyond noise) | floor | quantile"
+    )
+    beyond: float = Field(1.645, ge=0, description="with gain: standard errors that a gain must exceed")
+    floor: float = Field(0.40, ge=0, le=1, description="with floor: the least accuracy")
+    fallback: float = Field(0.35, ge=0, le=1, description="with floor: the least accuracy, where too few reach `floor`")
+    least: int = Field(15, ge=0, description="with floor: fewer than so many are too few")
+    share: float = Field(0.25, gt=0, le=1, description="with quantile: so much of the edits, the most accurate")
+    per_family: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="elites of one family (a baseline and its descendants) at most; all if not given"
+    )
 
     def chosen(self, edits: Sequence[MeasuredEdit]) -> list[MeasuredEdit]:
         """The elites, in their order."""

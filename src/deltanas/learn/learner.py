@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Protocol
+
+from pydantic import Field
 
 from deltanas import seams
 from deltanas.journal import Journal
@@ -32,26 +34,36 @@ class Tune(Protocol):
     ) -> Tuned: ...
 
 
+class Learning(EliteRule):
+    """What the model learns from after each cycle. Families are held out for good."""
+
+    enabled: bool = Field(False, description="tune the model after each cycle on the elites so far")
+    held_out: float = Field(
+        0.2, ge=0, lt=1, description="share of the baselines that are not learned from, nor their descendants"
+    )
+    fewest: int = Field(4, ge=1, description="with fewer lessons a cycle leaves the model as it is")
+    measured: int = Field(
+        32, ge=0, description="elites (or pairs) learned from, and held out, measured before and after a tuning"
+    )
+    corpus: tuple[str, ...] = Field(
+        (), description="files of measured edits (`deltanas learn corpus` writes them), learned from in each cycle"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Teaching:
     """What is learned from, and how.
 
     Attributes:
-        rule: which measured edits are elites. settings: of the tuning. seed: the root of all chance.
-        held_out: share of the families that are never learned from.
-        fewest: lessons that a tuning takes; with fewer, the cycle leaves the model as it is.
-        measured: elites whose likelihood is measured before and after each tuning: so many of those learned from, and
-            so many of those held out.
+        learn: which measured edits are elites, and what of them is held out. settings: of the tuning.
+        seed: the root of all chance.
         more: measured edits from elsewhere, learned from in every cycle beside the run's own.
         start: the adapter that the line begins with.
     """
 
-    rule: EliteRule
+    learn: Learning
     settings: Tuning
     seed: int
-    held_out: float = 0.2
-    fewest: int = 4
-    measured: int = 32
     more: tuple[MeasuredEdit, ...] = ()
     start: Path | None = None
 
@@ -95,7 +107,7 @@ class LoraLearner:
             return
         corpus = self.corpus(journal.before(cycle + 1))
         self._listener(Began(cycle, "learn", len(corpus.tuning)))
-        if len(corpus.tuning) >= max(1, self._teaching.fewest):
+        if len(corpus.tuning) >= self._teaching.learn.fewest:
             adapter = self._tuned(cycle, corpus, line[-1] if line else None)
             self._archive.add_adapter(adapter)
             self._listener(seams.Tuned(adapter))
@@ -106,8 +118,8 @@ class LoraLearner:
         teaching = self._teaching
         own = self._own.edits(journal)
         roots = {c.name for c in journal.of_cycle(0)}
-        held = held_families(roots | {edit.family for edit in teaching.more}, teaching.held_out, teaching.seed)
-        return corpus_of([*teaching.rule.chosen(own), *teaching.rule.chosen(teaching.more)], self._phrasing, held)
+        held = held_families(roots | {edit.family for edit in teaching.more}, teaching.learn.held_out, teaching.seed)
+        return corpus_of([*teaching.learn.chosen(own), *teaching.learn.chosen(teaching.more)], self._phrasing, held)
 
     def _tuned(self, cycle: int, corpus: Corpus, parent: Adapter | None) -> Adapter:
         teaching, name = self._teaching, self._model.name
@@ -120,9 +132,9 @@ class LoraLearner:
         self._wear(tuned.folder)
         now = self._model.losses([lesson for lesson, _ in lessons])
         settings = {
-            "rule": asdict(teaching.rule),
-            "tuning": asdict(teaching.settings),
-            "held_out": teaching.held_out,
+            "rule": teaching.learn.model_dump(include=set(EliteRule.model_fields)),
+            "tuning": teaching.settings.model_dump(),
+            "held_out": teaching.learn.held_out,
             "seed": seed,
         }
         return Adapter(
@@ -148,7 +160,7 @@ class LoraLearner:
         """Lessons whose likelihood is measured, and whether they are held out."""
         sides = ((corpus.tuning, False), (corpus.held_out, True))
         rng = Random(f"{self._teaching.seed}:{cycle}:likelihood")
-        return [(one, held) for lessons, held in sides for one in some_of(lessons, self._teaching.measured, rng)]
+        return [(one, held) for lessons, held in sides for one in some_of(lessons, self._teaching.learn.measured, rng)]
 
     def _wear(self, adapter: Path | None) -> None:
         if adapter != self._worn:

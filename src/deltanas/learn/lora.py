@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -143,7 +143,7 @@ def _tuned(
             )
             with _appearing(place.into) as new:
                 adapters.save(model.network, new, base=model.base, print_=model.fingerprint, parent=parent)
-                facts = {"key": key, "seed": place.seed, "settings": asdict(settings), "steps": len(steps)}
+                facts = {"key": key, "seed": place.seed, "settings": settings.model_dump(), "steps": len(steps)}
                 (new / TUNING).write_text(json.dumps({**facts, **vars(progress), **told}) + "\n", "utf-8")
         keeper.file.unlink(missing_ok=True)
     except OSError as error:
@@ -153,7 +153,7 @@ def _tuned(
 
 def _steps(settings: Tuning) -> dict[str, object]:
     """What of the settings says which steps are taken. How a step is cut into batches moves it by rounding alone."""
-    said = asdict(settings) | {"step": settings.batch * settings.accumulation}
+    said = settings.model_dump() | {"step": settings.batch * settings.accumulation}
     return {name: value for name, value in said.items() if name not in ("batch", "accumulation", "checkpointing")}
 
 

@@ -1,9 +1,9 @@
 """Where edits come from: one file a strategy."""
 
-from deltanas.propose.asking import Sampling
+from deltanas.propose.asking import Asking, Decoding
 from deltanas.propose.bandit import BanditProposer
 from deltanas.propose.channels import ChannelsProposer
-from deltanas.propose.delta import Decoding, DeltaProposer
+from deltanas.propose.delta import DeltaProposer
 from deltanas.propose.edits import Edits
 from deltanas.propose.evolution import EvolutionProposer, Tournament
 from deltanas.propose.feedback import FeedbackProposer
@@ -11,19 +11,26 @@ from deltanas.propose.full import FullProposer
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.space_cache import CachedBuilds
+from deltanas.propose.strategies import STRATEGIES, strategy_named
+from deltanas.propose.strategy import Context, ParentRule, Strategy
 
 __all__ = [
+    "STRATEGIES",
+    "Asking",
     "BanditProposer",
     "CachedBuilds",
     "ChannelsProposer",
+    "Context",
     "Decoding",
     "DeltaProposer",
     "Edits",
     "EvolutionProposer",
     "FeedbackProposer",
     "FullProposer",
+    "ParentRule",
     "RandomProposer",
-    "Sampling",
     "Space",
+    "Strategy",
     "Tournament",
+    "strategy_named",
 ]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from deltanas.errors import EditError
 from deltanas.journal import Attempt, Call
@@ -13,21 +16,39 @@ from deltanas.program import Refused, SpaceEdit, apply_edit
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.seams import Ask, Proposal
+from deltanas.settings import Section
 
 MOST_EARLIER = 1500
 """Characters of the earlier attempts that go back to the model, the last ones."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How replies are drawn. batch: so many at a time. max_prompt, max_tokens: of a prompt and a reply, in tokens."""
+Choice = Literal["goal", "any", "ranked"]
+Decoding = Literal["typed", "anchored", "free"]
 
-    batch: int = 8
-    temperature: float = 0.7
-    top_p: float = 0.9
-    top_k: int = 0
-    max_prompt: int = 4096
-    max_tokens: int = 512
+
+class Asking(Section):
+    """What a model is asked for, and how its replies are drawn."""
+
+    decoding: Decoding = Field(
+        "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
+    )
+    choice: Choice = Field(
+        "goal",
+        description="with delta at level typed the model chooses among: goal (edits of one kind that meet a drawn goal)"
+        " | any (edits of any kinds, as the control draws them) | ranked (the same; it writes nothing, and the edit is"
+        " taken that the adapter made likeliest; of a local model)",
+    )
+    offers: int = Field(6, ge=2, description="with delta at level typed: so many edits are offered, at most")
+    temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
+    top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
+    top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")
+    max_prompt: int = Field(
+        4096, ge=64, description="longest prompt, in tokens; a slot that needs a longer one is refused"
+    )
+    max_tokens: Annotated[int, Field(ge=16)] | None = Field(
+        None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
+    )
+    batch: int = Field(8, ge=1, description="replies decoded at a time; with a server, requests under way at a time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +83,18 @@ class ModelProposer(ABC):
     """Puts asks to a language model; a subclass says what is asked, and what is made of a reply."""
 
     strategy: str
+    longest_reply = 512
+    """Tokens of a reply where the settings give no number."""
 
-    def __init__(self, model: Model, sampling: Sampling | None = None) -> None:
-        self.sampling = sampling or Sampling()
+    def __init__(self, model: Model, asking: Asking | None = None) -> None:
+        self.asking = asking or Asking()
         self._model = model
-        self._max_prompt = min(self.sampling.max_prompt, model.context - self.sampling.max_tokens)
+        self._max_tokens = self.asking.max_tokens or self.longest_reply
+        self._max_prompt = min(self.asking.max_prompt, model.context - self._max_tokens)
 
     @property
     def batch(self) -> int:
-        return self.sampling.batch
+        return self.asking.batch
 
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         prepared = [one if isinstance(one, Proposal) else self._prepared(one) for one in self.questions(asks)]
@@ -127,10 +151,10 @@ class ModelProposer(ABC):
             key=f"{question.ask.key}:reply",
             grammar=question.grammar,
             stop=question.stop,
-            max_tokens=self.sampling.max_tokens,
-            temperature=self.sampling.temperature,
-            top_p=self.sampling.top_p,
-            top_k=self.sampling.top_k,
+            max_tokens=self._max_tokens,
+            temperature=self.asking.temperature,
+            top_p=self.asking.top_p,
+            top_k=self.asking.top_k,
         )
 
     def _answered(self, waiting: Prepared, reply: Reply) -> Proposal:

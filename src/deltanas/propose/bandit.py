@@ -14,6 +14,7 @@ from statistics import fmean
 from deltanas.propose.edits import Edits
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
+from deltanas.propose.strategy import Strategy
 from deltanas.seams import Ask, Builds
 
 SPREAD = 0.05
@@ -67,3 +68,10 @@ def pooled(known: Mapping[str, Sequence[float]]) -> float:
         return SPREAD
     squares = sum((gain - fmean(values)) ** 2 for values in several for gain in values)
     return sqrt(squares / sum(len(values) - 1 for values in several))
+
+
+BANDIT = Strategy(
+    name="bandit",
+    about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
+    build=lambda context: BanditProposer(context.builds, context.edits),
+)

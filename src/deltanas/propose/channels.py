@@ -14,8 +14,9 @@ from deltanas.errors import EditError
 from deltanas.journal import Call, Candidate
 from deltanas.llm import Model, Reply
 from deltanas.program import Failed, Outcome, Program, Refused, Trained, diff
-from deltanas.propose.asking import ModelProposer, Question, Sampling
+from deltanas.propose.asking import Asking, ModelProposer, Question
 from deltanas.propose.edits import proposal_of
+from deltanas.propose.strategy import Strategy
 from deltanas.propose.widths import Survey, read, surveys, told
 from deltanas.seams import Ask, Builds, Proposal
 
@@ -49,9 +50,9 @@ class ChannelsProposer(ModelProposer):
 
     strategy = "channels"
 
-    def __init__(self, model: Model, builds: Builds | None, *, sampling: Sampling | None = None) -> None:
+    def __init__(self, model: Model, builds: Builds | None, asking: Asking | None = None) -> None:
         """builds: shows which widths of a baseline are free; without, none is."""
-        super().__init__(model, sampling)
+        super().__init__(model, asking)
         self._builds = builds
         self._known: dict[str, Survey | None] = {}
 
@@ -170,3 +171,11 @@ def vector_grammar(survey: Survey, tried: Sequence[str]) -> str:
     """One line that names every width with a value that fits; none of the vectors that were tried."""
     choices = " ".join(f"{axis.name}=({'|'.join(map(str, axis.allowed))})" for axis in survey.axes)
     return f"start: VECTOR\nVECTOR: /{choices}/ & ~TRIED\nTRIED: /{'|'.join(tried)}/\n"
+
+
+CHANNELS = Strategy(
+    name="channels",
+    about="other widths; its prompt tells the widths tried so far",
+    build=lambda context: ChannelsProposer(context.asked, context.builds, context.asking),
+    calls=1,
+)

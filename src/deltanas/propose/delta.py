@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import cast
 
 from deltanas.journal import Call
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit
-from deltanas.propose.asking import Prepared, Question, Sampling, Taught, TaughtProposer
+from deltanas.propose.asking import Asking, Decoding, Prepared, Question, Taught, TaughtProposer
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
+from deltanas.propose.strategy import Context, Strategy
 from deltanas.propose.taught import GENERAL, taught_block, taught_choice
 from deltanas.seams import Ask, Proposal
-
-Choice = Literal["goal", "any", "ranked"]
-"""At level typed the model chooses among goal: edits of one kind that meet a drawn goal; any: of any kinds, as the
-control draws them; ranked: the same, but it writes nothing: it reads them all, and `Ranker.choose` says which."""
-Decoding = Literal["typed", "anchored", "free"]
-"""typed: one of the program's simple edits. anchored: the lines to replace are the program's own and drawn with the
-goal, the new ones free. free: any text."""
 
 
 class DeltaProposer(TaughtProposer):
@@ -37,26 +31,13 @@ class DeltaProposer(TaughtProposer):
 
     strategy = "delta"
 
-    def __init__(
-        self,
-        model: Model,
-        space: Space,
-        *,
-        decoding: Decoding = "typed",
-        choice: Choice = "goal",
-        offers: int = 6,
-        sampling: Sampling | None = None,
-    ) -> None:
-        """offers: so many edits are offered at level `typed`, at most; 1 would leave the model none.
-
-        With choice "ranked" the model is a `Ranker`, with or without an adapter.
-        """
-        super().__init__(model, sampling)
+    def __init__(self, model: Model, space: Space, asking: Asking | None = None) -> None:
+        """With choice "ranked" the model is a `Ranker`, with or without an adapter."""
+        super().__init__(model, asking)
         self._space = space
-        self._decoding = decoding
-        self._offers = offers
-        self._free_kind = decoding == "typed" and choice != "goal"
-        self._ranks = self._free_kind and choice == "ranked"
+        self._decoding, self._offers = self.asking.decoding, self.asking.offers
+        self._free_kind = self._decoding == "typed" and self.asking.choice != "goal"
+        self._ranks = self._free_kind and self.asking.choice == "ranked"
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         if self._free_kind:
@@ -108,3 +89,18 @@ def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit,
     """At most so many of the edits, in their order."""
     places = ask.rng("offer").sample(range(len(edits)), min(most, len(edits)))
     return tuple(edits[place] for place in sorted(places))
+
+
+def _built(context: Context) -> DeltaProposer:
+    builds = context.builds if context.asking.decoding == "typed" else None
+    return DeltaProposer(context.asked, Space(builds, context.edits), context.asking)
+
+
+DELTA = Strategy(
+    name="delta",
+    about="an edit of the parent, at one of three levels of decoding",
+    build=_built,
+    calls=1,
+    taught=True,
+    ranks=lambda context: context.asking.choice == "ranked",
+)

@@ -6,13 +6,17 @@ E. Real, A. Aggarwal, Y. Huang, Q. V. Le (2019), "Regularized evolution for imag
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import islice
 from random import Random
+
+from pydantic import Field
 
 from deltanas.journal import Journal, rank_key
 from deltanas.program import Program
 from deltanas.propose.random import RandomProposer
+from deltanas.propose.space import Space
+from deltanas.propose.strategy import Strategy
+from deltanas.settings import Section
 
 
 class EvolutionProposer(RandomProposer):
@@ -21,19 +25,18 @@ class EvolutionProposer(RandomProposer):
     strategy = "evolution"
 
 
-@dataclass(frozen=True, slots=True)
-class Tournament:
+class Tournament(Section):
     """Whose edit comes next: the most accurate of a uniform sample of the population.
 
     The population is the youngest of all that were trained, baselines among them: who leaves it leaves by age, however
-    good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side.
-
-    Attributes:
-        population: number of programs in it, at most. share: of them that take part in a tournament, at least one.
+    good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side. A tournament
+    has at least one entrant.
     """
 
-    population: int = 100
-    share: float = 0.25
+    population: int = Field(
+        100, ge=1, description="with evolution: population size, the most recently trained candidates"
+    )
+    share: float = Field(0.25, gt=0, le=1, description="with evolution: share of the population in each tournament")
 
     def __call__(self, journal: Journal, rng: Random) -> Program:
         """The parent of a slot. journal: of all earlier cycles; some candidate of it was trained."""
@@ -42,3 +45,12 @@ class Tournament:
         winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=rank_key)
         assert winner.program is not None
         return winner.program
+
+
+EVOLUTION = Strategy(
+    name="evolution",
+    about="the same draws; parents by tournament among the youngest",
+    build=lambda context: EvolutionProposer(Space(context.builds, context.edits)),
+    settings=Tournament,
+    parent=lambda context: context.own(Tournament),
+)

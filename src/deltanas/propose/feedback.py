@@ -12,17 +12,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from pydantic import Field
+
 from deltanas.journal import Attempt, Call, Candidate
 from deltanas.llm import Model, Reply, Request
 from deltanas.program import Failed, Refused, SpaceEdit, Trained
-from deltanas.propose.asking import ModelProposer, Question, Sampling
-from deltanas.propose.delta import Decoding, edit_question, written_edit
+from deltanas.propose.asking import Asking, ModelProposer, Question
+from deltanas.propose.delta import edit_question, written_edit
 from deltanas.propose.edits import exhausted
-from deltanas.propose.full import END_OF_FILE, written_program
+from deltanas.propose.full import END_OF_FILE, LONGEST, written_program
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.propose.space import Space
+from deltanas.propose.strategy import Context, Strategy
 from deltanas.seams import Ask, Proposal
+from deltanas.settings import Section
 
 Form = Literal["delta", "full"]
 """What is written: an edit, at one of the levels of decoding, or the whole program."""
@@ -38,6 +42,13 @@ ADVICE = rf"""start: "Problem: " LINE "\nSuggestion: " LINE
 LINE: /[A-Z][ -~]{{8,{FIELD - 2}}}[!-~]/
 """
 _SAID = re.compile(r"^\W*(problem|suggestion)\W*:\W*(.+)$", re.IGNORECASE | re.MULTILINE)
+
+
+class FeedbackSettings(Section):
+    """How strategy `feedback` remembers and what it writes."""
+
+    window: int = Field(5, ge=0, description="with feedback: trials that the model is told of, the last ones")
+    form: Form = Field("delta", description="with feedback: writes delta (an edit) | full (whole programs)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +70,14 @@ class FeedbackProposer(ModelProposer):
     strategy = "feedback"
 
     def __init__(
-        self,
-        model: Model,
-        space: Space,
-        *,
-        window: int = 5,
-        form: Form = "delta",
-        decoding: Decoding = "typed",
-        sampling: Sampling | None = None,
+        self, model: Model, space: Space, settings: FeedbackSettings | None = None, asking: Asking | None = None
     ) -> None:
-        """window: K, the trials that the prompt improver is told of; 0 takes its memory away."""
-        super().__init__(model, sampling)
-        self._space = space
-        self._window = window
-        self._form = form
-        self._decoding = decoding
+        """settings: a window of 0 takes the prompt improver's memory away."""
+        settings = settings or FeedbackSettings()
+        self._space, self._window, self._form = space, settings.window, settings.form
+        self.longest_reply = LONGEST if self._form == "full" else self.longest_reply
+        super().__init__(model, asking)
+        self._decoding = self.asking.decoding
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         offers = self._offers(asks)
@@ -176,3 +180,19 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) 
                 yield Trial(problem, suggestion, cut(f"training failed ({kind}): {reason}"))
             case Refused() | None:
                 pass
+
+
+def _built(context: Context) -> FeedbackProposer:
+    settings = context.own(FeedbackSettings)
+    typed = context.asking.decoding == "typed" and settings.form == "delta"
+    space = Space(context.builds if typed else None, context.edits)
+    return FeedbackProposer(context.asked, space, settings, context.asking)
+
+
+FEEDBACK = Strategy(
+    name="feedback",
+    about="an edit or a whole program, for a suggestion of its own; its prompt tells the last trials",
+    build=_built,
+    settings=FeedbackSettings,
+    calls=2,
+)

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from deltanas.journal import Call
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
-from deltanas.propose.asking import Question, Sampling, Taught, TaughtProposer
+from deltanas.propose.asking import Asking, Question, Taught, TaughtProposer
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
+from deltanas.propose.strategy import Strategy
 from deltanas.propose.taught import taught_program
 from deltanas.seams import Ask, Proposal
 
+LONGEST = 1536
+"""Tokens of a reply where the settings give no number."""
 RUNG = "full"
 """Stands where an edit has the rung on which it applied: a whole file is never counted as an edit."""
 
@@ -28,10 +31,11 @@ class FullProposer(TaughtProposer):
     """Asks a language model for the whole of a new program, given the parent and a goal that fits it."""
 
     strategy = "full"
+    longest_reply = LONGEST
 
-    def __init__(self, model: Model, space: Space, *, sampling: Sampling | None = None) -> None:
+    def __init__(self, model: Model, space: Space, asking: Asking | None = None) -> None:
         """space: where the goals come from, as they do for edits."""
-        super().__init__(model, sampling)
+        super().__init__(model, asking)
         self._space = space
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
@@ -72,3 +76,12 @@ def extracted(reply: str) -> str | None:
         return next((block for block in blocks if "class Net" in block), max(blocks, key=len))
     begins = _BEGINNING.search(reply)
     return reply[begins.start() :] if begins else None
+
+
+FULL = Strategy(
+    name="full",
+    about="the whole program; never counted as an edit",
+    build=lambda context: FullProposer(context.asked, Space(None, context.edits), context.asking),
+    calls=1,
+    taught=True,
+)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.space import Space
+from deltanas.propose.strategy import Strategy
 from deltanas.seams import Ask, Proposal
 
 
@@ -25,3 +26,10 @@ class RandomProposer:
             proposal_of(ask, edit.text, kind=edit.kind) if edit else exhausted()
             for ask, edit in zip(asks, drawn, strict=True)
         ]
+
+
+RANDOM = Strategy(
+    name="random",
+    about="a uniform draw from the space of edits: the control",
+    build=lambda context: RandomProposer(Space(context.builds, context.edits)),
+)

@@ -9,26 +9,23 @@ from typing import cast
 from deltanas.archive import POINTER, read_folder
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
-from deltanas.learn import Tuning, tune
+from deltanas.learn import tune
 from deltanas.learn.corpus import Phrasing
-from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import LoraLearner, Teaching
 from deltanas.learn.measured import MeasuredEdit, read_measured
 from deltanas.learn.near import lemur_edits
 from deltanas.learn.sources import EDITS, gains_edits, own_edits
 from deltanas.llm import Model, Tunable, parse_spec
+from deltanas.propose import STRATEGIES
 from deltanas.seams import Archive, Listener, Proposer, Stepped
-
-TAUGHT = ("delta", "full")
-"""The strategies whose model can be tuned."""
 
 
 def require_tunable(config: SearchConfig) -> None:
     """Raises UsageError where the settings name no model that could be tuned."""
-    if config.strategy not in TAUGHT:
+    if not config.proposing.taught:
+        known = " | ".join(name for name, one in STRATEGIES.items() if one.taught)
         raise UsageError(
-            f"strategy {config.strategy} has no model that learns",
-            f"learning goes with --strategy {' | '.join(TAUGHT)}",
+            f"strategy {config.strategy} has no model that learns", f"learning goes with --strategy {known}"
         )
     if parse_spec(config.model.spec).kind == "openai":
         raise UsageError(
@@ -59,22 +56,9 @@ def learner_of(
 def teaching_of(config: SearchConfig) -> Teaching:
     """What is learned, and how. Raises UsageError, DataError where the settings or a corpus don't allow it."""
     require_tunable(config)
-    learn, start = config.learn, config.model.adapter
-    return Teaching(
-        rule_of(config),
-        Tuning(**config.tuning.model_dump()),
-        config.seed,
-        learn.held_out,
-        learn.fewest,
-        learn.measured,
-        tuple(edit for place in learn.corpus for edit in measured_edits(Path(place))),
-        Path(start) if start else None,
-    )
-
-
-def rule_of(config: SearchConfig) -> EliteRule:
-    learn = config.learn
-    return EliteRule(learn.rule, learn.beyond, learn.floor, learn.fallback, learn.least, learn.share, learn.per_family)
+    start, places = config.model.adapter, config.learn.corpus
+    more = tuple(edit for place in places for edit in measured_edits(Path(place)))
+    return Teaching(config.learn, config.tuning, config.seed, more, Path(start) if start else None)
 
 
 def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:

@@ -1,0 +1,80 @@
+"""Options of a command that are settings: their types and help texts are those of the settings."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import typer
+
+from deltanas.config import SearchConfig
+
+Options = dict[str, Any]
+"""What was given, by the key of the setting; None for what was not."""
+
+
+def with_settings(options: Mapping[str, str]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command an option for each setting, in place of its parameter `options: Options`.
+
+    options: key of the setting by the option's names, as `--train-size`.
+    """
+    keys = {names.split()[0].strip("-").replace("-", "_"): key for names, key in options.items()}
+    made = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, **_declared(names.split(), key))
+        for (name, key), names in zip(keys.items(), options, strict=True)
+    ]
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            command(**{name: value for name, value in given.items() if name not in keys}, options=_given(given, keys))
+
+        own = list(inspect.signature(command, eval_str=True).parameters.values())
+        place = [one.name for one in own].index("options")
+        own[place : place + 1] = made
+        parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {one.name: one.annotation for one in parameters}
+        return run
+
+    return decorated
+
+
+def _given(given: Mapping[str, Any], keys: Mapping[str, str]) -> Options:
+    """An address alone says that a Ray cluster is meant."""
+    options = {key: None if given[name] is False else given[name] for name, key in keys.items()}
+    if options.get("train.address") and not options["train.executor"]:
+        options["train.executor"] = "ray"
+    return options
+
+
+def _declared(names: list[str], key: str) -> dict[str, Any]:
+    section: Any = SearchConfig
+    *path, last = key.split(".")
+    for name in path:
+        section = section.model_fields[name].annotation
+    field = section.model_fields[last]
+    first, *rest = field.description.split(" ")
+    said = first if rest[:1] == ["|"] else f"{first[:1].upper()}{first[1:]}"  # a value keeps its case
+    option = typer.Option(*names, help=f"{' '.join([said, *rest])}.")
+    match [kind for kind in _kinds(field.annotation) if kind is not NoneType]:
+        case [kind] if kind is bool:
+            return {"annotation": Annotated[bool, option], "default": False}
+        case [kind] if kind in (int, float):
+            return {"annotation": Annotated[kind | None, option], "default": None}
+        case [kind] if get_origin(kind) is tuple:
+            return {"annotation": Annotated[list[str] | None, option], "default": None}
+        case _:
+            return {"annotation": Annotated[str | None, option], "default": None}
+
+
+def _kinds(annotation: Any) -> list[Any]:
+    """The members of a union, without what is annotated to them."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for one in get_args(annotation) for kind in _kinds(one)]
+    return [annotation]

@@ -1,0 +1,80 @@
+"""What a strategy says of itself: a record that stands beside it. All that depends on the strategy asks its record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import TypeVar
+
+from deltanas.errors import UsageError
+from deltanas.journal import Journal
+from deltanas.llm import Model
+from deltanas.program import Program
+from deltanas.propose.asking import Asking
+from deltanas.propose.edits import Edits
+from deltanas.seams import Builds, Proposer
+from deltanas.settings import Section
+
+S = TypeVar("S", bound=Section)
+
+ParentRule = Callable[[Journal, Random], Program]
+"""Chooses the parent of a slot, given the journal of all earlier cycles."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a search gives to its strategy.
+
+    Attributes:
+        builds: verifies edits of the space; None: nothing does.
+        edits: which edits may be made.
+        model: the language model, opened; None for a strategy that asks none.
+        asking: how the model is asked. settings: the strategy's own; see `own`.
+    """
+
+    builds: Builds | None = None
+    edits: Edits = "architecture"
+    model: Model | None = None
+    asking: Asking = field(default_factory=Asking)
+    settings: Section | None = None
+
+    def own(self, kind: type[S]) -> S:
+        """The strategy's own settings, the defaults where none were given."""
+        return self.settings if isinstance(self.settings, kind) else kind()
+
+    @property
+    def asked(self) -> Model:
+        """The language model. Raises UsageError where the strategy's record says that it asks none."""
+        if self.model is None:
+            raise UsageError("the strategy asks a language model, and its record says none", "set `calls` of Strategy")
+        return self.model
+
+
+def _never(_: Context) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strategy:
+    """A strategy of search.
+
+    Attributes:
+        name: as in the settings; also the name of the section with its own settings.
+        about: what it proposes, in a few words.
+        build: makes the proposer.
+        settings: its own settings, if it has some.
+        calls: number of calls of a language model for one proposal; 0: it asks none.
+        taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
+        ranks: whether the model says how likely it finds an answer, which one behind a server can't.
+        parent: makes the rule by which parents are chosen; None: by rank.
+    """
+
+    name: str
+    about: str
+    build: Callable[[Context], Proposer]
+    settings: type[Section] | None = None
+    calls: int = 0
+    taught: bool = False
+    ranks: Callable[[Context], bool] = _never
+    parent: Callable[[Context], ParentRule] | None = None

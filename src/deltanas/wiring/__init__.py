@@ -1,0 +1,181 @@
+"""From settings to objects: the only place that constructs the rooms' parts and joins them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+
+from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
+from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.learn.learner import Teaching
+from deltanas.llm import Model
+from deltanas.novelty import NoveltyGate
+from deltanas.program import Program
+from deltanas.repeats import Repeats
+from deltanas.sandbox import Pool
+from deltanas.seams import Builds, Listener, Proposer
+from deltanas.search import Plan, Search
+from deltanas.trackers import mirrored, require_trackers
+from deltanas.train.data import Dataset
+from deltanas.train.epochs import LEAST_STEPS
+from deltanas.wiring.origin import manifest, require_same_data, stored_config
+from deltanas.wiring.pools import (
+    epochs_of,
+    gates,
+    kept_builds,
+    load_dataset,
+    open_dataset_pool,
+    open_export_pool,
+    open_pool,
+    open_shape_pool,
+    settled_training,
+)
+from deltanas.wiring.programs import builtin_programs, program_of, programs_of
+from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
+from deltanas.wiring.teaching import learner_of, teaching_of
+
+__all__ = [
+    "OpenSearch",
+    "builtin_programs",
+    "epochs_of",
+    "gates",
+    "kept_builds",
+    "manifest",
+    "open_dataset_pool",
+    "open_export_pool",
+    "open_search",
+    "open_shape_pool",
+    "program_of",
+    "programs_of",
+    "repeats_of",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSearch:
+    """A search that can be run, and the run it writes to. assumed: what nobody gave, in words."""
+
+    search: Search | None
+    run: RunArchive
+    folder: RunFolder
+    assumed: tuple[str, ...] = ()
+
+
+@contextmanager
+def open_search(
+    given: Mapping[str, object],
+    path: Path | None,
+    listener: Listener,
+    own: Callable[[Builds], Proposer] | None = None,
+) -> Iterator[OpenSearch]:
+    """Begin a run in a new folder, or take up the one in an existing folder; `search` is None where it is finished.
+
+    All that can be wrong with the settings is found before the folder is made. own: makes the proposer, in place of
+    the strategy that the settings name.
+    """
+    epochs: list[str] = []
+    with ExitStack() as stack:
+        if path is not None and (path / POINTER).exists():
+            folder = read_folder(path)
+            run = stack.enter_context(folder.open(writer=True))
+            config = resumed_config(stored_config(run), given)
+            stored = stored_config(run)
+            longer = config.cycles > read_config(stored).cycles
+            if run.finished and not longer:
+                yield OpenSearch(None, run, folder)
+                return
+            dataset = load_dataset(config.dataset, config.train)
+            require_same_data(run, dataset.record)
+            parts = stack.enter_context(_parts(config, own, dataset))
+            if longer:
+                run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
+        else:
+            config = read_config(given)
+            dataset = load_dataset(config.dataset, config.train)
+            asked, config = config.train.epochs, _settled(config, len(dataset.train))
+            epochs = [_told_epochs(config.train, len(dataset.train))] if asked == "auto" else []
+            parts = stack.enter_context(_parts(config, own, dataset))
+            origin = {**manifest(config, parts.runner.tier), "data": parts.data}
+            folder, run = begin_run(path or _new_path(config), config.archive, origin)
+            stack.enter_context(run)
+            resumed_config(stored_config(run), given)
+            require_same_data(run, parts.data)
+        listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
+        search = Search(
+            _plan(config),
+            parts.baselines,
+            parts.proposer,
+            gates(parts.builds),
+            NoveltyGate(config.novelty.threshold),
+            parts.runner,
+            run,
+            listener,
+            learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
+        )
+        yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    baselines: dict[str, Program]
+    proposer: Proposer
+    builds: Builds
+    runner: Pool
+    data: dict[str, object]
+    model: Model | None
+    teaching: Teaching | None
+    assumed: tuple[str, ...]
+
+
+@contextmanager
+def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, dataset: Dataset) -> Iterator[_Parts]:
+    require_trackers(config.track)
+    told: list[str] = []
+    baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
+    teaching = teaching_of(config) if config.learn.enabled else None
+    model = model_of(config)
+    with open_pool(dataset, config.train) as runner:
+        builds = kept_builds(runner)
+        proposer = own(builds) if own else proposer_of(config, builds, model)
+        yield _Parts(baselines, proposer, builds, runner, dataset.record, model, teaching, tuple(told))
+
+
+def _plan(config: SearchConfig) -> Plan:
+    return Plan(
+        cycles=config.cycles,
+        candidates=config.candidates,
+        seed=config.seed,
+        retries=config.retries,
+        finals=config.finals,
+        parent=parent_rule_of(config),
+        proposals=None if config.proposals == "auto" else config.proposals,
+        repeats=repeats_of(config),
+    )
+
+
+def repeats_of(config: SearchConfig) -> Repeats:
+    """`auto`: one training of each candidate and, unless the settings say how many, half as many again to give out."""
+    each, budget = (1, ceil(config.candidates / 2)) if config.seeds == "auto" else (config.seeds, 0)
+    if config.seeds_budget is not None:
+        budget = config.seeds_budget
+    return Repeats(each, budget, max(1, config.finals))
+
+
+def _settled(config: SearchConfig, images: int) -> SearchConfig:
+    """The settings of a new run with what depends on the machine and the data; a resumed run keeps what it has."""
+    return config.model_copy(update={"train": settled_training(config.train, images, config.prm)})
+
+
+def _told_epochs(config: TrainConfig, images: int) -> str:
+    number = f"{config.epochs} epoch{'s' if config.epochs != 1 else ''}"
+    return f"a training: {number}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
+
+
+def _new_path(config: SearchConfig) -> Path:
+    """`runs/` of the working directory, named by data set, strategy and time."""
+    name = config.dataset if ":" not in config.dataset else Path(config.dataset.partition(":")[2]).stem
+    return Path("runs") / f"{name}-{config.proposing.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"

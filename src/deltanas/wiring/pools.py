@@ -1,0 +1,113 @@
+"""From settings to what trains: a data set, and the pool that holds it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import metadata
+from importlib.resources import files
+
+import numpy as np
+
+from deltanas import nets
+from deltanas.archive import RunArchive
+from deltanas.check import BuildGate, ContractGate
+from deltanas.config import TrainConfig, read_config
+from deltanas.errors import UsageError
+from deltanas.llm import cache_folder
+from deltanas.propose import CachedBuilds
+from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cuda_devices, stored_calibration
+from deltanas.seams import Builds, Gate
+from deltanas.train.data import Dataset, Images, load
+from deltanas.train.epochs import settled_epochs
+from deltanas.wiring.origin import require_same_data, stored_config
+
+
+def open_dataset_pool(name: str, config: TrainConfig, prm: Mapping[str, float] | None = None) -> Pool:
+    """prm: hyperparameters that replace the default recipe's."""
+    dataset = load_dataset(name, config)
+    return open_pool(dataset, settled_training(config, len(dataset.train), prm or {}))
+
+
+def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
+    """A pool for checks alone. `shape`: (channels, height, width)."""
+    images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
+    return open_pool(Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1}))
+
+
+def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
+    """A pool on this machine that trains as the run did, for so many epochs or as many.
+
+    Raises UsageError, DataError: the run is no search, or was begun on other data.
+    """
+    stored = stored_config(run)
+    config = read_config({key: stored[key] for key in ("dataset", "prm", "train") if key in stored})  # whoever proposed
+    dataset = load_dataset(config.dataset, config.train)
+    require_same_data(run, dataset.record)
+    begun = epochs_of(config.train, len(dataset.train), config.prm)
+    wanted = epochs or begun
+    timeout = config.train.timeout * max(1, wanted / begun)
+    train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
+    pool = open_pool(dataset, train)
+    assert isinstance(pool, LocalPool)
+    return pool
+
+
+def open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
+    if config.device != "cpu" and config.executor == "ray":
+        raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
+    assert config.epochs != "auto"
+    pool: Callable[..., Pool] = DevicePool if config.device == "cuda" else LocalPool
+    if config.executor == "ray":
+        pool = partial(RayPool, address=config.address)
+    return pool(
+        dataset,
+        epochs=config.epochs,
+        timeout=config.timeout,
+        memory_bytes=int(config.memory_gb * 2**30),
+        workers=config.workers,
+        threads=config.threads or 1,
+        augment=config.augment,
+        unsafe=config.unsafe,
+    )
+
+
+def load_dataset(name: str, config: TrainConfig) -> Dataset:
+    return load(name, train_size=config.size, resize=config.resize)
+
+
+def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:
+    """With the device that there is, the threads that are set, or that a calibration found best here, or one, and
+    the number of epochs."""
+    device, threads = config.device, config.threads or 1
+    if device == "auto":
+        device = "cuda" if config.executor == "local" and cuda_devices() else "cpu"
+    if config.threads is config.workers is None and config.executor == "local":
+        calibration, word = stored_calibration()
+        if word:
+            logging.getLogger("deltanas").warning(word)
+        threads = calibration.threads if calibration else 1
+    epochs = epochs_of(config, images, prm)
+    return config.model_copy(update={"threads": threads, "device": device, "epochs": epochs})
+
+
+def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int:
+    """As set, or what the training images ask for at the batch of the recipe that all candidates begin with."""
+    if config.epochs != "auto":
+        return config.epochs
+    return settled_epochs(images, max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])))
+
+
+def kept_builds(runner: Pool) -> CachedBuilds:
+    """The pool's build checks, kept between runs under all that their answers depend on but the program."""
+    code = [files("deltanas.train").joinpath(name).read_text("utf-8") for name in ("build.py", "loop.py")]
+    data = runner.dataset
+    check = json.dumps([data.in_shape[1:], data.classes, platform.python_version(), metadata.version("torch"), *code])
+    return CachedBuilds(runner, cache_folder() / "builds", check)
+
+
+def gates(builds: Builds) -> tuple[Gate, ...]:
+    return ContractGate(), BuildGate(builds)

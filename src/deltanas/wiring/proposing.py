@@ -1,0 +1,45 @@
+"""From settings to who proposes: the strategy with its model and its space of edits."""
+
+from __future__ import annotations
+
+from deltanas.config import SearchConfig
+from deltanas.errors import UsageError
+from deltanas.llm import Model, open_model, parse_spec
+from deltanas.policy import by_rank
+from deltanas.propose import Context, ParentRule
+from deltanas.seams import Builds, Proposer
+
+
+def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
+    """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
+    own = getattr(config, config.proposing.name, None)
+    return Context(builds=builds, edits=config.edits, model=model, asking=config.model, settings=own)
+
+
+def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:
+    """Who proposes. model: opened, where the strategy asks one (`model_of`)."""
+    return config.proposing.build(context_of(config, builds, model))
+
+
+def parent_rule_of(config: SearchConfig) -> ParentRule:
+    """Who chooses parents: the strategy where it has a rule, else their ranks."""
+    rule = config.proposing.parent
+    return rule(context_of(config)) if rule else by_rank
+
+
+def model_of(config: SearchConfig) -> Model | None:
+    """The language model that the settings name, opened; None where the strategy asks none.
+
+    Raises UsageError, ModelError: see `open_model`; and where a model behind a server is to rank edits.
+    """
+    m, strategy = config.model, config.proposing
+    if not strategy.calls:
+        return None
+    if strategy.ranks(context_of(config)) and parse_spec(m.spec).kind == "openai":
+        raise UsageError(
+            f"{m.spec} can't rank edits: a server does not say how likely it finds an answer",
+            "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
+        )
+    return open_model(
+        m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries, adapter=m.adapter
+    )
