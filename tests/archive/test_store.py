@@ -378,7 +378,7 @@ class ArchiveContract:
     def test_a_score_without_a_training_can_not_be_stored(self, url: str, run: RunArchive) -> None:
         run.open(CANDIDATES)
         run.close()
-        for change in ("accuracy = 0.5 WHERE status = 'failed'", "status = 'fine'", "settled = NULL"):
+        for change in ("score = 0.5 WHERE status = 'failed'", "status = 'fine'", "settled = NULL"):
             with pytest.raises(IntegrityError, match=r"(?i)check constraint"):
                 sql(url, f"UPDATE candidates SET {change}")
 

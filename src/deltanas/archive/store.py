@@ -292,9 +292,11 @@ class RunArchive:
         joined = _CANDIDATES.outerjoin(held, (held.c.run == self._run) & (held.c.id == _CANDIDATES.c.program))
         queries = [select(*_CANDIDATES.c, *own).select_from(joined)]
         queries += [select(*(c for c in table.c if c.name not in without)) for table in (attempts, calls, trainings)]
-        streamed = connection.execution_options(stream_results=True)
         rows, attempt_rows, call_rows, training_rows = (
-            streamed.execute(query.where(table.c.run == self._run).order_by(*table.primary_key))
+            connection.execute(
+                query.where(table.c.run == self._run).order_by(*table.primary_key),
+                execution_options={"stream_results": True},
+            )
             for query, table in zip(queries, (_CANDIDATES, attempts, calls, trainings), strict=True)
         )
         return records.candidates_from(rows, attempt_rows, call_rows, training_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from array import array
 from collections.abc import Sequence
@@ -94,9 +95,12 @@ def _known(draft: Draft) -> _Known:
 def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
     """None where the parent's probe is not known: its run was begun by an older version.
 
-    Other hyperparameters train differently, even where two steps don't show it: the batch, for one.
+    Other hyperparameters train differently, even where two steps don't show it: the batch, for one. What only the child
+    declares acts through the child's code, which the probe shows.
     """
-    if (program.prm, program.transform) != (parent.prm, parent.transform):
+    then, now = json.loads(parent.prm), program.hyperparameters
+    differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
+    if program.transform != parent.transform or differs - (USUAL.keys() - then.keys()):
         return True
     if parent.built is None:
         return None
