@@ -20,6 +20,12 @@ def write_report(folder: RunFolder, view: RunView, path: Path | None = None, aga
     return target
 
 
+def current_report(folder: RunFolder, run: RunArchive) -> Path | None:
+    """The page of a run, if it was written after the search ended; a run that has ended does not change."""
+    ended, page = run.ended, folder.report
+    return page if ended and page.exists() and page.stat().st_mtime >= ended.timestamp() else None
+
+
 def _diagnostics(view: RunView) -> list[Diagnostic]:
     from deltanas.study import convergence_of, sections  # SciPy takes a second to load
 

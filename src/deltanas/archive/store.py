@@ -67,8 +67,14 @@ class RunArchive:
 
     @property
     def finished(self) -> bool:
+        return self.ended is not None
+
+    @property
+    def ended(self) -> datetime | None:
+        """When the search ended, in UTC; None while it goes on or was cut off."""
         with self._transaction() as connection:
-            return self._is_finished(connection)
+            moment = connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one()
+        return None if moment is None else datetime.fromisoformat(moment)
 
     def candidates(self) -> list[Candidate]:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""

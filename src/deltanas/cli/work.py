@@ -16,7 +16,7 @@ from deltanas.cli.settings import Options, with_settings
 from deltanas.config import given_settings, read_config, setting
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
-from deltanas.pages import write_report
+from deltanas.pages import current_report, write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import Rehearsal, rehearse
 from deltanas.report import Gain, Network, Summary, summary
@@ -101,7 +101,7 @@ def search(
                 hint = f"resume it with: deltanas search --run {opened.folder.path}"
                 raise DeltanasError("interrupted; all that was settled is kept", hint) from None
         view = opened.run.view()
-        page = write_report(opened.folder, view)
+        page = current_report(opened.folder, opened.run) or write_report(opened.folder, view)
     found = summary(view)
     if as_json:
         print_json(
