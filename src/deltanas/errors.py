@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
+
 
 class DeltanasError(Exception):
     """A problem with a way out. The command line prints `message` and `hint` and exits 1 (2 for `UsageError`)."""
@@ -33,6 +35,25 @@ class ModelError(DeltanasError):
 
 class SandboxError(DeltanasError):
     """The evaluator itself can't work (a candidate's own failure is an `Outcome`, never an exception)."""
+
+
+class LibraryError(DeltanasError):
+    """A library lacks an undocumented name that deltanas uses (the `compat` modules hold all of these)."""
+
+    def __init__(self, library: str, name: str, tested: str) -> None:
+        """tested: the release that deltanas was tested with."""
+        super().__init__(
+            f"{library} {installed(library)} has no {name}, which deltanas needs.",
+            f"deltanas was tested with {library} {tested}: pip install '{library}=={tested}'",
+        )
+
+
+def installed(library: str) -> str:
+    """The version of a library that is installed here, or "(not installed)"."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "(not installed)"
 
 
 class EditError(DeltanasError):

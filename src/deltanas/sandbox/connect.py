@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from deltanas.errors import SandboxError, UsageError
+from deltanas.sandbox import compat
 from deltanas.sandbox.pool import cores
 
 _STORE_BYTES = 256 << 20
@@ -39,12 +40,14 @@ def cluster(address: str | None, data_bytes: int) -> Iterator[Any]:
     used as it is, and kept.
 
     Raises:
-        SandboxError: no Ray, or no such cluster. UsageError: an address of another kind.
+        SandboxError: no Ray, no such cluster, or a new cluster would stand open.
+        UsageError: an address of another kind.
     """
     if address and "://" in address:
         raise UsageError(f"--address {address}: Ray Client is not used", "run this on a node of the cluster: HOST:PORT")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_environment(_QUIET if address else _QUIET | _private_cluster()))
+        private = {} if address or _connected() else _private_cluster()
+        stack.enter_context(_environment(_QUIET | private))
         ray = import_ray()
         if address and address != "auto":
             reach(address)
@@ -73,8 +76,7 @@ def _connect(ray: Any, options: dict[str, Any]) -> None:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         hint = "start one with `ray start --head`, or leave --address out" if "address" in options else ""
         raise SandboxError(f"no connection to a Ray cluster: {first}", hint) from error
-    # Ray prints what it has to say of lost workers to stdout, where only data belongs.
-    ray._private.worker._worker_logs_enabled = False
+    compat.silence_workers(ray)
 
 
 def _started_here(stack: contextlib.ExitStack, data_bytes: int) -> dict[str, Any]:
@@ -85,18 +87,26 @@ def _started_here(stack: contextlib.ExitStack, data_bytes: int) -> dict[str, Any
         "num_cpus": cores(),
         "include_dashboard": False,
         "object_store_memory": data_bytes + _STORE_BYTES,
-        "_temp_dir": folder,
+        compat.TEMP_DIR: folder,
     }
+
+
+def _connected() -> bool:
+    ray: Any = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
 
 
 @cache
 def _private_cluster() -> dict[str, str]:
-    """For a cluster of our own: Ray takes commands from anybody who reaches its ports.
+    """For a cluster of our own: without these Ray takes commands from anybody who reaches its ports.
 
-    Ray reads these once, as it is imported; where somebody else imported it, its own defaults have to do.
+    Ray reads them once, as it is imported. Raises SandboxError where it was imported without them.
     """
     if sys.modules.get("ray"):
-        return {}
+        raise SandboxError(
+            "Ray was imported before, so a cluster started now would obey anybody who reaches this machine's ports",
+            "start the search in a process that has not imported ray; or call ray.init() first: that cluster is used",
+        )
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the one switch that makes it listen on the loopback only
         "RAY_AUTH_MODE": "token",

@@ -11,10 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from deltanas.train.compat import NormBase, TorchDispatchMode, schema_arguments, storage_key
 from deltanas.train.job import PROBE, Job, packed_widths
 from deltanas.train.loop import (
     Batches,
@@ -154,7 +153,7 @@ def fill(net: nn.Module) -> None:
     """
     normal, uniform = _pattern()
     statistics = [
-        value for part in net.modules() if isinstance(part, _NormBase) for value in part.buffers(recurse=False)
+        value for part in net.modules() if isinstance(part, NormBase) for value in part.buffers(recurse=False)
     ]
     counts: Counter[tuple[int, ...]] = Counter()
     with torch.no_grad():
@@ -214,7 +213,7 @@ def _hash(*texts: str) -> str:
 
 def _storage(tensor: Tensor) -> int:
     """What a tensor's content belongs to: its storage, or itself where it has none (a sparse tensor)."""
-    return tensor.untyped_storage()._cdata if tensor.layout is torch.strided else id(tensor)
+    return storage_key(tensor) if tensor.layout is torch.strided else id(tensor)
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
@@ -232,6 +231,6 @@ def _mutated(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[o
     """The arguments that the operation's schema marks as written to."""
     return [
         args[position] if position < len(args) else kwargs.get(argument.name)
-        for position, argument in enumerate(func._schema.arguments)
+        for position, argument in enumerate(schema_arguments(func))
         if argument.alias_info is not None and argument.alias_info.is_write
     ]
