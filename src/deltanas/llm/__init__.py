@@ -7,9 +7,11 @@ from pathlib import Path
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm.lesson import Lesson, Loss, Preference, Ranker, Tunable
 from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
-from deltanas.llm.spec import Spec, cache_folder, parse_spec
+from deltanas.llm.spec import EMBEDDED, WITHOUT, Spec, cache_folder, how_to_install, parse_spec
 
 __all__ = [
+    "EMBEDDED",
+    "WITHOUT",
     "Dtype",
     "Lesson",
     "Loss",
@@ -61,7 +63,8 @@ def open_model(
             return ServerModel.open(parsed, timeout=timeout, retries=retries)
         from deltanas.llm.local import LocalModel
     except ModuleNotFoundError as error:
-        raise ModelError(f"Language models need the package {error.name!r}.", "pip install 'deltanas[llm]'") from error
+        hint = "pip install 'deltanas[llm]'" if parsed.kind == "openai" else how_to_install(parsed)
+        raise ModelError(f"The language model {parsed} needs the package {error.name!r}.", hint) from error
     model = LocalModel.open(parsed, dtype=dtype, four_bit=four_bit)
     if adapter:
         model.adapt(Path(adapter))

