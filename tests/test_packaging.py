@@ -24,11 +24,11 @@ LOCKED = dict(line.split("==") for line in LOCK)
 WANTED = [Requirement(text) for texts in (PROJECT["project"]["dependencies"], *EXTRAS.values()) for text in texts]
 WANTED += [Requirement(text) for text in PROJECT["build-system"]["requires"]]
 FAKE = """#!/bin/bash
-# A Python whose pip installs nothing: it writes down what it is asked for, and fails where a file says so.
+# A Python whose pip installs nothing: it writes down what it is asked for, and fails or is killed where a file says so.
 case "$*" in
     "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
     "-m pip --version") ;;
-    *) echo "$*" >>"$LOG"; [ ! -e "$LOG.fail" ] || exit 1 ;;
+    *) echo "$*" >>"$LOG"; [ ! -e "$LOG.kill" ] || kill -9 $PPID; [ ! -e "$LOG.fail" ] || exit 1 ;;
 esac
 """
 
@@ -89,21 +89,20 @@ def test_the_set_up_takes_locked_wheels_and_builds_with_what_is_locked(
     assert {file.name for file in (tmp_path / ".venv").glob(".*")} == {".ready"}
 
 
-def test_a_set_up_that_was_cut_off_begins_anew_and_one_that_is_done_is_kept(
-    setup: Callable[[], tuple[int, list[str]]], tmp_path: Path
+@pytest.mark.parametrize(("end", "kept"), [("kill", False), ("fail", True)])
+def test_a_set_up_that_was_killed_begins_anew_and_one_that_failed_goes_on(
+    setup: Callable[[], tuple[int, list[str]]], tmp_path: Path, end: str, kept: bool
 ) -> None:
-    (tmp_path / "log.fail").touch()
-    assert setup()[0] != 0
-    half = tmp_path / ".venv" / "half"
-    half.touch()
-    assert not (tmp_path / ".venv" / ".ready").exists()
-    (tmp_path / "log.fail").unlink()
     assert setup()[0] == 0
-    assert not half.exists()
     whole = tmp_path / ".venv" / "whole"
     whole.touch()
+    (tmp_path / f"log.{end}").touch()
+    assert setup()[0] != 0
+    assert not (tmp_path / ".venv" / ".ready").exists()
+    (tmp_path / f"log.{end}").unlink()
     assert setup()[0] == 0
-    assert whole.exists()
+    assert whole.exists() == kept
+    assert (tmp_path / ".venv" / ".ready").exists()
 
 
 def test_an_environment_that_somebody_else_made_is_kept(
