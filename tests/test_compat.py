@@ -132,11 +132,15 @@ def test_the_releases_that_are_named_as_tested_are_the_locked_ones() -> None:
     assert {f"{library}=={release}" for library, release in [*TESTED.items(), adapters.PEFT]} <= set(lines)
 
 
-def test_peft_that_changed_is_named_and_no_adapter_is_blamed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("change", [KeyError, RuntimeError, TypeError])
+def test_peft_that_changed_is_named_and_no_adapter_is_blamed(
+    monkeypatch: pytest.MonkeyPatch, change: type[Exception]
+) -> None:
     def changed(*_: object) -> None:
-        raise KeyError("r")
+        raise change("r")
 
     monkeypatch.setattr(adapters.lora, "get_peft_model", changed)
-    with pytest.raises(DeltanasError, match=rf"peft {re.escape(installed('peft'))} can't .*KeyError: 'r'") as caught:
+    said = rf"peft {re.escape(installed('peft'))} can't put the adapter on the model: {change.__name__}: '?r"
+    with pytest.raises(DeltanasError, match=said) as caught:
         adapters.dress(torch.nn.Linear(1, 1), SimpleNamespace())
     assert "does not fit" not in str(caught.value)

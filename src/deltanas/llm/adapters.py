@@ -56,16 +56,24 @@ def dress(network: Any, config: Any, weights: dict[str, torch.Tensor] | None = N
         warnings.filterwarnings("ignore", message=".*deprecated.*", category=FutureWarning)
         try:
             dressed = lora.get_peft_model(network, config)
-            if weights is not None:
-                unused = lora.set_peft_model_state_dict(dressed, weights).unexpected_keys
-                lacking = weights_of(dressed).keys() - weights.keys()
-                if unused or lacking:
-                    raise ValueError(f"weights without a layer: {unused}; layers without weights: {sorted(lacking)}")
-        except (ValueError, RuntimeError) as error:
+        except ValueError as error:
             raise ModelError(f"The adapter does not fit the model: {error}") from error
         except FAULTS as error:
             raise failed("put the adapter on the model", error, *PEFT) from error
+        if weights is not None:
+            _fill(dressed, weights)
     return dressed.eval()
+
+
+def _fill(dressed: Any, weights: dict[str, torch.Tensor]) -> None:
+    try:
+        unused = lora.set_peft_model_state_dict(dressed, weights).unexpected_keys
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"The adapter does not fit the model: {error}") from error
+    lacking = weights_of(dressed).keys() - weights.keys()
+    if unused or lacking:
+        told = f"weights without a layer: {unused}; layers without weights: {sorted(lacking)}"
+        raise ModelError(f"The adapter does not fit the model: {told}")
 
 
 def weights_of(dressed: Any) -> dict[str, torch.Tensor]:
