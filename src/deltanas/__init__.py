@@ -97,7 +97,8 @@ def evaluate(
     config = read_config({"dataset": dataset, "seed": seed, "train": train})
     program = program_of(source, prm)
     with open_dataset_pool(dataset, config.train, prm) as pool:
-        (result,) = evaluate_programs([program], gates(pool), pool, seed=seed, seeds=seeds)
+        metric = pool.task.metric.name
+        (result,) = evaluate_programs([program], gates(pool), pool, seed=seed, seeds=seeds, metric=metric)
     return replace(result, epochs=pool.epochs, assumed=assumed_of(program, prm))
 
 

@@ -12,6 +12,7 @@ from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Failed, Program, Refused, Trained, standard_error
 from deltanas.seams import Gate, Runner, judged
 from deltanas.search import training_seed
+from deltanas.task import CLASSIFY
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,24 +39,35 @@ class Evaluation:
 
     Attributes:
         program: its identity, None for a file that is no text.
-        accuracy: on the validation split, in [0, 1]; the mean over the seeds.
-        accuracies: one a seed. standard_error: of the mean over the seeds, None for fewer than two.
+        score: on the validation split, in the unit of the task's metric; the mean over the seeds. metric: its name.
+        scores: one a seed. standard_error: of the mean over the seeds, None for fewer than two.
         seconds, cpu_seconds: of all its trainings, measured outside the candidate's process. tier: the sandbox's.
         epochs: of each training. assumed: as in `Verdict`.
     """
 
     program: str | None
     status: Literal["trained", "failed", "refused"]
-    accuracy: float | None
+    score: float | None
     reason: str | None
     seconds: float
     cpu_seconds: float
     params: int | None
     tier: str
-    accuracies: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
     standard_error: float | None = None
     epochs: int | None = None
     assumed: Mapping[str, float] = field(default_factory=dict)
+    metric: str = CLASSIFY.metric.name
+
+    @property
+    def accuracy(self) -> float | None:
+        """The score of a classifier, in [0, 1]; None for another metric."""
+        return self.score if self.metric == CLASSIFY.metric.name else None
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """One a seed; none for another metric."""
+        return self.scores if self.metric == CLASSIFY.metric.name else ()
 
 
 def check_programs(programs: Sequence[Program | Refused], gates: Sequence[Gate]) -> list[Verdict]:
@@ -69,11 +81,18 @@ def check_programs(programs: Sequence[Program | Refused], gates: Sequence[Gate])
 
 
 def evaluate_programs(
-    programs: Sequence[Program | Refused], gates: Sequence[Gate], runner: Runner, *, seed: int = 0, seeds: int = 1
+    programs: Sequence[Program | Refused],
+    gates: Sequence[Gate],
+    runner: Runner,
+    *,
+    seed: int = 0,
+    seeds: int = 1,
+    metric: str = CLASSIFY.metric.name,
 ) -> Iterator[Evaluation]:
     """Train each program with `seeds` derived seeds; yields in the order of `programs`, each as soon as it is known.
 
-    With `seeds=1` a program gets the accuracy that it gets in a search with that `seed`.
+    metric: name of what the runner's scores are. With `seeds=1` a program gets the score that it gets in a search with
+    that `seed`.
     """
     drafts = judged(_drafts(programs), gates)
     accepted = {place: draft.program for place, draft in enumerate(drafts) if isinstance(draft, Draft)}
@@ -87,12 +106,12 @@ def evaluate_programs(
     for place, (program, draft) in enumerate(zip(programs, drafts, strict=True)):
         if isinstance(draft, Refused):
             identity = program.id if isinstance(program, Program) else None
-            yield Evaluation(identity, "refused", None, draft.reason, 0.0, 0.0, None, runner.tier)
+            yield Evaluation(identity, "refused", None, draft.reason, 0.0, 0.0, None, runner.tier, metric=metric)
             continue
         while len(outcomes[place]) < seeds:
             ended, outcome = next(trainings)
             outcomes[ended].append(outcome)
-        yield _evaluation(draft, outcomes[place], runner.tier)
+        yield _evaluation(draft, outcomes[place], runner.tier, metric)
 
 
 def assumed_of(program: Program | Refused, given: Mapping[str, float] | None = None) -> dict[str, float]:
@@ -109,23 +128,24 @@ def told_assumed(assumed: Mapping[str, float]) -> list[str]:
     ]
 
 
-def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str) -> Evaluation:
-    accuracies = tuple(outcome.score for outcome in outcomes if isinstance(outcome, Trained))
+def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str, metric: str) -> Evaluation:
+    scores = tuple(outcome.score for outcome in outcomes if isinstance(outcome, Trained))
     failures = [outcome.reason for outcome in outcomes if isinstance(outcome, Failed)]
     evaluation = Evaluation(
         program=draft.program.id,
         status="failed" if failures else "trained",
-        accuracy=None,
+        score=None,
         reason=failures[0] if failures else None,
         seconds=sum(outcome.seconds for outcome in outcomes),
         cpu_seconds=sum(outcome.cpu_seconds for outcome in outcomes),
         params=draft.params,
         tier=tier,
-        accuracies=accuracies,
+        scores=scores,
+        metric=metric,
     )
     if failures:
         return evaluation
-    return replace(evaluation, accuracy=fmean(accuracies), standard_error=standard_error(accuracies))
+    return replace(evaluation, score=fmean(scores), standard_error=standard_error(scores))
 
 
 def _drafts(programs: Sequence[Program | Refused]) -> list[Draft | Refused]:

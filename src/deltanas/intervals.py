@@ -82,6 +82,16 @@ def mean_difference(a: ArrayLike, b: ArrayLike) -> Estimate | None:
     return _student(*found) if found else None
 
 
+def pooled_difference(a: ArrayLike, b: ArrayLike, squares: float, degrees: int) -> Estimate:
+    """mean(a) - mean(b) of independent values whose scatter was measured elsewhere too; one value each is enough.
+
+    squares, degrees: sum of squared deviations from their groups' means, with its degrees of freedom, 1 or more.
+    """
+    one, two = np.asarray(a, float), np.asarray(b, float)
+    error = sqrt(squares / degrees * (1 / len(one) + 1 / len(two)))
+    return _student(float(one.mean() - two.mean()), error, degrees)
+
+
 def paired(child: ArrayLike, parent: ArrayLike) -> Estimate:
     """mean(child) - mean(parent) of two programs that were scored on the same images.
 

@@ -15,6 +15,7 @@ from typing import Literal, overload
 
 from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained, standard_error
 from deltanas.program.adapter import Adapter
+from deltanas.task import CLASSIFY, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +173,13 @@ class Telemetry:
     Attributes:
         score: the parent's. params: number of its trainable parameters. None where it was not trained.
         gains: by goal, the mean gain in score over their parents of the candidates that were trained for it.
+        metric: what the score is.
     """
 
     score: float | None = None
     params: int | None = None
     gains: Mapping[str, float] = field(default_factory=dict)
+    metric: Metric = CLASSIFY.metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,12 +257,14 @@ class Journal(Sequence[Candidate]):
     Whatever a search asks of it costs the same at a hundred rows and at a hundred thousand.
 
     Attributes:
+        metric: what the scores are, and which of two is better.
         parents: the trained baselines, and the candidates that beat their parent; the best first.
         improvements: the latter alone.
     """
 
-    def __init__(self, rows: Iterable[Candidate] = (), *, slim: bool = False) -> None:
+    def __init__(self, rows: Iterable[Candidate] = (), *, slim: bool = False, metric: Metric = CLASSIFY.metric) -> None:
         """slim: keep the rows without what the loop never reads again (`Candidate.slim`)."""
+        self.metric = metric
         self._slim = slim
         self._rows: list[Candidate] = []
         self._places: dict[str, int] = {}
@@ -324,15 +329,15 @@ class Journal(Sequence[Candidate]):
             return
         parent = self.of(row.parent) if row.parent else None
         if parent is not None and parent.score is not None:
-            gain = row.score - parent.score
+            gain = self.metric.over(row.score, parent.score)
             kept = row.kept
             self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
             self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
             if gain > 0:
-                insort(self.improvements, row, key=rank_key)
-                insort(self.parents, row, key=rank_key)
+                insort(self.improvements, row, key=self.rank)
+                insort(self.parents, row, key=self.rank)
         if row.cycle == 0:
-            insort(self.parents, row, key=rank_key)
+            insort(self.parents, row, key=self.rank)
 
     def of_cycle(self, cycle: int) -> list[Candidate]:
         return self._rows[self.place(cycle, 0) : self.place(cycle + 1, 0)]
@@ -355,7 +360,7 @@ class Journal(Sequence[Candidate]):
         return self._tried.get(program, frozenset())
 
     def gains(self, by: Literal["goal", "kind"] = "goal") -> Mapping[str, Sequence[float]]:
-        """By the goal or the kind of the edit, the gain in score over its parent of each trained candidate."""
+        """By the goal or the kind of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
         return self._gains[by]
 
     def telemetry(self, parent: Program) -> Telemetry:
@@ -364,8 +369,8 @@ class Journal(Sequence[Candidate]):
             self._means = (len(self._rows), {goal: fmean(values) for goal, values in self._gains["goal"].items()})
         row = self.of(parent.id)
         if row is None or row.score is None:
-            return Telemetry(gains=self._means[1])
-        return Telemetry(row.score, row.draft.params if row.draft else None, self._means[1])
+            return Telemetry(gains=self._means[1], metric=self.metric)
+        return Telemetry(row.score, row.draft.params if row.draft else None, self._means[1], self.metric)
 
     def lineage(self, candidate: Candidate) -> list[Candidate]:
         """The candidate's ancestors and itself, its baseline first."""
@@ -374,6 +379,11 @@ class Journal(Sequence[Candidate]):
             line.append(parent)
         return line[::-1]
 
+    def rank(self, candidate: Candidate) -> tuple[float, int, int]:
+        """Sort key: the best score first, the untrained last, ties in the order of the journal."""
+        score = candidate.score
+        return (inf if score is None else self.metric.key(score), candidate.cycle, candidate.index)
+
     def family(self, candidate: Candidate) -> str:
         """Name of the baseline that it descends from."""
         return self.lineage(candidate)[0].label
@@ -381,14 +391,8 @@ class Journal(Sequence[Candidate]):
     def before(self, cycle: int) -> Journal:
         """The journal of the cycles before this one, all of which are settled: it grows with the cycles asked for."""
         if self._earlier is None or self._earlier[0] > cycle:
-            self._earlier = (0, Journal())
+            self._earlier = (0, Journal(metric=self.metric))
         _, earlier = self._earlier
         earlier.open(takewhile(lambda row: row.cycle < cycle, self._rows[len(earlier) :]))
         self._earlier = (cycle, earlier)
         return earlier
-
-
-def rank_key(candidate: Candidate) -> tuple[float, int, int]:
-    """Sort key: the highest score first, the untrained last, ties in the order of the journal."""
-    score = candidate.score
-    return (inf if score is None else -score, candidate.cycle, candidate.index)

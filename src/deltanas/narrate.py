@@ -26,6 +26,7 @@ from deltanas.seams import (
     TrainingEnded,
     Tuned,
 )
+from deltanas.task import CLASSIFY, Metric
 
 LINES = 4
 """So many lines of an edit are shown."""
@@ -46,7 +47,8 @@ class Narrator:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
-        self._accuracies: dict[str, float] = {}
+        self._scores: dict[str, float] = {}
+        self._metric: Metric = CLASSIFY.metric
         self._names: dict[str, str] = {}
         self._given: dict[str, Set[str]] = {}
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
@@ -98,6 +100,7 @@ class Narrator:
 
     def _plan(self, plan: Planned) -> None:
         self._cycles, self._seeds, self._top = plan.cycles, plan.seeds, plan.top
+        self._metric = plan.journal.metric
         for candidate in plan.journal:
             self._note(candidate)
         # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
@@ -157,22 +160,20 @@ class Narrator:
         training = candidate.trainings[-1]
         if candidate.outcome is None and isinstance(training, Trained):
             seconds = f"seed {len(candidate.trainings)}, {training.seconds:.1f} s"
-            self.say(f"  {escape(candidate.label)} {training.score:.1%} ({seconds})")
+            self.say(f"  {escape(candidate.label)} {self._metric.shown(training.score)} ({seconds})")
 
     def _settle(self, candidate: Candidate) -> None:
         self._note(candidate)
         self._progress.advance(self._task, max(0, self._seeds - len(candidate.trainings)))
         head = f"  {escape(candidate.label)}"
         match candidate.outcome:
-            case Trained(score=accuracy, seconds=seconds):
-                parent = self._accuracies.get(candidate.parent or "")
+            case Trained(score=score, seconds=seconds):
+                parent = self._scores.get(candidate.parent or "")
                 parent_name = escape(self._names.get(candidate.parent or "", "its parent"))
-                # Adding 0.0 turns -0.0 into 0.0.
-                points = None if parent is None else round(100 * (accuracy - parent), 1) + 0.0
-                gain = "" if points is None else f", {points:+.1f} points over {parent_name}"
-                error = candidate.standard_error
-                spread = "" if error is None else f" +- {error:.1%} ({len(candidate.trainings)} seeds)"
-                self.say(f"{head} [green]{accuracy:.1%}[/]{spread}{gain} ({seconds:.1f} s)")
+                metric, error = self._metric, candidate.standard_error
+                gain = f", {metric.points(metric.over(score, parent))} over {parent_name}" if parent is not None else ""
+                spread = "" if error is None else f" +- {metric.shown(error)} ({len(candidate.trainings)} seeds)"
+                self.say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s)")
             case Failed(kind=kind, reason=reason):
                 self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
@@ -192,20 +193,21 @@ class Narrator:
     def _scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
             name = escape(self._names.get(final.program, final.program))
-            self.say(f"  {name} {final.outcome.score:.1%} on the test split")
+            self.say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split")
 
     def _note(self, candidate: Candidate) -> None:
         if candidate.outcome:
             attempts = tuple(replace(attempt, edit="", calls=()) for attempt in candidate.attempts)
             self._settled.append(replace(candidate, attempts=attempts))
         if candidate.program and candidate.score is not None:
-            self._accuracies[candidate.program.id] = candidate.score
+            self._scores[candidate.program.id] = candidate.score
             self._names[candidate.program.id] = candidate.label
             self._given[candidate.program.id] = candidate.program.hyperparameters.keys()
-            self._best = max(self._best or 0.0, candidate.score)
+            known = [candidate.score] if self._best is None else [self._best, candidate.score]
+            self._best = self._metric.best(known)
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
-        best = "" if self._best is None else f"best {self._best:.1%}"
+        best = "" if self._best is None else f"best {self._metric.shown(self._best)}"
         counts = ", ".join(f"{count} {status}" for status, count in self._counts.items())
         self._progress.update(self._task, counts=f"{counts}; {best}")
 

@@ -84,7 +84,7 @@ class Repeats:
         """Places of the candidates that may be chosen, by what a training of them is worth."""
         known = {place: _scores(rows[place], count) for place, count in counts.items()}
         known = {place: scores for place, scores in known.items() if len(scores) == counts[place]}  # none has failed
-        means = {place: fmean(scores) for place, scores in known.items()}
+        means = {place: -earlier.metric.key(fmean(scores)) for place, scores in known.items()}
         bars = self._bars(rows, means, earlier)
         noise = _noise(known.values(), _grain(rows), earlier.noise)
         errors = {place: noise / sqrt(len(scores)) for place, scores in known.items()}
@@ -94,8 +94,8 @@ class Repeats:
 
     def _bars(self, rows: Sequence[Candidate], means: Mapping[int, float], earlier: Journal) -> dict[int, float]:
         """What each candidate of the cycle must exceed to be chosen; minus infinity where nothing stands against it."""
-        parents = {place: _score(earlier.of(rows[place].parent or "")) for place in means}
-        rivals = [_score(rival) for rival in earlier.parents[: self.top + 1]]
+        parents = {place: _height(earlier, earlier.of(rows[place].parent or "")) for place in means}
+        rivals = [_height(earlier, rival) for rival in earlier.parents[: self.top + 1]]
         ranked = sorted([*rivals, *(mean for place, mean in means.items() if mean > parents[place])], reverse=True)
         cut = fmean(ranked[self.top - 1 : self.top + 1]) if 0 < self.top < len(ranked) else -inf
         return {place: max(cut, parent) for place, parent in parents.items()}
@@ -104,8 +104,9 @@ class Repeats:
 ONCE = Repeats()
 
 
-def _score(candidate: Candidate | None) -> float:
-    return -inf if candidate is None or candidate.score is None else candidate.score
+def _height(journal: Journal, candidate: Candidate | None) -> float:
+    """The score, or its negative where the lower one is better; minus infinity where there is none."""
+    return -inf if candidate is None else -journal.rank(candidate)[0]
 
 
 def _scores(candidate: Candidate, count: int) -> list[float]:

@@ -33,6 +33,7 @@ from deltanas.seams import (
     TrainingEnded,
     judged,
 )
+from deltanas.task import CLASSIFY, Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Plan:
         parent: chooses the parent of a slot, given the journal of all earlier cycles.
         proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
+        metric: what ranks them.
     """
 
     cycles: int
@@ -57,6 +59,7 @@ class Plan:
     parent: Callable[[Journal, Random], Program] = by_rank
     proposals: int | None = 1
     repeats: Repeats = ONCE
+    metric: Metric = CLASSIFY.metric
 
 
 class Search:
@@ -83,7 +86,7 @@ class Search:
         self._archive = archive
         self._listener = listener
         self._learner = learner
-        self._journal = Journal(slim=True)
+        self._journal = Journal(slim=True, metric=plan.metric)
 
     def run(self) -> None:
         plan, tell = self._plan, self._listener

@@ -5,14 +5,15 @@ A task is one record here and its other half, which trains inside the sandbox, i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.errors import DeltanasError
 from deltanas.intervals import Estimate, wilson
 from deltanas.program import Trained
 
@@ -28,7 +29,11 @@ class Metric:
         name: as it is written in tables and in JSON. better: which end is better.
         interval: the score's 95 % interval, given the score, the number of images, and the score of each image if that
             is known; it tells how another sample of images would move the score. None where it can't be told.
-        shown, gain: a score, and a difference of two scores, in words. unit: of the difference, as `gain` shows it.
+        shown: a score, or the spread of scores, in words.
+        gain: a difference of two scores in words; of a gain it is positive where the child is better (`over`).
+        unit: of the difference, as `gain` shows it; "" where it has none.
+        factor, sign: an axis and a column of a table show `factor` times the score, under this sign.
+        limits: between which every score lies.
     """
 
     name: str
@@ -37,6 +42,42 @@ class Metric:
     shown: Callable[[float], str]
     gain: Callable[[float], str]
     unit: str
+    factor: float = 1.0
+    sign: str = ""
+    limits: tuple[float, float] = (-inf, inf)
+
+    def over(self, child: float, parent: float) -> float:
+        """The gain of a score over another: positive where it is better, whichever end is."""
+        return child - parent if self.better == "higher" else parent - child
+
+    def key(self, score: float) -> float:
+        """A sort key: the best score first."""
+        return -score if self.better == "higher" else score
+
+    def best(self, scores: Iterable[float]) -> float | None:
+        """None of no scores."""
+        return min(scores, key=self.key, default=None)
+
+    def column(self, score: float, digits: int = 2) -> str:
+        """A score as a number in a column that `heading` names."""
+        return f"{self.factor * score:.{digits}f}"
+
+    def said(self, score: float) -> str:
+        """A score in a sentence, as "90.3 % accuracy"."""
+        return f"{self.column(score, 1)} {self.sign} {self.name}" if self.sign else f"{self.shown(score)} {self.name}"
+
+    def moved(self, gain: float) -> str:
+        """By how much the score itself rose (+) or fell (-) for a gain, with its unit."""
+        return self.points(gain if self.better == "higher" else -gain)
+
+    @property
+    def heading(self) -> str:
+        """The name with the sign, as "accuracy (%)"."""
+        return f"{self.name} ({self.sign})" if self.sign else self.name
+
+    def points(self, gain: float) -> str:
+        """A gain with its unit."""
+        return f"{self.gain(gain)} {self.unit}".rstrip()
 
 
 class Task(Protocol):
@@ -75,7 +116,16 @@ class Classify:
 
     name: str = "classify"
     metric: Metric = Metric(
-        "accuracy", "higher", _share, lambda score: f"{score:.1%}", lambda gain: f"{100 * gain:+.1f}", "points"
+        "accuracy",
+        "higher",
+        _share,
+        lambda score: f"{score:.1%}",
+        # Adding 0.0 turns -0.0 into 0.0.
+        lambda gain: f"{round(100 * gain, 1) + 0.0:+.1f}",
+        "points",
+        factor=100,
+        sign="%",
+        limits=(0.0, 1.0),
     )
 
     def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
@@ -96,6 +146,22 @@ class Classify:
 
 CLASSIFY = Classify()
 TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY,)}
+
+
+def task_of(manifest: Mapping[str, object]) -> Task:
+    """The task of a run, by its settings; runs that name none classify.
+
+    Raises:
+        DeltanasError: a task that this version does not know.
+    """
+    config = manifest.get("config")
+    name = config.get("task", CLASSIFY.name) if isinstance(config, Mapping) else CLASSIFY.name
+    if isinstance(name, str) and name in TASKS:
+        return TASKS[name]
+    raise DeltanasError(
+        f"the run's task is {name!r}, and this version knows {', '.join(TASKS)}",
+        "read it with the version that made it: the run's manifest names it",
+    )
 
 
 def image_scores(task: Task, trainings: Sequence[object]) -> Floats | None:

@@ -89,15 +89,17 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
             logits = net((torch.from_numpy(images.x).float() - mean) / std)
         assert score is not None
         assert score.n == len(images)
-        assert score.accuracy == pytest.approx(float((logits.argmax(1).numpy() == images.y).mean()))
-        assert score.low <= score.accuracy <= score.high
+        assert score.score == pytest.approx(float((logits.argmax(1).numpy() == images.y).mean()))
+        assert score.low is not None
+        assert score.high is not None
+        assert score.low <= score.score <= score.high
         answer = pool.infer((folder / "model.onnx").read_bytes(), images.x)
         assert not isinstance(answer, Failed)
         np.testing.assert_allclose(answer, logits.numpy(), atol=1e-4)
     text = (folder / "README.md").read_text()
     assert f"seed {done.seed}" in text
     assert done.test is not None
-    assert f"| test | {done.test.accuracy:.2%} |" in text
+    assert f"| test | {done.test.score:.2%} |" in text
     assert "````\nedit ```\n````" in text, "the fence is longer than any in the edit"
 
 

@@ -16,7 +16,7 @@ from deltanas.report.charts import HEIGHT, Point, axis, strip
     ],
 )
 def test_an_axis_has_round_ticks_and_holds_its_values(low: float, high: float, ticks: list[float]) -> None:
-    scale = axis(low, high)
+    scale = axis(low, high, (0.0, 1.0))
     assert list(scale.ticks) == pytest.approx(ticks)
     assert 0 <= scale.low <= low <= high <= scale.high <= 1
 
@@ -37,14 +37,14 @@ def test_a_strip_puts_the_better_higher_and_rings_the_best() -> None:
 
 def test_far_outliers_are_counted_on_the_lower_edge() -> None:
     chart = strip(points([0.1, *[0.85 + 0.005 * step for step in range(9)]]), None)
-    assert chart.below == 1
+    assert chart.beyond == 1
     assert chart.dots[0].y == HEIGHT
-    assert float(chart.floor) > 10
+    assert float(chart.edge) > 10
 
 
 def test_one_point_is_a_chart() -> None:
     chart = strip(points([1.0]), None)
-    assert chart.below == 0
+    assert chart.beyond == 0
     assert len(chart.ticks) >= 2
 
 

@@ -41,7 +41,7 @@ def test_a_strategy_stands_beside_the_control_cycle_by_cycle(make_view: Make) ->
     assert list(groups) == ["delta (mine)", "random (control)"]
     first, second, every = groups["delta (mine)"]
     assert [stretch.n for stretch in (first, second, every)] == [3, 2, 5]
-    assert first.accuracy.value == pytest.approx(0.81)
+    assert first.score.value == pytest.approx(0.81)
     assert [stretch.best for stretch in (first, second)] == [0.83, 0.86]
     assert (first.better.value, second.better.value) == (pytest.approx(2 / 3), 1)
     assert first.gain.value == pytest.approx(0.01)
@@ -63,7 +63,7 @@ def test_runs_of_one_name_are_told_apart_and_what_was_not_recorded_is_no_differe
 def test_a_single_candidate_has_no_interval_and_none_no_comparison(make_view: Make) -> None:
     groups = comparison(Reading(run_of("run", "delta", [[0.9]], make_view)))["groups"]
     assert isinstance(groups, list)
-    assert (groups[0].stretches[0].accuracy, groups[0].stretches[0].single) == (None, 0.9)
+    assert (groups[0].stretches[0].score, groups[0].stretches[0].single) == (None, 0.9)
     with pytest.raises(AbsentError, match="nothing to compare"):
         comparison(Reading(make_view([])))
 

@@ -81,13 +81,13 @@ def test_a_run_with_everything_shows_everything(story: RunView) -> None:
     text = checked(story)
     assert "not finished" in text
     assert "2 trained baselines, 7 slots: 4 trained, 1 refused, 1 failed, 1 open." in text
-    assert "+6.0points 95 % interval +2.7 to +9.3; resnet has 80.0 %" in text
+    assert "+6.0points 95 % interval +2.7 to +9.3, unpaired; resnet has 80.0%" in text
     assert "Difference from resnet" in text
     assert "+ width = 24" in text
     assert "- width = 16" in text
-    assert "resnet 80.0 % 1.0 84.0 % widen it (exact) 2.0 86.0 %" in text
+    assert "resnet 80.0% 1.0 84.0% widen it (exact) 2.0 86.0%" in text
     assert "n = 2,000" in text
-    assert "85.0 % 83.4\N{EN DASH}86.5 %" in text
+    assert "85.0% 83.4% to 86.5%" in text
     assert "exact 6" in text
     assert "line ends 1" in text
     assert "smollm2 9 900 90 4.5 s" in text

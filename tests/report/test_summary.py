@@ -34,12 +34,12 @@ def test_slots_are_counted_once_and_the_baselines_are_none(story: RunView) -> No
 def test_best_gains_are_over_the_root_baseline_and_over_the_parent(story: RunView) -> None:
     best = report.summary(story).best
     assert best is not None
-    assert (best.name, best.accuracy, best.n) == ("2.0", 0.86, 1000)
+    assert (best.name, best.score, best.n) == ("2.0", 0.86, 1000)
     assert (best.low, best.high) == (wilson(860, 1000).low, wilson(860, 1000).high)
     assert best.over_baseline is not None
     assert best.over_parent is not None
-    assert (best.over_baseline.name, best.over_baseline.accuracy) == ("resnet", 0.8)
-    assert (best.over_parent.name, best.over_parent.accuracy) == ("1.0", 0.84)
+    assert (best.over_baseline.name, best.over_baseline.score) == ("resnet", 0.8)
+    assert (best.over_parent.name, best.over_parent.score) == ("1.0", 0.84)
     expected = difference(wilson(860, 1000), wilson(800, 1000))
     gain = best.over_baseline
     assert (gain.gain, gain.low, gain.high) == (expected.value, expected.low, expected.high)
@@ -152,7 +152,7 @@ def test_a_mean_over_seeds_carries_its_standard_error(story: RunView) -> None:
     repeated = [replace(c, trainings=seeds) if (c.cycle, c.index) == (2, 0) else c for c in story.candidates]
     best = report.summary(replace(story, candidates=tuple(repeated))).best
     assert best is not None
-    assert (best.accuracy, best.seeds) == (0.86, 2)
+    assert (best.score, best.seeds) == (0.86, 2)
     assert best.standard_error == pytest.approx(0.01)
 
 

@@ -25,6 +25,7 @@ from deltanas.errors import ArchiveError
 from deltanas.journal import Candidate, Final, RunView
 from deltanas.program import Failed, Program, Trained
 from deltanas.program.adapter import Adapter
+from deltanas.task import task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +108,9 @@ class RunArchive:
         return {status: found.get(status, 0) for status in ("open", "refused", "failed", "trained")}
 
     def best(self) -> float | None:
-        """Highest score of the search's candidates; None while none is trained."""
-        query = select(func.max(_CANDIDATES.c.score)).where(_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0)
+        """Best score of the search's candidates, by the task's metric; None while none is trained."""
+        extreme = func.max if task_of(self.manifest).metric.better == "higher" else func.min
+        query = select(extreme(_CANDIDATES.c.score)).where(_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0)
         with self._transaction() as connection:
             score: float | None = connection.execute(query).scalar_one()
         return score

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from deltanas.archive import read_folder
-from deltanas.cli.output import Json, RunArgument, print_json, print_text
+from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text
 from deltanas.export import Net, export_best, write_sources
+from deltanas.task import Metric, task_of
 from deltanas.wiring import open_export_pool
 
 
@@ -32,6 +33,7 @@ def runs_export(
     nets: list[Net] = []
     with read_folder(run).open() as archive:
         view = archive.view()
+        metric = task_of(view.manifest).metric
         if epochs == 0:
             nets = write_sources(view, top, out)
         else:
@@ -40,10 +42,10 @@ def runs_export(
                 for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0):
                     nets.append(net)
                     if not as_json:
-                        print_text(_told(net))
+                        print_text(_told(net, metric))
     nets.sort(key=lambda net: net.rank)
     if as_json:
-        print_json([asdict(net) for net in nets])
+        print_json([{**keyed(asdict(net), metric.name), "metric": metric.name} for net in nets])
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
     if not nets and not as_json:
@@ -51,10 +53,10 @@ def runs_export(
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
 
 
-def _told(net: Net) -> str:
+def _told(net: Net, metric: Metric) -> str:
     if net.validation is None or net.test is None:
         return f"{net.folder}: no weights: {net.reason}"
-    scores = f"validation {net.validation.accuracy:.1%}, test {net.test.accuracy:.1%}"
+    scores = f"validation {metric.shown(net.validation.score)}, test {metric.shown(net.test.score)}"
     if not net.onnx:
         return f"{net.folder}: {scores}; no ONNX: {net.onnx_reason}"
     return f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images"

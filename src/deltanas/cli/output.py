@@ -58,5 +58,25 @@ def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
-def percent(share: float | None) -> str | None:
-    return None if share is None else f"{share:.1%}"
+def keyed(record: Mapping[str, object], metric: str) -> dict[str, object]:
+    """Plain data in which every score stands under the name of its metric too, as "accuracy"; several, as "accuracies".
+
+    metric: the metric's name.
+    """
+    names = {"score": metric, "scores": f"{metric[:-1]}ies" if metric.endswith("y") else f"{metric}s"}
+    found: dict[str, object] = {}
+    for key, value in record.items():
+        if key in names:
+            found[names[key]] = value
+        found[key] = _keyed(value, metric)
+    return found
+
+
+def _keyed(value: object, metric: str) -> object:
+    match value:
+        case dict():
+            return keyed(value, metric)
+        case list() | tuple():
+            return [_keyed(item, metric) for item in value]
+        case _:
+            return value

@@ -10,13 +10,15 @@ from typing import Annotated
 import typer
 
 from deltanas.archive import list_folders, read_folder
-from deltanas.cli.output import Against, Json, RunArgument, RunOption, percent, print_json, print_table, print_text
+from deltanas.cli.networks import print_networks
+from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
 from deltanas.journal import Candidate, RunView
 from deltanas.pages import write_report
-from deltanas.program import Failed, Program, Refused, Trained, diff
+from deltanas.program import Failed, Program, Refused, diff
 from deltanas.report import Counts, Step, summary
+from deltanas.task import Metric, task_of
 from deltanas.train.data import available, prepare
 
 runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
@@ -46,21 +48,33 @@ def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
     found = []
     for folder in list_folders(root):
         with folder.open() as run:
-            found.append((str(folder.path), run.finished, run.tally(), run.best()))
+            metric = task_of(run.manifest).metric
+            found.append((str(folder.path), run.finished, run.tally(), run.best(), metric))
     columns = ("trained", "failed", "refused")
     if as_json:
         print_json(
             [
-                {"run": path, "finished": finished, **{name: counts[name] for name in columns}, "best": best}
-                for path, finished, counts, best in found
+                {
+                    "run": path,
+                    "finished": finished,
+                    **{name: counts[name] for name in columns},
+                    "best": best,
+                    "metric": metric.name,
+                }
+                for path, finished, counts, best, metric in found
             ]
         )
         return
     print_table(
         ("run", "state", *columns, "best"),
         (
-            (path, "finished" if finished else "not finished", *(counts[name] for name in columns), percent(best))
-            for path, finished, counts, best in found
+            (
+                path,
+                "finished" if finished else "not finished",
+                *(counts[name] for name in columns),
+                None if best is None else metric.shown(best),
+            )
+            for path, finished, counts, best, metric in found
         ),
     )
 
@@ -71,10 +85,12 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
     view = _view(run)
     found = summary(view)
     if as_json:
-        print_json({"manifest": view.manifest, **asdict(found)})
+        print_json({"manifest": view.manifest, **keyed(asdict(found), found.metric)})
         return
     print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}")
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
+    if found.best:
+        print_networks([found.best], task_of(view.manifest).metric, "best")
     for counts in found.counts:
         _print_counts(counts)
     for name, value in view.manifest.items():
@@ -112,22 +128,24 @@ def _share(step: Step) -> str:
     return f"{step.count / step.of:.1%} [{step.low:.1%}, {step.high:.1%}]"
 
 
-def _row(candidate: Candidate) -> dict[str, object]:
+def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
     outcome = candidate.outcome
     last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
-    return {
+    row = {
         "cycle": candidate.cycle,
         "index": candidate.index,
         "strategy": candidate.strategy,
         "status": type(outcome).__name__.lower() if outcome else "open",
         "program": candidate.program.id if candidate.program else None,
         "parent": candidate.parent,
-        "accuracy": candidate.score,
+        "score": candidate.score,
         "standard_error": candidate.standard_error,
-        "accuracies": [each.score for each in candidate.trainings if isinstance(each, Trained)],
+        "scores": candidate.scores,
+        "metric": metric.name,
         "rung": last.rung if last else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
     }
+    return keyed(row, metric.name)
 
 
 @programs.command("list")
@@ -137,19 +155,20 @@ def programs_list(
     as_json: Json = False,
 ) -> None:
     """The candidates of a run, in the order in which they were proposed."""
-    rows = [_row(candidate) for candidate in _view(run).candidates if candidate.cycle or baselines]
+    view = _view(run)
+    metric = task_of(view.manifest).metric
+    rows = [_row(candidate, metric) for candidate in view.candidates if candidate.cycle or baselines]
     if as_json:
         print_json(rows)
     else:
-        columns = (
-            "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "standard_error", "rung", "reason",
-        )  # fmt: skip
-        print_table(columns, ([_cell(row[name]) for name in columns] for row in rows))
+        first = ("cycle", "index", "strategy", "status", "program", "parent")
+        columns = (*first, metric.name, "standard_error", "rung", "reason")
+        print_table(columns, ([_cell(row[name], metric) for name in columns] for row in rows))
 
 
-def _cell(value: object) -> object:
+def _cell(value: object, metric: Metric) -> object:
     if isinstance(value, float):
-        return percent(value)
+        return metric.shown(value)
     return value.partition("\n")[0] if isinstance(value, str) else value
 
 

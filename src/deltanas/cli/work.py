@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
-from deltanas.cli.output import Json, print_json, print_table, print_text
+from deltanas.cli.networks import print_networks
+from deltanas.cli.output import Json, keyed, print_json, print_table, print_text
 from deltanas.cli.settings import Options, with_settings
 from deltanas.config import given_settings, read_config, setting
 from deltanas.errors import DeltanasError, UsageError
@@ -19,8 +20,9 @@ from deltanas.narrate import Narrator
 from deltanas.pages import current_report, write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import Rehearsal, rehearse
-from deltanas.report import Gain, Network, Summary, summary
+from deltanas.report import Summary, summary
 from deltanas.sources import read_source
+from deltanas.task import Metric, task_of
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
@@ -110,13 +112,14 @@ def search(
                 "trained": found.trained,
                 "failed": found.failed,
                 "refused": found.refused,
-                "best": found.best.accuracy if found.best else None,
-                "elites": [asdict(elite) for elite in found.elites],
+                "metric": found.metric,
+                "best": found.best.score if found.best else None,
+                "elites": [keyed(asdict(elite), found.metric) for elite in found.elites],
                 "report": str(page),
             }
         )
     else:
-        _print_summary(found)
+        _print_summary(found, task_of(view.manifest).metric)
         print_text(f"report: {page}")
 
 
@@ -166,15 +169,18 @@ def evaluate(
     programs = _programs(files, values)
     good = True
     with open_dataset_pool(config.dataset, config.train, values) as runner:
-        results = evaluate_programs(programs, gates(runner), runner, seed=config.seed, seeds=seeds)
+        metric = runner.task.metric
+        results = evaluate_programs(
+            programs, gates(runner), runner, seed=config.seed, seeds=seeds, metric=metric.name
+        )
         for file, program, found in zip(files, programs, results, strict=True):
             result = replace(found, epochs=runner.epochs, assumed=assumed_of(program, values))
             good &= result.status == "trained"
             _tell(file, result.assumed)
             if as_json:
-                print_json({"file": str(file), **asdict(result)})
+                print_json({"file": str(file), **keyed(asdict(result), result.metric)})
             else:
-                print_text(f"{file}: {_told(result)}")
+                print_text(f"{file}: {_told(result, metric)}")
     raise typer.Exit(0 if good else 1)
 
 
@@ -245,39 +251,22 @@ def _shape(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _told(result: Evaluation) -> str:
-    if result.accuracy is None:
+def _told(result: Evaluation, metric: Metric) -> str:
+    if result.score is None:
         return f"{result.status}: {result.reason}"
-    error = "" if result.standard_error is None else f" +- {result.standard_error:.2%} (standard error)"
+    error = "" if result.standard_error is None else f" +- {_exact(result.standard_error, metric)} (standard error)"
     trained = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}, {result.seconds:.1f} s"
-    return f"{result.accuracy:.2%}{error} on validation, {result.params:,} parameters, {trained}"
+    return f"{_exact(result.score, metric)}{error} on validation, {result.params:,} parameters, {trained}"
 
 
-def _print_summary(found: Summary) -> None:
+def _exact(score: float, metric: Metric) -> str:
+    """With a digit more than in a table."""
+    return f"{metric.column(score)}{metric.sign}"
+
+
+def _print_summary(found: Summary, metric: Metric) -> None:
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused")
     if not found.elites:
         print_text("no candidate beat its parent")
         return
-    print_table(
-        ("elite", "accuracy [95 %]", "over its baseline, in points [95 %]", "over its parent"),
-        (
-            (
-                f"{elite.program} ({elite.name})",
-                f"{elite.accuracy:.1%} [{elite.low:.1%}, {elite.high:.1%}]{_spread(elite)}",
-                _gain(elite.over_baseline),
-                _gain(elite.over_parent),
-            )
-            for elite in found.elites
-        ),
-    )
-
-
-def _spread(network: Network) -> str:
-    error = network.standard_error
-    return "" if error is None else f" +- {error:.1%} ({network.seeds} seeds)"
-
-
-def _gain(gain: Gain | None) -> str:
-    if gain is None:
-        return "unknown"
-    return f"{100 * gain.gain:+.1f} [{100 * gain.low:+.1f}, {100 * gain.high:+.1f}] over {gain.name}"
+    print_networks(found.elites, metric, "elite")

@@ -16,6 +16,7 @@ from deltanas.journal import Candidate, Journal, RunView
 from deltanas.program import Failed, Program
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.search import training_seed
+from deltanas.task import task_of
 from deltanas.whole import write_whole
 
 CHECKED = 256
@@ -43,7 +44,7 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
         if isinstance(found, Failed):
             yield replace(nets[place], reason=f"{found.kind}: {found.reason}", seed=fresh, epochs=pool.epochs)
             continue
-        net, graph = _checked(_filled(nets[place], found, pool.epochs), found, pool)
+        net, graph = _checked(_filled(nets[place], found, pool), found, pool)
         folder = Path(net.folder)
         origin = {"program": program.id, "run": view.name, "deltanas": str(view.manifest.get("version", ""))}
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, origin))
@@ -54,7 +55,8 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
-    chosen = [(c, c.program) for c in Journal(view.candidates).improvements[:top] if c.program]
+    journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
+    chosen = [(c, c.program) for c in journal.improvements[:top] if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 
 
@@ -67,13 +69,13 @@ def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
     return Net(rank, program.id, f"{candidate.cycle}.{candidate.index}", str(folder), *known)
 
 
-def _filled(net: Net, found: Exported, epochs: int) -> Net:
+def _filled(net: Net, found: Exported, pool: LocalPool) -> Net:
     return replace(
         net,
         seed=found.test.seed,
-        epochs=epochs,
-        validation=score(found.validation),
-        test=score(found.test),
+        epochs=pool.epochs,
+        validation=score(found.validation, pool.task),
+        test=score(found.test, pool.task),
         tensors=len(found.weights),
         bytes=sum(len(weight.data) for weight in found.weights),
     )

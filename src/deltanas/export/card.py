@@ -10,8 +10,12 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from deltanas.export.net import Net, Score
-from deltanas.journal import Candidate, Journal, RunView
+from deltanas.journal import Candidate, RunView
 from deltanas.program import Refused
+from deltanas.report import Gain
+from deltanas.report.figures import gain
+from deltanas.report.reading import Reading
+from deltanas.task import Metric
 from deltanas.train.data import Dataset
 
 Scale = tuple[tuple[float, ...], tuple[float, ...]]
@@ -19,7 +23,8 @@ Scale = tuple[tuple[float, ...], tuple[float, ...]]
 
 def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, scale: Scale) -> str:
     """The card in Markdown. scale: mean and standard deviation of each channel, on the scale 0 to 255."""
-    line = Journal(view.candidates).lineage(candidate)
+    reading = Reading(view)
+    line = reading.lineage(candidate).steps
     models = {call.model for step in line for attempt in step.attempts for call in attempt.calls}
     mean, std = ([[[round(value, 6)]] for value in values] for values in scale)
     return _template().render(
@@ -31,13 +36,14 @@ def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, scale:
         prm=candidate.program.prm if candidate.program else "{}",
         mean=json.dumps(mean),
         std=json.dumps(std),
-        steps=[_step(step) for step in line],
+        metric=reading.metric,
+        steps=[_step(step, reading) for step in line],
         models=sorted(models),
         trained=sum(c.cycle > 0 and not isinstance(c.outcome, Refused) and bool(c.trainings) for c in view.candidates),
     )
 
 
-def _step(step: Candidate) -> Mapping[str, object]:
+def _step(step: Candidate, reading: Reading) -> Mapping[str, object]:
     """An ancestor, or the network itself: what was asked for, and the edit."""
     kept = step.kept
     edit = kept.edit if kept and step.cycle else ""
@@ -49,7 +55,8 @@ def _step(step: Candidate) -> Mapping[str, object]:
         "name": f"{step.cycle}.{step.index}" if step.cycle else "baseline",
         "goal": goal,
         "program": step.program.id if step.program else "",
-        "accuracy": step.score,
+        "score": reading.value(step),
+        "gain": gain(reading, step, reading.lineage(step).parent),
         "error": step.standard_error,
         "trainings": len(step.trainings),
         "edit": edit,
@@ -57,8 +64,22 @@ def _step(step: Candidate) -> Mapping[str, object]:
     }
 
 
-def _scored(found: Score) -> str:
-    return f"{found.accuracy:.2%} | {found.low:.2%} to {found.high:.2%} | {found.n:,}"
+def _scored(found: Score, metric: Metric) -> str:
+    bounds = "not known"
+    if found.low is not None and found.high is not None:
+        bounds = f"{_exact(found.low, metric)} to {_exact(found.high, metric)}"
+    return f"{_exact(found.score, metric)} | {bounds} | {found.n:,}"
+
+
+def _exact(score: float, metric: Metric) -> str:
+    return f"{metric.column(score)}{metric.sign}"
+
+
+def _gained(found: Gain, metric: Metric) -> str:
+    paired = "" if found.paired else ", unpaired"
+    seeds = found.seeds
+    over = f"; over seeds {metric.gain(seeds.low)} to {metric.gain(seeds.high)}" if seeds else ""
+    return f"{metric.points(found.gain)} ({metric.gain(found.low)} to {metric.gain(found.high)}{paired}{over})"
 
 
 @cache
@@ -69,5 +90,5 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters["scored"] = _scored
+    env.filters |= {"scored": _scored, "exact": _exact, "gained": _gained}
     return env.from_string(files("deltanas.export").joinpath("card.md.j2").read_text("utf-8"))

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.intervals import wilson
+from deltanas.gains import interval, measured
 from deltanas.program import Trained
+from deltanas.task import Task
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Accuracy on n images with its 95 % Wilson interval, all in [0, 1]."""
+    """Score on n images with the 95 % interval of the task's metric, None where it has none."""
 
-    accuracy: float
-    low: float
-    high: float
+    score: float
+    low: float | None
+    high: float | None
     n: int
 
 
-def score(trained: Trained) -> Score:
-    found = wilson(round(trained.score * trained.n), trained.n)
-    return Score(trained.score, found.low, found.high, trained.n)
+def score(trained: Trained, task: Task) -> Score:
+    found = measured(task, trained)
+    bounds = interval(task.metric, found) if found else None
+    return Score(trained.score, bounds.low if bounds else None, bounds.high if bounds else None, trained.n)
 
 
 @dataclass(frozen=True, slots=True)

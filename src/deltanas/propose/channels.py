@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from deltanas.errors import EditError
 from deltanas.journal import Call, Candidate
@@ -19,14 +20,20 @@ from deltanas.propose.edits import proposal_of
 from deltanas.propose.strategy import Strategy
 from deltanas.propose.widths import Survey, read, surveys, told
 from deltanas.seams import Ask, Builds, Proposal
+from deltanas.task import Metric
 
 MOST_AXES = 12
 """Widths that are shown, those that move most of the network."""
 MOST_TOLD = 4
 """Vectors that are told of: so many of the best, and so many of the last."""
-GOAL = "Choose widths that were not tried and that raise the accuracy."
 _REASON = 80
 """Characters of a reason that are told."""
+
+
+def goal(metric: Metric) -> str:
+    """What the model is asked for."""
+    raised = "raise" if metric.better == "higher" else "lower"
+    return f"Choose widths that were not tried and that {raised} the {metric.name}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,7 @@ class Line:
 
 
 class ChannelsProposer(ModelProposer):
-    """Asks a language model for a vector of widths, given those that were tried with their accuracy and cost."""
+    """Asks a language model for a vector of widths, given those that were tried with their score and cost."""
 
     strategy = "channels"
 
@@ -70,7 +77,7 @@ class ChannelsProposer(ModelProposer):
         assert question.survey is not None
         assert question.parent is not None
         survey, vector = question.survey, read(reply.text)
-        refused = Proposal(None, reply.text, None, GOAL, None, calls, "width", told(vector))
+        refused = Proposal(None, reply.text, None, question.goal, None, calls, "width", told(vector))
         if wrong := survey.misfit(vector):
             return replace(refused, refusal=Refused("parse", wrong))
         edit, made = survey.edit(vector), survey.made(vector)
@@ -81,7 +88,7 @@ class ChannelsProposer(ModelProposer):
             return replace(refused, refusal=Refused("apply", reason))
         try:
             direct = edit.text if edit and ask.parent.net == survey.program.net else ""
-            proposal = proposal_of(ask, direct or diff(ask.parent.net, net), GOAL, calls, "width")
+            proposal = proposal_of(ask, direct or diff(ask.parent.net, net), question.goal, calls, "width")
             return replace(proposal, note=refused.note)
         except EditError as error:
             return replace(refused, refusal=Refused("apply", str(error)))
@@ -89,16 +96,17 @@ class ChannelsProposer(ModelProposer):
     def _question(self, ask: Ask, line: Line, survey: Survey | None) -> Question | Proposal:
         if survey is None:
             return Proposal(None, "", None, "", Refused("apply", "no width of this network is free to change"))
-        measured = rows(survey, line)
+        metric = ask.journal.metric
+        measured = rows(survey, line, metric)
         tried = {told(row.vector) for row in measured} | {told(survey.value)}
         tried |= {attempt.note for attempt in ask.earlier if not survey.misfit(read(attempt.note))}
         if len(tried) >= survey.size:
             return Proposal(None, "", None, "", Refused("apply", "all widths of this network were tried"))
         return WidthQuestion(
             replace(ask, parent=line.root),
-            GOAL,
+            goal(metric),
             "channels",
-            described(survey, measured),
+            described(survey, measured, metric),
             grammar=vector_grammar(survey, sorted(tried)),
             parent=ask.parent,
             survey=survey,
@@ -123,45 +131,46 @@ def line_of(ask: Ask) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A vector that was tried, what came of it in a few words, and its accuracy, -1 where it has none."""
+    """A vector that was tried, what came of it in a few words, and its score, None where it has none."""
 
     vector: Mapping[str, int]
     result: str
-    accuracy: float
+    score: float | None
 
 
-def rows(survey: Survey, line: Line) -> list[Row]:
+def rows(survey: Survey, line: Line, metric: Metric) -> list[Row]:
     """What was tried of a baseline, itself first; a vector that was proposed and never trained was not."""
     found = []
     for candidate in line.members:
         if candidate.parent is None:
-            found.append(_row(survey.value, candidate, candidate.outcome))
+            found.append(_row(survey.value, candidate, candidate.outcome, metric))
         for attempt in candidate.attempts if candidate.parent else ():
             vector = read(attempt.note)
             if (attempt.refusal or attempt is candidate.kept) and vector.keys() == survey.value.keys():
-                found.append(_row(vector, candidate, attempt.refusal or candidate.outcome))
+                found.append(_row(vector, candidate, attempt.refusal or candidate.outcome, metric))
     return found
 
 
-def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | None) -> Row:
+def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | None, metric: Metric) -> Row:
     match outcome:
-        case Trained(score=accuracy):
+        case Trained(score=score):
             draft = candidate.draft
             size = f", {draft.params:,} parameters" if draft and draft.params is not None else ""
             cost = f", {draft.flops / 1e6:.2f} MFLOPs" if draft and draft.flops is not None else ""
-            return Row(vector, f"{100 * accuracy:.1f} % accuracy{size}{cost}", accuracy)
+            return Row(vector, f"{metric.said(score)}{size}{cost}", score)
         case Failed(kind=kind):
-            return Row(vector, f"training failed ({kind})", -1)
+            return Row(vector, f"training failed ({kind})", None)
         case Refused(reason=reason):
-            return Row(vector, f"refused: {' '.join(reason.split())[:_REASON]}", -1)
+            return Row(vector, f"refused: {' '.join(reason.split())[:_REASON]}", None)
         case None:
-            return Row(vector, "not measured", -1)
+            return Row(vector, "not measured", None)
 
 
-def described(survey: Survey, measured: Sequence[Row]) -> str:
+def described(survey: Survey, measured: Sequence[Row], metric: Metric) -> str:
     """The widths with their values, then the vectors that were tried, the best and the last, with what came of them."""
     lines = [f"{axis.name} is {axis.value}, in line {axis.group.line}: {axis.group.text}" for axis in survey.axes]
-    best = sorted((row for row in measured if row.accuracy >= 0), key=lambda row: -row.accuracy)[:MOST_TOLD]
+    scored = [(metric.key(row.score), row) for row in measured if row.score is not None]
+    best = [row for _, row in sorted(scored, key=itemgetter(0))[:MOST_TOLD]]
     chosen = [row for row in measured if row in best or row in measured[-MOST_TOLD:]]
     tried = [f"{told(row.vector)}: {row.result}" for row in chosen]
     return "\n".join([*lines, *(["", "Tried so far:", *tried] if tried else [])])

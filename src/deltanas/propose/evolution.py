@@ -11,7 +11,7 @@ from random import Random
 
 from pydantic import Field
 
-from deltanas.journal import Journal, rank_key
+from deltanas.journal import Journal
 from deltanas.program import Program
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
@@ -26,7 +26,7 @@ class EvolutionProposer(RandomProposer):
 
 
 class Tournament(Section):
-    """Whose edit comes next: the most accurate of a uniform sample of the population.
+    """Whose edit comes next: the best of a uniform sample of the population.
 
     The population is the youngest of all that were trained, baselines among them: who leaves it leaves by age, however
     good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side. A tournament
@@ -42,7 +42,7 @@ class Tournament(Section):
         """The parent of a slot. journal: of all earlier cycles; some candidate of it was trained."""
         trained = (candidate for candidate in reversed(journal) if candidate.score is not None)
         living = list(islice(trained, self.population))[::-1]
-        winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=rank_key)
+        winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=journal.rank)
         assert winner.program is not None
         return winner.program
 

@@ -27,6 +27,7 @@ from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
 from deltanas.seams import Ask, Proposal
 from deltanas.settings import Section
+from deltanas.task import Metric
 
 Form = Literal["delta", "full"]
 """What is written: an edit, at one of the levels of decoding, or the whole program."""
@@ -154,17 +155,17 @@ def window(ask: Ask, most: int) -> list[Trial]:
 
 def _backwards(ask: Ask) -> Iterator[Trial]:
     for attempt in reversed(ask.earlier):
-        yield from _trial(attempt, None, None)
+        yield from _trial(attempt, None, None, ask.journal.metric)
     for candidate in reversed(ask.journal):
         parent = ask.journal.of(candidate.parent or "")
         for attempt in reversed(candidate.attempts):
-            yield from _trial(attempt, candidate, parent.score if parent else None)
+            yield from _trial(attempt, candidate, parent.score if parent else None, ask.journal.metric)
 
 
-def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) -> Iterator[Trial]:
+def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None, metric: Metric) -> Iterator[Trial]:
     """The trial of an attempt that was refused, or whose program was trained; none for one without advice.
 
-    before: the parent's accuracy, where it is known.
+    before: the parent's score, where it is known.
     """
     problem, suggestion = advice(attempt.note)
     if not suggestion:
@@ -173,9 +174,9 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None) 
         yield Trial(problem, suggestion, cut(f"refused ({attempt.refusal.stage}): {attempt.refusal.reason}"))
     elif candidate is not None and candidate.kept is attempt:
         match candidate.outcome:
-            case Trained(score=accuracy):
-                gain = "" if before is None else f", {100 * (accuracy - before):+.1f} points"
-                yield Trial(problem, suggestion, f"{100 * accuracy:.1f} % accuracy{gain}")
+            case Trained(score=score):
+                gain = "" if before is None else f", {metric.moved(metric.over(score, before))}"
+                yield Trial(problem, suggestion, f"{metric.said(score)}{gain}")
             case Failed(kind=kind, reason=reason):
                 yield Trial(problem, suggestion, cut(f"training failed ({kind}): {reason}"))
             case Refused() | None:

@@ -84,9 +84,9 @@ def facts(goal: str, telemetry: Telemetry) -> list[str]:
     told = []
     if telemetry.score is not None:
         size = "" if telemetry.params is None else f" with {telemetry.params:,} parameters"
-        told.append(f"The network reaches {100 * telemetry.score:.1f} % accuracy{size}.")
+        told.append(f"The network reaches {telemetry.metric.said(telemetry.score)}{size}.")
     if goal in telemetry.gains:
-        told.append(f"Edits for this goal moved it by {100 * telemetry.gains[goal]:+.1f} points on average.")
+        told.append(f"Edits for this goal moved it by {telemetry.metric.moved(telemetry.gains[goal])} on average.")
     return told
 
 

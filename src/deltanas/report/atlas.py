@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deltanas.journal import Candidate, rank_key
+from deltanas.journal import Candidate
 from deltanas.program import Program, Refused
 from deltanas.program.shingles import Hashes, fingerprint
-from deltanas.report.reading import AbsentError, Reading, label, score
+from deltanas.report.reading import AbsentError, Reading, label
 
 HEIGHT = 440
 """Height of the map in pixels."""
@@ -51,13 +51,12 @@ def atlas(reading: Reading) -> dict[str, object]:
     across, up = (_scaled(column) for column in places.T)
     spots = []
     for (candidate, program), x, y in zip(shown, across, up, strict=True):
-        reached = score(candidate)
+        known = reading.value(candidate) is not None
         kind = "base" if candidate.cycle == 0 else "elite" if id(candidate) in elites else "trained"
-        said = f"{100 * reached.value:.1f} %" if reached else "no score"
         family = "" if candidate.cycle == 0 else f", from {families[program.id]}"
-        title = f"{label(candidate)}{family}: {said}"
+        title = f"{label(candidate)}{family}: {reading.told(candidate)}"
         spots.append(
-            Spot(f"{candidate.cycle}.{candidate.index}", x, HEIGHT * (1 - y / 100), kind if reached else "other", title)
+            Spot(f"{candidate.cycle}.{candidate.index}", x, HEIGHT * (1 - y / 100), kind if known else "other", title)
         )
     order = ("other", "trained", "elite", "base")
     return {
@@ -118,7 +117,7 @@ def _shown(reading: Reading) -> list[tuple[Candidate, Program]]:
     found = _programs(reading)
     if len(found) <= MOST:
         return found
-    best = {id(each[0]) for each in sorted(found, key=lambda each: rank_key(each[0]))[: MOST // 3]}
+    best = {id(each[0]) for each in sorted(found, key=lambda each: reading.journal.rank(each[0]))[: MOST // 3]}
     first = [each for each in found if each[0].cycle == 0 or id(each[0]) in best]
     rest = [each for each in found if each[0].cycle and id(each[0]) not in best]
     even = np.linspace(0, len(rest) - 1, max(0, MOST - len(first))).round().astype(int)

@@ -6,16 +6,16 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from deltanas.intervals import Estimate, difference
+from deltanas.gains import Measured, interval, measured
 from deltanas.journal import Candidate, Final
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.report import charts
 from deltanas.report.atlas import atlas
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
-from deltanas.report.figures import Network, Summary
+from deltanas.report.figures import Gain, Network, Summary, told
 from deltanas.report.lines import Differences, differences, lineage
-from deltanas.report.reading import AbsentError, Reading, accuracy, label, score
+from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
 
 
@@ -33,7 +33,7 @@ class Generation:
     """A step of a lineage: what was asked of the edit, and on which rung it applied ("" and None for a baseline)."""
 
     name: str
-    score: Estimate | None
+    score: float | None
     goal: str
     rung: str | None
 
@@ -52,17 +52,22 @@ class Elite:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the final table. `low`, `mid`, `high`: the interval's place on the common axis, in percent."""
+    """A line of the final table.
+
+    test: score on the test images, from `bottom` to `top` with its interval, which are the score where that is not
+    known. `low`, `mid`, `high`: the interval's place on the common axis, in percent.
+    """
 
     name: str
     program: str
     baseline: bool
-    test: Estimate
+    test: float
+    bottom: float
+    top: float
     n: int
     seed: int
-    validation: Estimate | None
-    over_baseline: Estimate | None
-    baseline_name: str
+    validation: float | None
+    over_baseline: Gain | None
     low: float
     mid: float
     high: float
@@ -71,16 +76,16 @@ class Row:
 def progress(reading: Reading, _: Summary) -> dict[str, object]:
     points = []
     for candidate in reading.view.candidates:
-        reached = score(candidate)
+        reached = reading.value(candidate)
         if reached is not None:
-            title = f"{label(candidate)}: {100 * reached.value:.1f} %"
-            points.append(charts.Point(candidate.cycle, candidate.strategy, reached.value, title))
+            title = f"{label(candidate)}: {reading.told(candidate)}"
+            points.append(charts.Point(candidate.cycle, candidate.strategy, reached, title))
     if not points:
-        raise AbsentError("No network has been trained yet, so there is no accuracy to draw.")
-    known = [(reached.value, label(c)) for c in reading.baselines if (reached := score(c)) is not None]
-    top = max(known, default=None)
-    reference = (f"best baseline ({top[1]}, {100 * top[0]:.1f} %)", top[0]) if top else None
-    return {"chart": charts.strip(points, reference), "height": charts.HEIGHT}
+        raise AbsentError(f"No network has been trained yet, so there is no {reading.metric.name} to draw.")
+    known = {label(c): reached for c in reading.baselines if (reached := reading.value(c)) is not None}
+    top = min(known, key=lambda name: reading.metric.key(known[name]), default=None)
+    reference = (f"best baseline ({top}, {reading.metric.shown(known[top])})", known[top]) if top is not None else None
+    return {"chart": charts.strip(points, reference, reading.metric), "height": charts.HEIGHT}
 
 
 def best(reading: Reading, figures: Summary) -> dict[str, object]:
@@ -104,29 +109,42 @@ def _elite(reading: Reading, one: Network) -> Elite:
         raise ValueError("the run holds no source of this program")
     line = reading.lineage(candidate)
     ancestor = line.steps[0].program if len(line.steps) > 1 else None
-    steps = tuple(_generation(step) for step in line.steps)
+    steps = tuple(_generation(reading, step) for step in line.steps)
     diffs = tuple(differences(ancestor, program)) if ancestor is not None else ()
     return Elite(one, steps, line.missing, label(line.steps[0]), diffs, program)
 
 
-def _generation(step: Candidate) -> Generation:
+def _generation(reading: Reading, step: Candidate) -> Generation:
     last = step.kept if step.cycle > 0 else None
-    return Generation(label(step), score(step), last.aim if last else "", last.rung if last else None)
+    return Generation(label(step), reading.value(step), last.aim if last else "", last.rung if last else None)
 
 
 def finals(reading: Reading, _: Summary) -> dict[str, object]:
     if not reading.view.finals:
         raise AbsentError("No final scores yet: they are taken once, on the test images, after the last cycle.")
-    scored = {f.program: reached for f in reading.view.finals if (reached := accuracy(f.outcome)) is not None}
+    scored = {f.program: found for f in reading.view.finals if (found := measured(reading.task, f.outcome)) is not None}
     failures = [(_name(reading, f), f.outcome) for f in reading.view.finals if isinstance(f.outcome, Failed)]
     if not scored:
-        return {"rows": [], "failures": failures, "scale": None, "sizes": ""}
-    scale = charts.axis(min(e.low for e in scored.values()), max(e.high for e in scored.values()))
+        return {"rows": [], "failures": failures, "scale": None, "sizes": "", "marks": ()}
+    ends = [_ends(reading, found) for found in scored.values()]
+    scale = charts.axis(min(low for low, _ in ends), max(high for _, high in ends), reading.metric.limits)
     rows = [_row(reading, final, scored, scale) for final in reading.view.finals if final.program in scored]
-    ends = (charts.percent(scale.low, scale), charts.percent(scale.high, scale))
+    marks = tuple(charts.tick(end, scale, reading.metric) for end in (scale.low, scale.high))
     sizes = " or ".join(f"{n:,}" for n in sorted({row.n for row in rows}))
-    rows.sort(key=lambda row: -row.test.value)
-    return {"rows": rows, "failures": failures, "scale": ends, "sizes": sizes}
+    rows.sort(key=lambda row: reading.metric.key(row.test))
+    return {"rows": rows, "failures": failures, "scale": marks, "sizes": sizes, "marks": _marks(rows)}
+
+
+def _marks(rows: Iterable[Row]) -> tuple[str, ...]:
+    """What the gains of the table have to say of themselves."""
+    gains = [row.over_baseline for row in rows if row.over_baseline]
+    marks = (("unpaired", any(not gain.paired for gain in gains)), ("seeds", any(gain.seeds for gain in gains)))
+    return tuple(name for name, there in marks if there)
+
+
+def _ends(reading: Reading, found: Measured) -> tuple[float, float]:
+    bounds = interval(reading.metric, found)
+    return (bounds.low, bounds.high) if bounds else (found.score, found.score)
 
 
 def _name(reading: Reading, final: Final) -> str:
@@ -134,25 +152,30 @@ def _name(reading: Reading, final: Final) -> str:
     return label(holder) if holder is not None else final.program[:8]
 
 
-def _row(reading: Reading, final: Final, scored: dict[str, Estimate], scale: charts.Axis) -> Row:
+def _row(reading: Reading, final: Final, scored: dict[str, Measured], scale: charts.Axis) -> Row:
     holder, test = reading.holder(final.program), scored[final.program]
+    bottom, top = _ends(reading, test)
     root = reading.lineage(holder).baseline if holder is not None and holder.cycle > 0 else None
     base = scored.get(root.program.id) if root is not None and root.program is not None else None
     if not isinstance(final.outcome, Trained):
         raise TypeError("a final score is a training's")
+    over = reading.compared(test, base)
     return Row(
         name=_name(reading, final),
         program=final.program,
         baseline=holder is not None and holder.cycle == 0,
-        test=test,
+        test=test.score,
+        bottom=bottom,
+        top=top,
         n=final.outcome.n,
         seed=final.outcome.seed,
-        validation=score(holder),
-        over_baseline=difference(test, base) if base is not None else None,
-        baseline_name=label(root) if root is not None else "",
-        low=100 * scale.part(test.low),
-        mid=100 * scale.part(test.value),
-        high=100 * scale.part(test.high),
+        validation=reading.value(holder),
+        over_baseline=told(root.program.id, label(root), base.score, over)
+        if root and root.program and base and over
+        else None,
+        low=100 * scale.part(bottom),
+        mid=100 * scale.part(test.score),
+        high=100 * scale.part(top),
     )
 
 
@@ -177,10 +200,10 @@ def refusals(reading: Reading, _: Summary) -> dict[str, object]:
 def table(reading: Reading, _: Summary) -> dict[str, object]:
     if not reading.view.candidates:
         raise AbsentError("The run holds no candidates yet.")
-    return {"rows": [_line(candidate) for candidate in reading.view.candidates]}
+    return {"rows": [_line(reading, candidate) for candidate in reading.view.candidates]}
 
 
-def _line(candidate: Candidate) -> dict[str, object]:
+def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
     last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
     seconds, reason = None, ""
     match candidate.outcome:
@@ -199,7 +222,7 @@ def _line(candidate: Candidate) -> dict[str, object]:
         "parent": (candidate.parent or "")[:8],
         "goal": last.aim if last else "",
         "rung": (last.rung if last else None) or "",
-        "score": score(candidate),
+        "score": reading.value(candidate),
         "params": candidate.draft.params if candidate.draft else None,
         "seconds": seconds,
         "reason": " ".join(reason.split()),
@@ -245,7 +268,7 @@ def _plain(value: object) -> object:
 
 
 CARDS = (
-    Card("progress", "Accuracy by cycle", progress),
+    Card("progress", "Scores by cycle", progress),
     Card("best", "Best networks", best),
     Card("lineage", "Lineage of the best", lineage),
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),

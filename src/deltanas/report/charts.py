@@ -12,6 +12,7 @@ from math import ceil, floor, log10
 from statistics import fmean, quantiles
 
 from deltanas.intervals import Estimate
+from deltanas.task import CLASSIFY, Metric
 
 HEIGHT = 300
 """Height of a plot in pixels."""
@@ -20,11 +21,11 @@ _GOLDEN = 0.6180339887498949
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A scored network: its cycle, its group (one mark each), its accuracy in [0, 1] and what to say of it."""
+    """A scored network: its cycle, its group (one mark each), its score and what to say of it."""
 
     cycle: int
     group: str
-    accuracy: float
+    score: float
     title: str
 
 
@@ -48,7 +49,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """A strip plot: a column of dots a cycle. `below` dots lie under the axis and are drawn on its lower edge."""
+    """A strip plot: a column of dots a cycle. `beyond` dots lie off the axis and are drawn on its worse end, `edge`."""
 
     ticks: tuple[Level, ...]
     columns: tuple[tuple[float, str], ...]
@@ -57,8 +58,8 @@ class Strip:
     means: tuple[Level, ...]
     reference: Level | None
     groups: tuple[tuple[int, str, int], ...]
-    below: int
-    floor: str
+    beyond: int
+    edge: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Axis:
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
-def axis(low: float, high: float, limits: tuple[float, float] = (0.0, 1.0)) -> Axis:
+def axis(low: float, high: float, limits: tuple[float, float]) -> Axis:
     """About five round steps that hold [low, high], within `limits`."""
     span = max(high - low, 1e-3)
     rough = span / 5
@@ -110,33 +111,34 @@ def axis(low: float, high: float, limits: tuple[float, float] = (0.0, 1.0)) -> A
     return Axis(max(limits[0], ticks[0]), min(limits[1], ticks[-1]), kept)
 
 
-def strip(points: Sequence[Point], reference: tuple[str, float] | None) -> Strip:
+def strip(points: Sequence[Point], reference: tuple[str, float] | None, metric: Metric = CLASSIFY.metric) -> Strip:
     """Lay out a strip plot. Raises ValueError if there is no point."""
-    lowest = _shown_from([p.accuracy for p in points])
-    scale = axis(min(p.accuracy for p in points if p.accuracy >= lowest), max(p.accuracy for p in points))
+    shown = _worth_room([p.score for p in points], metric)
+    scale = axis(min(shown), max(shown), metric.limits)
+    edge = scale.low if metric.better == "higher" else scale.high
     cycles = range(min(p.cycle for p in points), max(p.cycle for p in points) + 1)
     band = 100 / len(cycles)
     centre = {cycle: band * (place + 0.5) for place, cycle in enumerate(cycles)}
     groups = list(dict.fromkeys(p.group for p in points))
     dots = tuple(_dots(points, centre, band, groups, scale))
-    top = max(range(len(points)), key=lambda place: points[place].accuracy)
+    top = min(range(len(points)), key=lambda place: metric.key(points[place].score))
     return Strip(
-        ticks=tuple(Level(_height(scale, tick), percent(tick, scale)) for tick in scale.ticks),
+        ticks=tuple(Level(_height(scale, each), tick(each, scale, metric)) for each in scale.ticks),
         columns=tuple((centre[c], str(c) if _labelled(place, len(cycles)) else "") for place, c in enumerate(cycles)),
         dots=dots,
         best=dots[top],
-        means=tuple(_means(points, centre, band, scale)),
+        means=tuple(_means(points, centre, band, scale, metric)),
         reference=Level(_height(scale, reference[1]), reference[0]) if reference else None,
         groups=tuple((mark, group, sum(p.group == group for p in points)) for mark, group in enumerate(groups)),
-        below=sum(p.accuracy < scale.low for p in points),
-        floor=percent(scale.low, scale),
+        beyond=sum(not scale.low <= p.score <= scale.high for p in points),
+        edge=tick(edge, scale, metric),
     )
 
 
-def course(series: Sequence[tuple[str, Sequence[tuple[int, Estimate]]]]) -> Course:
+def course(series: Sequence[tuple[str, Sequence[tuple[int, Estimate]]]], metric: Metric = CLASSIFY.metric) -> Course:
     """Lay out a chart of means: by group, (cycle, mean). Raises ValueError if there is none."""
     found = [(cycle, estimate) for _, points in series for cycle, estimate in points]
-    scale = axis(min(e.low for _, e in found), max(e.high for _, e in found))
+    scale = axis(min(e.low for _, e in found), max(e.high for _, e in found), metric.limits)
     cycles = range(min(cycle for cycle, _ in found), max(cycle for cycle, _ in found) + 1)
     band = 100 / len(cycles)
     whiskers = []
@@ -146,11 +148,12 @@ def course(series: Sequence[tuple[str, Sequence[tuple[int, Estimate]]]]) -> Cour
         before = None
         for cycle, e in points:
             x, y = band * (cycle - cycles[0] + 0.5) + aside, _height(scale, e.value)
-            title = f"{name}, cycle {cycle}: {100 * e.value:.1f} % ({100 * e.low:.1f} to {100 * e.high:.1f})"
+            value, low, high = map(metric.shown, (e.value, e.low, e.high))
+            title = f"{name}, cycle {cycle}: {value} ({low} to {high})"
             whiskers.append(Whisker(x, y, _height(scale, e.low), _height(scale, e.high), mark + 1, title, before))
             before = (x, y)
     return Course(
-        ticks=tuple(Level(_height(scale, tick), percent(tick, scale)) for tick in scale.ticks),
+        ticks=tuple(Level(_height(scale, each), tick(each, scale, metric)) for each in scale.ticks),
         columns=tuple(
             (band * (place + 0.5), str(cycle) if _labelled(place, len(cycles)) else "")
             for place, cycle in enumerate(cycles)
@@ -160,10 +163,10 @@ def course(series: Sequence[tuple[str, Sequence[tuple[int, Estimate]]]]) -> Cour
     )
 
 
-def percent(share: float, scale: Axis) -> str:
+def tick(score: float, scale: Axis, metric: Metric) -> str:
     """A tick's text with as many digits as the steps of the axis need."""
     step = scale.ticks[1] - scale.ticks[0] if len(scale.ticks) > 1 else 0.01
-    return f"{100 * share:.{max(0, ceil(-log10(100 * step) - 1e-9))}f}"
+    return metric.column(score, max(0, ceil(-log10(metric.factor * step) - 1e-9)))
 
 
 def _dots(
@@ -174,14 +177,16 @@ def _dots(
         place = seen[point.cycle] = seen.get(point.cycle, -1) + 1
         # The multiples of the golden ratio spread evenly however many there are, and the same way each time.
         jitter = ((place * _GOLDEN + 0.5) % 1 - 0.5) * 0.62 * band
-        yield Dot(centre[point.cycle] + jitter, _height(scale, point.accuracy), groups.index(point.group), point.title)
+        yield Dot(centre[point.cycle] + jitter, _height(scale, point.score), groups.index(point.group), point.title)
 
 
-def _means(points: Sequence[Point], centre: dict[int, float], band: float, scale: Axis) -> Iterable[Level]:
+def _means(
+    points: Sequence[Point], centre: dict[int, float], band: float, scale: Axis, metric: Metric
+) -> Iterable[Level]:
     for place, cycle in enumerate(centre):
-        column = [p.accuracy for p in points if p.cycle == cycle]
+        column = [p.score for p in points if p.cycle == cycle]
         if column:
-            text = f"{100 * fmean(column):.1f}" if _labelled(place, len(centre)) else ""
+            text = metric.column(fmean(column), 1) if _labelled(place, len(centre)) else ""
             yield Level(_height(scale, fmean(column)), text, centre[cycle], band * 0.4)
 
 
@@ -194,10 +199,11 @@ def _height(scale: Axis, value: float) -> float:
     return HEIGHT * (1 - scale.part(value))
 
 
-def _shown_from(values: Sequence[float]) -> float:
-    """The lowest value worth room on the axis: far outliers (three quartile ranges below) would flatten the rest."""
-    if len(values) < 8:
-        return min(values)
-    first, _, third = quantiles(values, n=4)
-    fence = first - 3 * max(third - first, 0.005)
-    return min(value for value in values if value >= fence)
+def _worth_room(scores: Sequence[float], metric: Metric) -> list[float]:
+    """The scores worth room on the axis: poor ones, by three quartile ranges and more, would flatten the rest."""
+    if len(scores) < 8:
+        return list(scores)
+    heights = [-metric.key(score) for score in scores]
+    first, _, third = quantiles(heights, n=4)
+    fence = first - 3 * max(third - first, 0.5 / metric.factor)
+    return [score for score, height in zip(scores, heights, strict=True) if height >= fence]

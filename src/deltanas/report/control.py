@@ -10,7 +10,9 @@ from statistics import fmean
 from deltanas.intervals import Estimate, mean, mean_difference, wilson
 from deltanas.journal import RunView
 from deltanas.report import charts
-from deltanas.report.reading import AbsentError, Reading, score
+from deltanas.report.figures import Gain, told
+from deltanas.report.reading import AbsentError, Reading, label
+from deltanas.task import Metric
 
 CONTROL = "random"
 _ALIKE = (
@@ -18,7 +20,7 @@ _ALIKE = (
     *(("config", key) for key in ("dataset", "baselines", "edits", "seeds", "proposals", "prm")),
     *(("config", "train", key) for key in ("size", "resize", "epochs", "augment")),
 )
-"""Places in the manifest that must be alike in two runs for their accuracies to be compared."""
+"""Places in the manifest that must be alike in two runs for their scores to be compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +28,15 @@ class Stretch:
     """A cycle of a group, or all its cycles (`cycle` None).
 
     Attributes:
-        accuracy: mean over the trained candidates, with its interval; None for fewer than two.
-        single: the accuracy of the only one. best: the highest up to this cycle.
-        over: difference of `accuracy` from the control's in the same cycles; None for the control itself.
-        gain: mean difference from the parent. better: share that beat their parent. None where no parent has a score.
+        score: mean over the trained candidates, with its interval; None for fewer than two.
+        single: the score of the only one. best: the best up to this cycle.
+        over: gain of `score` over the control's in the same cycles; None for the control itself.
+        gain: mean gain over the parent. better: share that beat their parent. None where no parent has a score.
     """
 
     cycle: int | None
     n: int
-    accuracy: Estimate | None
+    score: Estimate | None
     single: float
     best: float
     over: Estimate | None
@@ -50,9 +52,19 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Rival:
+    """The best network of a run, its name and score, and its gain over the best one of another run."""
+
+    run: str
+    name: str
+    score: float
+    gain: Gain
+
+
+@dataclass(frozen=True, slots=True)
 class _Trained:
     cycle: int
-    accuracy: float
+    score: float
     gain: float | None
 
 
@@ -64,22 +76,44 @@ def comparison(reading: Reading) -> dict[str, object]:
     control = next((rows for (_, strategy), rows in found.items() if strategy == CONTROL), None)
     runs = len({run for run, _ in found})
     groups = [
-        Group(strategy if runs == 1 else f"{strategy} ({run})", rows is control, tuple(_stretches(rows, control)))
+        Group(
+            strategy if runs == 1 else f"{strategy} ({run})",
+            rows is control,
+            tuple(_stretches(rows, control, reading.metric)),
+        )
         for (run, strategy), rows in found.items()
     ]
     return {
         "groups": groups,
-        "chart": charts.course([(group.name, list(_course(group))) for group in groups]),
+        "chart": charts.course([(group.name, list(_course(group))) for group in groups], reading.metric),
         "height": charts.HEIGHT,
         "control": next((group.name for group in groups if group.control), None),
+        "rivals": list(_rivals(reading)),
         "warnings": [word for other in reading.others if (word := _unlike(reading.view, other.view))],
     }
+
+
+def _rivals(reading: Reading) -> Iterator[Rival]:
+    """The best network of the run against the best of each other one that was scored on the same images."""
+    mine = next(iter(reading.ranked()), None)
+    for other in reading.others:
+        theirs = next(iter(other.ranked()), None)
+        if mine is None or theirs is None or theirs.program is None or other.task != reading.task:
+            continue
+        known = [_recorded(each.view.manifest, ("data",)) for each in (reading, other)]
+        one, two = reading.measured(mine), other.measured(theirs)
+        if one is None or two is None or ... in known or known[0] != known[1]:
+            continue
+        found = reading.compared(one, two)
+        if found is not None:
+            over = told(theirs.program.id, f"{other.view.name}, {label(theirs)}", two.score, found)
+            yield Rival(reading.view.name, label(mine), one.score, over)
 
 
 def _course(group: Group) -> Iterator[tuple[int, Estimate]]:
     for stretch in group.stretches:
         if stretch.cycle is not None:
-            yield stretch.cycle, stretch.accuracy or Estimate(stretch.single, stretch.single, stretch.single)
+            yield stretch.cycle, stretch.score or Estimate(stretch.single, stretch.single, stretch.single)
 
 
 def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]]:
@@ -90,21 +124,23 @@ def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]
         names.add(name)
         groups: dict[str, list[_Trained]] = {}
         for candidate in each.search:
-            reached = score(candidate)
+            reached = each.value(candidate)
             if reached is not None:
-                before = score(each.holder(candidate.parent or ""))
-                row = _Trained(candidate.cycle, reached.value, reached.value - before.value if before else None)
+                before = each.value(each.holder(candidate.parent or ""))
+                gain = None if before is None else each.metric.over(reached, before)
+                row = _Trained(candidate.cycle, reached, gain)
                 groups.setdefault(candidate.strategy, []).append(row)
         yield from (((name, strategy), rows) for strategy, rows in groups.items())
 
 
-def _stretches(rows: Sequence[_Trained], control: Sequence[_Trained] | None) -> Iterator[Stretch]:
-    held, others, best = _by_cycle(rows), _by_cycle(control or ()), 0.0
+def _stretches(rows: Sequence[_Trained], control: Sequence[_Trained] | None, metric: Metric) -> Iterator[Stretch]:
+    held, others = _by_cycle(rows), _by_cycle(control or ())
+    best = rows[0].score
     for cycle in sorted(held):
-        best = max(best, *(row.accuracy for row in held[cycle]))
-        yield _stretch(cycle, held[cycle], best, None if control is rows else others.get(cycle, []))
+        best = min(best, *(row.score for row in held[cycle]), key=metric.key)
+        yield _stretch(cycle, held[cycle], best, None if control is rows else others.get(cycle, []), metric)
     as_long = [row for row in control or () if row.cycle <= max(held)]
-    yield _stretch(None, rows, best, None if control is rows else as_long)
+    yield _stretch(None, rows, best, None if control is rows else as_long, metric)
 
 
 def _by_cycle(rows: Sequence[_Trained]) -> dict[int, list[_Trained]]:
@@ -114,15 +150,18 @@ def _by_cycle(rows: Sequence[_Trained]) -> dict[int, list[_Trained]]:
     return found
 
 
-def _stretch(cycle: int | None, rows: Sequence[_Trained], best: float, control: Sequence[_Trained] | None) -> Stretch:
-    values, gains = [row.accuracy for row in rows], [row.gain for row in rows if row.gain is not None]
+def _stretch(
+    cycle: int | None, rows: Sequence[_Trained], best: float, control: Sequence[_Trained] | None, metric: Metric
+) -> Stretch:
+    values, gains = [row.score for row in rows], [row.gain for row in rows if row.gain is not None]
+    both = (values, [row.score for row in control or ()])
     return Stretch(
         cycle=cycle,
         n=len(rows),
-        accuracy=mean(values),
+        score=mean(values),
         single=fmean(values),
         best=best,
-        over=mean_difference(values, [row.accuracy for row in control or ()]),
+        over=mean_difference(*(both if metric.better == "higher" else both[::-1])),
         gain=mean(gains),
         better=wilson(sum(gain > 0 for gain in gains), len(gains)) if gains else None,
     )

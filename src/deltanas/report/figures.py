@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.intervals import difference
+from deltanas.gains import Compared
+from deltanas.intervals import Estimate
 from deltanas.journal import Candidate, RunView
 from deltanas.program import Failed, Refused, Trained
 from deltanas.report.counts import Counts, counted
-from deltanas.report.reading import Reading, label, score
+from deltanas.report.reading import Reading, label
 
 SHOWN = 5
 """How many networks are shown in full."""
@@ -16,20 +17,27 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Gain:
-    """What a network gained over another, both scored on the same validation images.
+    """What a network gained over another, both scored on the same images.
 
     Attributes:
-        over, name: identity and short name of the other. accuracy: its own, in [0, 1].
-        gain, low, high: difference of the accuracies with its 95 % interval (`intervals.difference`). The interval
-            knows the chance in the choice of images; neither that of the training nor that of picking the best.
+        over, name: identity and short name of the other. score: its own.
+        gain, low, high: difference of the scores, positive where the first is better, with its 95 % interval. The
+            interval knows the chance in the choice of images; neither that of the training nor that of picking the
+            best.
+        paired: the interval is over the differences of the images' scores (`intervals.paired`). Where these are not
+            known of both networks it is the wider one of two independent scores (`intervals.difference`).
+        seeds: the difference with its 95 % interval for other seeds, by repeated trainings. None where no program was
+            trained repeatedly.
     """
 
     over: str
     name: str
-    accuracy: float
+    score: float
     gain: float
     low: float
     high: float
+    paired: bool
+    seeds: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +45,10 @@ class Network:
     """A trained network of the search.
 
     Attributes:
-        program: identity. name: "cycle.index". accuracy, low, high: in [0, 1], with the 95 % Wilson interval.
+        program: identity. name: "cycle.index". score, low, high: with the 95 % interval of the task's metric, None
+            where it has none.
         n: number of validation images. params, flops: as in `Draft`.
-        seeds: number of trainings, of which `accuracy` is the mean. standard_error: of that mean over the seeds, None
+        seeds: number of trainings, of which `score` is the mean. standard_error: of that mean over the seeds, None
             for one; the interval is that of the choice of images alone.
         over_baseline, over_parent: None where the run holds no score of that ancestor.
     """
@@ -49,9 +58,9 @@ class Network:
     cycle: int
     index: int
     strategy: str
-    accuracy: float
-    low: float
-    high: float
+    score: float
+    low: float | None
+    high: float | None
     n: int
     seeds: int
     standard_error: float | None
@@ -69,8 +78,8 @@ class Summary:
         baselines: trained baselines. slots: candidates of the search, which are `trained`, `failed`, `refused` or
             still `open`; the baselines are none of these.
         counts: what became of the proposals, for each strategy, level of decoding and model by itself.
-        best: the most accurate network of the search, None if none was trained.
-        elites: the `SHOWN` most accurate networks that beat their parent. elite_count: how many there are.
+        metric: name of what the scores are. best: the best network of the search, None if none was trained.
+        elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
     """
 
     run: str
@@ -82,6 +91,7 @@ class Summary:
     refused: int
     open: int
     counts: tuple[Counts, ...]
+    metric: str
     best: Network | None
     elites: tuple[Network, ...]
     elite_count: int
@@ -104,6 +114,7 @@ def summarise(reading: Reading) -> Summary:
         refused=sum(isinstance(o, Refused) for o in outcomes),
         open=sum(o is None for o in outcomes),
         counts=counted(reading.view),
+        metric=reading.metric.name,
         best=network(reading, ranked[0]) if ranked else None,
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
@@ -112,32 +123,38 @@ def summarise(reading: Reading) -> Summary:
 
 def network(reading: Reading, candidate: Candidate) -> Network:
     """Raises ValueError if the candidate has no score."""
-    reached = score(candidate)
+    reached = reading.value(candidate)
     if reached is None or candidate.draft is None or not isinstance(candidate.outcome, Trained):
         raise ValueError(f"candidate {label(candidate)} has no score")
-    line = reading.lineage(candidate)
+    line, bounds = reading.lineage(candidate), reading.interval(candidate)
     return Network(
         program=candidate.draft.program.id,
         name=label(candidate),
         cycle=candidate.cycle,
         index=candidate.index,
         strategy=candidate.strategy,
-        accuracy=reached.value,
-        low=reached.low,
-        high=reached.high,
+        score=reached,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
         n=candidate.outcome.n,
         seeds=max(1, len(candidate.trainings)),
         standard_error=candidate.standard_error,
         params=candidate.draft.params,
         flops=candidate.draft.flops,
-        over_baseline=gain(candidate, line.baseline),
-        over_parent=gain(candidate, line.parent),
+        over_baseline=gain(reading, candidate, line.baseline),
+        over_parent=gain(reading, candidate, line.parent),
     )
 
 
-def gain(candidate: Candidate, other: Candidate | None) -> Gain | None:
-    mine, theirs = score(candidate), score(other)
-    if other is None or other.program is None or mine is None or theirs is None:
+def gain(reading: Reading, candidate: Candidate, other: Candidate | None) -> Gain | None:
+    """Over another candidate of the run; None where it has no score."""
+    if other is None or other.program is None:
         return None
-    gained = difference(mine, theirs)
-    return Gain(other.program.id, label(other), theirs.value, gained.value, gained.low, gained.high)
+    theirs = reading.measured(other)
+    found = reading.compared(reading.measured(candidate), theirs)
+    return told(other.program.id, label(other), theirs.score, found) if theirs and found else None
+
+
+def told(over: str, name: str, score: float, found: Compared) -> Gain:
+    gained = found.gain
+    return Gain(over, name, score, gained.value, gained.low, gained.high, found.paired, found.seeds)

@@ -9,7 +9,7 @@ from itertools import pairwise
 from deltanas.journal import Candidate
 from deltanas.program import PARTS, Program, diff
 from deltanas.report.figures import Gain, Summary, gain
-from deltanas.report.reading import AbsentError, Reading, label, score
+from deltanas.report.reading import AbsentError, Reading, label
 
 ACROSS, DOWN = 208, 58
 """Pixels from one generation to the next, and from one line to the next."""
@@ -67,10 +67,10 @@ def lineage(reading: Reading, figures: Summary) -> dict[str, object]:
     lines = [reading.lineage(reading.slots[each.name]).steps for each in shown]
     at = _places(lines)
     first, best = {_slot(line[0]) for line in lines}, _slot(lines[0][-1])
-    nodes = {_slot(each): _node(each, *at[_slot(each)], first, best) for line in lines for each in line}
+    nodes = {_slot(each): _node(reading, each, *at[_slot(each)], first, best) for line in lines for each in line}
     steps = {_slot(child): (parent, child) for line in lines for parent, child in pairwise(line)}
     edges = [
-        _edge(n, parent, child, at[_slot(parent)], at[_slot(child)])
+        _edge(reading, n, parent, child, at[_slot(parent)], at[_slot(child)])
         for n, (parent, child) in enumerate(steps.values(), 1)
     ]
     if not edges:
@@ -107,14 +107,19 @@ def _places(lines: Sequence[Sequence[Candidate]]) -> Mapping[str, tuple[float, f
     return at
 
 
-def _node(candidate: Candidate, x: float, y: float, first: set[str], best: str) -> Node:
-    slot, reached = _slot(candidate), score(candidate)
+def _node(reading: Reading, candidate: Candidate, x: float, y: float, first: set[str], best: str) -> Node:
+    slot = _slot(candidate)
     kind = "best" if slot == best else "base" if slot in first else "step"
-    return Node(slot, label(candidate), f"{100 * reached.value:.1f} %" if reached else "no score", kind, x, y)
+    return Node(slot, label(candidate), reading.told(candidate), kind, x, y)
 
 
 def _edge(
-    number: int, parent: Candidate, child: Candidate, start: tuple[float, float], end: tuple[float, float]
+    reading: Reading,
+    number: int,
+    parent: Candidate,
+    child: Candidate,
+    start: tuple[float, float],
+    end: tuple[float, float],
 ) -> Edge:
     last = child.kept
     return Edge(
@@ -123,7 +128,7 @@ def _edge(
         child=label(child),
         goal=last.aim if last else "",
         rung=(last.rung if last else None) or "",
-        gain=gain(child, parent),
+        gain=gain(reading, child, parent),
         diffs=tuple(differences(parent.program, child.program)) if parent.program and child.program else (),
         x1=start[0] + WIDE,
         y1=start[1] + HIGH / 2,

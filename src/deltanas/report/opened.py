@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from deltanas.journal import Attempt, Candidate, rank_key
+from deltanas.journal import Attempt, Candidate
 from deltanas.program import PARTS, Failed, Refused, Trained, diff
-from deltanas.report.reading import Reading, label, score
+from deltanas.report.reading import Reading, label
 
 _TITLES = {"net": "Source", "transform": "Transform", "prm": "Hyperparameters"}
 LONGEST = 60_000
@@ -26,7 +26,7 @@ def opened_within(reading: Reading, most: int) -> dict[str, object]:
     """The candidates by "cycle.index", the best first, whole as long as their texts come to `most` characters."""
     found: dict[str, object] = {}
     room = most
-    for candidate in sorted(reading.view.candidates, key=rank_key):
+    for candidate in sorted(reading.view.candidates, key=reading.journal.rank):
         known = opened(reading, candidate)
         room -= len(json.dumps(known))
         if room < 0:
@@ -39,9 +39,10 @@ def _facts(reading: Reading, candidate: Candidate) -> Iterator[tuple[str, str]]:
     parent = reading.holder(candidate.parent) if candidate.parent else None
     if parent is not None:
         yield "edited from", label(parent)
-    reached = score(candidate)
-    if reached is not None:
-        yield "accuracy", f"{100 * reached.value:.1f} % ({100 * reached.low:.1f}\N{EN DASH}{100 * reached.high:.1f})"
+    if reading.value(candidate) is not None:
+        bounds = reading.interval(candidate)
+        span = f" ({reading.metric.shown(bounds.low)} to {reading.metric.shown(bounds.high)})" if bounds else ""
+        yield reading.metric.name, reading.told(candidate) + span
     match candidate.outcome:
         case None:
             yield "state", "open"

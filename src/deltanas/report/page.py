@@ -91,7 +91,9 @@ def draw(
         place = next(number for number, card in enumerate(shown) if card.name == STUDY)
         shown.insert(place, Card("study", "Can the ranking be believed?", lambda *_: {"diagnostics": built()}))
     parts = {card.name: Part(card.title, _drawn(env, card, reading, figures)) for card in shown}
-    top = env.get_template("top.html.j2").render(view=view, figures=figures, cards=shown, notice=notice)
+    top = env.get_template("top.html.j2").render(
+        view=view, figures=figures, cards=shown, notice=notice, metric=reading.metric
+    )
     return Drawn(reading, {"top": Part("", top), **parts})
 
 
@@ -126,7 +128,9 @@ def render(
 
 def _drawn(env: Environment, card: Card, reading: Reading, figures: Summary) -> str:
     try:
-        return env.get_template(f"{card.name}.html.j2").render(card.build(reading, figures))
+        return env.get_template(f"{card.name}.html.j2").render(
+            {**card.build(reading, figures), "metric": reading.metric}
+        )
     except AbsentError as absent:
         return env.get_template("absent.html.j2").render(reason=str(absent))
     except Exception as error:  # noqa: BLE001 - a card that fails shows its error and leaves the others standing
@@ -150,7 +154,7 @@ def _environment() -> Environment:
     )
     env.filters |= {
         "pct": lambda share: f"{100 * share:.1f}",
-        "points": lambda gain: f"{100 * gain:+.1f}".replace("-", "\N{MINUS SIGN}"),
+        "minus": lambda gain: gain.replace("-", "\N{MINUS SIGN}"),
         "count": lambda number: f"{number:,}",
         "magnitude": _magnitude,
         "duration": _duration,

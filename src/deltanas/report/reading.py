@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from math import isfinite
+from dataclasses import dataclass
+from functools import cached_property
 
-from deltanas.intervals import Estimate, wilson
-from deltanas.journal import Candidate, Journal, RunView, rank_key
+from deltanas.gains import Compared, Measured, compared, interval, measured_candidate, score_of
+from deltanas.intervals import Estimate
+from deltanas.journal import Candidate, Journal, RunView
 from deltanas.program import Trained
+from deltanas.task import task_of
 
 
 class AbsentError(Exception):
@@ -35,11 +37,15 @@ class Lineage:
 class Reading:
     """`baselines` are the candidates of cycle 0, `search` those of the cycles from 1 on, both in the run's order.
 
-    `slots`: all of them by "cycle.index". `others`: runs to compare it with.
+    `slots`: all of them by "cycle.index". `others`: runs to compare it with. The scores of the images are unpacked for
+    those candidates alone whose interval is asked for.
     """
 
     def __init__(self, view: RunView, others: Sequence[RunView] = ()) -> None:
         self.view = view
+        self.task = task_of(view.manifest)
+        self.metric = self.task.metric
+        self._measured: dict[tuple[int, int], Measured | None] = {}
         self.others = tuple(Reading(other) for other in others)
         self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
         self.search = tuple(c for c in view.candidates if c.cycle > 0)
@@ -49,7 +55,7 @@ class Reading:
             if candidate.program is None:
                 continue
             first = self._born.setdefault(candidate.program.id, candidate)
-            if score(first) is None and score(candidate) is not None:
+            if self.value(first) is None and self.value(candidate) is not None:
                 self._born[candidate.program.id] = candidate
 
     def holder(self, identity: str) -> Candidate | None:
@@ -68,37 +74,58 @@ class Reading:
             parent = holder.parent
         return Lineage(tuple(reversed(steps)), None)
 
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.view.candidates, metric=self.metric)
+
     def ranked(self) -> list[Candidate]:
         """The trained candidates of the search, one a program, best first."""
-        return _distinct(sorted(self.search, key=rank_key))
+        return self._distinct(sorted(self.search, key=self.journal.rank))
 
     def elites(self) -> list[Candidate]:
         """Those of them that beat their parent."""
-        return _distinct(Journal(self.view.candidates).improvements)
+        return self._distinct(self.journal.improvements)
 
+    def _distinct(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        first: dict[str, Candidate] = {}
+        for candidate in candidates:
+            if candidate.program is not None and self.value(candidate) is not None:
+                first.setdefault(candidate.program.id, candidate)
+        return list(first.values())
 
-def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
-    first: dict[str, Candidate] = {}
-    for candidate in candidates:
-        if candidate.program is not None and score(candidate) is not None:
-            first.setdefault(candidate.program.id, candidate)
-    return list(first.values())
+    def value(self, candidate: Candidate | None) -> float | None:
+        """The score; None where there is no candidate or it has no score that can be one."""
+        return None if candidate is None else score_of(self.metric, candidate.outcome)
+
+    def measured(self, candidate: Candidate) -> Measured | None:
+        """The score with those of the images; kept, as one candidate is compared with several."""
+        slot = (candidate.cycle, candidate.index)
+        if slot not in self._measured:
+            self._measured[slot] = measured_candidate(self.task, candidate)
+        return self._measured[slot]
+
+    def told(self, candidate: Candidate) -> str:
+        """The score in words."""
+        value = self.value(candidate)
+        return "no score" if value is None else self.metric.shown(value)
+
+    def interval(self, candidate: Candidate) -> Estimate | None:
+        """The score with its interval. Scores of images are unpacked where the metric needs them, and are not kept."""
+        match candidate.outcome:
+            case Trained(score=score, n=n) if self.value(candidate) is not None:
+                known = self.metric.interval(score, n, None)
+                found = None if known else measured_candidate(self.task, candidate)
+                return interval(self.metric, found) if found else known
+            case _:
+                return None
+
+    def compared(self, child: Measured | None, parent: Measured | None) -> Compared | None:
+        """What one gains over the other, by the scatter of this run's repeats; None where one has no score."""
+        if child is None or parent is None:
+            return None
+        return compared(self.metric, child, parent, self.journal.noise)
 
 
 def label(candidate: Candidate) -> str:
     """A short name: a baseline's own, or the place in the run, as "2.5" for slot 5 of cycle 2."""
     return candidate.label if candidate.cycle or candidate.name else f"baseline {candidate.index}"
-
-
-def score(candidate: Candidate | None) -> Estimate | None:
-    """The accuracy with its Wilson interval; None where there is no candidate or it has no score."""
-    return None if candidate is None else accuracy(candidate.outcome)
-
-
-def accuracy(outcome: object) -> Estimate | None:
-    """The accuracy of an outcome with its Wilson interval; None where it has none, or one that is no share."""
-    match outcome:
-        case Trained(score=share, n=n) if n > 0 and isfinite(share) and 0 <= share <= 1:
-            return replace(wilson(share * n, n), value=share)
-        case _:
-            return None

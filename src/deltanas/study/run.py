@@ -16,6 +16,7 @@ from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.nll import TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, collapse, novelty
 from deltanas.study.trials import Trials
+from deltanas.task import Metric, task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +64,12 @@ def trials_of(view: RunView) -> Trials:
     """A run as a table.
 
     A candidate has a row for each of its trainings, or one if it was never trained, and one for each answer of a
-    language model. The elite set is fixed for all cycles: networks at least as accurate as the best baseline. Baselines
+    language model. The elite set is fixed for all cycles: networks at least as good as the best baseline. Baselines
     are no candidates, so they have no cycle. There is no target: a run holds no long trainings.
     """
-    best = max((c.score for c in view.candidates if c.cycle == 0 and c.score is not None), default=nan)
-    rows = [row for candidate in view.candidates for row in _rows(candidate, best)]
+    metric = task_of(view.manifest).metric
+    best = metric.best(c.score for c in view.candidates if c.cycle == 0 and c.score is not None)
+    rows = [row for candidate in view.candidates for row in _rows(candidate, best, metric)]
     return Trials(
         program=tuple(row.program for row in rows),
         seed=tuple(row.seed for row in rows),
@@ -80,11 +82,11 @@ def trials_of(view: RunView) -> Trials:
     )
 
 
-def _rows(candidate: Candidate, best: float) -> Iterator[_Row]:
+def _rows(candidate: Candidate, best: float | None, metric: Metric) -> Iterator[_Row]:
     cycle = nan if candidate.cycle == 0 else float(candidate.cycle)
     settled = candidate.cycle > 0 and candidate.outcome is not None
-    accuracy = candidate.score
-    elite = float(accuracy is not None and accuracy >= best) if settled and best == best else nan
+    score = candidate.score
+    elite = float(score is not None and metric.over(score, best) >= 0) if settled and best is not None else nan
     program = candidate.program.id if candidate.program else ""
     trained = [training for training in candidate.trainings if isinstance(training, Trained)]
     for training in trained:

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.util import find_spec
-from math import inf
 from pathlib import Path
 from statistics import fmean
 from typing import Literal, Protocol
@@ -18,6 +17,7 @@ from deltanas.errors import DeltanasError
 from deltanas.journal import Candidate, Journal
 from deltanas.program import Failed, Refused, Trained
 from deltanas.seams import Began, Event, Listener, Planned, Proposed, Scored, Settled
+from deltanas.task import Metric
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
 
@@ -42,28 +42,33 @@ TRACKERS: dict[Tracker, Callable[[Path, str, Mapping[str, object]], Sink]] = {
 
 @dataclass(slots=True)
 class _Cycle:
-    """What a cycle came to. best: the highest score of the run up to its end."""
+    """What a cycle came to. best: the best score of the run up to its end."""
 
+    metric: Metric
     counts: Counter[type] = field(default_factory=Counter)
     improvements: int = 0
     scores: list[float] = field(default_factory=list)
-    best: float = -inf
+    best: float | None = None
 
     def add(self, candidate: Candidate, parent: float | None) -> None:
         self.counts[type(candidate.outcome)] += 1
         if candidate.score is not None:
             self.scores.append(candidate.score)
-            self.best = max(self.best, candidate.score)
-            self.improvements += parent is not None and candidate.score > parent
+            self.best = self.metric.best(_known(self.best, candidate.score))
+            self.improvements += parent is not None and self.metric.over(candidate.score, parent) > 0
 
     def values(self) -> dict[str, float]:
         values = {f"cycle/{kind.__name__.lower()}": float(self.counts[kind]) for kind in (Trained, Failed, Refused)}
         values["cycle/elites"] = float(self.improvements)
         if self.scores:
-            values["cycle/mean_accuracy"] = fmean(self.scores)
-        if self.best > -inf:
-            values["cycle/best_accuracy"] = self.best
+            values[f"cycle/mean_{self.metric.name}"] = fmean(self.scores)
+        if self.best is not None:
+            values[f"cycle/best_{self.metric.name}"] = self.best
         return values
+
+
+def _known(*scores: float | None) -> list[float]:
+    return [score for score in scores if score is not None]
 
 
 class Mirror:
@@ -81,7 +86,7 @@ class Mirror:
         self._journal = Journal()
         self._cycles: dict[int, _Cycle] = {}
         self._told = 0
-        self._best = -inf
+        self._best: float | None = None
         self._try(lambda: self._open(opened))
 
     def __call__(self, event: Event) -> None:
@@ -99,7 +104,7 @@ class Mirror:
             case Scored(final):
                 row = self._journal.of(final.program)
                 if row is not None and isinstance(final.outcome, Trained):
-                    self._write(self._step(row), {"candidate/test_accuracy": final.outcome.score})
+                    self._write(self._step(row), {f"candidate/test_{self._journal.metric.name}": final.outcome.score})
 
     def close(self) -> None:
         if self._sink is not None:
@@ -113,14 +118,18 @@ class Mirror:
         if candidate.outcome:
             parent = self._journal.of(candidate.parent or "")
             before = parent.score if parent else None
-            self._cycles.setdefault(candidate.cycle, _Cycle()).add(candidate, before)
-            self._write(step, _candidate(candidate, before))
+            self._cycle(candidate.cycle).add(candidate, before)
+            self._write(step, _candidate(candidate, before, self._journal.metric))
+
+    def _cycle(self, cycle: int) -> _Cycle:
+        return self._cycles.setdefault(cycle, _Cycle(self._journal.metric))
 
     def _tell_cycles(self, end: int) -> None:
         """Write what the cycles before `end` came to, each once."""
         for cycle in range(self._told, end):
-            ended = self._cycles.pop(cycle, _Cycle())
-            self._best = ended.best = max(self._best, ended.best)
+            ended = self._cycle(cycle)
+            del self._cycles[cycle]
+            self._best = ended.best = self._journal.metric.best(_known(self._best, ended.best))
             if cycle:
                 self._write(cycle, ended.values())
         self._told = max(self._told, end)
@@ -145,12 +154,12 @@ class Mirror:
             logging.getLogger("deltanas").warning("%s is not told of this search any more: %s", self._name, reason)
 
 
-def _candidate(candidate: Candidate, parent: float | None) -> dict[str, float]:
+def _candidate(candidate: Candidate, parent: float | None, metric: Metric) -> dict[str, float]:
     values: dict[str, float] = {}
     if candidate.score is not None:
-        values["candidate/accuracy"] = candidate.score
+        values[f"candidate/{metric.name}"] = candidate.score
         if parent is not None:
-            values["candidate/gain"] = candidate.score - parent
+            values["candidate/gain"] = metric.over(candidate.score, parent)
     if candidate.standard_error is not None:
         values["candidate/standard_error"] = candidate.standard_error
     if isinstance(candidate.outcome, Trained | Failed):

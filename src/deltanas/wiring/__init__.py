@@ -19,6 +19,7 @@ from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Listener, Proposer
 from deltanas.search import Plan, Search
+from deltanas.task import Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset
 from deltanas.train.epochs import LEAST_STEPS
@@ -106,7 +107,7 @@ def open_search(
             require_same_data(run, parts.data)
         listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
         search = Search(
-            _plan(config),
+            _plan(config, task_of(run.manifest).metric),
             parts.baselines,
             parts.proposer,
             gates(parts.builds),
@@ -144,7 +145,7 @@ def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, datas
         yield _Parts(baselines, proposer, builds, runner, dataset.record, model, teaching, tuple(told))
 
 
-def _plan(config: SearchConfig) -> Plan:
+def _plan(config: SearchConfig, metric: Metric) -> Plan:
     return Plan(
         cycles=config.cycles,
         candidates=config.candidates,
@@ -154,6 +155,7 @@ def _plan(config: SearchConfig) -> Plan:
         parent=parent_rule_of(config),
         proposals=None if config.proposals == "auto" else config.proposals,
         repeats=repeats_of(config),
+        metric=metric,
     )
 
 

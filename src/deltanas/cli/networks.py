@@ -1,0 +1,51 @@
+"""Networks of a run in a table: score, and gains over baseline and parent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deltanas.cli.output import print_table, print_text
+from deltanas.report import Gain, Network
+from deltanas.task import Metric
+
+
+def print_networks(networks: Sequence[Network], metric: Metric, head: str) -> None:
+    """head: what these networks are, in one word."""
+    unit = f", in {metric.unit}" if metric.unit else ""
+    print_table(
+        (head, f"{metric.name} [95 %]", f"over its baseline{unit} [95 %]", "over its parent"),
+        (
+            (
+                f"{network.program} ({network.name})",
+                f"{metric.shown(network.score)}{_interval(network, metric)}{_spread(network, metric)}",
+                _gain(network.over_baseline, metric),
+                _gain(network.over_parent, metric),
+            )
+            for network in networks
+        ),
+    )
+    gains = [gain for each in networks for gain in (each.over_baseline, each.over_parent) if gain]
+    if any(not gain.paired for gain in gains):
+        print_text("unpaired: the scores of the images are not known of both networks, so the interval is wider")
+    if any(gain.seeds for gain in gains):
+        print_text("intervals are for other images; the one after `seeds` is for other seeds")
+
+
+def _interval(network: Network, metric: Metric) -> str:
+    if network.low is None or network.high is None:
+        return ""
+    return f" [{metric.shown(network.low)}, {metric.shown(network.high)}]"
+
+
+def _spread(network: Network, metric: Metric) -> str:
+    error = network.standard_error
+    return "" if error is None else f" +- {metric.shown(error)} ({network.seeds} seeds)"
+
+
+def _gain(gain: Gain | None, metric: Metric) -> str:
+    if gain is None:
+        return "unknown"
+    paired = "" if gain.paired else " unpaired"
+    seeds = f" seeds [{metric.gain(gain.seeds.low)}, {metric.gain(gain.seeds.high)}]" if gain.seeds else ""
+    bounds = f"[{metric.gain(gain.low)}, {metric.gain(gain.high)}]"
+    return f"{metric.gain(gain.gain)} {bounds}{paired}{seeds} over {gain.name}"
