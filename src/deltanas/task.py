@@ -32,7 +32,8 @@ class Metric:
         shown: a score, or the spread of scores, in words.
         gain: a difference of two scores in words; of a gain it is positive where the child is better (`over`).
         unit: of the difference, as `gain` shows it; "" where it has none.
-        factor, sign: an axis and a column of a table show `factor` times the score, under this sign.
+        factor, sign: an axis and a column of a table show `factor` times the score, under this sign, which follows a
+            number at once. digits: after the point, where the score is told exactly.
         limits: between which every score lies.
     """
 
@@ -44,6 +45,7 @@ class Metric:
     unit: str
     factor: float = 1.0
     sign: str = ""
+    digits: int = 2
     limits: tuple[float, float] = (-inf, inf)
 
     def over(self, child: float, parent: float) -> float:
@@ -58,13 +60,14 @@ class Metric:
         """None of no scores."""
         return min(scores, key=self.key, default=None)
 
-    def column(self, score: float, digits: int = 2) -> str:
+    def column(self, score: float, digits: int | None = None) -> str:
         """A score as a number in a column that `heading` names."""
-        return f"{self.factor * score:.{digits}f}"
+        return f"{self.factor * score:.{self.digits if digits is None else digits}f}"
 
     def said(self, score: float) -> str:
         """A score in a sentence, as "90.3 % accuracy"."""
-        return f"{self.column(score, 1)} {self.sign} {self.name}" if self.sign else f"{self.shown(score)} {self.name}"
+        shown = self.shown(score)
+        return f"{shown.replace(self.sign, f' {self.sign.strip()}') if self.sign else shown} {self.name}"
 
     def moved(self, gain: float) -> str:
         """By how much the score itself rose (+) or fell (-) for a gain, with its unit."""
@@ -73,7 +76,7 @@ class Metric:
     @property
     def heading(self) -> str:
         """The name with the sign, as "accuracy (%)"."""
-        return f"{self.name} ({self.sign})" if self.sign else self.name
+        return f"{self.name} ({self.sign.strip()})" if self.sign else self.name
 
     def points(self, gain: float) -> str:
         """A gain with its unit."""

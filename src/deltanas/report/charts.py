@@ -186,7 +186,7 @@ def _means(
     for place, cycle in enumerate(centre):
         column = [p.score for p in points if p.cycle == cycle]
         if column:
-            text = metric.column(fmean(column), 1) if _labelled(place, len(centre)) else ""
+            text = metric.column(fmean(column), metric.digits - 1) if _labelled(place, len(centre)) else ""
             yield Level(_height(scale, fmean(column)), text, centre[cycle], band * 0.4)
 
 
