@@ -12,7 +12,7 @@ from deltanas.intervals import difference, mean_difference, paired_shares, wilso
 from deltanas.journal import Noise
 from deltanas.program import Failed, Trained
 from deltanas.task import CLASSIFY
-from tests.toy_task import WEIGH, weighed
+from toy_task import WEIGH, weighed
 
 METRIC = CLASSIFY.metric
 
@@ -91,10 +91,12 @@ def test_the_part_of_the_seeds_is_a_figure_of_its_own() -> None:
     assert found.seeds.value == pytest.approx(0.1)
     assert found.seeds.high - found.seeds.value == pytest.approx(2.228 * 0.02 * 2**0.5, rel=1e-3)  # t, 10 degrees
     assert compared(METRIC, one, two, Noise()) == compared(METRIC, one, two)
-    many = [replace(each, scores=tuple(each.score + step / 100 for step in range(SEVERAL))) for each in (one, two)]
-    found = compared(METRIC, *many, noise)
+    child, parent = (
+        replace(each, scores=tuple(each.score + step / 100 for step in range(SEVERAL))) for each in (one, two)
+    )
+    found = compared(METRIC, child, parent, noise)
     assert found is not None
-    assert found.seeds == mean_difference(many[0].scores, many[1].scores)
+    assert found.seeds == mean_difference(child.scores, parent.scores)
 
 
 def test_the_interval_over_the_seeds_holds_the_true_gain() -> None:
@@ -122,7 +124,8 @@ def test_a_gain_is_positive_where_the_lower_score_is_better() -> None:
     found = compared(WEIGH.metric, child, parent)
     assert found is not None
     assert found.paired
-    assert (found.gain.value, found.gain.low) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert found.gain.value == pytest.approx(0.5)
+    assert found.gain.low == pytest.approx(0.5)
     worse = compared(WEIGH.metric, parent, child)
     assert worse is not None
     assert worse.gain.value == pytest.approx(-0.5)

@@ -16,7 +16,7 @@ from deltanas.propose.evolution import Tournament
 from deltanas.propose.goals import facts
 from deltanas.repeats import Repeats
 from deltanas.task import CLASSIFY, TASKS, task_of
-from tests.toy_task import WEIGH, weighed
+from toy_task import WEIGH, weighed
 
 METRIC = WEIGH.metric
 
@@ -67,7 +67,7 @@ def test_parents_are_drawn_from_the_lower_end() -> None:
     drawn = [by_rank(journal, Random(seed)).id for seed in range(200)]
     assert WORSE.program is not None
     assert WORSE.program.id not in drawn
-    assert Tournament(4, 1.0)(journal, Random(0)) == BEST.program
+    assert Tournament(population=4, share=1.0)(journal, Random(0)) == BEST.program
 
 
 def test_repeats_go_to_those_that_may_be_below_the_bar() -> None:

@@ -18,19 +18,22 @@ def _interval(_score: float, _n: int, per_image: Floats | None) -> Estimate | No
     return None if per_image is None else mean(per_image)
 
 
+ERROR = Metric(
+    "error",
+    "lower",
+    _interval,
+    lambda score: f"{score:.2f} g",
+    lambda gain: f"{gain:+.2f}",
+    "g",
+    sign=" g",
+    limits=(0.0, inf),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Weigh:
     name: str = "weigh"
-    metric: Metric = Metric(
-        "error",
-        "lower",
-        _interval,
-        lambda score: f"{score:.2f} g",
-        lambda gain: f"{gain:+.2f}",
-        "g",
-        sign=" g",
-        limits=(0.0, inf),
-    )
+    metric: Metric = ERROR
 
     def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (1,)

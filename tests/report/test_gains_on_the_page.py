@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from deltanas.program import Program, Trained
 from deltanas.report.control import comparison
 from deltanas.report.reading import Reading
 from deltanas.task import CLASSIFY, TASKS, Classify, Floats
-from tests.toy_task import WEIGH, weighed
+from toy_task import WEIGH, weighed
 
 Make = Callable[..., RunView]
 ARCHIVE = Path(__file__).parents[1] / "archives" / "0.1.0.db"
@@ -93,7 +94,8 @@ def test_the_best_of_two_runs_are_compared_on_the_same_images_alone(story: RunVi
     data = {"data": {"sha256": "a", "validation": N}}
     mine = replace(with_images(story), manifest={**story.manifest, **data})
     other = replace(mine, name="other", candidates=mine.candidates[:-2])
-    (rival,) = comparison(Reading(mine, [other]))["rivals"]  # type: ignore[misc]
+    rivals: Any = comparison(Reading(mine, [other]))["rivals"]
+    (rival,) = rivals
     assert (rival.name, rival.gain.name, rival.gain.paired) == ("2.0", "other, 1.0", True)
     assert rival.gain.gain == pytest.approx(0.02)
     assert "2.0 with 86.0%, against the best of other, 1.0 with 84.0%: +2.0 points" in text_of(mine, (other,))
@@ -147,7 +149,9 @@ def test_a_task_of_another_metric_is_shown_in_its_words(
         cycle: int, index: int, parent: Program | None, program: Program, made: Trained, name: str = ""
     ) -> Candidate:
         tried = (Attempt("", "exact", "g", None),)
-        return Candidate(cycle, index, "delta", parent and parent.id, Draft(program), tried, made, (made,), name)
+        return Candidate(
+            cycle, index, "delta", parent.id if parent else None, Draft(program), tried, made, (made,), name
+        )
 
     rows = [
         row(0, 0, None, base, scored["resnet"], "resnet"),

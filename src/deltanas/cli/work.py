@@ -170,9 +170,7 @@ def evaluate(
     good = True
     with open_dataset_pool(config.dataset, config.train, values) as runner:
         metric = runner.task.metric
-        results = evaluate_programs(
-            programs, gates(runner), runner, seed=config.seed, seeds=seeds, metric=metric.name
-        )
+        results = evaluate_programs(programs, gates(runner), runner, seed=config.seed, seeds=seeds, metric=metric.name)
         for file, program, found in zip(files, programs, results, strict=True):
             result = replace(found, epochs=runner.epochs, assumed=assumed_of(program, values))
             good &= result.status == "trained"
