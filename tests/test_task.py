@@ -10,11 +10,14 @@ import pytest
 
 from deltanas.errors import DeltanasError
 from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.narrate import Narrator
 from deltanas.policy import by_rank
 from deltanas.program import Program
+from deltanas.propose.channels import goal
 from deltanas.propose.evolution import Tournament
 from deltanas.propose.goals import facts
 from deltanas.repeats import Repeats
+from deltanas.seams import Planned, Settled
 from deltanas.task import CLASSIFY, TASKS, task_of
 from toy_task import WEIGH, weighed
 
@@ -82,4 +85,15 @@ def test_repeats_go_to_those_that_may_be_below_the_bar() -> None:
 def test_a_model_is_told_in_the_words_of_the_metric() -> None:
     assert BETTER.program is not None
     told = facts("g", Journal(ROWS, metric=METRIC).telemetry(BETTER.program))
+    assert goal(METRIC) == "Choose widths that were not tried and that lower the error."
     assert told == ["The network reaches 3.00 g error.", "Edits for this goal moved it by -0.33 g on average."]
+
+
+def test_the_search_is_narrated_in_the_words_of_the_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    narrator = Narrator()
+    narrator(Planned(2, 4, 1, 1, Journal([BASE], metric=METRIC)))
+    narrator(Settled(BETTER))
+    narrator(Settled(WORSE))
+    said = capsys.readouterr().err
+    assert "1.0 3.00 g, +1.00 g over 0.0" in said
+    assert "1.1 5.00 g, -1.00 g over 0.0" in said

@@ -123,7 +123,8 @@ class Narrator:
         from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
 
         named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.score is not None]
-        scores = [(name, each.score) for name, made in named for each in made if isinstance(each, Trained)]
+        key = self._metric.key
+        scores = [(name, -key(each.score)) for name, made in named for each in made if isinstance(each, Trained)]
         if len(scores) > len(named) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
         if warning := collapse_so_far(self._settled):

@@ -53,7 +53,11 @@ def test_the_last_line_is_what_came_of_it(undisturbed: tuple[RunView, str, float
     assert {"run", "trained", "failed", "refused", "best"} <= result.keys()
     assert result["trained"] + result["failed"] + result["refused"] == 8
     accuracies = [c.score for c in view.candidates if c.cycle and c.score is not None]
-    assert result["best"] == max(accuracies)
+    assert (result["best"], result["metric"]) == (max(accuracies), "accuracy")
+    for elite in result["elites"]:
+        assert elite["accuracy"] == elite["score"]
+        assert elite["over_parent"]["accuracy"] == elite["over_parent"]["score"]
+        assert elite["over_parent"]["paired"]
     assert Path(result["report"]).read_text().startswith("<!doctype html>")
     assert view.finished
 
@@ -66,8 +70,9 @@ def test_the_programs_as_json(deltanas: Command, undisturbed: tuple[RunView, str
     for row in rows:
         assert set(row) == {
             "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "standard_error", "accuracies",
-            "rung", "reason",
+            "rung", "reason", "score", "scores", "metric",
         }  # fmt: skip
+        assert (row["metric"], row["score"], row["scores"]) == ("accuracy", row["accuracy"], row["accuracies"])
         assert row["standard_error"] is None
         assert row["accuracies"] == ([] if row["accuracy"] is None else [row["accuracy"]])
         assert row["status"] in ("trained", "failed", "refused")

@@ -19,6 +19,7 @@ from deltanas.trackers import Mirror
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
 from support import SMALL, Command
+from toy_task import WEIGH
 
 BASE = Program("base\n")
 Series = dict[str, list[tuple[int, float]]]
@@ -91,6 +92,33 @@ def searched_twice(mirror: partial[Mirror]) -> None:
         assert ROWS[4].program
         resumed(Began(2, "test", 1))
         resumed(Scored(Final(ROWS[4].program.id, Trained(0.8, 100, 0, 1.0, 1.0, "A"))))
+
+
+class Kept:
+    """A sink in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str, int], float] = {}
+
+    def held(self) -> set[tuple[str, int]]:
+        return set()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        self.values |= {(name, step): value for name, value in values.items()}
+
+    def close(self) -> None:
+        pass
+
+
+def test_series_are_named_after_the_metric_and_the_best_is_in_its_direction() -> None:
+    sink = Kept()
+    mirror = Mirror(silent, "kept", lambda: sink)
+    mirror(Planned(2, 6, 1, 3, Journal([ROWS[0], ROWS[1], ROWS[4]], metric=WEIGH.metric)))
+    mirror(Began(2, "test", 0))
+    assert not any("accuracy" in name for name, _ in sink.values)
+    assert sink.values["candidate/error", 3] == 0.9
+    assert sink.values["candidate/gain", 3] == pytest.approx(-0.4)
+    assert (sink.values["cycle/best_error", 2], sink.values["cycle/elites", 2]) == (0.5, 0)
 
 
 def test_event_files_hold_all_of_a_resumed_search_once(tmp_path: Path) -> None:
