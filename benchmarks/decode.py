@@ -89,7 +89,7 @@ def bench_decode(
 
     Raises DeltanasError where the model does not run on this machine, or there is no such baseline.
     """
-    parent = Program(nets.baseline(net))
+    parent = Program.of(nets.baseline(net))
     model = open_model(spec, dtype=dtype)
     from deltanas.llm.local import LocalModel  # once a model is open: it loads torch, which no other command needs
 

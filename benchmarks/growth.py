@@ -37,7 +37,7 @@ from deltanas.seams import Ask, Built, Event, Gate, Proposal, Proposer, Settled,
 from deltanas.search import Plan, Search
 
 IMAGES, CANDIDATES, CYCLES = 360, 8, 12
-BASELINES = {name: Program(source) for name, source in nets.baselines().items()}
+BASELINES = {name: Program.of(source) for name, source in nets.baselines().items()}
 
 
 class Instant:

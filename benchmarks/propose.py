@@ -145,7 +145,7 @@ class _Maker:
 
     def learn(self, row: Row) -> None:
         """Let a row count for those after it: its edit is not offered again, and what it made may be a parent."""
-        parent = Program(row.origin, prm=row.prm)
+        parent = Program.of(row.origin, prm=row.prm)
         refusal = Refused(row.stage, row.reason or "") if row.stage else None
         attempt = Attempt(row.edit, row.rung, row.goal, refusal)
         draft = Draft(parent.edited("net", row.source)) if row.source is not None else None
@@ -251,9 +251,9 @@ def count(rows: Sequence[Row], pool: Pool) -> dict[str, object]:
 
 def _reached(rows: Sequence[Row], pool: Pool) -> list[tuple[str, str]]:
     """The last step that each proposal reached, "effective" at best, and the hash of what it computes ("": unknown)."""
-    origins = list(dict.fromkeys(Program(row.origin, prm=row.prm) for row in rows))
+    origins = list(dict.fromkeys(Program.of(row.origin, prm=row.prm) for row in rows))
     known = dict(zip(origins, pool.build(origins), strict=True))
-    return [_step(row, parent, known[parent], pool) for row in rows for parent in [Program(row.origin, prm=row.prm)]]
+    return [_step(row, parent, known[parent], pool) for row in rows for parent in [Program.of(row.origin, prm=row.prm)]]
 
 
 def _step(row: Row, parent: Program, origin: Built | Refused, pool: Pool) -> tuple[str, str]:

@@ -112,7 +112,7 @@ class Simulated:
 
 @cache
 def _named(number: int) -> Program:
-    return Program(f"x = {number}\n")
+    return Program.of(f"x = {number}\n")
 
 
 def compared(searches: int, candidates: int, budget: int, snr: float) -> dict[str, object]:

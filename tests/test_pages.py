@@ -10,7 +10,7 @@ from deltanas.journal import Attempt, Candidate, Draft, Final
 from deltanas.pages import Followed
 from deltanas.program import Program, Refused, Trained
 
-BASE = Program("x = 1")
+BASE = Program.of("x = 1")
 SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")
 
 

@@ -18,7 +18,7 @@ def scored(accuracy: float) -> Trained:
 def row(cycle: int, index: int, *accuracies: float, settled: bool = False) -> Candidate:
     made = tuple(scored(each) for each in accuracies)
     outcome = combined(made) if settled else None
-    return Candidate(cycle, index, "random", None, Draft(Program(f"x = {cycle, index}\n")), (), outcome, made)
+    return Candidate(cycle, index, "random", None, Draft(Program.of(f"x = {cycle, index}\n")), (), outcome, made)
 
 
 BASELINES = [row(0, 0, 0.50, 0.52, settled=True), row(0, 1, 0.60, 0.58, settled=True)]
@@ -46,7 +46,7 @@ def test_a_budget_gives_baselines_two_trainings_and_nothing_more() -> None:
 def test_the_budget_goes_to_what_may_be_chosen_and_first_to_what_is_in_doubt() -> None:
     """The second and the third best are near each other; the first is chosen; the last one and the refused are not."""
     cycle = [row(1, i, accuracy) for i, accuracy in enumerate((0.9, 0.705, 0.70, 0.3))]
-    refused = replace(row(1, 5), draft=Draft(Program("y\n")), outcome=Refused("novelty", "known"))
+    refused = replace(row(1, 5), draft=Draft(Program.of("y\n")), outcome=Refused("novelty", "known"))
     journal = [*BASELINES, *cycle, refused]
     assert [c.index for c in Repeats(1, budget=20, top=2).due(Journal(journal), 1)] == [1, 2, 0]
     assert [c.index for c in Repeats(1, budget=2, top=2).due(Journal(journal), 1)] == [1, 2]

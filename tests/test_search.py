@@ -22,7 +22,7 @@ from deltanas.repeats import Repeats
 from deltanas.seams import Ask, Built, Proposal, Split, silent
 from deltanas.search import Plan, Search, training_seed
 
-BASELINES = {name: Program(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
+BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
 
 class StopError(Exception):
@@ -292,7 +292,7 @@ def test_parents_are_baselines_and_elites_of_earlier_cycles_only(url: str) -> No
 
 def test_parents_are_drawn_by_rank() -> None:
     journal = [
-        Candidate(0, n, "baseline", None, Draft(Program(net=f"{n}")), (), Trained((9 - n) / 10, 10, 0, 0, 0, "C"))
+        Candidate(0, n, "baseline", None, Draft(Program.of(net=f"{n}")), (), Trained((9 - n) / 10, 10, 0, 0, 0, "C"))
         for n in range(4)
     ]
     rng = Random(0)
@@ -305,8 +305,8 @@ def test_parents_are_drawn_by_rank() -> None:
 def test_an_elite_is_a_candidate_that_beat_its_parent() -> None:
     def row(cycle: int, index: int, name: str, parent: str | None, accuracy: float | None) -> Candidate:
         outcome = Failed("error", "", 0, 0, "C") if accuracy is None else Trained(accuracy, 10, 0, 0, 0, "C")
-        parent_id = Program(net=parent).id if parent else None
-        return Candidate(cycle, index, "x", parent_id, Draft(Program(net=name)), (), outcome)
+        parent_id = Program.of(net=parent).id if parent else None
+        return Candidate(cycle, index, "x", parent_id, Draft(Program.of(net=name)), (), outcome)
 
     journal = [
         row(0, 0, "base", None, 0.5),

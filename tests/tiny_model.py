@@ -105,4 +105,4 @@ def smollm2() -> Model:
 
 @pytest.fixture(scope="session")
 def small() -> Program:
-    return Program(SMALL)
+    return Program.of(SMALL)

@@ -13,7 +13,7 @@ from math import inf
 from statistics import fmean, variance
 from typing import Literal, overload
 
-from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained, standard_error
+from deltanas.program import Failed, Outcome, Part, Probe, Program, Refused, Trained, standard_error
 from deltanas.program.adapter import Adapter
 from deltanas.task import CLASSIFY, Metric
 
@@ -50,6 +50,7 @@ class Attempt:
         trace, effective: as in `Draft`; None where it did not build.
         kind: kind of the edit in the space of edits ("width", "activation", ...), "" where it is not known.
         note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
+        part: the part of the program that the edit is of.
     """
 
     edit: str
@@ -63,6 +64,7 @@ class Attempt:
     effective: bool | None = None
     kind: str = ""
     note: str = ""
+    part: Part = "net"
 
     @property
     def aim(self) -> str:
@@ -100,6 +102,7 @@ class Candidate:
         outcome: None: opened, not settled. Several trainings are combined into one (`program.outcome.combined`).
         trainings: every training, in the order of the seeds.
         name: a baseline's name; "" for a candidate of the search.
+        parent: identity of the program that the slot was to edit, the first of `parents`.
     """
 
     cycle: int
@@ -115,6 +118,13 @@ class Candidate:
     @property
     def program(self) -> Program | None:
         return self.draft.program if self.draft else None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Identities of all programs that it was made from; none for a baseline."""
+        first = () if self.parent is None else (self.parent,)
+        made = self.program.parents if self.program else ()
+        return made if made[:1] == first else first
 
     @property
     def score(self) -> float | None:
@@ -268,7 +278,7 @@ class Journal(Sequence[Candidate]):
         self._slim = slim
         self._rows: list[Candidate] = []
         self._places: dict[str, int] = {}
-        self._tried: dict[str, set[str]] = {}
+        self._tried: dict[tuple[str, Part], set[str]] = {}
         self._children: dict[str, list[int]] = {}
         self._gains: dict[Literal["goal", "kind"], dict[str, list[float]]] = {"goal": {}, "kind": {}}
         self._means: tuple[int, dict[str, float]] = (0, {})
@@ -301,11 +311,13 @@ class Journal(Sequence[Candidate]):
             row = full.slim() if self._slim else full
             self._rows.append(row)
             place = len(self._rows) - 1
+            for parent in row.parents:
+                self._children.setdefault(parent, []).append(place)
             if row.parent is not None:
-                self._children.setdefault(row.parent, []).append(place)
                 kept = row.kept
-                tried = self._tried.setdefault(row.parent, set())
-                tried.update(attempt.edit for attempt in row.attempts if attempt.refusal or attempt is kept)
+                for attempt in row.attempts:
+                    if attempt.refusal or attempt is kept:
+                        self._tried.setdefault((row.parent, attempt.part), set()).add(attempt.edit)
             if row.program and not isinstance(row.outcome, Refused):
                 self._places[row.program.id] = place
             self.tally.add_attempts(row)
@@ -352,12 +364,12 @@ class Journal(Sequence[Candidate]):
         return None if place is None else self._rows[place]
 
     def children(self, program: str) -> list[Candidate]:
-        """Every candidate that was proposed as an edit of it, refused ones too, in the order of the journal."""
+        """Every candidate that was proposed to be made from it, refused ones too, in the order of the journal."""
         return [self._rows[place] for place in self._children.get(program, ())]
 
-    def tried(self, program: str) -> frozenset[str] | set[str]:
-        """Texts of the edits that were refused or kept on this parent."""
-        return self._tried.get(program, frozenset())
+    def tried(self, program: str, part: Part = "net") -> frozenset[str] | set[str]:
+        """Texts of the edits of a part that were refused or kept on this parent."""
+        return self._tried.get((program, part), frozenset())
 
     def gains(self, by: Literal["goal", "kind"] = "goal") -> Mapping[str, Sequence[float]]:
         """By the goal or the kind of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
@@ -373,7 +385,7 @@ class Journal(Sequence[Candidate]):
         return Telemetry(row.score, row.draft.params if row.draft else None, self._means[1], self.metric)
 
     def lineage(self, candidate: Candidate) -> list[Candidate]:
-        """The candidate's ancestors and itself, its baseline first."""
+        """The candidate's ancestors and itself, its baseline first; of several parents the first."""
         line = [candidate]
         while line[-1].parent and (parent := self.of(line[-1].parent)):
             line.append(parent)
@@ -385,7 +397,7 @@ class Journal(Sequence[Candidate]):
         return (inf if score is None else self.metric.key(score), candidate.cycle, candidate.index)
 
     def family(self, candidate: Candidate) -> str:
-        """Name of the baseline that it descends from."""
+        """Name of the baseline that it descends from, by the first parent of each."""
         return self.lineage(candidate)[0].label
 
     def before(self, cycle: int) -> Journal:

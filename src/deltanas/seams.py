@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, Protocol
 
 from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Journal, Telemetry
-from deltanas.program import Failed, Probe, Program, Refused, Stage, Trained, same_function
+from deltanas.program import Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
 from deltanas.program.adapter import Adapter
 
 Split = Literal["validation", "test"]
@@ -69,13 +69,14 @@ class Proposal:
     calls: tuple[Call, ...] = ()
     kind: str = ""
     note: str = ""
+    part: Part = "net"
 
     def judged(self, draft: Draft | None, refusal: Refused | None, number: int) -> Attempt:
         """What becomes of it in round `number`. draft: as far as the gates got with it."""
         program = self.program.id if self.program else None
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
-        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note)
+        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=self.part)
 
 
 class Proposer(Protocol):

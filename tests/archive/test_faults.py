@@ -27,7 +27,7 @@ TRAINED = Trained(0.5, 1000, 1, 1.0, 1.0, "A")
 def candidate(index: int) -> Candidate:
     reply = f"{index}:" + "x" * 3000
     attempt = Attempt(reply, None, "widen", Refused("apply", "no"), (Call("m", "p" * 3000, reply, 1, 2, 0.5),) * 2)
-    return Candidate(0, index, "delta", None, Draft(Program(f"x = {index}\n")), (attempt,))
+    return Candidate(0, index, "delta", None, Draft(Program.of(f"x = {index}\n")), (attempt,))
 
 
 def fill(url: str, name: str, n: int) -> None:
@@ -175,7 +175,7 @@ run = create_run(sys.argv[1], "first", {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
     for index in range(1000):
-        run.open([Candidate(0, index, "x" * 9000, None, Draft(Program(f"x = {index}\\n")))])
+        run.open([Candidate(0, index, "x" * 9000, None, Draft(Program.of(f"x = {index}\\n")))])
 except ArchiveError as error:
     print(index, error.message)
 """
@@ -225,7 +225,7 @@ from deltanas.journal import (Attempt, Call, Candidate, Draft)
 run = create_run(sys.argv[1], "first", {})
 for index in range(100000):
     attempt = Attempt("e" * 3000, "exact", "g", None, (Call("m", "p" * 5000, str(index), 1, 2, 0.5),) * 3)
-    drafts = [Draft(Program(f"x = {index}, {slot}\\n")) for slot in (0, 1)]
+    drafts = [Draft(Program.of(f"x = {index}, {slot}\\n")) for slot in (0, 1)]
     run.open([Candidate(index, slot, "x", None, drafts[slot], (attempt,)) for slot in (0, 1)])
     run.record(index, 0, Trained(0.5, 10, index, 1.0, 1.0, "A"), Trained(0.5, 10, index, 1.0, 1.0, "A"))
     print(index, flush=True)
@@ -254,7 +254,7 @@ def test_a_writer_killed_at_any_moment_loses_no_settled_row(tmp_path: Path, seco
         for each in before:
             assert [len(attempt.calls) for attempt in each.attempts] == [3]
             assert each.draft is not None
-            assert each.draft.program == Program(f"x = {each.cycle}, {each.index}\n")
+            assert each.draft.program == Program.of(f"x = {each.cycle}, {each.index}\n")
         assert [each.index for each in before] == [0, 1] * (len(before) // 2)  # a batch is whole or not there
         run.finish()
 

@@ -13,7 +13,7 @@ import pytest
 
 from deltanas.archive import list_runs, open_run, sqlite_url
 from deltanas.journal import Candidate
-from deltanas.program import Failed, Trained
+from deltanas.program import EMPTY, Failed, Trained
 
 ARCHIVES = Path(__file__).parents[1] / "archives"
 KEPT = sorted(ARCHIVES.glob("*.db"))
@@ -34,6 +34,10 @@ def renamed(wrote: object, kind: bool = False) -> object:
         return [renamed(each, kind) for each in wrote]
     if not isinstance(wrote, dict):
         return wrote
+    if "net" in wrote:
+        parts = {part: wrote[part] for part, empty in EMPTY.items() if wrote[part] != empty}
+        known = {"id": wrote["id"]} if "id" in wrote else {}
+        return {"parts": parts, "parents": [wrote["parent"]] if wrote["parent"] else [], **known}
     kind = kind or wrote.get("strategy") == "random"
     names = {"accuracy": "score", "goal": "kind"} if kind else {"accuracy": "score"}
     return {names.get(key, key): renamed(value, kind) for key, value in wrote.items()}

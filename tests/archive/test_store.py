@@ -30,7 +30,7 @@ from deltanas.journal import Attempt, Call, Candidate, Draft, Final
 from deltanas.program import Failed, Program, Refused, Trained, combined
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
-BASE = Program("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
+BASE = Program.of("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
 CHILD = BASE.edited("net", "class Net:\n    width = 2\n")
 OTHER = BASE.edited("transform", "import torch\n")
 CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1, estimated=True)
@@ -118,7 +118,7 @@ class ArchiveContract:
         comes_back()
 
     def test_nul_and_lone_surrogates_are_replaced_visibly(self, run: RunArchive) -> None:
-        broken = Program("x = '\x00\ud800'\n")
+        broken = Program.of("x = '\x00\ud800'\n")
         attempt = Attempt("a\x00b\udfff", None, "\x00", Refused("contract", "\x00"))
         run.open([Candidate(0, 0, "delta", None, Draft(broken), (attempt,))])
         (stored,) = run.candidates()
@@ -178,7 +178,7 @@ class ArchiveContract:
             assert (reader.manifest, reader.finished) == ({"config": {"cycles": 9}}, False)
 
     def test_a_program_is_one_row_and_keeps_its_first_text(self, url: str, run: RunArchive) -> None:
-        again = Program(f"# a comment\n{BASE.net}", prm=BASE.prm)
+        again = Program.of(f"# a comment\n{BASE.net}", prm=BASE.prm)
         assert again.id == BASE.id
         run.open([CANDIDATES[0]])
         run.open([Candidate(0, 1, "baseline", None, Draft(again)), Candidate(0, 2, "baseline", None, Draft(BASE))])
@@ -294,7 +294,7 @@ class ArchiveContract:
             "from deltanas.journal import Candidate, Draft\n"
             "with create_run(*sys.argv[1:], {}) as run:\n"
             "    for index in range(40):\n"
-            "        run.open([Candidate(0, index, 'random', None, Draft(Program(f'x = {index}\\n')))])\n"
+            "        run.open([Candidate(0, index, 'random', None, Draft(Program.of(f'x = {index}\\n')))])\n"
             "        done = Trained(index / 40, 40, 1, 1.0, 1.0, 'A'); run.record(0, index, done, done)\n"
             "    run.finish()\n"
         )
@@ -325,7 +325,7 @@ class ArchiveContract:
 
     def test_a_recorded_identity_stays_in_force(self, url: str, run: RunArchive) -> None:
         """A later canonical form, or another Python's, gives the same text another identity."""
-        vars(old := Program("class Net: pass\n"))["id"] = "00000000000000aa"
+        old = Program({"net": "class Net: pass\n"}, identity="00000000000000aa")
         run.open([Candidate(0, 0, "baseline", None, Draft(old))])
         assert run.program("00000000000000aa").id == "00000000000000aa"
         assert [each.draft.program.id for each in run.candidates() if each.draft] == ["00000000000000aa"]

@@ -50,8 +50,8 @@ class TrialContract:
     def test_names_share_an_identity_and_keep_their_texts(self, run: RunArchive) -> None:
         run.trials.add_programs(SOURCES)
         identities = run.trials.identities()
-        assert identities["A-1"] == identities["A-2"] == Program(NET).id
-        assert set(run.view().programs) == {Program(NET).id, Program(SOURCES["B"]).id}
+        assert identities["A-1"] == identities["A-2"] == Program.of(NET).id
+        assert set(run.view().programs) == {Program.of(NET).id, Program.of(SOURCES["B"]).id}
         assert run.program(identities["A-2"]).net == NET
         run.trials.add_programs({"A-3": SOURCES["A-2"], "A-4": NET})
         assert run.trials.sources() == {**SOURCES, "A-3": SOURCES["A-2"], "A-4": NET}

@@ -9,6 +9,7 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from deltanas import __version__
 from deltanas.archive import create_run, open_run, sqlite_url
@@ -26,7 +27,7 @@ class Net(nn.Module):
 
 
 def candidates() -> list[Candidate]:
-    base = Program(NET.replace("WIDTH", "8"), prm='{"lr": 0.01}')
+    base = Program.of(NET.replace("WIDTH", "8"), prm='{"lr": 0.01}')
     wide = base.edited("net", NET.replace("WIDTH", "16"))
     turned = wide.edited("transform", "import torch\n\n\ndef transform(norm):\n    return torch.nn.Identity()\n")
     call = Call("smollm2", "Edit the network.\n", "<<<<<<< SEARCH\n8\n=======\n16\n>>>>>>> REPLACE\n", 120, 24, 1.25)
@@ -45,12 +46,26 @@ def candidates() -> list[Candidate]:
 
 def as_json(view: RunView) -> str:
     """The view as text, identities included; equal views give equal texts."""
-    programs = {identity: {**asdict(program), "id": program.id} for identity, program in sorted(view.programs.items())}
+    programs = {identity: {**plain(asdict(p)), "id": p.id} for identity, p in sorted(view.programs.items())}
     kinds = [type(each.outcome).__name__ for each in view.candidates]
     return (
-        json.dumps({**asdict(view), "programs": programs, "kinds": kinds}, indent=1, sort_keys=True, default=bytes.hex)
-        + "\n"
+        json.dumps(plain({**asdict(view), "programs": programs, "kinds": kinds}), indent=1, sort_keys=True) + "\n"
     )
+
+
+def plain(value: Any) -> Any:
+    """Scores an image as hexadecimal digits, the parts of a program by their names."""
+    match value:
+        case bytes():
+            return value.hex()
+        case {"_names": names, "_texts": texts, "parents": parents}:
+            return {"parts": dict(zip(names, texts, strict=True)), "parents": plain(parents)}
+        case dict():
+            return {key: plain(one) for key, one in value.items()}
+        case list() | tuple():
+            return [plain(one) for one in value]
+        case _:
+            return value
 
 
 def main(folder: Path) -> None:

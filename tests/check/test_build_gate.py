@@ -13,7 +13,7 @@ from deltanas.seams import Built, Split
 
 PROBE: Probe = (1.0, -2.0, 3.0, 40.0, 0.5, 0.25, -1e-3, 2e-3)
 MOVED: Probe = (*PROBE[:6], -1e-3, 2.1e-3)
-PARENT = Draft(Program("parent = 1"), 1, 2, "t", PROBE)
+PARENT = Draft(Program.of("parent = 1"), 1, 2, "t", PROBE)
 
 
 class Answers:
@@ -37,7 +37,7 @@ class Answers:
 def judged(answer: Built, *, parent: Draft = PARENT, prm: str = "{}", known: bool = True) -> Draft:
     gate = BuildGate(Answers(answer))
     gate.remember([parent] if known else [])
-    (verdict,) = gate.judge([Draft(Program("child = 1", prm=prm, parent=parent.program.id))])
+    (verdict,) = gate.judge([Draft(Program.of("child = 1", prm=prm, parents=(parent.program.id,)))])
     assert isinstance(verdict, Draft)
     assert (verdict.params, verdict.flops, verdict.trace, verdict.probe) == (
         answer.params, answer.flops, answer.trace, answer.probe,
@@ -90,7 +90,7 @@ DECLARES = "def supported_hyperparameters():\n    return {'dropout', 'depth'}\n"
 
 
 def refused(reason: str, net: str = DECLARES) -> str:
-    (verdict,) = BuildGate(Answers(Refused("build", reason))).judge([Draft(Program(net))])
+    (verdict,) = BuildGate(Answers(Refused("build", reason))).judge([Draft(Program.of(net))])
     assert isinstance(verdict, Refused)
     return verdict.reason
 
@@ -106,5 +106,5 @@ def test_a_hyperparameter_that_only_the_child_declares_acts_through_its_code() -
     prm = prm_text({"dropout": 0.2})
     assert judged(Built(1, 2, "t", PROBE), prm=prm).effective is False
     assert judged(Built(1, 2, "other", MOVED), prm=prm).effective is True
-    parent = Draft(Program("parent = 1", prm=prm), 1, 2, "t", PROBE)
+    parent = Draft(Program.of("parent = 1", prm=prm), 1, 2, "t", PROBE)
     assert judged(Built(1, 2, "t", PROBE), parent=parent, prm=prm_text({"dropout": 0.5})).effective is True

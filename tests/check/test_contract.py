@@ -98,6 +98,6 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
 
 
 def test_the_gate_refuses_with_every_fault() -> None:
-    (good, bad) = ContractGate().judge([Draft(Program(net=GOOD)), Draft(Program(net="x = 1\n"))])
+    (good, bad) = ContractGate().judge([Draft(Program.of(net=GOOD)), Draft(Program.of(net="x = 1\n"))])
     assert isinstance(good, Draft)
     assert bad == Refused("contract", "no function `supported_hyperparameters()`; no class `Net`")

@@ -50,7 +50,7 @@ LEARN = """
 
 
 def program(body: str = FORWARD + LEARN, *, prm: str = '{"batch": 16, "lr": 0.01}') -> Program:
-    return Program(HEAD + body, prm=prm)
+    return Program.of(HEAD + body, prm=prm)
 
 
 def learning(code: str) -> Program:
@@ -134,13 +134,13 @@ class RunnerContract:
             "\n    def train_setup", f"{head}\n    def train_setup"
         )
         source = source.replace("return self.layers(x)", "return self.head(self.layers(x).view(len(x), -1))")
-        outcome = train_one(runner, Program(source, prm=HONEST.prm))
+        outcome = train_one(runner, Program.of(source, prm=HONEST.prm))
         assert isinstance(outcome, Trained), outcome
         assert outcome.score > 0.6
 
     def test_more_than_one_step_a_batch_is_refused(self, runner: Runner) -> None:
         twice = HONEST.net.replace("self.optimizer.step()", "self.optimizer.step(); self.optimizer.step()")
-        outcome = train_one(runner, Program(twice, prm=HONEST.prm))
+        outcome = train_one(runner, Program.of(twice, prm=HONEST.prm))
         assert isinstance(outcome, Failed)
         assert outcome.kind == "error"
         assert outcome.reason == "learn() took more optimizer steps than batches, 2 for 1"
@@ -247,7 +247,7 @@ def forge():
     os._exit(0)
 """
         candidate = learning("forge()")
-        outcome = train_one(runner, Program(candidate.net + forger, prm=candidate.prm))
+        outcome = train_one(runner, Program.of(candidate.net + forger, prm=candidate.prm))
         assert isinstance(outcome, Failed), outcome
         assert outcome.kind in {"output", "error"}
 
@@ -270,7 +270,7 @@ def forge():
         assert "pid" not in "".join(capfd.readouterr())
 
     def test_build_measures(self, runner: Runner) -> None:
-        commented = Program(HONEST.net + "\n# a comment\n", prm=HONEST.prm)
+        commented = Program.of(HONEST.net + "\n# a comment\n", prm=HONEST.prm)
         faster = program(prm='{"batch": 16, "lr": 0.1}')
         built, same, other = runner.build([HONEST, commented, faster])
         assert isinstance(built, Built)

@@ -25,7 +25,7 @@ from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.task import CLASSIFY
 from deltanas.train.data import Dataset, Images
 
-MLP = Program(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
+MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
 LIMITS = Limits(5.0, Bounds(5, 1 << 30))
 
 

@@ -93,7 +93,7 @@ def test_families_are_held_out_by_share_and_seed() -> None:
 
 
 def test_a_parent_is_known_by_its_text() -> None:
-    assert measured("a", 1, 2).parent == Program("x = 1\n")
+    assert measured("a", 1, 2).parent == Program.of("x = 1\n")
     assert measured("a", 1, 2).ask.parent.net == "x = 1\n"
 
 

@@ -29,7 +29,7 @@ from deltanas.study import EliteNll, convergence_of, described
 pytest_plugins = ["tiny_model"]
 
 SEED = 0
-BASELINES = {name: Program(net=f"{name} = 100\nx = 0\n") for name in ("a", "b", "c", "d")}
+BASELINES = {name: Program.of(net=f"{name} = 100\nx = 0\n") for name in ("a", "b", "c", "d")}
 
 
 def any_parent(journal: Journal, rng: Random) -> Program:

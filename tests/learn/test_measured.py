@@ -39,7 +39,7 @@ def row(
     cycle: int, index: int, net: str, parent: Program | None, *accuracies: float, goal: str = "g", said: str = ""
 ) -> Candidate:
     attempt = Attempt(said, "exact", goal, None)
-    program = parent.edited("net", net) if parent else Program(net)
+    program = parent.edited("net", net) if parent else Program.of(net)
     trainings = trained(*accuracies)
     outcome = combined(trainings) if accuracies else None
     parent_id, name = (parent.id, "") if parent else (None, goal)
@@ -54,7 +54,7 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
     assert read_measured(path) == edits
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert ["source" in one for one in rows] == [True, False, True]
-    assert rows[0]["parent"] == Program(A).id
+    assert rows[0]["parent"] == Program.of(A).id
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_measured_edits_of_a_descendant(tmp_path: Path) -> None:
     source = nets.baselines()["mlp"]
     step, change = [one for one in edits_of(source) if one.scope == "architecture"][:2]
     child = apply_edit(source, step.text).source
-    base, descendant = (Program(text, prm=prm_text(nets.DEFAULT_PRM)) for text in (source, child))
+    base, descendant = (Program.of(text, prm=prm_text(nets.DEFAULT_PRM)) for text in (source, child))
     parents = [
         {"baseline": "mlp", "program": base.id, "params": 5, "accuracies": [0.5, 0.52]},
         {"baseline": "mlp.1", "root": "mlp", "edits": [step.text], "program": descendant.id, "params": 6}
@@ -206,7 +206,7 @@ def test_measured_edits_of_a_descendant(tmp_path: Path) -> None:
 
 def test_the_data_set_of_gains(tmp_path: Path) -> None:
     source = nets.baselines()["mlp"]
-    base = Program(source, prm=prm_text(nets.DEFAULT_PRM))
+    base = Program.of(source, prm=prm_text(nets.DEFAULT_PRM))
     change = next(one for one in edits_of(source) if one.scope == "architecture")
     measured = {"baseline": "mlp", "parent": base.id, "params": 9, "flops": 1, "kind": change.kind, "edit": change.text}
     rows = [
@@ -224,7 +224,7 @@ def test_the_data_set_of_gains(tmp_path: Path) -> None:
     spread = ((0.0002 + 0.00128) / 5) ** 0.5
     assert one.noise == pytest.approx(spread * (1 / 2 + 1 / 5) ** 0.5)
     # The second seed lifts both baselines by .04 over their means: what the edit owes to it is taken off.
-    vgg = Program(nets.baselines()["vgg"], prm=prm_text(nets.DEFAULT_PRM))
+    vgg = Program.of(nets.baselines()["vgg"], prm=prm_text(nets.DEFAULT_PRM))
     lucky = [{**parent, "accuracies": [0.5, 0.58]}, {**parent, "baseline": "vgg", "program": vgg.id}]
     lucky[1]["accuracies"] = [0.6, 0.68]
     (tmp_path / "baselines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lucky))

@@ -14,7 +14,7 @@ from deltanas.program.trial import Experiment
 from lemur_wheels import net
 
 PRM = {"batch": 4, "dropout": 0.5, "lr": 0.0061, "momentum": 0.7549}
-SMALL, WIDE, LOST = (Program(net=net(width), prm=prm_text(PRM)) for width in (8, 16, 32))
+SMALL, WIDE, LOST = (Program.of(net=net(width), prm=prm_text(PRM)) for width in (8, 16, 32))
 
 
 def view(config: dict[str, object]) -> RunView:

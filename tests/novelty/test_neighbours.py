@@ -25,7 +25,7 @@ def changed(source: str, lines: int, rng: Random) -> str:
 
 
 def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:
-    return Draft(Program(net=source, prm=prm, parent=parent), 1, 1, trace)
+    return Draft(Program.of(net=source, prm=prm, parents=(parent,) if parent else ()), 1, 1, trace)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def prints() -> list[Hashes]:
     """Of 100 programs, some of them but a line or two apart."""
     rng = Random(0)
     sources = [changed(source, rng.randrange(6), rng) for source in list(baselines().values())[:4] for _ in range(25)]
-    return [fingerprint(Program(net=source)) for source in sources]
+    return [fingerprint(Program.of(net=source)) for source in sources]
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.8, 0.9, 0.97])
@@ -69,8 +69,8 @@ def test_numbers_count_and_comments_do_not() -> None:
 
 
 def test_only_equal_programs_have_an_index_of_one() -> None:
-    one, other = Program(net="a = 1"), Program(net="a = 1", prm=prm_text({"lr": 0.1}))
-    swapped = Program(net="a b a b c a b a b"), Program(net="a b a b c a b a b  # noted")
+    one, other = Program.of(net="a = 1"), Program.of(net="a = 1", prm=prm_text({"lr": 0.1}))
+    swapped = Program.of(net="a b a b c a b a b"), Program.of(net="a b a b c a b a b  # noted")
     assert jaccard(fingerprint(one), [fingerprint(one), fingerprint(other)])[1] < 1
     assert jaccard(fingerprint(swapped[0]), [fingerprint(swapped[1])])[0] < 1, "text that does not parse is itself"
     assert jaccard(fingerprint(one), []).tolist() == []

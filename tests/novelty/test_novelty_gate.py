@@ -11,7 +11,7 @@ from deltanas.program import Program, Refused, prm_text
 
 
 def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:
-    return Draft(Program(net=source, prm=prm, parent=parent), 1, 1, trace)
+    return Draft(Program.of(net=source, prm=prm, parents=(parent,) if parent else ()), 1, 1, trace)
 
 
 def judged_in_turn(gate: NoveltyGate, drafts: Sequence[Draft]) -> list[Draft | Refused]:

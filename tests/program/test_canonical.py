@@ -141,7 +141,7 @@ def test_a_doubtful_escape_does_not_warn() -> None:
 def test_idempotent_on_the_baselines(name: str) -> None:
     once = canonical_source(baselines()[name])
     assert canonical_source(once) == once
-    assert Program(once).id == Program(baselines()[name]).id
+    assert Program.of(once).id == Program.of(baselines()[name]).id
 
 
 EVERYTHING = """
@@ -180,7 +180,7 @@ class Net(nn.Module, metaclass=type):
 
 def test_identities_stay() -> None:
     """Archives refer to programs by them: another canonical form would make known programs new."""
-    assert Program(EVERYTHING).id == "49ee574780286442"
+    assert Program.of(EVERYTHING).id == "49ee574780286442"
 
 
 FRAGMENTS = [

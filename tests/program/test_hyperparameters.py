@@ -44,12 +44,12 @@ def test_a_usual_value_is_for_what_is_declared_read_and_not_given(
 
 
 def test_an_edit_that_declares_one_gets_its_usual_value_and_passes_it_on() -> None:
-    parent = Program(program("{'lr'}", "prm['lr']"), prm=prm_text(DEFAULT_PRM))
+    parent = Program.of(program("{'lr'}", "prm['lr']"), prm=prm_text(DEFAULT_PRM))
     child = parent.edited("net", program("{'lr', 'dropout'}", "prm['dropout']"))
     assert child.hyperparameters == {**DEFAULT_PRM, "dropout": USUAL["dropout"]}
     assert child.parent == parent.id
     assert child.edited("net", parent.net).hyperparameters == child.hyperparameters
-    given = Program(parent.net, prm=prm_text({**DEFAULT_PRM, "dropout": 0.5}))
+    given = Program.of(parent.net, prm=prm_text({**DEFAULT_PRM, "dropout": 0.5}))
     assert given.edited("net", child.net).hyperparameters["dropout"] == 0.5
 
 

@@ -18,7 +18,7 @@ KINDS = ["activation", "pooling", "pooling", "pooling", "width"]
 
 
 def row(index: int, kind: str, accuracy: float, parent: str | None) -> Candidate:
-    draft = Draft(Program(net=f"# {index}", parent=parent))
+    draft = Draft(Program.of(net=f"# {index}", parents=(parent,) if parent else ()))
     outcome = Trained(accuracy, 10, 0, 0.0, 0.0, "C")
     return Candidate(
         1 if parent else 0, index, "bandit", parent, draft, (Attempt("", "exact", "", None, kind=kind),), outcome
@@ -34,7 +34,7 @@ def journal(gains: dict[str, list[float]]) -> list[Candidate]:
 
 
 def choices(known: list[Candidate], n: int = 600) -> Counter[str]:
-    asks = [Ask(2, index, 0, f"0:2:{index}:0", Program(net=""), journal=Journal(known)) for index in range(n)]
+    asks = [Ask(2, index, 0, f"0:2:{index}:0", Program.of(net=""), journal=Journal(known)) for index in range(n)]
     return Counter(thompson_kinds(ask)(KINDS) for ask in asks)
 
 

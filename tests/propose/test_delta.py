@@ -78,7 +78,7 @@ def test_recipe_edits_are_made_where_they_are_asked_for(tiny: Model, small: Prog
 
 def test_asks_beyond_the_batch_are_answered_in_their_order(tiny: Model, small: Program) -> None:
     watched = Watched(tiny)
-    other = Program(baselines()["mlp"])
+    other = Program.of(baselines()["mlp"])
     mixed = [replace(ask, parent=other if ask.index % 2 else small) for ask in asks(small, 5)]
     proposals = proposer(watched, batch=2).propose(mixed)
     assert [len(batch) for batch in watched.batches] == [2, 2, 1]
@@ -116,7 +116,7 @@ def test_ranked_the_model_reads_the_draws_of_the_control_and_writes_nothing(tiny
 
 
 def test_an_exhausted_slot_does_not_move_the_answers_of_the_others(tiny: Model, small: Program) -> None:
-    empty = replace(asks(Program("x = 1\n"), 1)[0], index=7)
+    empty = replace(asks(Program.of("x = 1\n"), 1)[0], index=7)
     first, second = asks(small, 2)
     answers = proposer(tiny).propose([first, empty, second])
     assert [a.program.parent if a.program else None for a in answers] == [small.id, None, small.id]
@@ -185,7 +185,7 @@ def test_free_text_without_an_edit_is_refused(tiny: Model, small: Program) -> No
 
 @pytest.mark.llm
 def test_the_embedded_model_proposes_edits_that_apply_and_repeats_them(smollm2: Model) -> None:
-    parent = Program(baselines()["mlp"])
+    parent = Program.of(baselines()["mlp"])
     proposals = proposer(smollm2).propose(asks(parent, 8))
     for proposal in proposals:
         assert proposal.program is not None

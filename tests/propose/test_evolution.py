@@ -17,7 +17,7 @@ pytest_plugins = ["tiny_model"]
 
 def row(number: int, accuracy: float | None) -> Candidate:
     outcome = Failed("error", "", 0, 0, "C") if accuracy is None else Trained(accuracy, 10, 0, 0.0, 0.0, "C")
-    return Candidate(number // 4, number % 4, "x", None, Draft(Program(net=f"{number}")), (), outcome)
+    return Candidate(number // 4, number % 4, "x", None, Draft(Program.of(net=f"{number}")), (), outcome)
 
 
 def parents(journal: list[Candidate], tournament: Tournament, n: int = 400) -> Counter[str]:

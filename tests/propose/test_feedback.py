@@ -144,7 +144,7 @@ def row(cycle: int, parent: str | None, outcome: Trained | Failed | Refused, sai
     refusal = outcome if isinstance(outcome, Refused) else None
     calls = (Call("m", "p", said, 1, 1, 1.0), Call("m", "p", "the edit", 1, 1, 1.0))
     attempts = (Attempt("edit", "exact", "goal", refusal, calls, note=said),)
-    return Candidate(cycle, 0, "feedback", parent, Draft(Program(net)), attempts, outcome)
+    return Candidate(cycle, 0, "feedback", parent, Draft(Program.of(net)), attempts, outcome)
 
 
 def test_the_window_holds_the_last_trials_and_failures_are_trials(small: Program) -> None:

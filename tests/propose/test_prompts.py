@@ -109,7 +109,7 @@ def test_a_goal_says_which_edits_fit_it(which: str, new: str, fits: bool) -> Non
 
 
 def test_what_is_asked_for_is_what_is_offered() -> None:
-    parent = Program(baselines()["resnet"])
+    parent = Program.of(baselines()["resnet"])
     kernels = [edit for edit in edits_of(parent.net) if edit.kind == "kernel"]
     asked = set()
     for index in range(30):
@@ -134,7 +134,7 @@ def test_goals_that_gained_come_more_often(small: Program) -> None:
 
 
 def test_a_program_without_edits_is_asked_for_anything() -> None:
-    goal = any_goal(Ask(1, 0, 0, "0:1:0:0", Program("x = 1\n")))
+    goal = any_goal(Ask(1, 0, 0, "0:1:0:0", Program.of("x = 1\n")))
     assert goal in {one.text for some in goals().values() for one in some}
 
 

@@ -101,13 +101,13 @@ def test_a_slot_never_sees_an_edit_twice_and_ends_when_all_were_tried(small: Pro
 
 @pytest.mark.parametrize("source", ["", "x = 1\n", "def broken(:\n"])
 def test_a_program_without_simple_edits_is_refused(source: str) -> None:
-    (proposal,) = proposer().propose([ask(Program(source))])
+    (proposal,) = proposer().propose([ask(Program.of(source))])
     assert proposal.program is None
     assert proposal.refusal is not None
 
 
 def test_a_descendant_keeps_the_other_parts_and_can_be_edited_again() -> None:
-    program = replace(Program(baselines()["mlp"]), transform="t = 1\n", prm='{"lr": 0.1}')
+    program = Program.of(baselines()["mlp"], transform="t = 1\n", prm='{"lr": 0.1}')
     for index in range(3):
         (proposal,) = proposer().propose([ask(program, index)])
         assert proposal.program is not None

@@ -112,7 +112,7 @@ def test_slots_of_one_parent_share_no_edit_while_there_are_others(small: Program
     alone = [space.offer([ask], 3)[0] for ask in asks(small, 6)]
     assert len({edit.text for offered in alone for edit in offered}) < len([1 for offered in alone for _ in offered])
     # Another parent takes nothing away, and where all edits are taken, they are shared.
-    other = [replace(ask, parent=Program(baselines()["mlp"])) for ask in asks(small, 6)]
+    other = [replace(ask, parent=Program.of(baselines()["mlp"])) for ask in asks(small, 6)]
     assert space.offer([one for pair in zip(asks(small, 6), other, strict=True) for one in pair], 3)[::2] == offers
     assert all(Space(None, "recipe").offer(asks(small, 40), 3))
 
@@ -156,7 +156,7 @@ def test_nothing_is_offered_twice_to_a_slot_and_an_empty_space_ends(small: Progr
         tried.append(edit.text)
         ask = ask.again((*ask.earlier, Attempt(edit.text, "exact", edit.kind, Refused("novelty", "seen"))))
     assert sorted(tried) == sorted(edit.text for edit in edits_of(small.net) if edit.scope == "recipe")
-    assert Space(Counted()).offer(asks(Program("x = 1\n"), 1), 3) == [()]
+    assert Space(Counted()).offer(asks(Program.of("x = 1\n"), 1), 3) == [()]
 
 
 def test_a_cache_changes_no_draw_and_asks_once(small: Program, tmp_path: Path) -> None:
@@ -221,9 +221,9 @@ builds = CachedBuilds(Builds(), Path(sys.argv[1]), "")
 print("ready", flush=True)
 while True:
     for number in range(200):
-        place = builds._place(Program(f"x = {number}"))
+        place = builds._place(Program.of(f"x = {number}"))
         place.unlink(missing_ok=True)
-        builds.build([Program(f"x = {number}")])
+        builds.build([Program.of(f"x = {number}")])
 """
 
 
@@ -242,7 +242,7 @@ def test_two_writers_that_are_killed_leave_whole_entries(tmp_path: Path) -> None
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     missing = Counted()
-    programs = [Program(f"x = {number}") for number in range(200)]
+    programs = [Program.of(f"x = {number}") for number in range(200)]
     answers = CachedBuilds(missing, tmp_path, "").build(programs)
     for program, answer in zip(programs, answers, strict=True):
         assert answer == Refused("build", "line 1: " + program.net * 999) or program in missing.asked

@@ -35,7 +35,7 @@ def strategy(request: pytest.FixtureRequest, tiny: Model) -> TaughtProposer:
 
 def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: TaughtProposer) -> None:
     name, taught = "vit", 0
-    parent = Program(baselines()[name])
+    parent = Program.of(baselines()[name])
     for edit in edits_of(parent.net)[::12]:
         lesson = strategy.lesson(ask(parent), edit.text, "", name)
         if isinstance(lesson, Refused):
@@ -100,7 +100,7 @@ def test_what_can_not_be_taught_says_why(tiny: Model, small: Program) -> None:
     missing = proposer(tiny, "free").lesson(ask(small), "<<<<<<< SEARCH\nnone\n=======\n>>>>>>> REPLACE\n", "", "s")
     assert isinstance(missing, Refused)
     assert missing.stage == "apply"
-    long = Program(small.net + "\n".join(f"x{n} = {n}" for n in range(2000)) + "\n")
+    long = Program.of(small.net + "\n".join(f"x{n} = {n}" for n in range(2000)) + "\n")
     too_long = proposer(tiny, "free").lesson(ask(long), edits_of(small.net)[0].text, "", "small")
     assert isinstance(too_long, Refused)
     assert "tokens" in too_long.reason

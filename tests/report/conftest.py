@@ -57,7 +57,7 @@ def story() -> RunView:
     resnet 80.0 % -> 1.0 84.0 % -> 2.0 86.0 %; vgg 82.0 % -> 1.1 81.0 %; 1.2 refused after two attempts, 1.3 failed,
     1.4 trained at its second attempt, equal to its parent's score; 2.1 still open.
     """
-    first, second = Program(baseline("resnet")), Program(baseline("vgg"))
+    first, second = Program.of(baseline("resnet")), Program.of(baseline("vgg"))
     child = first.edited("net", first.net.replace("width = 16", "width = 24"))
     grandchild = child.edited("net", child.net.replace("nn.ReLU()", "nn.SiLU()", 1))
     others = [second.edited("net", second.net.replace("0.99", f"0.9{digit}")) for digit in range(4)]

@@ -58,7 +58,7 @@ def test_nothing_is_asked_for_or_complained_of_and_planted_scripts_do_not_run(
     best = story.candidates[-2]
     assert best.program is not None
     script = "<script>document.title = 'planted'</script><img src=x onerror=\"document.title='planted'\">"
-    planted = Program(f"{best.program.net}\n# </pre></script>{script}", parent=best.program.parent)
+    planted = Program.of(f"{best.program.net}\n# </pre></script>{script}", parents=best.program.parents)
     elite = replace(best, draft=Draft(planted), strategy=script)
     view = replace(story, candidates=(*story.candidates[:-2], elite, story.candidates[-1]))
     view = replace(view, programs=view.programs | {planted.id: planted})
@@ -159,12 +159,12 @@ def test_on_paper_the_steps_are_open_and_nothing_scrolls(story: RunView, tmp_pat
 def test_two_thousand_candidates_open_within_two_seconds(
     make_view: Callable[..., RunView], tmp_path: Path, browser: Browser
 ) -> None:
-    first = Program("x = 0")
+    first = Program.of("x = 0")
     rows = [Candidate(0, 0, "baseline", None, Draft(first), (), Trained(0.6, 1000, 0, 1.0, 1.0, "A"))]
     for place in range(2_000):
         score = Trained(0.5 + (place * 7919 % 480) / 1000, 1000, 0, 1.0, 1.0, "A")
         attempts = (Attempt("an edit", "exact", "widen it", None),)
-        draft = Draft(Program(f"x = {place}"), 1_000 + place)
+        draft = Draft(Program.of(f"x = {place}"), 1_000 + place)
         rows.append(Candidate(1 + place // 100, place % 100, "delta", first.id, draft, attempts, score))
     address = saved(report.render(make_view(rows)), tmp_path)
     page = browser.open("about:blank")

@@ -24,11 +24,11 @@ Make = Callable[..., RunView]
 
 def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: Make, **config: object) -> RunView:
     """A baseline of 80 % and cycles of candidates edited from it."""
-    base = Program("x = 0")
+    base = Program.of("x = 0")
     rows = [Candidate(0, 0, "baseline", None, Draft(base), (), Trained(0.8, 1000, 1, 1.0, 1.0, "A"))]
     for cycle, values in enumerate(accuracies, 1):
         for index, value in enumerate(values):
-            draft = Draft(Program(f"x = '{name}', {cycle}, {index}"))
+            draft = Draft(Program.of(f"x = '{name}', {cycle}, {index}"))
             rows.append(Candidate(cycle, index, strategy, base.id, draft, (), Trained(value, 1000, 1, 1.0, 1.0, "A")))
     return replace(make_view(rows), name=name, manifest={"config": {"dataset": "digits", **config}})
 
@@ -81,7 +81,7 @@ def test_the_lineage_is_one_graph_without_overlaps(story: RunView) -> None:
 
 
 def test_the_map_keeps_distances_and_comes_out_the_same() -> None:
-    families = [Program(baseline(name)) for name in ("resnet", "vgg", "mlp")]
+    families = [Program.of(baseline(name)) for name in ("resnet", "vgg", "mlp")]
     programs = [one.edited("net", one.net.replace("0.9", f"0.9{place}")) for one in families for place in range(4)]
     prints = [fingerprint(program) for program in programs]
     places, kept = mapped(prints)
@@ -101,7 +101,7 @@ def test_programs_beside_the_landmarks_fall_where_their_like_do(monkeypatch: pyt
     monkeypatch.setattr("deltanas.report.atlas.LANDMARKS", 20)
     families = [baseline("resnet"), baseline("vgg"), baseline("mlp")]
     count = 60
-    prints = [fingerprint(Program(f"{families[place % 3]}\nx = {place}\n")) for place in range(count)]
+    prints = [fingerprint(Program.of(f"{families[place % 3]}\nx = {place}\n")) for place in range(count)]
     places, _ = mapped(prints)
     centres = np.array([places[family::3].mean(0) for family in range(3)])
     nearest = np.linalg.norm(places[:, None] - centres[None], axis=2).argmin(1)
@@ -109,7 +109,7 @@ def test_programs_beside_the_landmarks_fall_where_their_like_do(monkeypatch: pyt
 
 
 def test_alike_programs_and_few_are_no_trouble(make_view: Make) -> None:
-    same = mapped([fingerprint(Program("x = 1"))] * 5)
+    same = mapped([fingerprint(Program.of("x = 1"))] * 5)
     assert np.allclose(same[0], 0)
     with pytest.raises(AbsentError, match="the run has 2"):
         atlas(Reading(run_of("run", "delta", [[0.9]], make_view)))

@@ -179,7 +179,7 @@ def test_an_untrained_ancestor_still_gives_the_difference(story: RunView, make_v
 
 
 def test_unknown_parameters_and_programs_are_said_to_be_unknown(make_view: Make) -> None:
-    base, child = Program("x = 1"), Program("x = 2", transform="t = 1", prm='{"lr": 0.1}')
+    base, child = Program.of("x = 1"), Program.of("x = 2", transform="t = 1", prm='{"lr": 0.1}')
     score = Trained(0.5, 10, 0, 1, 1, "A")
     rows = [
         Candidate(0, 0, "baseline", None, Draft(base), (), replace(score, score=0.2)),
@@ -205,7 +205,7 @@ def test_an_accuracy_that_is_not_a_number_is_left_out(story: RunView, make_view:
 
 
 def test_a_long_difference_is_cut_and_says_so(make_view: Make) -> None:
-    base, child = Program("x = 1\n"), Program("".join(f"x = {i}\n" for i in range(2, 900)))
+    base, child = Program.of("x = 1\n"), Program.of("".join(f"x = {i}\n" for i in range(2, 900)))
     rows = [
         Candidate(0, 0, "baseline", None, Draft(base), (), Trained(0.2, 10, 0, 1, 1, "A")),
         Candidate(1, 0, "delta", base.id, Draft(child), (), Trained(0.5, 10, 0, 1, 1, "A")),
@@ -214,9 +214,9 @@ def test_a_long_difference_is_cut_and_says_so(make_view: Make) -> None:
 
 
 def test_every_text_of_a_model_or_candidate_is_escaped(story: RunView) -> None:
-    base = Program(baseline("resnet"), prm='{"</script>": 1}')
+    base = Program.of(baseline("resnet"), prm='{"</script>": 1}')
     child = base.edited("net", f"{base.net}\n# {PLANTED}\n").edited("transform", f"# {PLANTED}")
-    child = replace(child, parent=base.id)
+    child = Program(child.parts, (base.id,))
     attempt = Attempt(PLANTED, PLANTED, PLANTED, None, (Call(PLANTED, PLANTED, PLANTED, 1, 1, 1.0),))
     refusal = Refused("build", PLANTED)
     score = Trained(0.5, 1000, 0, 1.0, 1.0, "A")
@@ -266,7 +266,7 @@ def test_two_thousand_candidates_render(story: RunView, make_view: Make) -> None
     assert parent.program is not None
     rows = [parent]
     for place in range(2000):
-        program = Program(f"x = {place}")
+        program = Program.of(f"x = {place}")
         outcome = replace(score, score=0.5 + (place % 480) / 1000)
         rows.append(Candidate(1 + place // 100, place % 100, "delta", parent.program.id, Draft(program), (), outcome))
     html = report.render(make_view(rows))

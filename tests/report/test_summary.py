@@ -70,7 +70,7 @@ def test_first_proposals_all_proposals_and_slots_are_kept_apart(story: RunView) 
 
 
 def test_each_proposal_counts_as_far_as_it_came(story: RunView, make_slot: Callable[..., Candidate]) -> None:
-    parent, child = Program("x = 1"), Program("x = 2")
+    parent, child = Program.of("x = 1"), Program.of("x = 2")
 
     def tried(
         stage: str | None, program: str | None = "p", trace: str | None = None, effective: bool | None = None
@@ -100,8 +100,8 @@ def test_each_proposal_counts_as_far_as_it_came(story: RunView, make_slot: Calla
 
 
 def test_strategies_and_models_are_counted_apart(story: RunView, make_slot: Callable[..., Candidate]) -> None:
-    parent = Program("x = 1")
-    slots = [make_slot(1, n, parent, Program(f"x = {n + 2}"), None) for n in range(4)]
+    parent = Program.of("x = 1")
+    slots = [make_slot(1, n, parent, Program.of(f"x = {n + 2}"), None) for n in range(4)]
     small, large = (tuple(replace(a, calls=(Call(m, "", "", 1, 1, 1.0),)) for a in slots[0].attempts) for m in "sl")
     silent = tuple(replace(a, calls=()) for a in slots[0].attempts)
     view = replace(
@@ -132,7 +132,7 @@ def test_rungs_and_reasons_count_every_attempt(story: RunView) -> None:
 
 
 def test_reasons_that_differ_in_numbers_only_are_one(story: RunView, make_slot: Callable[..., Candidate]) -> None:
-    parent = Program("x = 1")
+    parent = Program.of("x = 1")
     texts = ["\n\nwidth 12 is not 16\nin line 3", "width 24 is not 32", ""]
     found = reasons([make_slot(1, i, parent, None, Refused("build", text)) for i, text in enumerate(texts)])
     assert found == [Reason("build", 2, "width 12 is not 16"), Reason("build", 1, "(no reason given)")]
@@ -184,7 +184,7 @@ def test_a_program_trained_twice_is_shown_once_by_its_better_score(story: RunVie
 
 
 def test_a_circle_of_parents_ends(make_view: Make, make_slot: Callable[..., Candidate]) -> None:
-    one, two = Program("a = 1"), Program("b = 2")
+    one, two = Program.of("a = 1"), Program.of("b = 2")
     score = Trained(0.5, 10, 0, 1, 1, "A")
     best = report.summary(make_view([make_slot(1, 0, two, one, score), make_slot(1, 1, one, two, score)])).best
     assert best is not None

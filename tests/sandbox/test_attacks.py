@@ -220,7 +220,7 @@ def score(runner: Runner) -> float:
 
 def hostile(attack: str) -> Program:
     candidate = learning("attempt()")
-    return Program(candidate.net + HELPERS + textwrap.indent(attack, "    ") + "\n", prm=candidate.prm)
+    return Program.of(candidate.net + HELPERS + textwrap.indent(attack, "    ") + "\n", prm=candidate.prm)
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +317,7 @@ def test_one_candidate_cannot_change_the_next_ones_data(runner: Runner, score: f
 def test_threads_are_bounded_and_end_with_the_child(runner: Runner, score: float) -> None:
     code = "[threading.Thread(target=time.sleep, args=(1000,), daemon=True).start() for _ in range(100000)]"
     candidate = hostile(code)
-    outcome = train_one(runner, Program(candidate.net.replace("ImportError)", "ImportError, RuntimeError)")))
+    outcome = train_one(runner, Program.of(candidate.net.replace("ImportError)", "ImportError, RuntimeError)")))
     assert not isinstance(outcome, Trained) or outcome.score == score
     assert not descendants()
     again = train_one(runner, HONEST)

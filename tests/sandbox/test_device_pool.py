@@ -79,7 +79,7 @@ def attack():
 def hostile(victim: Path) -> Program:
     candidate = learning("attack()")
     attacks = [code.format(victim=str(victim), tool=os.getpid()) for code in ATTACKS.values()]
-    return Program(f"{candidate.net}\n{textwrap.dedent(HELPERS)}\n\nATTACKS = {attacks!r}\n", prm=candidate.prm)
+    return Program.of(f"{candidate.net}\n{textwrap.dedent(HELPERS)}\n\nATTACKS = {attacks!r}\n", prm=candidate.prm)
 
 
 @pytest.mark.timeout(300)  # five interpreters import torch one after the other

@@ -162,7 +162,7 @@ def test_stubborn_candidates_end_in_time_and_leave_the_next_score_alone(pool: Lo
     for code in STUBBORN.values():
         body = "import atexit, ctypes, gc, signal, threading, time\n" + code
         candidate = learning("hang()")
-        candidates.append(Program(f"{candidate.net}\n\ndef hang():\n{indent(body, '    ')}\n", prm=candidate.prm))
+        candidates.append(Program.of(f"{candidate.net}\n\ndef hang():\n{indent(body, '    ')}\n", prm=candidate.prm))
     hostile = len(candidates)
     candidates += [HONEST] * 4
     outcomes = dict(pool.train(candidates, seed=0))

@@ -100,7 +100,7 @@ def journalled(run: Path) -> int:
 
 def planted(path: Path) -> None:
     """A finished run whose every text of a model or a candidate holds a script."""
-    base = Program(baseline("mlp"))
+    base = Program.of(baseline("mlp"))
     child = base.edited("net", f"{base.net}\nPLANTED = 1  # {PLANTED}\n")
     call = Call(PLANTED, PLANTED, PLANTED, 1, 1, 1.0)
     refusal = Refused("build", PLANTED)

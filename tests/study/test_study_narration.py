@@ -22,7 +22,7 @@ def journal(seeds: int) -> list[Candidate]:
             Trained(float(np.clip(level + rng.normal(0, 0.005), 0, 1)), 100, seed, 1.0, 1.0, "A")
             for seed in range(seeds)
         )
-        draft = Draft(Program(f"x = {index}\n"))
+        draft = Draft(Program.of(f"x = {index}\n"))
         candidates.append(Candidate(1, index, "random", None, draft, (), combined(trainings), trainings))
     return candidates
 
@@ -56,13 +56,13 @@ def test_what_is_not_known_yet_is_said(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Ten families in the first cycle, one in the second."""
     named = Attempt("", None, "", None)
-    roots = [Candidate(0, i, "baseline", None, Draft(Program(f"root = {i}\n")), (named,)) for i in range(10)]
+    roots = [Candidate(0, i, "baseline", None, Draft(Program.of(f"root = {i}\n")), (named,)) for i in range(10)]
     names = [c.program.id for c in roots if c.program]
 
     def made(cycle: int, index: int) -> Candidate:
         parent = names[index % 10 if cycle == 1 else 0]
         score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
-        draft = Draft(Program(f"made = {cycle, index}\n"))
+        draft = Draft(Program.of(f"made = {cycle, index}\n"))
         return Candidate(cycle, index, "random", parent, draft, (), score, (score,))
 
     score = Trained(0.5, 100, 0, 1.0, 1.0, "A")

@@ -108,7 +108,7 @@ def attempt(tokens: int, refusal: Refused | None = None) -> Attempt:
 
 
 def test_a_run_becomes_a_table() -> None:
-    base, child = Program("x = 1\n"), Program("x = 2\n", parent=Program("x = 1\n").id)
+    base, child = Program.of("x = 1\n"), Program.of("x = 2\n", parents=(Program.of("x = 1\n").id,))
     view = run_of(
         Candidate(0, 0, "baseline", None, Draft(base), (), trained(0.8), (trained(0.8),)),
         Candidate(
@@ -142,7 +142,7 @@ def test_a_run_becomes_a_table() -> None:
 
 
 def test_the_threshold_that_is_checked_is_the_runs() -> None:
-    base = Program(net="a b c d e f g h i j k l m n o p")
+    base = Program.of(net="a b c d e f g h i j k l m n o p")
     near = base.edited("net", "a b c d e f g h i j k l m n o q")
     rows = [
         Candidate(0, 0, "baseline", None, Draft(base), (), trained(0.8)),

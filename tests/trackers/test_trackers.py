@@ -21,14 +21,14 @@ from deltanas.trackers.tensorboard import TensorBoard
 from support import SMALL, Command
 from toy_task import WEIGH
 
-BASE = Program("base\n")
+BASE = Program.of("base\n")
 Series = dict[str, list[tuple[int, float]]]
 
 
 def settled(cycle: int, index: int, *accuracies: float) -> Candidate:
     made = tuple(Trained(accuracy, 100, 0, 2.0, 2.0, "A") for accuracy in accuracies)
     outcome = replace(made[0], score=sum(accuracies) / len(made))
-    program = BASE if cycle == 0 else Program(f"x = {cycle, index}\n")
+    program = BASE if cycle == 0 else Program.of(f"x = {cycle, index}\n")
     parent = BASE.id if cycle else None
     return Candidate(
         cycle, index, "random", parent, Draft(program, 7), (Attempt("", "exact", "g", None),), outcome, made

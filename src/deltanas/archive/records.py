@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
 from deltanas.journal import Attempt, Call, Candidate, Draft, Final
-from deltanas.program import Failed, Outcome, Probe, Program, Refused, Trained
+from deltanas.program import EMPTY, Failed, Outcome, Probe, Program, Refused, Trained
 
 Values = dict[str, Any]
 Slot = tuple[int, int]
@@ -33,8 +33,10 @@ def program_values(run: int, program: Program) -> Values:
         "net": clean(program.net),
         "transform": clean(program.transform),
         "prm": clean(program.prm),
+        "more_parts": json.dumps({part: clean(text) for part, text in program.parts.items() if part not in EMPTY}),
     }
-    return {"run": run, **values, "parent": program.parent, "digest": _digest(values)}
+    parents = {"parent": program.parent, "more_parents": json.dumps(program.parents[1:])}
+    return {"run": run, **values, **parents, "digest": _digest(values)}
 
 
 def program_from(row: Row[Any]) -> Program:
@@ -44,19 +46,22 @@ def program_from(row: Row[Any]) -> Program:
             f"table programs, key (run {row.run}, id {row.id}): the stored text is not the one that was written",
             "Restore the archive from a copy; every other row of the run can still be read.",
         )
-    return _program(row.net, row.transform, row.prm, row.parent, row.id)
+    return _program(row._asdict(), str)
 
 
-def _program(net: str, transform: str, prm: str, parent: str | None, identity: str) -> Program:
-    program = Program(net=net, transform=transform, prm=prm, parent=parent)
+def _program(row: Mapping[str, Any], shared: Callable[[str], str]) -> Program:
+    parts = {"net": row["net"], "transform": shared(row["transform"]), "prm": shared(row["prm"])}
+    parents = () if row["parent"] is None else (row["parent"], *json.loads(row["more_parents"]))
     # The identity that the run recorded stays in force, should a later version or another Python canonicalise
     # differently: every parent and candidate of the run refers to it.
-    vars(program)["id"] = identity
-    return program
+    identity = shared(row["id"])
+    return Program({**parts, **json.loads(row["more_parts"])}, tuple(map(shared, parents)), identity=identity)
 
 
 def _digest(values: Mapping[str, Any]) -> str:
-    text = json.dumps([values[name] for name in ("id", "net", "transform", "prm")])
+    held = [values[name] for name in ("id", "net", "transform", "prm")]
+    more = values["more_parts"]
+    text = json.dumps(held if more == "{}" else [*held, more])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -145,6 +150,7 @@ def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
             "effective": attempt.effective,
             "kind": attempt.kind,
             "note": attempt.note,
+            "part": attempt.part,
         }
 
 
@@ -238,7 +244,7 @@ def candidates_from(
 def _attempt_from(row: Row[Any], calls: Iterable[Call], shared: Callable[[str | None], Any]) -> Attempt:
     refusal = None if row.stage is None else Refused(shared(row.stage), row.reason)
     said = (row.edit, shared(row.rung), shared(row.goal), refusal, tuple(calls), row.round)
-    return Attempt(*said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note)
+    return Attempt(*said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part))
 
 
 def _call_from(row: Row[Any], shared: Callable[[str | None], Any]) -> Call:
@@ -252,7 +258,7 @@ def _own_program(row: Row[Any], shared: Callable[[str | None], Any]) -> Program 
     own = {name.removeprefix("program_"): value for name, value in row._mapping.items() if name[:8] == "program_"}
     if own["id"] is None or _digest(own) != own["digest"]:
         return None
-    return _program(own["net"], shared(own["transform"]), shared(own["prm"]), shared(own["parent"]), shared(own["id"]))
+    return _program(own, shared)
 
 
 def _probe(text: str | None) -> Probe | None:

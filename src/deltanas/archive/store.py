@@ -146,7 +146,7 @@ class RunArchive:
     def open(self, candidates: Sequence[Candidate]) -> None:
         """Journal candidates, their programs, attempts and calls; one without an outcome stays open.
 
-        Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or its parent is unknown.
+        Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or one of its parents is unknown.
         """
         with self._write() as connection:
             self._require_new(connection, candidates)
@@ -270,7 +270,7 @@ class RunArchive:
 
     def _new_programs(self, connection: Connection, wanted: Sequence[Candidate]) -> list[records.Values]:
         """The rows of the programs that the run does not hold yet; every parent must be held or be among them."""
-        parents = {candidate.parent for candidate in wanted if candidate.parent is not None}
+        parents = {parent for candidate in wanted for parent in candidate.parents}
         named: dict[str, Program] = {}
         for candidate in wanted:
             if candidate.draft is not None:

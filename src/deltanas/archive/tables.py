@@ -83,7 +83,8 @@ runs = Table(
 )
 
 # A run keeps its own copy of each program: texts that share an identity may differ in comments and layout, and a
-# resumed run must edit the very text it edited before, whatever other runs put into the same database.
+# resumed run must edit the very text it edited before, whatever other runs put into the same database. `more_parts` and
+# `more_parents`: JSON of the parts that have no column, and of the parents after the first.
 programs = Table(
     "programs",
     metadata,
@@ -92,7 +93,9 @@ programs = Table(
     Column("net", CleanText, nullable=False),
     Column("transform", CleanText, nullable=False),
     Column("prm", CleanText, nullable=False),
+    Column("more_parts", CleanText, nullable=False, server_default="{}"),
     Column("parent", Text),
+    Column("more_parents", Text, nullable=False, server_default="[]"),
     Column("digest", Text, nullable=False),
 )
 
@@ -134,6 +137,7 @@ attempts = Table(
     Column("effective", Boolean),
     Column("kind", CleanText, nullable=False, server_default=""),
     Column("note", CleanText, nullable=False, server_default=""),
+    Column("part", Text, nullable=False, server_default="net"),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 

@@ -106,7 +106,7 @@ class TrialStore:
         """By name: new, held already, or held with another text, which stays."""
         with self._write() as connection:
             held = {name: text for name, _, text in self._sources(connection, list(sources))}
-            new = {name: Program(net=source) for name, source in sources.items() if name not in held}
+            new = {name: Program.of(net=source) for name, source in sources.items() if name not in held}
             texts = self._texts(connection, [program.id for program in new.values()])
             rows = []
             for program in new.values():

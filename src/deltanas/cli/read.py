@@ -138,6 +138,7 @@ def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
         "status": type(outcome).__name__.lower() if outcome else "open",
         "program": candidate.program.id if candidate.program else None,
         "parent": candidate.parent,
+        "parents": list(candidate.parents),
         "score": candidate.score,
         "standard_error": candidate.standard_error,
         "scores": candidate.scores,

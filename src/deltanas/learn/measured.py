@@ -45,7 +45,7 @@ class MeasuredEdit:
 
     @cached_property
     def parent(self) -> Program:
-        return Program(self.source)
+        return Program.of(self.source)
 
     @cached_property
     def child(self) -> Program:
@@ -82,7 +82,7 @@ def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
 
 
 def read_measured(path: Path) -> list[MeasuredEdit]:
-    """The measured edits of a file. `parent` is the identity of the parent's text alone (`Program(source).id`).
+    """The measured edits of a file. `parent` is the identity of the parent's text alone (`Program.of(source).id`).
 
     Raises:
         UsageError: no such file. DataError: a line that can't be read, or a parent whose text is nowhere.
@@ -120,7 +120,7 @@ def _edit(place: str, line: str, sources: dict[str, str], *, last: bool) -> Meas
             raise DataError(f"{place}: `{name}` is no {'number' if name in _NUMBERS else 'text'}")
     source, parent = row.get("source"), row.get("parent")
     if source is not None:
-        sources[Program(source).id] = source
+        sources[Program.of(source).id] = source
     elif parent in sources:
         source = sources[parent]
     else:

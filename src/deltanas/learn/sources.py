@@ -150,7 +150,7 @@ def _source(row: Mapping[str, Any], prm: str) -> str:
             source = apply_edit(source or "", edit).source
     except EditError:
         source = None
-    if source is None or Program(source, prm=prm).id != row["program"]:
+    if source is None or Program.of(source, prm=prm).id != row["program"]:
         raise DataError(
             f"the built-in network {name} is not the one that was measured ({row['program']})",
             "measure it anew, or take the version of deltanas that measured it",

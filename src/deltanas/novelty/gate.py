@@ -70,5 +70,5 @@ class NoveltyGate:
 
 
 def _key(draft: Draft, trace: str) -> tuple[str, str]:
-    """Programs with other hyperparameters or another transform train differently, however alike their operations."""
-    return trace, draft.program.prm + draft.program.transform
+    """Programs that differ in another part than the network train differently, however alike their operations."""
+    return trace, draft.program.besides("net")

@@ -6,11 +6,11 @@ from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.hyperparameters import USUAL, assumed, declared
 from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, same_function
-from deltanas.program.program import PARTS, Part, Program, prm_text
+from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
 from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
 
 __all__ = [
-    "PARTS",
+    "EMPTY",
     "USUAL",
     "AppliedEdit",
     "Failed",
@@ -31,6 +31,7 @@ __all__ = [
     "combined",
     "declared",
     "diff",
+    "differing_parts",
     "edits_of",
     "prm_text",
     "same_function",

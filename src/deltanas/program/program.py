@@ -4,59 +4,130 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 
 from deltanas.program.canonical import canonical_source
 from deltanas.program.hyperparameters import assumed
 
-Part = Literal["net", "transform", "prm"]
-PARTS: tuple[Part, ...] = ("net", "transform", "prm")
+Part = str
+"""Name of a part of a program, or of a space of edits: "net", "recipe", "transform", "prm", ..."""
+
+EMPTY: Mapping[Part, str] = {"net": "", "transform": "", "prm": "{}"}
+"""The parts that stand in the identity of every program, in this order, with the text of one that is absent."""
+
+_CANONICAL: Mapping[Part, Callable[[str], str]] = {"net": canonical_source, "transform": canonical_source}
+"""The parts that are Python; any other counts as it is written."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True, init=False, repr=False)
 class Program:
     """A network program in named parts.
 
     Attributes:
-        net: Python source by the LEMUR contract (`class Net`, `supported_hyperparameters`).
-        transform: Python source of the training transform, "" for none.
-        prm: hyperparameters as JSON text with sorted keys.
-        parent: identity of the program this one was edited from; no part of its own identity.
+        parents: identities of the programs that it was made from, the one that was edited first; no part of its own
+            identity.
     """
 
-    net: str
-    transform: str = ""
-    prm: str = "{}"
-    parent: str | None = field(default=None, compare=False)
+    _names: tuple[Part, ...]
+    _texts: tuple[str, ...]
+    parents: tuple[str, ...] = field(default=(), compare=False)
+    _id: str = field(default="", compare=False)
 
-    @cached_property
+    def __init__(self, parts: Mapping[Part, str], parents: tuple[str, ...] = (), *, identity: str = "") -> None:
+        """A part whose text is empty is absent.
+
+        parts: "net": Python source by the LEMUR contract (`class Net`, `supported_hyperparameters`); "transform":
+            Python source of the training transform; "prm": hyperparameters as JSON text with sorted keys; and any other.
+        identity: the one that a run recorded for it; worked out if not given.
+        """
+        names = _shared(tuple(sorted(name for name, text in parts.items() if text != EMPTY.get(name, ""))))
+        texts = tuple(parts[name] for name in names)
+        for field_name, value in (("_names", names), ("_texts", texts), ("parents", parents), ("_id", identity)):
+            object.__setattr__(self, field_name, value)
+
+    def __repr__(self) -> str:
+        return f"Program({self.parts!r}, {self.parents!r})"
+
+    @classmethod
+    def of(cls, net: str, transform: str = "", prm: str = "{}", parents: tuple[str, ...] = ()) -> Program:
+        """A program of the usual parts."""
+        return cls({"net": net, "transform": transform, "prm": prm}, parents)
+
+    @property
+    def parts(self) -> Mapping[Part, str]:
+        """The texts of the parts that it has, by their names."""
+        return dict(zip(self._names, self._texts, strict=True))
+
+    def part(self, part: Part) -> str:
+        """The text of a part; that of an empty one where the program has none."""
+        return self._texts[self._names.index(part)] if part in self._names else EMPTY.get(part, "")
+
+    @property
     def id(self) -> str:
         """Identity, 16 hexadecimal digits: equal where only comments, formatting or names of locals differ."""
-        text = json.dumps([canonical_source(self.net), canonical_source(self.transform), self.prm])
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        if not self._id:
+            object.__setattr__(self, "_id", self._identity())
+        return self._id
+
+    def _identity(self) -> str:
+        forms: list[object] = [_form(part, self.part(part)) for part in EMPTY]
+        forms += [[part, _form(part, text)] for part, text in self.parts.items() if part not in EMPTY]
+        return hashlib.sha256(json.dumps(forms).encode()).hexdigest()[:16]
+
+    @property
+    def net(self) -> str:
+        return self.part("net")
+
+    @property
+    def transform(self) -> str:
+        return self.part("transform")
+
+    @property
+    def prm(self) -> str:
+        return self.part("prm")
 
     @property
     def hyperparameters(self) -> dict[str, float]:
         values: dict[str, float] = json.loads(self.prm)
         return values
 
+    @property
+    def parent(self) -> str | None:
+        """The first of its parents, None for a program that was not edited."""
+        return self.parents[0] if self.parents else None
+
+    def besides(self, part: Part) -> str:
+        """One text for all programs that have these texts in their other parts."""
+        return intern(json.dumps({name: text for name, text in self.parts.items() if name != part}))
+
     def edited(self, part: Part, text: str) -> Program:
         """This program with one part replaced, and this program as its parent.
 
         Hyperparameters that a new `net` declares and this program lacks get their usual values.
         """
-        match part:
-            case "net":
-                more = assumed(text, self.hyperparameters)
-                prm = prm_text({**self.hyperparameters, **more}) if more else self.prm
-                return replace(self, net=text, prm=prm, parent=self.id)
-            case "transform":
-                return replace(self, transform=text, parent=self.id)
-            case "prm":
-                return replace(self, prm=text, parent=self.id)
+        more = assumed(text, self.hyperparameters) if part == "net" else {}
+        prm = {"prm": prm_text({**self.hyperparameters, **more})} if more else {}
+        return Program({**self.parts, **prm, part: text}, (self.id,))
+
+
+def differing_parts(one: Program, other: Program) -> Iterator[tuple[Part, str, str]]:
+    """The parts in which two programs differ, with the text of each: the usual ones first, others by name."""
+    for part in dict.fromkeys((*EMPTY, *sorted({*one.parts, *other.parts}))):
+        if one.part(part) != other.part(part):
+            yield part, one.part(part), other.part(part)
+
+
+@lru_cache(maxsize=1024)
+def _shared(names: tuple[Part, ...]) -> tuple[Part, ...]:
+    """One tuple for all programs that have these parts."""
+    return names
+
+
+def _form(part: Part, text: str) -> str:
+    return _CANONICAL[part](text) if part in _CANONICAL else text
 
 
 def prm_text(values: Mapping[str, float]) -> str:

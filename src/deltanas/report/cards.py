@@ -219,7 +219,7 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
         "candidate": candidate,
         "status": status,
         "program": candidate.program.id[:8] if candidate.program else "",
-        "parent": (candidate.parent or "")[:8],
+        "parent": ", ".join(parent[:8] for parent in candidate.parents),
         "goal": last.aim if last else "",
         "rung": (last.rung if last else None) or "",
         "score": reading.value(candidate),

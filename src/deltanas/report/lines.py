@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from deltanas.journal import Candidate
-from deltanas.program import PARTS, Program, diff
+from deltanas.program import Program, diff, differing_parts
 from deltanas.report.figures import Gain, Summary, gain
 from deltanas.report.reading import AbsentError, Reading, label
 
@@ -139,13 +139,11 @@ def _edge(
 
 def differences(base: Program, edited: Program) -> Iterable[tuple[str, tuple[DiffLine, ...], int]]:
     """The items of `Differences`."""
-    for part in PARTS:
-        old, new = getattr(base, part), getattr(edited, part)
-        if old != new:
-            # The two lines of file names say nothing here.
-            text = diff(old, new).rstrip("\n").split("\n")[2:]
-            lines = tuple(_diff_line(line) for line in text[:_LONGEST_DIFF])
-            yield part, lines, max(0, len(text) - _LONGEST_DIFF)
+    for part, old, new in differing_parts(base, edited):
+        # The two lines of file names say nothing here.
+        text = diff(old, new).rstrip("\n").split("\n")[2:]
+        lines = tuple(_diff_line(line) for line in text[:_LONGEST_DIFF])
+        yield part, lines, max(0, len(text) - _LONGEST_DIFF)
 
 
 def _diff_line(line: str) -> DiffLine:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 
 from deltanas.journal import Attempt, Candidate
-from deltanas.program import PARTS, Failed, Refused, Trained, diff
+from deltanas.program import EMPTY, Failed, Program, Refused, Trained, diff, differing_parts
 from deltanas.report.reading import Reading, label
 
 _TITLES = {"net": "Source", "transform": "Transform", "prm": "Hyperparameters"}
@@ -36,9 +36,9 @@ def opened_within(reading: Reading, most: int) -> dict[str, object]:
 
 
 def _facts(reading: Reading, candidate: Candidate) -> Iterator[tuple[str, str]]:
-    parent = reading.holder(candidate.parent) if candidate.parent else None
-    if parent is not None:
-        yield "edited from", label(parent)
+    parents = [parent for identity in candidate.parents if (parent := reading.holder(identity))]
+    if parents:
+        yield "edited from" if len(parents) == 1 else "made from", ", ".join(map(label, parents))
     if reading.value(candidate) is not None:
         bounds = reading.interval(candidate)
         span = f" ({reading.metric.shown(bounds.low)} to {reading.metric.shown(bounds.high)})" if bounds else ""
@@ -65,16 +65,23 @@ def _texts(reading: Reading, candidate: Candidate) -> list[dict[str, object]]:
     base = reading.view.programs.get(candidate.parent) if candidate.parent else None
     found = []
     if program is not None and base is not None:
-        for part in PARTS:
-            old, new = getattr(base, part), getattr(program, part)
-            if old != new:
-                what = "" if part == "net" else f": {_TITLES[part].lower()}"
-                found.append(_text(f"Difference from its parent{what}", _headless(diff(old, new)), is_diff=True))
+        for part, old, new in differing_parts(base, program):
+            what = "" if part == "net" else f": {_title(part).lower()}"
+            found.append(_text(f"Difference from its parent{what}", _headless(diff(old, new)), is_diff=True))
     found += [_text(f"Proposal {n}{_fate(each)}", each.edit) for n, each in _proposals(candidate.attempts)]
     if program is not None:
-        parts = [(_TITLES[part], getattr(program, part)) for part in PARTS]
-        found += [_text(title, text) for title, text in parts if text]
+        found += [_text(_title(part), text) for part, text in _parts(program) if text]
     return found
+
+
+def _parts(program: Program) -> Iterator[tuple[str, str]]:
+    """The usual parts first."""
+    for part in dict.fromkeys((*EMPTY, *program.parts)):
+        yield part, program.part(part)
+
+
+def _title(part: str) -> str:
+    return _TITLES.get(part, part.capitalize())
 
 
 def _proposals(attempts: Iterable[Attempt]) -> list[tuple[int, Attempt]]:

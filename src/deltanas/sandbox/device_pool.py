@@ -89,7 +89,7 @@ class DevicePool(LocalPool):
 
     def _prove(self) -> None:
         """Train a small network on black images. Raises SandboxError with what went wrong."""
-        program = Program(net=baseline("mlp"), prm=prm_text(DEFAULT_PRM))
+        program = Program.of(net=baseline("mlp"), prm=prm_text(DEFAULT_PRM))
         job = replace(self._job(program, "train", seed=0, evaluation=_PROOF_IMAGES), training=_PROOF_IMAGES)
         labels = np.zeros(_PROOF_IMAGES, np.int64)
         images = np.zeros((_PROOF_IMAGES, *self.dataset.in_shape[1:]), np.uint8)

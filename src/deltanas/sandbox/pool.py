@@ -217,7 +217,7 @@ class LocalPool(Pool):
         pixels: uint8 [n, c, h, w], on the scale 0 to 255. Raises SandboxError.
         """
         limits = self._limits(self.timeout)
-        job = replace(self._job(Program(""), "build", seed=0), mode="infer", file=len(model), evaluation=len(pixels))
+        job = replace(self._job(Program.of(""), "build", seed=0), mode="infer", file=len(model), evaluation=len(pixels))
         data_fd, stop_fd = laid_down([np.frombuffer(model, np.uint8), pixels]), os.eventfd(0)
         try:
             most = due(len(pixels) * prod(self.out_shape))

@@ -52,7 +52,7 @@ def convergence_of_imported(
         proxy=np.array([nan if score is None else score for score in proxies], float),
         target=np.array([nan if score is None else score for score in targets], float),
     )
-    texts = [fingerprint(Program(sources[name])) for name in dict.fromkeys(names)]
+    texts = [fingerprint(Program.of(sources[name])) for name in dict.fromkeys(names)]
     try:
         alike: Novelty | Absent = novelty(texts)
     except LackingError as lacking:

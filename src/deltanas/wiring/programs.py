@@ -32,4 +32,4 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
 def program_of(source: str, prm: Mapping[str, float] | None = None) -> Program:
     """A program with the default recipe, but for what `prm` replaces, and the usual values of what it declares."""
     values = {**nets.DEFAULT_PRM, **(prm or {})}
-    return Program(net=source, prm=prm_text({**assumed(source, values), **values}))
+    return Program.of(net=source, prm=prm_text({**assumed(source, values), **values}))
