@@ -9,13 +9,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, create_model
+from pydantic import BeforeValidator, Field, create_model
 
 from deltanas.errors import UsageError
 from deltanas.learn import Tuning
 from deltanas.learn.learner import Learning
 from deltanas.llm import Dtype
-from deltanas.propose import STRATEGIES, Asking, Edits, Strategy, strategy_named
+from deltanas.program import SPACES, Part, parts_named
+from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
 from deltanas.settings import Section
 from deltanas.trackers import Tracker
 from deltanas.train.epochs import LEAST_STEPS
@@ -93,7 +94,9 @@ class SearchConfig(Section):
     strategy: str = Field(
         "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
     )
-    edits: Edits = Field("architecture", description="what is edited: architecture | recipe | both")
+    edits: Annotated[tuple[Part, ...], BeforeValidator(parts_named)] = Field(
+        ("net",), description=f"parts that are edited: {' | '.join(SPACES)}, or several of them, as net,recipe"
+    )
     cycles: int = Field(2, ge=1, description="cycles")
     candidates: int = Field(8, ge=1, description="candidates a cycle")
     seed: int = Field(0, ge=0, description="the root of all chance")

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, Protocol
 
 from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Journal, Telemetry
-from deltanas.program import Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
+from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
 from deltanas.program.adapter import Adapter
 
 Split = Literal["validation", "test"]
@@ -23,6 +23,7 @@ class Ask:
     Attributes:
         cycle, index, attempt: the slot's place; `attempt` counts from 0.
         key: the seed of every random choice made for this proposal.
+        parts: names of the spaces of edits that are open to the slot; all are of one text.
         earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
         journal: the run's journal. It holds the candidates of all earlier cycles, and those of this cycle that were
             proposed in batches before, which are not trained yet.
@@ -34,6 +35,7 @@ class Ask:
     key: str
     parent: Program
     earlier: tuple[Attempt, ...] = ()
+    parts: tuple[Part, ...] = ("net",)
     telemetry: Telemetry = field(default_factory=Telemetry)
     journal: Journal = field(default_factory=Journal, compare=False, repr=False)
 
@@ -48,6 +50,16 @@ class Ask:
     def _numbered(self, attempt: int) -> Ask:
         slot, _, _ = self.key.rpartition(":")
         return replace(self, attempt=attempt, key=f"{slot}:{attempt}")
+
+    @property
+    def part(self) -> Part:
+        """The part of the program whose text the slot edits."""
+        return SPACES[self.parts[0]].of
+
+    @property
+    def text(self) -> str:
+        """What it edits."""
+        return self.parent.part(self.part)
 
     def rng(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that one draw more in one place moves no other."""

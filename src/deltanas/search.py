@@ -13,7 +13,7 @@ from random import Random
 
 from deltanas.journal import Candidate, Draft, Final, Journal
 from deltanas.policy import by_rank, proposals_due, require_baseline
-from deltanas.program import Failed, Program, Refused, Trained, combined
+from deltanas.program import Failed, Part, Program, Refused, Trained, combined, parts_of_one_text
 from deltanas.repeats import ONCE, Repeats
 from deltanas.seams import (
     Archive,
@@ -49,6 +49,7 @@ class Plan:
         proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
         metric: what ranks them.
+        parts: names of the spaces of edits; a slot gets those of one text.
     """
 
     cycles: int
@@ -60,6 +61,7 @@ class Plan:
     proposals: int | None = 1
     repeats: Repeats = ONCE
     metric: Metric = CLASSIFY.metric
+    parts: tuple[Part, ...] = ("net",)
 
 
 class Search:
@@ -137,7 +139,9 @@ class Search:
     def _ask(self, cycle: int, index: int) -> Ask:
         slot, earlier = f"{self._plan.seed}:{cycle}:{index}", self._journal.before(cycle)
         parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
-        return Ask(cycle, index, 0, f"{slot}:0", parent, telemetry=earlier.telemetry(parent), journal=self._journal)
+        parts = parts_of_one_text(self._plan.parts, Random(f"{slot}:part"))
+        known = earlier.telemetry(parent)
+        return Ask(cycle, index, 0, f"{slot}:0", parent, parts=parts, telemetry=known, journal=self._journal)
 
     def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
         """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""

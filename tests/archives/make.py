@@ -48,9 +48,7 @@ def as_json(view: RunView) -> str:
     """The view as text, identities included; equal views give equal texts."""
     programs = {identity: {**plain(asdict(p)), "id": p.id} for identity, p in sorted(view.programs.items())}
     kinds = [type(each.outcome).__name__ for each in view.candidates]
-    return (
-        json.dumps(plain({**asdict(view), "programs": programs, "kinds": kinds}), indent=1, sort_keys=True) + "\n"
-    )
+    return json.dumps(plain({**asdict(view), "programs": programs, "kinds": kinds}), indent=1, sort_keys=True) + "\n"
 
 
 def plain(value: Any) -> Any:

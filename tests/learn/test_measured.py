@@ -180,7 +180,7 @@ def test_near_programs_of_one_protocol_are_measured_edits() -> None:
 
 def test_measured_edits_of_a_descendant(tmp_path: Path) -> None:
     source = nets.baselines()["mlp"]
-    step, change = [one for one in edits_of(source) if one.scope == "architecture"][:2]
+    step, change = [one for one in edits_of(source) if one.part == "net"][:2]
     child = apply_edit(source, step.text).source
     base, descendant = (Program.of(text, prm=prm_text(nets.DEFAULT_PRM)) for text in (source, child))
     parents = [
@@ -207,7 +207,7 @@ def test_measured_edits_of_a_descendant(tmp_path: Path) -> None:
 def test_the_data_set_of_gains(tmp_path: Path) -> None:
     source = nets.baselines()["mlp"]
     base = Program.of(source, prm=prm_text(nets.DEFAULT_PRM))
-    change = next(one for one in edits_of(source) if one.scope == "architecture")
+    change = next(one for one in edits_of(source) if one.part == "net")
     measured = {"baseline": "mlp", "parent": base.id, "params": 9, "flops": 1, "kind": change.kind, "edit": change.text}
     rows = [
         {**measured, "draw": 0, "accuracies": [0.6, 0.62], "failure": None},

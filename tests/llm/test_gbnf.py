@@ -63,7 +63,7 @@ def test_anchored_to_lines(source: str) -> None:
 
 
 def test_typed() -> None:
-    edits = [SpaceEdit("insert", "architecture", old, new) for old, new in EDITS]
+    edits = [SpaceEdit("insert", "net", old, new) for old, new in EDITS]
     ours = typed_grammar(edits)
     theirs = gbnf(ours)
     assert theirs is not None

@@ -57,7 +57,7 @@ def test_nothing_changes_a_program() -> None:
 
 def test_a_program_survives_pickling() -> None:
     program = Program({"net": NET, "expert": "x"}, ("a",))
-    again = pickle.loads(pickle.dumps(program))  # noqa: S301  our own bytes
+    again = pickle.loads(pickle.dumps(program))
     assert (again, again.id, again.parents) == (program, program.id, program.parents)
 
 

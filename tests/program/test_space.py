@@ -200,9 +200,9 @@ def test_named_counts_move_by_one() -> None:
 
 
 def test_recipe_edits_are_marked_as_such() -> None:
-    recipe = {edit.kind for edit in edits_of(NET) if edit.scope == "recipe"}
+    recipe = {edit.kind for edit in edits_of(NET) if edit.part == "recipe"}
     assert recipe == {"optimizer", "rate", "momentum", "decay", "smoothing"}
-    assert not recipe & {edit.kind for edit in edits_of(NET) if edit.scope == "architecture"}
+    assert not recipe & {edit.kind for edit in edits_of(NET) if edit.part == "net"}
     start = "self.optimizer = torch.optim."
     assert f"{start}AdamW(self.parameters(), lr=prm['lr'] * 0.1)" in news(NET, "optimizer")
     assert f"{start}SGD(self.parameters(), lr=prm['lr'] * 2, momentum=prm['momentum'])" in news(NET, "rate")
@@ -278,11 +278,11 @@ def test_every_edit_applies_parses_and_changes_the_program_in_its_own_way(name: 
 @pytest.mark.parametrize("name", sorted(baselines()))
 def test_every_baseline_has_edits_of_many_kinds_in_a_fixed_order(name: str) -> None:
     edits = edits_of(baselines()[name])
-    assert len({edit.kind for edit in edits if edit.scope == "architecture"}) >= 6
+    assert len({edit.kind for edit in edits if edit.part == "net"}) >= 6
     assert len(edits) == len(set(edits)) >= 50
     edits_of.cache_clear()
     assert edits_of(baselines()[name]) == edits
 
 
 def test_an_edit_says_itself_as_a_block() -> None:
-    assert SpaceEdit("width", "architecture", "a", "b").text == "<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"
+    assert SpaceEdit("width", "net", "a", "b").text == "<<<<<<< SEARCH\na\n=======\nb\n>>>>>>> REPLACE\n"

@@ -64,5 +64,5 @@ def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> No
         2, index, 0, f"0:2:{index}:0", small, journal=Journal(journal({"activation": [0.1, 0.2], "width": [-0.1]}))
     )
     [proposal] = BanditProposer(None).propose([ask])
-    assert proposal.kind == thompson_kinds(ask)([edit.kind for edit in open_edits(ask, "architecture")])
+    assert proposal.kind == thompson_kinds(ask)([edit.kind for edit in open_edits(ask)])
     assert [proposal] == BanditProposer(None).propose([ask])

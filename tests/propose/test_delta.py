@@ -12,8 +12,8 @@ import pytest
 from deltanas.journal import Attempt
 from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
-from deltanas.program import Program, Refused, edits_of
-from deltanas.propose import Asking, Decoding, DeltaProposer, Edits, Space
+from deltanas.program import Part, Program, Refused, edits_of
+from deltanas.propose import Asking, Decoding, DeltaProposer, Space
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import written
@@ -22,14 +22,12 @@ from deltanas.seams import Ask
 pytest_plugins = ["tiny_model"]
 
 
-def asks(parent: Program, n: int, earlier: tuple[Attempt, ...] = ()) -> list[Ask]:
-    return [Ask(1, index, len(earlier), f"0:1:{index}:{len(earlier)}", parent, earlier) for index in range(n)]
+def asks(parent: Program, n: int, earlier: tuple[Attempt, ...] = (), part: Part = "net") -> list[Ask]:
+    return [Ask(1, index, len(earlier), f"0:1:{index}:{len(earlier)}", parent, earlier, (part,)) for index in range(n)]
 
 
-def proposer(
-    model: Model, edits: Edits = "architecture", decoding: Decoding = "typed", offers: int = 6, **sampling: Any
-) -> DeltaProposer:
-    space = Space(None, edits)
+def proposer(model: Model, decoding: Decoding = "typed", offers: int = 6, **sampling: Any) -> DeltaProposer:
+    space = Space(None)
     return DeltaProposer(model, space, Asking.model_construct(decoding=decoding, offers=offers, **sampling))
 
 
@@ -51,7 +49,7 @@ class Watched:
 
 
 def test_typed_proposals_are_edits_of_the_goals_kind_with_their_call(tiny: Model, small: Program) -> None:
-    kinds = {edit.text: edit.kind for edit in edits_of(small.net) if edit.scope == "architecture"}
+    kinds = {edit.text: edit.kind for edit in edits_of(small.net) if edit.part == "net"}
     proposals = proposer(tiny).propose(asks(small, 12))
     for proposal in proposals:
         assert proposal.program is not None
@@ -71,8 +69,8 @@ def test_typed_proposals_are_edits_of_the_goals_kind_with_their_call(tiny: Model
 
 
 def test_recipe_edits_are_made_where_they_are_asked_for(tiny: Model, small: Program) -> None:
-    scopes = {edit.text: edit.scope for edit in edits_of(small.net)}
-    proposals = proposer(tiny, edits="recipe").propose(asks(small, 4))
+    scopes = {edit.text: edit.part for edit in edits_of(small.net)}
+    proposals = proposer(tiny).propose(asks(small, 4, part="recipe"))
     assert {scopes[proposal.edit] for proposal in proposals} == {"recipe"}
 
 
@@ -86,9 +84,9 @@ def test_asks_beyond_the_batch_are_answered_in_their_order(tiny: Model, small: P
 
 
 def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, small: Program) -> None:
-    asked = proposer(tiny, edits="recipe", offers=99)
-    (ask,) = asks(small, 1)
-    space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
+    asked = proposer(tiny, offers=99)
+    (ask,) = asks(small, 1, part="recipe")
+    space = {edit.text for edit in edits_of(small.net) if edit.part == "recipe"}
     tried: list[str] = []
     for _ in space:
         (proposal,) = asked.propose([ask])
@@ -138,7 +136,7 @@ def test_a_prompt_that_is_too_long_loses_its_memory_first_and_is_refused_then(ti
 
 
 def test_slots_with_one_parent_choose_among_different_edits(tiny: Model, small: Program) -> None:
-    space = {edit.text for edit in edits_of(small.net) if edit.scope == "architecture"}
+    space = {edit.text for edit in edits_of(small.net) if edit.part == "net"}
     n = len(space) // 6
     assert len({proposal.edit for proposal in proposer(tiny).propose(asks(small, n))}) == n
 

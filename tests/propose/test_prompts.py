@@ -105,7 +105,7 @@ def test_every_edit_of_the_baselines_fits_a_goal() -> None:
     ],
 )
 def test_a_goal_says_which_edits_fit_it(which: str, new: str, fits: bool) -> None:
-    assert Goal("", which).fits(SpaceEdit("kernel", "architecture", "nn.Conv2d(8, 8, 3)", new)) is fits
+    assert Goal("", which).fits(SpaceEdit("kernel", "net", "nn.Conv2d(8, 8, 3)", new)) is fits
 
 
 def test_what_is_asked_for_is_what_is_offered() -> None:

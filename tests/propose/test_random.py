@@ -10,19 +10,19 @@ import pytest
 
 from deltanas.journal import Attempt, Candidate, Journal
 from deltanas.nets import baselines
-from deltanas.program import Program, Refused, edits_of
-from deltanas.propose import Edits, RandomProposer, Space
+from deltanas.program import Part, Program, Refused, edits_of
+from deltanas.propose import RandomProposer, Space
 from deltanas.seams import Ask, Proposal
 
 pytest_plugins = ["tiny_model"]
 
 
-def ask(parent: Program, index: int = 0, earlier: tuple[Attempt, ...] = ()) -> Ask:
-    return Ask(1, index, len(earlier), f"0:1:{index}:{len(earlier)}", parent, earlier)
+def ask(parent: Program, index: int = 0, earlier: tuple[Attempt, ...] = (), parts: tuple[Part, ...] = ("net",)) -> Ask:
+    return Ask(1, index, len(earlier), f"0:1:{index}:{len(earlier)}", parent, earlier, parts)
 
 
-def proposer(edits: Edits = "architecture") -> RandomProposer:
-    return RandomProposer(Space(None, edits))
+def proposer() -> RandomProposer:
+    return RandomProposer(Space(None))
 
 
 def refused(proposal: Proposal) -> Attempt:
@@ -30,7 +30,7 @@ def refused(proposal: Proposal) -> Attempt:
 
 
 def test_every_proposal_is_one_edit_of_the_space(small: Program) -> None:
-    kinds = {edit.text: edit.kind for edit in edits_of(small.net) if edit.scope == "architecture"}
+    kinds = {edit.text: edit.kind for edit in edits_of(small.net) if edit.part == "net"}
     proposals = proposer().propose([ask(small, index) for index in range(40)])
     for proposal in proposals:
         assert proposal.program is not None
@@ -40,17 +40,17 @@ def test_every_proposal_is_one_edit_of_the_space(small: Program) -> None:
         ast.parse(proposal.program.net)
 
 
-@pytest.mark.parametrize("edits", ["architecture", "recipe", "both"])
-def test_only_edits_of_the_scope_that_was_asked_for(small: Program, edits: Edits) -> None:
-    scopes = {edit.text: edit.scope for edit in edits_of(small.net)}
-    drawn = {scopes[p.edit] for p in proposer(edits).propose([ask(small, index) for index in range(60)])}
-    assert drawn == ({"architecture", "recipe"} if edits == "both" else {edits})
+@pytest.mark.parametrize("parts", [("net",), ("recipe",), ("net", "recipe")], ids=",".join)
+def test_only_edits_of_the_parts_that_were_asked_for(small: Program, parts: tuple[Part, ...]) -> None:
+    known = {edit.text: edit.part for edit in edits_of(small.net)}
+    drawn = {known[p.edit] for p in proposer().propose([ask(small, index, parts=parts) for index in range(60)])}
+    assert drawn == set(parts)
 
 
 def test_edits_are_drawn_uniformly(small: Program) -> None:
-    space = [edit for edit in edits_of(small.net) if edit.scope == "recipe"]
+    space = [edit for edit in edits_of(small.net) if edit.part == "recipe"]
     n = 100 * len(space)
-    counts = Counter(p.edit for p in proposer("recipe").propose([ask(small, index) for index in range(n)]))
+    counts = Counter(p.edit for p in proposer().propose([ask(small, index, parts=("recipe",)) for index in range(n)]))
     assert set(counts) == {edit.text for edit in space}
     # Chi-square with len(space) - 1 degrees of freedom: mean k, deviation sqrt(2 k). Five deviations are allowed.
     chi2 = sum((count - 100) ** 2 / 100 for count in counts.values())
@@ -67,33 +67,35 @@ def test_the_same_asks_give_the_same_proposals_and_none_twice(small: Program) ->
 
 
 def test_what_the_run_tried_on_a_parent_is_not_drawn_again(small: Program) -> None:
-    space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
-    recipe, journal = proposer("recipe"), tuple[Candidate, ...]()
+    space = {edit.text for edit in edits_of(small.net) if edit.part == "recipe"}
+    recipe, journal = proposer(), tuple[Candidate, ...]()
     for index in range(len(space)):
-        (proposal,) = recipe.propose([replace(ask(small, index), journal=Journal(journal))])
+        (proposal,) = recipe.propose([replace(ask(small, index, parts=("recipe",)), journal=Journal(journal))])
         attempt = refused(proposal) if index % 2 else Attempt(proposal.edit, "exact", proposal.goal, None)
         journal = (*journal, Candidate(1, index, "random", small.id, None, (attempt,)))
     assert {candidate.attempts[0].edit for candidate in journal} == space
-    (none,) = recipe.propose([replace(ask(small), journal=Journal(journal))])
+    (none,) = recipe.propose([replace(ask(small, parts=("recipe",)), journal=Journal(journal))])
     assert none.program is None
     # Another parent has its own edits; and what passed but was not kept may be drawn again.
     others = tuple(replace(candidate, parent="another") for candidate in journal)
-    assert recipe.propose([replace(ask(small), journal=Journal(others))]) == recipe.propose([ask(small)])
+    assert recipe.propose([replace(ask(small, parts=("recipe",)), journal=Journal(others))]) == recipe.propose(
+        [ask(small, parts=("recipe",))]
+    )
     kept, spare = journal[0].attempts[0], journal[2].attempts[0]
     journal = (replace(journal[0], attempts=(kept, spare)), *(row for row in journal[1:] if row.index != 2))
-    (again,) = recipe.propose([replace(ask(small), journal=Journal(journal))])
+    (again,) = recipe.propose([replace(ask(small, parts=("recipe",)), journal=Journal(journal))])
     assert again.edit == spare.edit
 
 
 def test_a_slot_never_sees_an_edit_twice_and_ends_when_all_were_tried(small: Program) -> None:
-    space = {edit.text for edit in edits_of(small.net) if edit.scope == "recipe"}
-    recipe = proposer("recipe")
+    space = {edit.text for edit in edits_of(small.net) if edit.part == "recipe"}
+    recipe = proposer()
     earlier: tuple[Attempt, ...] = ()
     for _ in space:
-        (proposal,) = recipe.propose([ask(small, 0, earlier)])
+        (proposal,) = recipe.propose([ask(small, 0, earlier, ("recipe",))])
         earlier = (*earlier, refused(proposal))
     assert {attempt.edit for attempt in earlier} == space
-    (last,) = recipe.propose([ask(small, 0, earlier)])
+    (last,) = recipe.propose([ask(small, 0, earlier, ("recipe",))])
     assert last.program is None
     assert last.refusal is not None
     assert last.refusal.stage == "apply"

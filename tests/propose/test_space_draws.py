@@ -16,9 +16,8 @@ import pytest
 from deltanas.config import TrainConfig
 from deltanas.journal import Attempt
 from deltanas.nets import baselines
-from deltanas.program import Program, Refused, apply_edit, edits_of
+from deltanas.program import Part, Program, Refused, apply_edit, edits_of
 from deltanas.propose import CachedBuilds, Space
-from deltanas.propose.edits import made
 from deltanas.propose.goals import drawn_goal, goals
 from deltanas.propose.space import WIDTHS
 from deltanas.seams import Ask, Built
@@ -57,15 +56,15 @@ def pool() -> Iterator[Counted]:
         yield Counted(CachedBuilds(runner, Path(os.devnull), ""))
 
 
-def asks(parent: Program, n: int) -> list[Ask]:
-    return [Ask(1, index, 0, f"0:1:{index}:0", parent) for index in range(n)]
+def asks(parent: Program, n: int, part: Part = "net") -> list[Ask]:
+    return [Ask(1, index, 0, f"0:1:{index}:0", parent, parts=(part,)) for index in range(n)]
 
 
 def test_draws_build_and_change_the_function(pool: Counted) -> None:
     parents = [program_of(source) for source in list(baselines().values())[::4]]
     slots = [replace(ask, parent=parent) for parent in parents for ask in asks(parent, 1)]
     drawn = Space(pool).draw(slots)
-    children = [made(parent, edit) for parent, edit in zip(parents, drawn, strict=True) if edit]
+    children = [edit.apply(parent) for parent, edit in zip(parents, drawn, strict=True) if edit]
     assert len(children) == len(parents)
     for before, after in zip(pool.build(parents), pool.build(children), strict=True):
         assert isinstance(before, Built)
@@ -76,7 +75,7 @@ def test_draws_build_and_change_the_function(pool: Counted) -> None:
 def test_edits_of_several_places_build(pool: Counted) -> None:
     parents = [program_of(source) for source in baselines().values()]
     edits = [(p, [e for e in edits_of(p.net) if e.kind == "width" and "\n...\n" in e.old]) for p in parents]
-    children = [made(parent, found[len(found) // 2]) for parent, found in edits if found]
+    children = [found[len(found) // 2].apply(parent) for parent, found in edits if found]
     assert len(children) >= 9
     assert sum(isinstance(one, Built) for one in pool.build(children)) >= 0.8 * len(children)
 
@@ -88,7 +87,7 @@ def test_what_fails_or_has_no_effect_is_passed_over(small: Program) -> None:
     for offered in offers:
         assert 1 <= len(offered) <= 4
         assert len({kinds[edit.text] for edit in offered}) == 1
-        assert not [edit for edit in offered if "Identity" in made(small, edit).net or "GELU" in made(small, edit).net]
+        assert not [edit for edit in offered if "Identity" in edit.apply(small).net or "GELU" in edit.apply(small).net]
     without = {edit.text for edit in edits_of(small.net) if "GELU" not in edit.new and "Identity" not in edit.new}
     assert {edit.text for offered in offers for edit in offered} <= without
 
@@ -97,7 +96,7 @@ def test_a_quarter_of_the_draws_is_a_width_and_the_rest_as_the_edits_are(small: 
     drawn = Space(Counted()).draw(asks(small, 2000))
     kinds = Counter(edit.kind for edit in drawn if edit)
     assert abs(kinds["width"] / 2000 - WIDTHS) < 0.04
-    holds = [e for e in edits_of(small.net) if e.scope == "architecture" and e.kind != "width"]
+    holds = [e for e in edits_of(small.net) if e.part == "net" and e.kind != "width"]
     others = Counter(edit.kind for edit in holds)
     for kind in ("insert", "head", "depth"):
         assert abs(kinds[kind] / 2000 - (1 - WIDTHS) * others[kind] / others.total()) < 0.05
@@ -114,7 +113,7 @@ def test_slots_of_one_parent_share_no_edit_while_there_are_others(small: Program
     # Another parent takes nothing away, and where all edits are taken, they are shared.
     other = [replace(ask, parent=Program.of(baselines()["mlp"])) for ask in asks(small, 6)]
     assert space.offer([one for pair in zip(asks(small, 6), other, strict=True) for one in pair], 3)[::2] == offers
-    assert all(Space(None, "recipe").offer(asks(small, 40), 3))
+    assert all(Space(None).offer(asks(small, 40, "recipe"), 3))
 
 
 def test_mixed_draws_are_of_the_kinds_that_single_ones_are(small: Program) -> None:
@@ -130,9 +129,9 @@ def test_mixed_draws_are_of_the_kinds_that_single_ones_are(small: Program) -> No
     assert together == space.mixed(asks(small, 4), 6)
     texts = [edit.text for offered in together for edit in offered]
     assert len(set(texts)) == len(texts)
-    (ask,) = asks(small, 1)
-    everything = [edit for edit in edits_of(small.net) if edit.scope == "recipe"]
-    assert Space(None, "recipe").mixed([ask], 500) == [tuple(everything)]
+    (ask,) = asks(small, 1, "recipe")
+    everything = [edit for edit in edits_of(small.net) if edit.part == "recipe"]
+    assert Space(None).mixed([ask], 500) == [tuple(everything)]
 
 
 def test_a_goal_comes_first_and_only_what_fits_it_is_verified(small: Program) -> None:
@@ -149,13 +148,13 @@ def test_a_goal_comes_first_and_only_what_fits_it_is_verified(small: Program) ->
 
 
 def test_nothing_is_offered_twice_to_a_slot_and_an_empty_space_ends(small: Program) -> None:
-    space = Space(None, "recipe")
-    (ask,) = asks(small, 1)
+    space = Space(None)
+    (ask,) = asks(small, 1, "recipe")
     tried: list[str] = []
     while edit := space.draw([ask])[0]:
         tried.append(edit.text)
         ask = ask.again((*ask.earlier, Attempt(edit.text, "exact", edit.kind, Refused("novelty", "seen"))))
-    assert sorted(tried) == sorted(edit.text for edit in edits_of(small.net) if edit.scope == "recipe")
+    assert sorted(tried) == sorted(edit.text for edit in edits_of(small.net) if edit.part == "recipe")
     assert Space(Counted()).offer(asks(Program.of("x = 1\n"), 1), 3) == [()]
 
 

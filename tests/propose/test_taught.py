@@ -18,11 +18,11 @@ pytest_plugins = ["tiny_model"]
 
 
 def ask(program: Program, telemetry: Telemetry | None = None) -> Ask:
-    return Ask(0, 0, 0, "lesson:0", program, telemetry=telemetry or Telemetry())
+    return Ask(0, 0, 0, "lesson:0", program, parts=("net", "recipe"), telemetry=telemetry or Telemetry())
 
 
 def proposer(model: Model, decoding: Decoding) -> DeltaProposer:
-    return DeltaProposer(model, Space(None, "both"), Asking(decoding=decoding))
+    return DeltaProposer(model, Space(None), Asking(decoding=decoding))
 
 
 @pytest.fixture(params=["typed", "anchored", "free", "full"])

@@ -244,7 +244,9 @@ def candidates_from(
 def _attempt_from(row: Row[Any], calls: Iterable[Call], shared: Callable[[str | None], Any]) -> Attempt:
     refusal = None if row.stage is None else Refused(shared(row.stage), row.reason)
     said = (row.edit, shared(row.rung), shared(row.goal), refusal, tuple(calls), row.round)
-    return Attempt(*said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part))
+    return Attempt(
+        *said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part)
+    )
 
 
 def _call_from(row: Row[Any], shared: Callable[[str | None], Any]) -> Call:

@@ -4,7 +4,6 @@ from deltanas.propose.asking import Asking, Decoding
 from deltanas.propose.bandit import BanditProposer
 from deltanas.propose.channels import ChannelsProposer
 from deltanas.propose.delta import DeltaProposer
-from deltanas.propose.edits import Edits
 from deltanas.propose.evolution import EvolutionProposer, Tournament
 from deltanas.propose.feedback import FeedbackProposer
 from deltanas.propose.full import FullProposer
@@ -23,7 +22,6 @@ __all__ = [
     "Context",
     "Decoding",
     "DeltaProposer",
-    "Edits",
     "EvolutionProposer",
     "FeedbackProposer",
     "FullProposer",

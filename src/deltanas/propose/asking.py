@@ -130,7 +130,7 @@ class ModelProposer(ABC):
         ask, length = question.ask, 0
         known = facts(question.goal, ask.telemetry)
         for earlier in dict.fromkeys((recalled(ask.earlier), "")):
-            source = ask.parent.net.removesuffix("\n")
+            source = ask.text.removesuffix("\n")
             messages = render(
                 question.prompt,
                 source=source,
@@ -186,7 +186,7 @@ class TaughtProposer(ModelProposer):
             goal: what the edit was asked to do; where it does not fit, or is not known, one that it fits is drawn.
         """
         try:
-            wanted = ask.parent.edited("net", apply_edit(ask.parent.net, edit).source)
+            wanted = ask.parent.edited(ask.part, apply_edit(ask.text, edit).source)
             found = self.taught(ask, edit, goal)
         except EditError as error:
             return Refused("apply", str(error))

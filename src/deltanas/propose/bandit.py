@@ -11,7 +11,6 @@ from math import sqrt
 from random import Random
 from statistics import fmean
 
-from deltanas.propose.edits import Edits
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
@@ -26,8 +25,8 @@ class BanditProposer(RandomProposer):
 
     strategy = "bandit"
 
-    def __init__(self, builds: Builds | None, edits: Edits = "architecture") -> None:
-        super().__init__(Space(builds, edits, thompson_kinds))
+    def __init__(self, builds: Builds | None) -> None:
+        super().__init__(Space(builds, thompson_kinds))
 
 
 def thompson_kinds(ask: Ask) -> Callable[[Sequence[str]], str]:
@@ -73,5 +72,5 @@ def pooled(known: Mapping[str, Sequence[float]]) -> float:
 BANDIT = Strategy(
     name="bandit",
     about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
-    build=lambda context: BanditProposer(context.builds, context.edits),
+    build=lambda context: BanditProposer(context.builds),
 )

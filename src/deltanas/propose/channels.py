@@ -82,7 +82,7 @@ class ChannelsProposer(ModelProposer):
             return replace(refused, refusal=Refused("parse", wrong))
         edit, made = survey.edit(vector), survey.made(vector)
         net = made.net if made else survey.program.net if vector == survey.value else None
-        ask = replace(question.ask, parent=question.parent)
+        ask = replace(question.ask, parent=question.parent, parts=("net",))
         if net is None or net == ask.parent.net:
             reason = "these are the widths it has" if net else "the source admits no edit to these widths"
             return replace(refused, refusal=Refused("apply", reason))

@@ -71,9 +71,9 @@ def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Dec
     if decoding == "typed":
         offered = sampled(ask, edits, offers)
         return Question(ask, goal, "typed", offered=offered, grammar=typed_grammar(offered))
-    places = sorted({edit.old for edit in edits if edit.old in ask.parent.net})
+    places = sorted({edit.old for edit in edits if edit.old in ask.text})
     place = ask.rng("place").choice(places) if places else ""
-    grammar = anchored_grammar(ask.parent.net, place) if decoding == "anchored" else None
+    grammar = anchored_grammar(ask.text, place) if decoding == "anchored" else None
     return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
 
 
@@ -93,7 +93,7 @@ def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit,
 
 def _built(context: Context) -> DeltaProposer:
     builds = context.builds if context.asking.decoding == "typed" else None
-    return DeltaProposer(context.asked, Space(builds, context.edits), context.asking)
+    return DeltaProposer(context.asked, Space(builds), context.asking)
 
 
 DELTA = Strategy(

@@ -50,7 +50,7 @@ class Tournament(Section):
 EVOLUTION = Strategy(
     name="evolution",
     about="the same draws; parents by tournament among the youngest",
-    build=lambda context: EvolutionProposer(Space(context.builds, context.edits)),
+    build=lambda context: EvolutionProposer(Space(context.builds)),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
 )

@@ -106,7 +106,7 @@ class FeedbackProposer(ModelProposer):
             return exhausted()
         messages = render(
             "advice",
-            source=ask.parent.net.removesuffix("\n"),
+            source=ask.text.removesuffix("\n"),
             trials=window(ask, self._window),
             facts=facts("", ask.telemetry),
             kinds=sorted({edit.kind for edit in edits}),
@@ -186,7 +186,7 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None, 
 def _built(context: Context) -> FeedbackProposer:
     settings = context.own(FeedbackSettings)
     typed = context.asking.decoding == "typed" and settings.form == "delta"
-    space = Space(context.builds if typed else None, context.edits)
+    space = Space(context.builds if typed else None)
     return FeedbackProposer(context.asked, space, settings, context.asking)
 
 

@@ -58,11 +58,12 @@ def written_program(question: Question, reply: Reply, calls: tuple[Call, ...]) -
     source = extracted(reply.text)
     if source is None:
         refusal = Refused("parse", "the reply holds no program: no code block and no line that begins one")
-    elif source.rstrip() == ask.parent.net.rstrip():
+    elif source.rstrip() == ask.text.rstrip():
         refusal = Refused("apply", "the reply repeats the file; change what it computes")
     else:
-        return Proposal(ask.parent.edited("net", source), reply.text, RUNG, goal, None, calls)
-    return Proposal(None, reply.text, None, goal, refusal, calls)
+        program = ask.parent.edited(ask.part, source)
+        return Proposal(program, reply.text, RUNG, goal, None, calls, part=ask.part)
+    return Proposal(None, reply.text, None, goal, refusal, calls, part=ask.part)
 
 
 def extracted(reply: str) -> str | None:
@@ -81,7 +82,7 @@ def extracted(reply: str) -> str | None:
 FULL = Strategy(
     name="full",
     about="the whole program; never counted as an edit",
-    build=lambda context: FullProposer(context.asked, Space(None, context.edits), context.asking),
+    build=lambda context: FullProposer(context.asked, Space(None), context.asking),
     calls=1,
     taught=True,
 )

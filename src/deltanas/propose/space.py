@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 
 from deltanas.program import Program, Refused, SpaceEdit
-from deltanas.propose.edits import Edits, made, open_edits
+from deltanas.propose.edits import open_edits
 from deltanas.seams import Ask, Builds, Built
 
 WIDTHS = 0.25
@@ -48,10 +48,9 @@ class Space:
     those that were looked at. Where the parent itself does not build, no edit holds.
     """
 
-    def __init__(self, builds: Builds | None, edits: Edits = "architecture", kinds: Kinds = fair_kinds) -> None:
+    def __init__(self, builds: Builds | None, kinds: Kinds = fair_kinds) -> None:
         """builds: what verifies the edits; None leaves them unverified."""
         self._builds = builds
-        self._edits = edits
         self._kinds = kinds
 
     def draw(self, asks: Sequence[Ask]) -> list[SpaceEdit | None]:
@@ -95,7 +94,7 @@ class Space:
 
         given: texts of the edits that some slot of this parent looked at; those of this one are added.
         """
-        space = open_edits(ask, self._edits)
+        space = open_edits(ask)
         order = {edit.text: place for place, edit in enumerate(space)}
         drawn_kind = self._kinds(ask)
         left = MOST_LOOKED_AT
@@ -123,7 +122,7 @@ class Space:
 
     def _draws(self, ask: Ask, most: int, given: set[str]) -> _Choice:
         """As `_choice`, with a kind drawn for each edit."""
-        space = open_edits(ask, self._edits)
+        space = open_edits(ask)
         order = {edit.text: place for place, edit in enumerate(space)}
         drawn_kind, rng = self._kinds(ask), ask.rng("edit")
         kept: list[SpaceEdit] = []
@@ -147,7 +146,7 @@ class Space:
         """Whether each edit's program builds and computes something else than its parent, by slot."""
         if self._builds is None:
             return {slot: [True] * len(edits) for _, _, slot, edits in wanted}
-        results = iter(self._builds.build([made(parent, edit) for parent, _, _, edits in wanted for edit in edits]))
+        results = iter(self._builds.build([edit.apply(parent) for parent, _, _, edits in wanted for edit in edits]))
         return {
             slot: [isinstance(origin, Built) and _differs(next(results), origin) for _ in edits]
             for _, origin, slot, edits in wanted

@@ -12,7 +12,6 @@ from deltanas.journal import Journal
 from deltanas.llm import Model
 from deltanas.program import Program
 from deltanas.propose.asking import Asking
-from deltanas.propose.edits import Edits
 from deltanas.seams import Builds, Proposer
 from deltanas.settings import Section
 
@@ -28,13 +27,11 @@ class Context:
 
     Attributes:
         builds: verifies edits of the space; None: nothing does.
-        edits: which edits may be made.
         model: the language model, opened; None for a strategy that asks none.
         asking: how the model is asked. settings: the strategy's own; see `own`.
     """
 
     builds: Builds | None = None
-    edits: Edits = "architecture"
     model: Model | None = None
     asking: Asking = field(default_factory=Asking)
     settings: Section | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deltanas.errors import EditError
-from deltanas.program import Refused, SpaceEdit, apply_edit, edits_of
+from deltanas.program import Refused, SpaceEdit, apply_edit, edits_in
 from deltanas.program.edits import places_of, split_lines
 from deltanas.propose.asking import Question, Taught
 from deltanas.propose.goals import goals
@@ -16,7 +16,7 @@ GENERAL = "Make the network more accurate after one epoch."
 
 def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False) -> Taught | Refused:
     """As at level `typed`: the edit is one of the parent's space. general: no goal but that of every edit is asked."""
-    simple = simple_edit(ask.parent.net, edit)
+    simple = simple_edit(ask, edit)
     if simple is None:
         return Refused("apply", "no simple edit of the program makes this change")
     grammar = typed_grammar((simple,))
@@ -26,30 +26,30 @@ def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False) -> T
 
 def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | Refused:
     """As at levels `anchored` and `free`: one block, in place of lines that are named."""
-    source = ask.parent.net
+    source = ask.text
     found = one_block(source, apply_edit(source, edit).source)
     if found is None:
         return Refused("apply", "no block of whole lines that stand in one place makes this change")
     old, new = found
     grammar = anchored_grammar(source, old) if anchored else None
-    asked = true_goal(ask, simple_edit(source, edit), goal)
+    asked = true_goal(ask, simple_edit(ask, edit), goal)
     answer = f"<<<<<<< SEARCH\n{old}\n=======\n{new}{END_OF_BLOCK}"
     return Question(ask, asked, "blocks", old, grammar=grammar, stop=(END_OF_BLOCK,)), answer
 
 
 def taught_program(ask: Ask, edit: str, goal: str) -> Taught:
     """As strategy `full` asks: the whole program."""
-    source = apply_edit(ask.parent.net, edit).source.removesuffix("\n")
-    asked = true_goal(ask, simple_edit(ask.parent.net, edit), goal)
+    source = apply_edit(ask.text, edit).source.removesuffix("\n")
+    asked = true_goal(ask, simple_edit(ask, edit), goal)
     return Question(ask, asked, "full"), f"```python\n{source}\n```"
 
 
-def simple_edit(source: str, edit: str) -> SpaceEdit | None:
-    """The edit of the space of `source` that does what `edit` does. Raises EditError where that does not apply."""
-    space = edits_of(source)
-    made = apply_edit(source, edit).source
+def simple_edit(ask: Ask, edit: str) -> SpaceEdit | None:
+    """The edit of the slot's spaces that does what `edit` does. Raises EditError where that does not apply."""
+    space = edits_in(ask.parent, ask.parts)
+    made = apply_edit(ask.text, edit).source
     said = next((one for one in space if one.text == edit), None)
-    return said or next((one for one in space if _makes(source, one, made)), None)
+    return said or next((one for one in space if _makes(ask.text, one, made)), None)
 
 
 def _makes(source: str, edit: SpaceEdit, made: str) -> bool:

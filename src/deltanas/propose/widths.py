@@ -17,7 +17,6 @@ from math import ceil, gcd, prod
 from random import Random
 
 from deltanas.program import Program, SpaceEdit, WidthGroup, WidthVectors, width_vectors
-from deltanas.propose.edits import made
 from deltanas.seams import Builds, Built
 
 LEAST, MOST = 4, 1024
@@ -86,7 +85,7 @@ class Survey:
     def made(self, vector: Vector) -> Program | None:
         """The network with these widths."""
         edit = self.edit(vector)
-        return made(self.program, edit) if edit else None
+        return edit.apply(self.program) if edit else None
 
     def expected(self, vector: Vector) -> tuple[Fraction, ...]:
         """The sizes of all parameters with these widths."""
@@ -129,7 +128,7 @@ def surveys(programs: Sequence[Program], builds: Builds) -> list[tuple[Survey, .
     """For each program, the families of its widths of which some are free; none where it does not build itself."""
     bases = builds.build(programs)
     probes = [
-        (place, number, group, made(program, edit))
+        (place, number, group, edit.apply(program))
         for place, (program, base) in enumerate(zip(programs, bases, strict=True))
         if isinstance(base, Built) and base.widths and (vectors := width_vectors(program.net))
         for number, groups in enumerate(vectors.families)

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from deltanas.intervals import Estimate, mean, mean_difference, wilson
 from deltanas.journal import RunView
+from deltanas.program import parts_named
 from deltanas.report import charts
 from deltanas.report.figures import Gain, told
 from deltanas.report.reading import AbsentError, Reading, label
@@ -179,4 +180,4 @@ def _recorded(manifest: dict[str, object], path: Sequence[str]) -> object:
     value: object = manifest
     for key in path:
         value = value.get(key, ...) if isinstance(value, dict) else ...
-    return value
+    return parts_named(value) if path[-1] == "edits" and value is not ... else value

@@ -156,6 +156,7 @@ def _plan(config: SearchConfig, metric: Metric) -> Plan:
         proposals=None if config.proposals == "auto" else config.proposals,
         repeats=repeats_of(config),
         metric=metric,
+        parts=config.edits,
     )
 
 

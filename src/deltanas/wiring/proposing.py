@@ -13,7 +13,7 @@ from deltanas.seams import Builds, Proposer
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
     own = getattr(config, config.proposing.name, None)
-    return Context(builds=builds, edits=config.edits, model=model, asking=config.model, settings=own)
+    return Context(builds=builds, model=model, asking=config.model, settings=own)
 
 
 def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:

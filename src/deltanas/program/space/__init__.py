@@ -19,12 +19,12 @@ from deltanas.program.space.numbers import number_changes
 from deltanas.program.space.recipe import recipe_changes
 from deltanas.program.space.removal import removal_changes
 from deltanas.program.space.sizes import size_changes
-from deltanas.program.space.source import Change, Scope, Source, SpaceEdit
+from deltanas.program.space.source import Change, Source, SpaceEdit
 from deltanas.program.space.structure import structure_changes
 from deltanas.program.space.vectors import WidthGroup, WidthVectors, width_vectors
 from deltanas.program.space.wiring import wiring_changes
 
-__all__ = ["Change", "Scope", "SpaceEdit", "WidthGroup", "WidthVectors", "edits_of", "width_vectors"]
+__all__ = ["Change", "SpaceEdit", "WidthGroup", "WidthVectors", "edits_of", "width_vectors"]
 
 _GENERATORS = (
     layer_changes,

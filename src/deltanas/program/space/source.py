@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 from deltanas.program.edit_formats import is_marker
-
-Scope = Literal["architecture", "recipe"]
+from deltanas.program.edits import apply_edit
+from deltanas.program.program import Part, Program
 
 Span = tuple[int, int, str]
 """Start and end in characters, and the text that stands there instead."""
@@ -31,22 +30,29 @@ class SpaceEdit:
 
     Attributes:
         kind: what it does: "activation", "kernel", "width", ...
-        scope: whether it changes the network or the way it is trained.
-        old: whole lines of the source, verbatim, that stand in it exactly once; where the edit has several places, one
+        part: name of the space that it is of: "net", "recipe", ...
+        old: whole lines of the text, verbatim, that stand in it exactly once; where the edit has several places, one
             after the other, with a line `...` between them.
         new: the lines in their place, likewise.
+        of: the part of the program whose text it changes. line: the first line that it changes, from 0.
     """
 
     kind: str
-    scope: Scope
+    part: Part
     old: str
     new: str
+    of: Part = "net"
+    line: int = field(default=0, compare=False)
 
     @property
     def text(self) -> str:
         """The SEARCH/REPLACE blocks that `apply_edit` takes, one a place."""
         places = zip(self.old.split(_APART), self.new.split(_APART), strict=True)
         return "".join(f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n" for old, new in places)
+
+    def apply(self, program: Program) -> Program:
+        """What it makes of a program. Raises EditError where it does not apply."""
+        return program.edited(self.of, apply_edit(program.part(self.of), self.text).source)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Change:
 
     kind: str
     spans: tuple[Span, ...]
-    scope: Scope = "architecture"
+    part: Part = "net"
 
 
 class Source:
@@ -97,8 +103,8 @@ class Source:
 
     # Changes
 
-    def replaced(self, kind: str, node: ast.expr | ast.stmt, text: str, scope: Scope = "architecture") -> Change:
-        return Change(kind, ((*self.span(node), text),), scope)
+    def replaced(self, kind: str, node: ast.expr | ast.stmt, text: str, part: Part = "net") -> Change:
+        return Change(kind, ((*self.span(node), text),), part)
 
     def appended(self, call: ast.Call, text: str) -> Span:
         """One more argument, or several, at the end of a call."""
@@ -130,7 +136,7 @@ class Source:
             return None
         olds = _APART.join("\n".join(old) for _, old, _ in places)
         news = _APART.join("\n".join(new) for _, _, new in places)
-        return places[0][0], SpaceEdit(change.kind, change.scope, olds, news)
+        return places[0][0], SpaceEdit(change.kind, change.part, olds, news, line=places[0][0])
 
     def _places(self, spans: Sequence[Span]) -> list[tuple[int, list[str], list[str]]] | None:
         """(first line, old lines, new lines) of each hunk; changes that are near to one another share one."""

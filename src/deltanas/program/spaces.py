@@ -1,0 +1,74 @@
+"""The spaces of edits by the names of their parts. A further space is a class and an entry in `SPACES`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Protocol
+
+from deltanas.errors import UsageError
+from deltanas.program.program import Part, Program
+from deltanas.program.space import SpaceEdit, edits_of
+
+_FORMER: Mapping[str, tuple[Part, ...]] = {
+    "architecture": ("net",),
+    "recipe": ("recipe",),
+    "both": ("net", "recipe"),
+}
+"""What 0.1.0 called them."""
+
+
+class EditSpace(Protocol):
+    """The simple edits that one part of a program admits.
+
+    part: its name, as in the settings. of: the part of the program whose text the edits change.
+    """
+
+    @property
+    def part(self) -> Part: ...
+    @property
+    def of(self) -> Part: ...
+    def edits(self, program: Program) -> Sequence[SpaceEdit]:
+        """All of them, each with `part` and `of` as here, in an order of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpace:
+    """Edits of the network's source: of what it computes ("net"), or of how it is trained ("recipe")."""
+
+    part: Part
+    of: Part = "net"
+
+    def edits(self, program: Program) -> tuple[SpaceEdit, ...]:
+        return tuple(edit for edit in edits_of(program.net) if edit.part == self.part)
+
+
+SPACES: dict[Part, EditSpace] = {space.part: space for space in (SourceSpace("net"), SourceSpace("recipe"))}
+
+
+def parts_named(names: object) -> tuple[Part, ...]:
+    """The parts that a setting names, as "net,recipe" or a list, in the order of `SPACES`.
+
+    Raises UsageError where it names none, or one without a space of edits.
+    """
+    if isinstance(names, str):
+        names = _FORMER.get(names, tuple(name.strip() for name in names.split(",")))
+    given = list(names) if isinstance(names, list | tuple) else [names]
+    for name in given or [""]:
+        if name not in SPACES:
+            raise UsageError(f"no space of edits for the part {name!r}", f"known parts: {', '.join(SPACES)}")
+    return tuple(part for part in SPACES if part in given)
+
+
+def edits_in(program: Program, parts: Sequence[Part]) -> list[SpaceEdit]:
+    """The simple edits of these parts, by line, kind and text."""
+    found = [edit for part in parts for edit in SPACES[part].edits(program)]
+    return sorted(found, key=lambda edit: (edit.of, edit.line, edit.kind, edit.new))
+
+
+def parts_of_one_text(parts: Sequence[Part], rng: Random) -> tuple[Part, ...]:
+    """Those that edit the same text: a slot edits one. Of several texts one is drawn, each as likely as the others."""
+    texts = list(dict.fromkeys(SPACES[part].of for part in parts))
+    chosen = texts[0] if len(texts) == 1 else rng.choice(texts)
+    return tuple(part for part in parts if SPACES[part].of == chosen)
