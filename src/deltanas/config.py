@@ -39,7 +39,9 @@ class TrainConfig(Section):
         " many as reach them, by the batch of the default recipe (or of `prm`), the same for all candidates",
     )
     augment: tuple[Augment, ...] = Field(
-        (), description="what is done to training images: flip (left to right) | crop (padded, at a random place)"
+        (),
+        description="what is done to training images of a program without a transform of its own: flip (left to right)"
+        " | crop (padded, at a random place)",
     )
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
     memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")

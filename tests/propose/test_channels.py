@@ -176,7 +176,9 @@ def test_where_nothing_is_free_or_left_no_model_is_asked(builds: Builds, vgg: Pr
     proposer = ChannelsProposer(model, builds)
     proposer._known[vgg.id] = narrow
     (name,) = narrow.value
-    tried = tuple(Attempt("", "exact", told({name: width}), Refused("novelty", "")) for width in narrow.axes[0].allowed)
+    tried = tuple(
+        Attempt("", "exact", "", Refused("novelty", ""), note=told({name: width})) for width in narrow.axes[0].allowed
+    )
     (proposal,) = proposer.propose([Ask(1, 0, 0, "0:1:0:0", vgg, tried)])
     assert proposal.refusal is not None
     assert "all widths of this network were tried" in proposal.refusal.reason

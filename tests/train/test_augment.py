@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import hashlib
+
+import pytest
 import torch
 from torch import Tensor
 
-from deltanas.train.augment import Augmentation
+from deltanas.program.transforms import MENU, Step, read_transform
+from deltanas.train.augment import OPERATIONS, Augmentation, run_wide
+from deltanas.train.job import Augment
 
 
 def images(n: int) -> Tensor:
@@ -12,7 +17,7 @@ def images(n: int) -> Tensor:
 
 def test_about_half_are_mirrored_and_the_others_are_left_alone() -> None:
     x = images(400)
-    y = Augmentation(["flip"], 1)(x)
+    y = Augmentation(run_wide(["flip"]), 1)(x)
     mirrored = [bool((b == a.flip(2)).all()) for a, b in zip(x, y, strict=True)]
     assert all(m or bool((b == a).all()) for m, a, b in zip(mirrored, x, y, strict=True))
     assert 150 < sum(mirrored) < 250
@@ -20,7 +25,7 @@ def test_about_half_are_mirrored_and_the_others_are_left_alone() -> None:
 
 def test_a_crop_moves_the_image_and_fills_with_zeros() -> None:
     x = images(200)
-    y = Augmentation(["crop"], 1)(x)
+    y = Augmentation(run_wide(["crop"]), 1)(x)
     assert y.shape == x.shape
     assert y.dtype == torch.uint8
     places = set()
@@ -44,7 +49,32 @@ def moved(image: Tensor, down: int, right: int) -> Tensor:
 def test_the_seed_alone_decides_and_the_input_is_left_as_it_was() -> None:
     x = images(20)
     kept = x.clone()
-    first, second, other = (Augmentation(["crop", "flip"], seed)(x) for seed in (5, 5, 6))
+    first, second, other = (Augmentation(run_wide(["crop", "flip"]), seed)(x) for seed in (5, 5, 6))
     assert torch.equal(first, second)
     assert not torch.equal(first, other)
     assert torch.equal(x, kept)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "digest"),
+    [(["crop"], "0b0b797c4360a7c4"), (["flip"], "a26ba27269b02068"), (["flip", "crop"], "94d32d7398f1a83c")],
+    ids=["crop", "flip", "both"],
+)
+def test_a_runs_augmentation_draws_what_it_drew_before_there_were_transforms(kinds: list[Augment], digest: str) -> None:
+    changed = Augmentation(run_wide(kinds), 5)(images(20)).contiguous()
+    assert hashlib.sha256(changed.numpy().tobytes()).hexdigest()[:16] == digest
+
+
+def test_every_operation_of_the_menu_works_on_images_at_all_its_bounds() -> None:
+    assert OPERATIONS.keys() == MENU.keys()
+    x = images(20)
+    for name, operation in MENU.items():
+        for bound in ("least", "default", "most"):
+            step = Step(name, tuple(getattr(one, bound) for one in operation.parameters))
+            changed = Augmentation([step], 1)(x)
+            assert (changed.shape, changed.dtype) == (x.shape, torch.uint8)
+
+
+def test_a_transform_does_its_steps_in_their_order() -> None:
+    text = "def transform(norm):\n    return transforms.Compose([transforms.RandomHorizontalFlip(1.0)])\n"
+    assert torch.equal(Augmentation(read_transform(text), 0)(images(5)), images(5).flip(3))

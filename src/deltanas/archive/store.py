@@ -146,7 +146,7 @@ class RunArchive:
     def open(self, candidates: Sequence[Candidate]) -> None:
         """Journal candidates, their programs, attempts and calls; one without an outcome stays open.
 
-        Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or one of its parents is unknown.
+        Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or a parent is unknown.
         """
         with self._write() as connection:
             self._require_new(connection, candidates)

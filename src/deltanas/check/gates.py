@@ -13,22 +13,26 @@ from typing import NamedTuple
 from deltanas.check.contract import contract_faults
 from deltanas.journal import Draft
 from deltanas.program import USUAL, Program, Refused, Stage, declared
+from deltanas.program.transforms import transform_faults
 from deltanas.seams import Builds, Built
 
 
 class ContractGate:
-    """Refuses a program whose source does not fulfil the contract. Static: microseconds, nothing runs."""
+    """Refuses a program whose parts do not fulfil their contracts. Static: microseconds, nothing runs."""
 
     stage: Stage = "contract"
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         return [
-            Refused("contract", "; ".join(faults)) if (faults := contract_faults(draft.program.net)) else draft
-            for draft in drafts
+            Refused("contract", "; ".join(faults)) if (faults := _faults(draft.program)) else draft for draft in drafts
         ]
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         """Each program is judged by itself."""
+
+
+def _faults(program: Program) -> tuple[str, ...]:
+    return (*contract_faults(program.net), *transform_faults(program.transform))
 
 
 class BuildGate:
@@ -77,10 +81,10 @@ def _explained(program: Program, refusal: Refused) -> Refused:
 
 
 class _Known(NamedTuple):
-    """What an edit of a program is compared with; the figures of the probe as float64, NaN for none."""
+    """What an edit of a program is compared with. others: its further parts. probe: as float64, NaN for no figure."""
 
     prm: str
-    transform: str
+    others: str
     built: tuple[int, int, str] | None
     probe: bytes
 
@@ -89,7 +93,7 @@ def _known(draft: Draft) -> _Known:
     whole = draft.params is not None and draft.flops is not None and draft.trace is not None and draft.probe is not None
     built = (draft.params, draft.flops, draft.trace) if whole else None
     figures = array("d", [nan if figure is None else figure for figure in draft.probe or ()])
-    return _Known(draft.program.prm, draft.program.transform, built, figures.tobytes())  # type: ignore[arg-type]
+    return _Known(draft.program.prm, draft.program.besides("net", "prm"), built, figures.tobytes())  # type: ignore[arg-type]
 
 
 def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
@@ -100,7 +104,7 @@ def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
     """
     then, now = json.loads(parent.prm), program.hyperparameters
     differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-    if program.transform != parent.transform or differs - (USUAL.keys() - then.keys()):
+    if program.besides("net", "prm") != parent.others or differs - (USUAL.keys() - then.keys()):
         return True
     if parent.built is None:
         return None

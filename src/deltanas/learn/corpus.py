@@ -95,7 +95,7 @@ def _taught(
     usable: list[tuple[MeasuredEdit, frozenset[str]]] = []
     for edit in edits:
         try:
-            pair = (edit.parent.id, edit.child.id)
+            pair = edit.pair
         except EditError as error:
             dropped[error.message] += 1
             continue
@@ -110,6 +110,9 @@ def _taught(
     taught = []
     for edit, programs in usable:
         outside = edit.family in apart
+        if not edit.ask.parts:
+            dropped[f"no space of edits for the part {edit.part}"] += 1
+            continue
         if not outside and programs & hidden:
             dropped["a program of a family that is held out"] += 1
             continue

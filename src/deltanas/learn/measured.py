@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deltanas.errors import DataError, UsageError
 from deltanas.journal import Telemetry
-from deltanas.program import Program, apply_edit
+from deltanas.program import SPACES, Part, Program, apply_edit
 from deltanas.seams import Ask
 from deltanas.whole import write_whole
 
@@ -22,7 +22,8 @@ class MeasuredEdit:
 
     Attributes:
         family: what the parent descends from. Splits keep families whole.
-        source: the parent's text. edit: text that `apply_edit` takes.
+        source: the parent's network. transform, prm: its other parts.
+        edit: text that `apply_edit` takes. part: the part of the parent that it edits.
         gain: accuracy of the edited program less its parent's. noise: standard error of the gain, None if not known.
         accuracy: of the edited program, in [0, 1].
         goal: what the edit was asked to do, "" if it was not asked or is not known.
@@ -42,39 +43,53 @@ class MeasuredEdit:
     params: int | None = None
     moved: float | None = None
     origin: str = ""
+    part: Part = "net"
+    transform: str = ""
+    prm: str = "{}"
 
     @cached_property
     def parent(self) -> Program:
-        return Program.of(self.source)
+        return Program.of(self.source, self.transform, self.prm)
 
     @cached_property
     def child(self) -> Program:
         """Raises EditError where the edit does not apply."""
-        return self.parent.edited("net", apply_edit(self.source, self.edit).source)
+        return self.parent.edited(self.part, apply_edit(self.parent.part(self.part), self.edit).source)
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """Identities of the two, whatever hyperparameters they were trained with, unless these are what is edited."""
+        left_out = "" if self.part == "prm" else "prm"
+        bare = [{part: text for part, text in one.parts.items() if part != left_out} for one in (self.parent, self.child)]
+        return Program(bare[0]).id, Program(bare[1]).id
 
     @property
     def ask(self) -> Ask:
         """The slot that the edit could have filled."""
         gains = {} if self.moved is None else {self.goal: self.moved}
-        key = f"lesson:{self.parent.id}:{self.edit}"
-        return Ask(0, 0, 0, key, self.parent, telemetry=Telemetry(self.before, self.params, gains))
+        key = f"lesson:{Program({self.part: self.parent.part(self.part)}).id}:{self.edit}"
+        parts = tuple(name for name, space in SPACES.items() if space.of == self.part)
+        return Ask(0, 0, 0, key, self.parent, parts=parts, telemetry=Telemetry(self.before, self.params, gains))
 
 
 _NUMBERS = ("gain", "accuracy", "noise", "before", "moved")
 _NEEDED = ("family", "edit", "gain", "accuracy")
+_PARENT = ("source", "transform", "prm")
 _KNOWN = tuple(field.name for field in fields(MeasuredEdit))
+_DEFAULTS = {field.name: field.default for field in fields(MeasuredEdit)}
 
 
 def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
-    """Write JSON lines, whole or not at all; how many. A parent's text stands in the first row that names it."""
-    told: dict[str, str] = {}
+    """Write JSON lines, whole or not at all; how many. A parent's texts stand in the first row that names it."""
+    told: dict[str, list[str]] = {}
     lines = []
     for edit in edits:
         row: dict[str, object] = {"parent": edit.parent.id}
-        row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) not in (None, "")}
-        if told.get(edit.parent.id) == edit.source:
-            del row["source"]
-        told[edit.parent.id] = edit.source
+        row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) != _DEFAULTS[name]}
+        texts = [getattr(edit, name) for name in _PARENT]
+        if told.get(edit.parent.id) == texts:
+            row = {name: value for name, value in row.items() if name not in _PARENT}
+        told[edit.parent.id] = texts
         lines.append(json.dumps(row, ensure_ascii=False) + "\n")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, "".join(lines), lasting=True)
@@ -82,7 +97,7 @@ def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
 
 
 def read_measured(path: Path) -> list[MeasuredEdit]:
-    """The measured edits of a file. `parent` is the identity of the parent's text alone (`Program.of(source).id`).
+    """The measured edits of a file. `parent` is the identity of the parent.
 
     Raises:
         UsageError: no such file. DataError: a line that can't be read, or a parent whose text is nowhere.
@@ -93,16 +108,16 @@ def read_measured(path: Path) -> list[MeasuredEdit]:
         raise UsageError(f"no corpus {path}", "`deltanas learn corpus RUN --out FILE.jsonl` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} can't be read: {error}") from None
-    sources: dict[str, str] = {}
+    parents: dict[str, dict[str, str]] = {}
     found = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            found.append(_edit(f"{path}, line {number}", line, sources, last=number == len(lines)))
+            found.append(_edit(f"{path}, line {number}", line, parents, last=number == len(lines)))
     return found
 
 
-def _edit(place: str, line: str, sources: dict[str, str], *, last: bool) -> MeasuredEdit:
-    """sources: the parents' texts so far, by identity; the row's own is added."""
+def _edit(place: str, line: str, parents: dict[str, dict[str, str]], *, last: bool) -> MeasuredEdit:
+    """parents: their texts so far, by identity; those of the row's own are added."""
     try:
         row = json.loads(line)
     except ValueError as error:
@@ -118,17 +133,18 @@ def _edit(place: str, line: str, sources: dict[str, str], *, last: bool) -> Meas
         wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_finite(value)
         if name in _KNOWN and value is not None and wrong:
             raise DataError(f"{place}: `{name}` is no {'number' if name in _NUMBERS else 'text'}")
-    source, parent = row.get("source"), row.get("parent")
-    if source is not None:
-        sources[Program.of(source).id] = source
-    elif parent in sources:
-        source = sources[parent]
+    texts = {name: row[name] for name in _PARENT if row.get(name) is not None}
+    parent = row.get("parent")
+    if "source" in texts:
+        parents[Program.of(texts["source"], texts.get("transform", ""), texts.get("prm", "{}")).id] = texts
+    elif parent in parents:
+        texts = parents[parent]
     else:
         raise DataError(
             f"{place}: the text of its parent {parent} is not there", "give `source` in the first row of it"
         )
     values = {name: row[name] for name in _KNOWN if row.get(name) is not None}
-    return MeasuredEdit(**{**values, "source": source})
+    return MeasuredEdit(**{**values, **texts})
 
 
 def _is_finite(value: object) -> bool:

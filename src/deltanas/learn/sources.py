@@ -11,10 +11,10 @@ from typing import Any
 
 from deltanas import nets
 from deltanas.errors import DataError, EditError
-from deltanas.journal import Candidate, Journal
+from deltanas.journal import Attempt, Candidate, Journal
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
-from deltanas.program import Program, Trained, apply_edit, diff, prm_text
+from deltanas.program import Program, Trained, apply_edit, diff, prm_text, differing_parts
 
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 
@@ -50,9 +50,9 @@ class OwnEdits:
         program, outcome, kept = candidate.program, candidate.outcome, candidate.kept
         if parent is None or parent.program is None or parent.score is None:
             return
-        if program is None or kept is None or not isinstance(outcome, Trained):
+        if program is None or kept is None or not isinstance(outcome, Trained) or len(candidate.parents) > 1:
             return
-        edit = _edit_text(parent.program, program, kept.edit)
+        edit = _edit_text(parent.program, program, kept)
         if edit is None:
             return
         told = journal.before(candidate.cycle).telemetry(parent.program)
@@ -68,6 +68,9 @@ class OwnEdits:
             params=told.params,
             moved=told.gains.get(kept.goal),
             origin=f"{self._origin} {candidate.cycle}.{candidate.index}",
+            part=kept.part,
+            transform=parent.program.transform,
+            prm=parent.program.prm,
         )
         self._found.append((measured, len(candidate.scores), len(parent.scores)))
 
@@ -77,15 +80,18 @@ def own_edits(candidates: Sequence[Candidate], origin: str = "run") -> list[Meas
     return OwnEdits(origin).edits(Journal(candidates))
 
 
-def _edit_text(parent: Program, child: Program, said: str) -> str | None:
-    """An edit that makes the child: what was said, or, where that was a whole program, the diff; None if none does."""
+def _edit_text(parent: Program, child: Program, kept: Attempt) -> str | None:
+    """An edit of the part that was edited that makes the child: what was said, or the diff; None if none does."""
+    if {part for part, _, _ in differing_parts(parent, child)} - {kept.part, "prm"}:
+        return None
+    old, new = parent.part(kept.part), child.part(kept.part)
     try:
-        if apply_edit(parent.net, said).source == child.net:
-            return said
+        if apply_edit(old, kept.edit).source == new:
+            return kept.edit
     except EditError:
         pass
     try:
-        return diff(parent.net, child.net) or None
+        return diff(old, new) or None
     except EditError:
         return None
 
@@ -119,6 +125,7 @@ def gains_edits(folder: Path) -> list[MeasuredEdit]:
                     noise=gain_noise(noise, name, len(after), len(before)),
                     before=fmean(before),
                     params=parents[name]["params"],
+                    prm=prm,
                     origin=f"gains {row['draw']}",
                 )
             )

@@ -40,7 +40,7 @@ class Program:
         """A part whose text is empty is absent.
 
         parts: "net": Python source by the LEMUR contract (`class Net`, `supported_hyperparameters`); "transform":
-            Python source of the training transform; "prm": hyperparameters as JSON text with sorted keys; and any other.
+            Python source of the training transform; "prm": hyperparameters as JSON text with sorted keys; and others.
         identity: the one that a run recorded for it; worked out if not given.
         """
         names = _shared(tuple(sorted(name for name, text in parts.items() if text != EMPTY.get(name, ""))))
@@ -99,9 +99,9 @@ class Program:
         """The first of its parents, None for a program that was not edited."""
         return self.parents[0] if self.parents else None
 
-    def besides(self, part: Part) -> str:
-        """One text for all programs that have these texts in their other parts."""
-        return intern(json.dumps({name: text for name, text in self.parts.items() if name != part}))
+    def besides(self, *parts: Part) -> str:
+        """The other parts as one text, equal for programs that differ in `parts` alone."""
+        return intern(json.dumps({name: text for name, text in self.parts.items() if name not in parts}))
 
     def edited(self, part: Part, text: str) -> Program:
         """This program with one part replaced, and this program as its parent.

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from deltanas.program.program import Program
+from deltanas.program.program import EMPTY, Program
 
 Hashes = NDArray[np.uint64]
 """Of a text, sorted, each once."""
@@ -49,7 +49,7 @@ def shingles_of(hashed: ArrayLike, size: int = SHINGLE) -> Hashes:
 
 def fingerprint(program: Program) -> Hashes:
     """The shingles of all its parts, and its identity as one more: only equal programs have a Jaccard index of 1."""
-    text = "\n".join((program.net, program.transform, program.prm))
+    text = "\n".join(program.part(part) for part in dict.fromkeys((*EMPTY, *program.parts)))
     return np.sort(np.append(shingles(text), np.uint64(_hash(program.id))))
 
 

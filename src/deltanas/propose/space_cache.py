@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from deltanas.program import Program, Refused
+from deltanas.program import EMPTY, Program, Refused
 from deltanas.seams import Builds, Built
 from deltanas.whole import write_whole
 
@@ -44,7 +44,7 @@ class CachedBuilds:
         return [known[place] for place in places]
 
     def _place(self, program: Program) -> Path:
-        text = json.dumps([self._check, program.net, program.transform, program.prm])
+        text = json.dumps([self._check, *(program.part(part) for part in EMPTY)])
         key = hashlib.sha256(text.encode()).hexdigest()
         return self._folder / key[:2] / f"{key[2:]}.json"
 

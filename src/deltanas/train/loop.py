@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
-from deltanas.train.augment import Augmentation
+from deltanas.program.transforms import Step, TransformError, read_transform
+from deltanas.train.augment import Augmentation, run_wide
 from deltanas.train.job import Device, Job
 from deltanas.train.tasks import CHILD_TASKS
 
@@ -136,8 +137,6 @@ def batch_size(prm: dict[str, Any]) -> int:
 
 def construct(job: Job) -> nn.Module:
     """Run the program's source and build its `Net`, ready to train. Raises whatever the program raises."""
-    if job.transform:
-        raise ContractError("a program with a transform part can't be trained")
     module = ModuleType("candidate")
     sys.modules["candidate"] = module  # dataclasses and pickling-free copies look their module up
     exec(compile(job.net, NET_FILE, "exec"), module.__dict__)  # noqa: S102  this is what the sandbox is for
@@ -185,6 +184,14 @@ def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
     return net, torch.cat(outputs).contiguous().numpy().tobytes()
 
 
+def _steps(job: Job) -> tuple[Step, ...]:
+    """What is done to training images: what the program says, else what the run says."""
+    try:
+        return read_transform(job.transform) if job.transform else run_wide(job.augment)
+    except TransformError as error:
+        raise ContractError(error.message) from None
+
+
 def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     seed_everything(job.seed)
     net: Any = construct(job)
@@ -193,7 +200,8 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
             weight.data = weight.data.contiguous(memory_format=layout)
     batch = batch_size(json.loads(job.prm))
     shuffle = torch.Generator().manual_seed(job.seed)
-    augmentation = Augmentation(job.augment, job.seed) if job.augment else None
+    steps = _steps(job)
+    augmentation = Augmentation(steps, job.seed) if steps else None
     epochs: list[Batches] = []
     with bounded_steps(lambda: sum(epoch.given for epoch in epochs)), precision(job.device):
         for _ in range(job.epochs):
