@@ -67,6 +67,11 @@ class Attempt:
     part: Part = "net"
 
     @property
+    def passed(self) -> bool:
+        """Whether it passed all gates; another of the slot's proposals may have been chosen."""
+        return self.refusal is None or self.refusal.stage == "ranked"
+
+    @property
     def aim(self) -> str:
         """The goal in words, or the kind of the edit where no goal was set."""
         return self.goal or self.kind
@@ -233,7 +238,7 @@ class Tally:
     def add_attempts(self, candidate: Candidate) -> None:
         for attempt in candidate.attempts if candidate.cycle else ():
             self.attempts += 1
-            self.passed += attempt.refusal is None
+            self.passed += attempt.passed
             self.asking += sum(round(1e9 * call.seconds) for call in attempt.calls)
 
     def add_outcome(self, outcome: Outcome) -> None:
@@ -316,7 +321,7 @@ class Journal(Sequence[Candidate]):
             if row.parent is not None:
                 kept = row.kept
                 for attempt in row.attempts:
-                    if attempt.refusal or attempt is kept:
+                    if not attempt.passed or attempt is kept:
                         self._tried.setdefault((row.parent, attempt.part), set()).add(attempt.edit)
             if row.program and not isinstance(row.outcome, Refused):
                 self._places[row.program.id] = place

@@ -110,6 +110,27 @@ class Gate(Protocol):
     def remember(self, drafts: Sequence[Draft]) -> None:
         """Take note of programs that the run holds: those that are kept, and on resume the candidates so far."""
 
+    def told(self, journal: Journal) -> None:
+        """What was measured: the journal after each cycle, all of it settled. A resumed run begins with the earlier."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of a slot's passing proposals is trained.
+
+    Attributes:
+        place: of the chosen one. reasons: why each of the others is not, in their order ("" for the chosen one).
+        calls: of a model, made to choose.
+    """
+
+    place: int
+    reasons: tuple[str, ...]
+    calls: tuple[Call, ...] = ()
+
+
+Choose = Callable[[Ask, Sequence[tuple[Proposal, Draft]]], Choice]
+"""Weighs the proposals of a slot that passed all gates, two or more. It goes by these and by what it was told alone."""
+
 
 def judged(drafts: Sequence[Draft | Refused], gates: Sequence[Gate]) -> list[Draft | Refused]:
     """Each gate sees, in order, what the gates before it let through."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from deltanas.journal import Candidate, Draft, Final, Journal
+from deltanas.journal import Candidate, Final, Journal
 from deltanas.policy import by_rank, proposals_due, require_baseline
 from deltanas.program import Failed, Part, Program, Refused, Trained, combined, parts_of_one_text
 from deltanas.repeats import ONCE, Repeats
@@ -19,6 +19,7 @@ from deltanas.seams import (
     Archive,
     Ask,
     Began,
+    Choose,
     Gate,
     Learner,
     Listener,
@@ -31,8 +32,8 @@ from deltanas.seams import (
     Settled,
     Split,
     TrainingEnded,
-    judged,
 )
+from deltanas.slots import Slots
 from deltanas.task import CLASSIFY, Metric
 
 
@@ -78,12 +79,13 @@ class Search:
         archive: Archive,
         listener: Listener,
         learner: Learner | None = None,
+        choose: Choose | None = None,
     ) -> None:
+        """choose: takes one of the proposals of a slot that pass; the first if not given."""
         self._plan = plan
         self._baselines = baselines
+        self._slots = Slots(proposer, checks, novelty, choose)
         self._proposer = proposer
-        self._checks = checks
-        self._novelty = novelty
         self._runner = runner
         self._archive = archive
         self._listener = listener
@@ -95,7 +97,7 @@ class Search:
         for row in self._archive.rows():
             self._journal.open([row])
             if row.draft and not isinstance(row.outcome, Refused):
-                self._remember([row.draft])
+                self._slots.remember([row.draft])
         total = len(self._baselines) + plan.cycles * plan.candidates
         tell(Planned(plan.cycles, total, plan.repeats.each, plan.repeats.top, self._journal))
         if not self._journal:
@@ -103,11 +105,14 @@ class Search:
         self._train(0)
         require_baseline(self._journal.of_cycle(0))
         # All before the last cycle in the journal is done; a learner is told of the one before it, which it left last.
-        for cycle in range(max(1, self._journal[-1].cycle - 1), plan.cycles + 1):
+        first = max(1, self._journal[-1].cycle - 1)
+        self._slots.told(self._journal.before(first))
+        for cycle in range(first, plan.cycles + 1):
             self._propose(cycle)
             self._train(cycle)
             if self._learner:
                 self._learner.learn(cycle, self._journal)
+            self._slots.told(self._journal.before(cycle + 1))
         self._score_finals()
         self._archive.finish()
 
@@ -120,10 +125,8 @@ class Search:
     def _checked_baselines(self) -> list[Candidate]:
         """The baselines pass the same gates as their descendants, and are journalled as cycle 0."""
         self._listener(Began(0, "check", len(self._baselines)))
-        named = enumerate(self._baselines)
-        rows = {index: Candidate(0, index, "baseline", None, None, name=name) for index, name in named}
-        self._judge(rows, list(rows), [Proposal(program, "", None) for program in self._baselines.values()], 0)
-        return list(rows.values())
+        rows = [Candidate(0, place, "baseline", None, None, name=name) for place, name in enumerate(self._baselines)]
+        return self._slots.checked(rows, [Proposal(program, "", None) for program in self._baselines.values()])
 
     def _propose(self, cycle: int) -> None:
         """Fill the slots of a cycle. A batch of slots is journalled whole, before anything of it is trained."""
@@ -133,7 +136,8 @@ class Search:
         while missing:
             count = self._plan.proposals or proposals_due(self._journal)
             size = max(1, self._proposer.batch // count)
-            self._open(self._fill([self._ask(cycle, index) for index in missing[:size]], count))
+            asks = [self._ask(cycle, index) for index in missing[:size]]
+            self._open(self._slots.filled(asks, count, self._plan.retries))
             missing = missing[size:]
 
     def _ask(self, cycle: int, index: int) -> Ask:
@@ -142,35 +146,6 @@ class Search:
         parts = parts_of_one_text(self._plan.parts, Random(f"{slot}:part"))
         known = earlier.telemetry(parent)
         return Ask(cycle, index, 0, f"{slot}:0", parent, parts=parts, telemetry=known, journal=self._journal)
-
-    def _fill(self, asks: Sequence[Ask], count: int) -> list[Candidate]:
-        """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""
-        rows = {a.index: Candidate(a.cycle, a.index, self._proposer.strategy, a.parent.id, None) for a in asks}
-        for number in range(1 + self._plan.retries):
-            drawn = [one for ask in asks for one in ask.several(count)]
-            self._judge(rows, [ask.index for ask in drawn], self._proposer.propose(drawn), number)
-            asks = [a.again(rows[a.index].attempts) for a in asks if isinstance(rows[a.index].outcome, Refused)]
-            if not asks:
-                break
-        return list(rows.values())
-
-    def _judge(
-        self, rows: dict[int, Candidate], slots: Sequence[int], proposals: Sequence[Proposal], number: int
-    ) -> None:
-        """Give each slot its proposals. All are checked together; what is new is seen one by one, in their order."""
-        nothing = Refused("apply", "no program was proposed")
-        drafts = [Draft(p.program) if p.program else p.refusal or nothing for p in proposals]
-        for slot, proposal, checked in zip(slots, proposals, judged(drafts, self._checks), strict=True):
-            (verdict,) = judged([checked], [self._novelty])
-            if isinstance(verdict, Draft) and rows[slot].kept is None:
-                self._remember([verdict])
-            draft = next((one for one in (verdict, checked) if isinstance(one, Draft)), None)
-            attempt = proposal.judged(draft, verdict if isinstance(verdict, Refused) else None, number)
-            rows[slot] = rows[slot].tried(attempt, draft or (Draft(proposal.program) if proposal.program else None))
-
-    def _remember(self, drafts: Sequence[Draft]) -> None:
-        for gate in (*self._checks, self._novelty):
-            gate.remember(drafts)
 
     def _train(self, cycle: int) -> None:
         """Train what the journal holds open for as long as trainings are due; each result is journalled as it comes."""

@@ -11,7 +11,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
-from deltanas.journal import Draft
+from deltanas.journal import Draft, Journal
 from deltanas.program import USUAL, Program, Refused, Stage, declared
 from deltanas.program.transforms import transform_faults
 from deltanas.seams import Builds, Built
@@ -29,6 +29,9 @@ class ContractGate:
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         """Each program is judged by itself."""
+
+    def told(self, journal: Journal) -> None:
+        """Scores don't matter."""
 
 
 def _faults(program: Program) -> tuple[str, ...]:
@@ -57,6 +60,9 @@ class BuildGate:
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         self._known |= {draft.program.id: _known(draft) for draft in drafts}
+
+    def told(self, journal: Journal) -> None:
+        """Scores don't matter."""
 
     def _passed(self, draft: Draft, built: Built) -> Draft:
         parent = self._known.get(draft.program.parent or "")

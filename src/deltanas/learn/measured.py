@@ -60,7 +60,9 @@ class MeasuredEdit:
     def pair(self) -> tuple[str, str]:
         """Identities of the two, whatever hyperparameters they were trained with, unless these are what is edited."""
         left_out = "" if self.part == "prm" else "prm"
-        bare = [{part: text for part, text in one.parts.items() if part != left_out} for one in (self.parent, self.child)]
+        bare = [
+            {part: text for part, text in one.parts.items() if part != left_out} for one in (self.parent, self.child)
+        ]
         return Program(bare[0]).id, Program(bare[1]).id
 
     @property

@@ -14,7 +14,7 @@ from deltanas.errors import DataError, EditError
 from deltanas.journal import Attempt, Candidate, Journal
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
-from deltanas.program import Program, Trained, apply_edit, diff, prm_text, differing_parts
+from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text
 
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.journal import Draft
+from deltanas.journal import Draft, Journal
 from deltanas.novelty.neighbours import Neighbours
 from deltanas.program import Refused, Stage
 from deltanas.program.shingles import fingerprint
@@ -41,6 +41,9 @@ class NoveltyGate:
                     self._similar.add(draft.program.id, self._similar.sketched(fingerprint(draft.program)))
             if draft.trace is not None:
                 self._traces.setdefault(_key(draft, draft.trace), draft.program.id)
+
+    def told(self, journal: Journal) -> None:
+        """Scores don't matter."""
 
     def _judge(self, draft: Draft) -> Draft | Refused:
         program = draft.program

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Literal
 
-Stage = Literal["parse", "apply", "contract", "build", "step", "novelty"]
+Stage = Literal["parse", "apply", "contract", "build", "step", "novelty", "ranked"]
 """Where a proposal can be refused, in this order: no edit can be read, it does not apply, the static contract, it does
-not build or gives a wrong output, its first training steps fail, novelty."""
+not build or gives a wrong output, its first training steps fail, novelty; or it passed all of them, and another of the slot's
+proposals was chosen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ _PASSED: dict[Stage, tuple[str, ...]] = {
     "build": ("parsed", "applied", "contract"),
     "step": ("parsed", "applied", "contract", "built"),
     "novelty": ("parsed", "applied", "contract", "built", "step"),
+    "ranked": ("parsed", "applied", "contract", "built", "step"),
 }
 """What a proposal had passed before a gate refused it."""
 EXACT = "exact"
@@ -146,13 +147,13 @@ def _steps(tried: Sequence[tuple[Attempt, str | None]]) -> tuple[Step, ...]:
         *(_step(name, sum(name in held for _, held in passed), len(tried)) for name in names),
         _step("effective", len(effective), len(known)),
         _step("distinct", len({attempt.trace for attempt in effective}), len(known)),
-        _step("passed", sum(attempt.refusal is None for attempt, _ in passed), len(tried)),
+        _step("passed", sum(attempt.passed for attempt, _ in passed), len(tried)),
     )
 
 
 def _passed(attempt: Attempt, parent: str | None) -> set[str]:
     """The steps that a proposal passed; from "changed" on only what changed counts."""
-    names = set(_PASSED["novelty"] if attempt.refusal is None else _PASSED[attempt.refusal.stage])
+    names = set(_PASSED[attempt.refusal.stage if attempt.refusal else "novelty"])
     # Archives of 0.1.0 lack the identity of refused proposals.
     changed = "applied" in names and (attempt.program is None or attempt.program != parent)
     if not changed:

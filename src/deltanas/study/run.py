@@ -101,7 +101,7 @@ def _rows(candidate: Candidate, best: float | None, metric: Metric) -> Iterator[
 
 def _valid(attempt: Attempt) -> float:
     """A program that is known already is a valid one."""
-    return float(attempt.refusal is None or attempt.refusal.stage == "novelty")
+    return float(attempt.passed or (attempt.refusal is not None and attempt.refusal.stage == "novelty"))
 
 
 def _tunings(view: RunView) -> tuple[TuningNll, ...]:
@@ -128,7 +128,7 @@ def _novelty(view: RunView) -> Novelty | Absent:
             family=[families[program.id] for program in programs],
             threshold=_threshold(view.manifest),
             proposal_cycle=[float(cycle) for cycle, _ in proposals],
-            repeat=[float(attempt.refusal is not None) for _, attempt in proposals],
+            repeat=[float(not attempt.passed) for _, attempt in proposals],
         )
     except LackingError as lacking:
         return Absent(lacking.message)
@@ -143,7 +143,7 @@ def collapse_so_far(candidates: Sequence[Candidate]) -> str | None:
         [float(cycle) for cycle, _ in made],
         [families[program.id] for _, program in made],
         proposal_cycle=[float(cycle) for cycle, _ in proposals],
-        repeat=[float(attempt.refusal is not None) for _, attempt in proposals],
+        repeat=[float(not attempt.passed) for _, attempt in proposals],
     )
 
 
