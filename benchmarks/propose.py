@@ -24,7 +24,7 @@ from deltanas.journal import Attempt, Candidate, Draft, Journal
 from deltanas.llm import Message, Model
 from deltanas.program import Program, Refused, Stage, Trained
 from deltanas.sandbox import Pool
-from deltanas.seams import Ask, Built, Proposal
+from deltanas.seams import Ask, Built, Proposal, Slot
 from deltanas.search import training_seed
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
 from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
@@ -155,7 +155,9 @@ class _Maker:
     def _parent(self, index: int) -> tuple[str, Program]:
         if not self._evolves:
             return self._parents[index // BLOCK % len(self._parents)]
-        parent = self._parent_rule(Journal(self._journal), Random(f"{self._config.seed}:1:{index}:parent"))
+        parent = self._parent_rule(
+            Slot(1, index), Journal(self._journal), Random(f"{self._config.seed}:1:{index}:parent")
+        )
         return next(c.strategy for c in self._journal if c.program == parent), parent
 
     def _outcome(self, score: float | None) -> Trained | None:

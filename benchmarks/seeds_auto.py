@@ -24,6 +24,7 @@ from deltanas.journal import Candidate, Draft, Journal
 from deltanas.policy import by_rank
 from deltanas.program import Program, Trained, combined
 from deltanas.repeats import Repeats
+from deltanas.seams import Slot
 
 BASELINES, CYCLES, TOP = 6, 3, 3
 STEP, LOSS = 1.0, 0.5
@@ -95,7 +96,7 @@ class Simulated:
         rows = []
         for index in range(self._candidates if cycle else BASELINES):
             rng = Random(f"{self._key}:{cycle}:{index}")
-            parent = by_rank(Journal(self._journal), rng) if cycle else None
+            parent = by_rank(Slot(cycle, index), Journal(self._journal), rng) if cycle else None
             program = _named(100 * cycle + index)
             around = self._levels[parent.id] - LOSS if parent else 0.0
             self._levels[program.id] = around + rng.gauss(0, STEP)

@@ -16,10 +16,22 @@ from deltanas.errors import DeltanasError
 from deltanas.journal import Attempt, Call, Candidate, Draft, Journal
 from deltanas.novelty import NoveltyGate
 from deltanas.policy import by_rank, proposals_due
-from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.propose import Tournament
+from deltanas.program import (
+    SPACES,
+    Failed,
+    Program,
+    Refused,
+    SpaceEdit,
+    Stage,
+    Trained,
+    differing_parts,
+    parts_named,
+)
+from deltanas.propose import RandomProposer, Tournament
+from deltanas.propose import Space as Sampler
 from deltanas.repeats import Repeats
-from deltanas.seams import Ask, Built, Proposal, Split, silent
+from deltanas.report.counts import counted
+from deltanas.seams import Ask, Built, Choice, Proposal, Slot, Split, silent
 from deltanas.search import Plan, Search, training_seed
 
 BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
@@ -89,15 +101,48 @@ class Scores:
                 yield place, Trained(share, 100, seed, 0.1, 0.1, "C")
 
 
+class Weighed:
+    """A gate that lets all pass, and with it a choice: by the number that is edited in and by what was measured."""
+
+    stage: Stage = "novelty"
+
+    def __init__(self) -> None:
+        self.heard: list[list[Candidate]] = []
+        self.chose: list[tuple[Ask, list[str], int]] = []
+
+    def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
+        return list(drafts)
+
+    def remember(self, drafts: Sequence[Draft]) -> None:
+        """All are alike to it."""
+
+    def told(self, journal: Journal) -> None:
+        assert all(candidate.outcome for candidate in journal)
+        self.heard.append(list(journal))
+
+    def choose(self, ask: Ask, passing: Sequence[tuple[Proposal, Draft]]) -> Choice:
+        assert self.heard[-1] == list(ask.journal.before(ask.cycle)), "it knows the cycles before, and no more"
+        assert all(draft.program == proposal.program for proposal, draft in passing)
+        measured = sum(candidate.score is not None for candidate in self.heard[-1])
+        numbers = [(int(proposal.edit) + measured) % 7 for proposal, _ in passing]
+        place = numbers.index(max(numbers))
+        self.chose.append((ask, [proposal.edit for proposal, _ in passing], place))
+        reasons = ["" if at == place else f"{number} is less" for at, number in enumerate(numbers)]
+        return Choice(place, tuple(reasons), (Call("weigher", "which?", str(place), 3, 1, 0.0),))
+
+
 def passed_by(candidate: Candidate) -> list[bool]:
     return [attempt.refusal is None for attempt in candidate.attempts]
 
 
-def run(archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None) -> tuple[Scripted, Scores]:
+def run(
+    archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None, weighed: Weighed | None = None
+) -> tuple[Scripted, Scores]:
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    Search(plan, BASELINES, proposer, [], NoveltyGate(), runner, archive, silent).run()
+    checks, choose = ([weighed], weighed.choose) if weighed else ([], None)
+    Search(plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent, choose=choose).run()
     return proposer, runner
 
 
@@ -136,31 +181,45 @@ def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_a
     assert selection.isdisjoint(final.outcome.seed for final in view.finals if isinstance(final.outcome, Trained))
 
 
+def by_slot(slot: Slot, journal: Journal, rng: Random) -> Program:
+    """The parent of a grid: each slot of a cycle has a baseline of its own."""
+    return BASELINES["abc"[slot.index % 3]]
+
+
+@pytest.mark.parametrize("weighed", [False, True], ids=["the first", "a choice"])
 @pytest.mark.parametrize(
     "plan",
     [
         Plan(cycles=3, candidates=7, seed=5),
+        Plan(cycles=3, candidates=7, seed=5, parent=by_slot, proposals=3),
         Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
         Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
         Plan(cycles=3, candidates=7, seed=5, proposals=None),
         Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
     ],
-    ids=["rank", "evolution", "several proposals and seeds", "as many as were measured", "a budget of repeats"],
+    ids=[
+        "rank",
+        "by slot",
+        "evolution",
+        "several proposals and seeds",
+        "as many as were measured",
+        "a budget of repeats",
+    ],
 )
-def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan) -> None:
+def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan, *, weighed: bool) -> None:
     with create_run(url, "whole", {}) as archive:
-        proposer, runner = run(archive, plan=plan)
+        proposer, runner = run(archive, plan=plan, weighed=Weighed() if weighed else None)
         whole = archive.view()
     moments = len(proposer.asks) + sum(runner.trained.values())
     for moment in range(0, moments, 5):
         name = f"stopped-{moment}"
         with create_run(url, name, {}) as archive:
             try:
-                run(archive, fuse=moment, plan=plan)
+                run(archive, fuse=moment, plan=plan, weighed=Weighed() if weighed else None)
             except StopError:
                 assert not archive.finished
         with open_run(url, name, writer=True) as archive:
-            run(archive, plan=plan)
+            run(archive, plan=plan, weighed=Weighed() if weighed else None)
             view = archive.view()
         assert view.candidates == whole.candidates
         assert sorted(view.finals, key=lambda f: f.program) == sorted(whole.finals, key=lambda f: f.program)
@@ -195,6 +254,102 @@ def test_of_several_proposals_the_first_that_passes_is_kept(url: str) -> None:
     assert {ask.key for ask in proposer.asks if (ask.cycle, ask.index) == (1, 0)} >= {f"5:1:0:{n}" for n in range(4)}
     kept = [c.program.id for c in journal if c.program]
     assert len(set(kept)) == len(kept)
+
+
+def test_a_choice_takes_one_of_those_that_pass_and_the_others_are_on_record_with_the_reason(url: str) -> None:
+    weighed = Weighed()
+    with create_run(url, "run", {}) as archive:
+        run(archive, plan=Plan(cycles=3, candidates=7, seed=5, proposals=4), weighed=weighed)
+        view = archive.view()
+    chosen = {(ask.cycle, ask.index): (edits, place) for ask, edits, place in weighed.chose}
+    assert any(place > 0 for _, place in chosen.values())
+    for c in view.candidates:
+        ranked = [attempt for attempt in c.attempts if attempt.refusal and attempt.refusal.stage == "ranked"]
+        if (c.cycle, c.index) not in chosen:
+            assert not ranked
+            continue
+        edits, place = chosen[c.cycle, c.index]
+        assert [attempt.edit for attempt in c.attempts if attempt.passed] == edits
+        assert c.kept is not None
+        assert c.kept.edit == edits[place]
+        assert c.program is not None
+        assert c.kept.program == c.program.id
+        assert [call.model for call in c.kept.calls] == ["weigher"]
+        assert len(ranked) == len(edits) - 1
+        assert all(attempt.refusal and attempt.refusal.reason.endswith("is less") for attempt in ranked)
+        tried = Journal(view.candidates).tried(c.parent or "")
+        assert c.kept.edit in tried
+    (counts,) = [one for one in counted(view) if one.strategy == "scripted"]
+    passed = sum(attempt.passed for c in view.candidates if c.cycle for attempt in c.attempts)
+    assert next(step.count for step in counts.proposals if step.name == "passed") == passed
+
+
+def test_gates_hear_each_cycle_once_and_on_resume_what_came_before(url: str) -> None:
+    whole, first, second = Weighed(), Weighed(), Weighed()
+    with create_run(url, "whole", {}) as archive:
+        run(archive, weighed=whole)
+    assert [max(c.cycle for c in heard) for heard in whole.heard] == [0, 1, 2, 3]
+    with create_run(url, "stopped", {}) as archive, pytest.raises(StopError):
+        run(archive, fuse=25, weighed=first)
+    with open_run(url, "stopped", writer=True) as archive:
+        run(archive, weighed=second)
+    assert first.heard == whole.heard[: len(first.heard)]
+    assert second.heard == whole.heard[-len(second.heard) :]
+    assert len(first.heard) < 4
+
+
+def test_a_slot_of_two_texts_gets_one_of_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A space is one entry: it needs nothing of the loop, of a strategy or of the archive."""
+
+    class Batch:
+        part = of = "prm"
+
+        def edits(self, program: Program) -> list[SpaceEdit]:
+            more = [f'{{"batch": {2**n}}}' for n in range(1, 9) if f'{{"batch": {2**n}}}' != program.prm]
+            return [SpaceEdit("batch", self.part, program.prm, text, of=self.of) for text in more]
+
+    monkeypatch.setitem(SPACES, "prm", Batch())
+    baselines = {name: Program.of(f"x = nn.{name}()\n", prm='{"batch": 1}') for name in ("ReLU", "GELU")}
+    plan = Plan(cycles=2, candidates=8, seed=0, parts=parts_named("prm,net"))
+    with create_run(url, "run", {}) as archive:
+        proposer = RandomProposer(Sampler(None))
+        Search(plan, baselines, proposer, [], NoveltyGate(), Scores(Fuse()), archive, silent).run()
+        journal = Journal(archive.candidates())
+    made = [c for c in journal if c.cycle and c.kept]
+    assert {c.kept.part for c in made if c.kept} == {"prm"}, "these nets admit no edit"
+    assert any(c.kept is None and c.cycle for c in journal), "a slot of the network finds none"
+    for c in made:
+        parent = journal.of(c.parent or "")
+        assert parent is not None
+        assert c.program is not None
+        assert parent.program is not None
+        assert [part for part, _, _ in differing_parts(parent.program, c.program)] == ["prm"]
+
+
+def test_a_program_of_several_parents_is_of_the_first_ones_family(url: str) -> None:
+    class Mixing(Scripted):
+        def _one(self, ask: Ask) -> Proposal:
+            others = [one.id for one in BASELINES.values() if one.id != ask.parent.id]
+            program = ask.parent.edited("net", f"{ask.parent.net}mix({ask.key!r})\n")
+            mixed = Program({**program.parts, "experts": "4"}, (ask.parent.id, *others))
+            return Proposal(mixed, f"mix {ask.key}", None, "goal")
+
+    with create_run(url, "run", {}) as archive:
+        Search(Plan(2, 3, 0), BASELINES, Mixing(Fuse()), [], NoveltyGate(), Scores(Fuse()), archive, silent).run()
+        journal = Journal(archive.rows())
+    mixed = [c for c in journal if c.cycle and c.program]
+    assert len(mixed) == 6
+    for c in mixed:
+        assert c.program is not None
+        assert c.program.part("experts") == "4"
+        assert c.parents == c.program.parents
+        assert c.parents[0] == c.parent
+        assert len(c.parents) in (3, 4)
+        assert all(c in journal.children(parent) for parent in c.parents)
+        first = journal.of(c.parents[0])
+        assert first is not None
+        assert journal.family(c) == journal.family(first)
+        assert journal.lineage(c)[-2:] == [first, c]
 
 
 def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
@@ -296,7 +451,7 @@ def test_parents_are_drawn_by_rank() -> None:
         for n in range(4)
     ]
     rng = Random(0)
-    counts = Counter(by_rank(Journal(journal), rng).net for _ in range(20_000))
+    counts = Counter(by_rank(Slot(1, 0), Journal(journal), rng).net for _ in range(20_000))
     weights = [1, 1 / 2, 1 / 3, 1 / 4]
     for n, weight in enumerate(weights):
         assert counts[str(n)] / 20_000 == pytest.approx(weight / sum(weights), abs=0.015)

@@ -10,6 +10,7 @@ from random import Random
 from deltanas.errors import DeltanasError
 from deltanas.journal import Candidate, Journal
 from deltanas.program import Failed, Program, Refused
+from deltanas.seams import Slot
 
 MOST_PROPOSALS = 8
 FILLED = 0.95
@@ -18,7 +19,7 @@ _HARMONIC = [1.0]
 """Sums of 1 / rank, as far as a search needed them."""
 
 
-def by_rank(journal: Journal, rng: Random) -> Program:
+def by_rank(slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG001
     """A baseline or an elite, with probability proportional to 1 / rank: gains add up, the others stay in play."""
     parents = journal.parents
     for rank in range(len(_HARMONIC) + 1, len(parents) + 1):

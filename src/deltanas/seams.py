@@ -17,6 +17,18 @@ Phase = Literal["check", "propose", "train", "repeat", "learn", "test"]
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in the run that gets a candidate."""
+
+    cycle: int
+    index: int
+
+
+ParentRule = Callable[[Slot, Journal, Random], Program]
+"""Chooses the parent of a slot, given the journal of all earlier cycles."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A slot to fill: propose one edit of `parent`.
 

@@ -7,7 +7,7 @@ up. A run that was killed goes on where its journal ends, and ends as the undist
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -23,6 +23,7 @@ from deltanas.seams import (
     Gate,
     Learner,
     Listener,
+    ParentRule,
     Planned,
     Proposal,
     Proposed,
@@ -30,6 +31,7 @@ from deltanas.seams import (
     Runner,
     Scored,
     Settled,
+    Slot,
     Split,
     TrainingEnded,
 )
@@ -46,7 +48,7 @@ class Plan:
         seed: the root of all chance.
         retries: how often to ask again when every proposal for a slot was refused; the reasons go along.
         finals: number of elites retrained and scored on the test split, with their baselines.
-        parent: chooses the parent of a slot, given the journal of all earlier cycles.
+        parent: chooses the parent of a slot, given its place and the journal of all earlier cycles.
         proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
         metric: what ranks them.
@@ -58,7 +60,7 @@ class Plan:
     seed: int
     retries: int = 2
     finals: int = 3
-    parent: Callable[[Journal, Random], Program] = by_rank
+    parent: ParentRule = by_rank
     proposals: int | None = 1
     repeats: Repeats = ONCE
     metric: Metric = CLASSIFY.metric
@@ -142,7 +144,7 @@ class Search:
 
     def _ask(self, cycle: int, index: int) -> Ask:
         slot, earlier = f"{self._plan.seed}:{cycle}:{index}", self._journal.before(cycle)
-        parent = self._plan.parent(earlier, Random(f"{slot}:parent"))
+        parent = self._plan.parent(Slot(cycle, index), earlier, Random(f"{slot}:parent"))
         parts = parts_of_one_text(self._plan.parts, Random(f"{slot}:part"))
         known = earlier.telemetry(parent)
         return Ask(cycle, index, 0, f"{slot}:0", parent, parts=parts, telemetry=known, journal=self._journal)

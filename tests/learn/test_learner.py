@@ -22,7 +22,7 @@ from deltanas.novelty import NoveltyGate
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.propose import Asking, DeltaProposer, Space
-from deltanas.seams import Ask, Built, Proposal, Split, silent
+from deltanas.seams import Ask, Built, Proposal, Slot, Split, silent
 from deltanas.search import Plan, Search
 from deltanas.study import EliteNll, convergence_of, described
 
@@ -32,7 +32,7 @@ SEED = 0
 BASELINES = {name: Program.of(net=f"{name} = 100\nx = 0\n") for name in ("a", "b", "c", "d")}
 
 
-def any_parent(journal: Journal, rng: Random) -> Program:
+def any_parent(slot: Slot, journal: Journal, rng: Random) -> Program:
     return rng.choice([c.program for c in journal.parents if c.program])
 
 

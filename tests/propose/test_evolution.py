@@ -10,7 +10,7 @@ import pytest
 from deltanas.journal import Candidate, Draft, Journal
 from deltanas.program import Failed, Program, Trained
 from deltanas.propose import EvolutionProposer, RandomProposer, Space, Tournament
-from deltanas.seams import Ask
+from deltanas.seams import Ask, Slot
 
 pytest_plugins = ["tiny_model"]
 
@@ -22,7 +22,7 @@ def row(number: int, accuracy: float | None) -> Candidate:
 
 def parents(journal: list[Candidate], tournament: Tournament, n: int = 400) -> Counter[str]:
     rng = Random(0)
-    return Counter(tournament(Journal(journal), rng).net for _ in range(n))
+    return Counter(tournament(Slot(2, 0), Journal(journal), rng).net for _ in range(n))
 
 
 def test_the_old_leave_however_good_they_are() -> None:

@@ -19,6 +19,8 @@ from deltanas.search import training_seed
 from deltanas.task import task_of
 from deltanas.whole import write_whole
 
+FILES = {"net": "net.py", "transform": "transform.py", "prm": "prm.json"}
+"""Where the parts of a program are written; any other stands in a text file of its name."""
 CHECKED = 256
 """Images by which ONNX Runtime is compared with torch, at most."""
 NEAR = 0.01
@@ -26,7 +28,7 @@ NEAR = 0.01
 
 
 def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
-    """The source of each of the best elites, in a folder of its own. Raises OSError."""
+    """The parts of each of the best elites, in a folder of its own. Raises OSError."""
     return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
 
 
@@ -63,7 +65,8 @@ def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
 def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
     folder = out / f"{rank:02d}-{program.id}"
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "net.py", program.net)
+    for part, text in program.parts.items():
+        write_whole(folder / FILES.get(part, f"{part}.txt"), text)
     draft = candidate.draft
     known = (draft.params, draft.flops) if draft else (None, None)
     return Net(rank, program.id, f"{candidate.cycle}.{candidate.index}", str(folder), *known)

@@ -11,7 +11,7 @@ from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.space_cache import CachedBuilds
 from deltanas.propose.strategies import STRATEGIES, strategy_named
-from deltanas.propose.strategy import Context, ParentRule, Strategy
+from deltanas.propose.strategy import Context, Strategy
 
 __all__ = [
     "STRATEGIES",
@@ -25,7 +25,6 @@ __all__ = [
     "EvolutionProposer",
     "FeedbackProposer",
     "FullProposer",
-    "ParentRule",
     "RandomProposer",
     "Space",
     "Strategy",

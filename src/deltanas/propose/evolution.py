@@ -16,6 +16,7 @@ from deltanas.program import Program
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
+from deltanas.seams import Slot
 from deltanas.settings import Section
 
 
@@ -38,8 +39,8 @@ class Tournament(Section):
     )
     share: float = Field(0.25, gt=0, le=1, description="with evolution: share of the population in each tournament")
 
-    def __call__(self, journal: Journal, rng: Random) -> Program:
-        """The parent of a slot. journal: of all earlier cycles; some candidate of it was trained."""
+    def __call__(self, slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG002
+        """The parent of a slot, whichever. journal: of all earlier cycles; some candidate of it was trained."""
         trained = (candidate for candidate in reversed(journal) if candidate.score is not None)
         living = list(islice(trained, self.population))[::-1]
         winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=journal.rank)

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from random import Random
 from typing import TypeVar
 
 from deltanas.errors import UsageError
-from deltanas.journal import Journal
 from deltanas.llm import Model
-from deltanas.program import Program
 from deltanas.propose.asking import Asking
-from deltanas.seams import Builds, Proposer
+from deltanas.seams import Builds, ParentRule, Proposer
 from deltanas.settings import Section
 
 S = TypeVar("S", bound=Section)
-
-ParentRule = Callable[[Journal, Random], Program]
-"""Chooses the parent of a slot, given the journal of all earlier cycles."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

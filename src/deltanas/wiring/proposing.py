@@ -6,8 +6,8 @@ from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.llm import Model, open_model, parse_spec
 from deltanas.policy import by_rank
-from deltanas.propose import Context, ParentRule
-from deltanas.seams import Builds, Proposer
+from deltanas.propose import Context
+from deltanas.seams import Builds, ParentRule, Proposer
 
 
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
