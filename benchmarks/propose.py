@@ -130,7 +130,7 @@ class _Maker:
         chosen = [self._parent(index) for index in indexes]
         journal = Journal(self._journal)
         asks = [
-            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent, journal=journal)
+            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent, parts=self._config.edits, journal=journal)
             for index, (_, parent) in zip(indexes, chosen, strict=True)
         ]
         start = time.perf_counter()
@@ -280,7 +280,7 @@ def main(
     ] = None,
     llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
-    edits: Annotated[str | None, typer.Option(help="architecture | recipe | both: what is edited.")] = None,
+    edits: Annotated[str | None, typer.Option(help="net | recipe | net,recipe: parts that are edited.")] = None,
     n: Annotated[int, typer.Option("-n", help="Proposals.", min=1)] = 48,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     dataset: Annotated[str, typer.Option(help="Data set whose images the networks take.")] = "fashion-mnist",

@@ -120,3 +120,28 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
     with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):
         resumed_config(stored, {"feedback": {"window": 6}})
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("architecture", ("net",)),
+        ("recipe", ("recipe",)),
+        ("both", ("net", "recipe")),
+        ("net", ("net",)),
+        ("recipe, net", ("net", "recipe")),
+        (["recipe", "net"], ("net", "recipe")),
+    ],
+)
+def test_parts_are_read_by_their_names_and_by_those_of_earlier_versions(words: object, parts: tuple[str, ...]) -> None:
+    config = read_config({"edits": words})
+    assert config.edits == parts
+    stored = json.loads(config.model_dump_json())
+    assert resumed_config({**stored, "edits": words}, {"edits": ",".join(parts)}) == config
+
+
+@pytest.mark.parametrize("words", ["transform", "net,transform", "", [], 3, [3]])
+def test_a_part_without_a_space_of_edits_is_refused_with_the_known_ones(words: object) -> None:
+    with pytest.raises(UsageError, match="no space of edits for the part ") as caught:
+        read_config({"edits": words})
+    assert caught.value.hint == "known parts: net, recipe"

@@ -305,6 +305,25 @@ class ArchiveContract:
             assert (summary.counts["trained"], summary.best) == (40, 39 / 40)
             assert summary.finished is not None
 
+    def test_further_parts_and_parents_are_kept_and_all_parents_must_be_known(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        mixed = Program({**CHILD.parts, "experts": "4 \n", "gate": "soft"}, (BASE.id, CHILD.id, OTHER.id))
+        edit = Attempt("mix", None, "", None, part="experts")
+        made = Candidate(2, 0, "mixture", BASE.id, Draft(mixed), (edit,))
+        assert made.parents == mixed.parents
+        unknown = replace(made, index=1, draft=Draft(Program(mixed.parts, (BASE.id, "ffff"))))
+        with pytest.raises(ArchiveError, match="holds no program ffff, named as a parent"):
+            run.open([unknown])
+        run.open([made])
+        run.close()
+        with open_run(url, "first") as reader:
+            assert reader.program(mixed.id) == mixed
+            found = reader.candidates()[-1]
+            assert (found, found.parents, found.attempts) == (made, mixed.parents, (edit,))
+        sql(url, f"UPDATE programs SET more_parts = '{{}}' WHERE id = '{mixed.id}'")
+        with open_run(url, "first") as reader:
+            assert [error.message.split("id ")[1][:16] for error in reader.damage()] == [mixed.id]
+
     def test_a_damaged_program_is_named_and_the_rest_is_read(self, url: str, run: RunArchive) -> None:
         run.open(CANDIDATES)
         run.close()

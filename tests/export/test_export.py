@@ -76,6 +76,7 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
     assert done.onnx_images == 70
 
     folder = Path(done.folder)
+    assert (folder / "prm.json").read_text() == edited.prm
     module = ModuleType("net")
     exec(compile((folder / "net.py").read_text(), "net", "exec"), module.__dict__)
     net = module.Net((1, 1, 7, 7), (10,), nets.DEFAULT_PRM, torch.device("cpu"))

@@ -238,3 +238,34 @@ def test_the_data_set_of_gains(tmp_path: Path) -> None:
     (tmp_path / "edits.jsonl").write_text("not json\n")
     with pytest.raises(DataError, match=r"edits.jsonl, line 1: not JSON"):
         gains_edits(tmp_path)
+
+
+def test_an_edit_keeps_all_parts_of_its_parent(tmp_path: Path) -> None:
+    whole = replace(WIDER, transform="t = 1\n", prm='{"lr": 0.1}')
+    other = replace(whole, prm='{"lr": 0.2}', goal="g")
+    again = replace(whole, edit=edit("width = 8", "width = 4"))
+    assert write_measured(tmp_path / "rows.jsonl", [WIDER, whole, again, other]) == 4
+    assert read_measured(tmp_path / "rows.jsonl") == [WIDER, whole, again, other]
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines()]
+    assert ["source" in row for row in rows] == [True, True, False, True]
+    assert whole.child.transform == "t = 1\n"
+    assert whole.child.hyperparameters["lr"] == 0.1
+    assert whole.pair == other.pair, "what is held out is so with any hyperparameters"
+    assert whole.pair != WIDER.pair
+    assert whole.ask.key == WIDER.ask.key
+
+
+def test_an_edit_of_a_part_is_measured_as_one_of_that_part() -> None:
+    base = Program.of(A, transform="a = 1\n", prm='{"lr": 0.1}')
+    child = base.edited("transform", "a = 2\n")
+    kept = Attempt(edit("a = 1", "a = 2"), "exact", "", None, part="transform")
+    score = [Trained(share, 100, 0, 1.0, 1.0, "A") for share in (0.5, 0.7)]
+    mixed = Program(base.edited("net", f"{A}x = 1\n").parts, (base.id, child.id))
+    rows = [
+        Candidate(0, 0, "baseline", None, Draft(base), (), score[0], (score[0],), name="a"),
+        Candidate(1, 0, "x", base.id, Draft(child), (kept,), score[1], (score[1],)),
+        Candidate(1, 1, "x", base.id, Draft(mixed), (replace(kept, edit="mix"),), score[1], (score[1],)),
+    ]
+    (found,) = own_edits(rows)
+    assert (found.part, found.edit, found.parent, found.child) == ("transform", kept.edit, base, child)
+    assert found.ask.parts == (), "no space of edits is of this part"

@@ -1,10 +1,19 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from deltanas.train.loop import Batches, normalise
+from deltanas.nets import DEFAULT_PRM, baselines
+from deltanas.program import prm_text
+from deltanas.train.augment import OPERATIONS
+from deltanas.train.job import Augment, Job
+from deltanas.train.loop import Batches, ContractError, normalise, train
 
 
 def batches(n: int, batch: int) -> Batches:
@@ -48,3 +57,46 @@ def test_normalising_takes_each_channel_to_mean_0_and_deviation_1() -> None:
     y = normalise(x, mean, std)
     assert torch.allclose(y.mean((0, 2, 3)), torch.zeros(2), atol=1e-5)
     assert torch.allclose(y.std((0, 2, 3)), torch.ones(2), atol=1e-4)
+
+
+def job(transform: str, augment: tuple[Augment, ...] = ()) -> Job:
+    shape = (1, 1, 8, 8)
+    prm = prm_text(DEFAULT_PRM)
+    known = Job("train", baselines()["mlp"], transform, prm, shape, "classify", (3,), seed=1, epochs=2, threads=1)
+    return replace(known, training=40, evaluation=9, mean=(127.0,), std=(60.0,), augment=augment)
+
+
+@pytest.fixture(scope="module")
+def data() -> Iterator[int]:
+    chance = np.random.default_rng(0)
+    labels, pixels = chance.integers(0, 3, 40), chance.integers(0, 256, (49, 1, 8, 8), np.uint8)
+    fd = os.memfd_create("data")
+    os.write(fd, labels.tobytes() + pixels.tobytes())
+    yield fd
+    os.close(fd)
+
+
+FLIP = "def transform(norm):\n    return transforms.Compose([transforms.RandomHorizontalFlip(0.5)])\n"
+
+
+def test_a_transform_changes_training_images_and_no_evaluation_image(
+    data: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = train(job(""), data)
+    assert train(job(FLIP), data) == train(job(FLIP), data) != plain
+    assert train(job(FLIP), data) == train(job("", augment=("flip",)), data)
+    assert train(job(FLIP, augment=("crop",)), data) == train(job(FLIP), data), "it stands in place of the run's"
+    seen: list[int] = []
+
+    def untouched(x: torch.Tensor, *_: object) -> torch.Tensor:
+        seen.append(len(x))
+        return x
+
+    monkeypatch.setitem(OPERATIONS, "RandomHorizontalFlip", untouched)
+    assert train(job(FLIP), data) == plain
+    assert sum(seen) == 2 * 40
+
+
+def test_a_transform_that_is_not_of_the_menu_trains_nothing(data: int) -> None:
+    with pytest.raises(ContractError, match="not an operation of the menu"):
+        train(job(FLIP.replace("RandomHorizontalFlip", "eval")), data)
