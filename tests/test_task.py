@@ -17,7 +17,7 @@ from deltanas.propose.channels import goal
 from deltanas.propose.evolution import Tournament
 from deltanas.propose.goals import facts
 from deltanas.repeats import Repeats
-from deltanas.seams import Planned, Settled
+from deltanas.seams import Planned, Settled, Slot
 from deltanas.task import CLASSIFY, TASKS, task_of
 from toy_task import WEIGH, weighed
 
@@ -27,7 +27,7 @@ METRIC = WEIGH.metric
 def row(cycle: int, index: int, error: float, parent: Candidate | None = None, repeats: int = 1) -> Candidate:
     over = parent.program.id if parent and parent.program else None
     made = tuple(weighed(np.full(4, error), seed) for seed in range(repeats))
-    draft = Draft(Program(f"x = {cycle}, {index}"))
+    draft = Draft(Program.of(f"x = {cycle}, {index}"))
     return Candidate(cycle, index, "delta", over, draft, (Attempt("", "exact", "g", None),), made[0], made)
 
 
@@ -67,10 +67,10 @@ def test_a_journal_ranks_by_the_metric() -> None:
 
 def test_parents_are_drawn_from_the_lower_end() -> None:
     journal = Journal(ROWS, metric=METRIC)
-    drawn = [by_rank(journal, Random(seed)).id for seed in range(200)]
+    drawn = [by_rank(Slot(1, 0), journal, Random(seed)).id for seed in range(200)]
     assert WORSE.program is not None
     assert WORSE.program.id not in drawn
-    assert Tournament(population=4, share=1.0)(journal, Random(0)) == BEST.program
+    assert Tournament(population=4, share=1.0)(Slot(1, 0), journal, Random(0)) == BEST.program
 
 
 def test_repeats_go_to_those_that_may_be_below_the_bar() -> None:

@@ -112,7 +112,7 @@ def test_scores_of_images_are_unpacked_for_what_is_shown_alone(
     rows = [first]
     for place in range(600):
         made = known(Trained(0.5 + place / 2000, N, 1, 1.0, 1.0, "A"))
-        draft = Draft(Program(f"x = {place}"))
+        draft = Draft(Program.of(f"x = {place}"))
         attempts = (Attempt("", "exact", "g", None),)
         rows.append(Candidate(1 + place // 100, place % 100, "delta", first.program.id, draft, attempts, made, (made,)))
     calls = []
@@ -143,7 +143,7 @@ def test_a_task_of_another_metric_is_shown_in_its_words(
     monkeypatch.setitem(TASKS, "weigh", WEIGH)
     errors = np.random.default_rng(0).uniform(100, 200, 500)
     scored = {"resnet": weighed(errors), "vgg": weighed(errors + 9)}
-    base, child, worse = (Program(f"x = {place}") for place in range(3))
+    base, child, worse = (Program.of(f"x = {place}") for place in range(3))
 
     def row(
         cycle: int, index: int, parent: Program | None, program: Program, made: Trained, name: str = ""

@@ -16,7 +16,7 @@ from deltanas.doctor import examine
 from deltanas.errors import UsageError
 from deltanas.journal import Candidate, RunView
 from deltanas.pages import write_report
-from deltanas.program import Failed, Program, Refused, diff
+from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
 from deltanas.report import Counts, Step, summary
 from deltanas.task import Metric, task_of
 from deltanas.train.data import available, prepare
@@ -178,7 +178,10 @@ def programs_show(program: Identity, run: RunOption, as_json: Json = False) -> N
     """A program's source."""
     found = _found(program, _view(run))
     if as_json:
-        print_json({"program": found.id, **asdict(found)})
+        usual = {part: found.part(part) for part in EMPTY}
+        print_json(
+            {"program": found.id, **usual, **found.parts, "parent": found.parent, "parents": list(found.parents)}
+        )
     else:
         print_text(found.net.rstrip("\n"))
 
@@ -195,7 +198,9 @@ def programs_diff(
     other = against or found.parent
     if other is None:
         raise UsageError(f"{found.id} is a baseline: it has no parent", "name another program with --against")
-    print_text(diff(_found(other, view).net, found.net).rstrip("\n"))
+    changes = differing_parts(_found(other, view), found)
+    names = {"net": "net.py"}
+    print_text("".join(diff(old, new, names.get(part, part)) for part, old, new in changes).rstrip("\n"))
 
 
 def _found(identity: str, view: RunView) -> Program:
