@@ -35,7 +35,8 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     done = deltanas("runs", "export", run, "--out", "best", "--top", "2", "--epochs", "0")
     folders = [tmp_path / line for line in done.stdout.splitlines()]
     assert [(folder / "net.py").read_text() for folder in folders] == [program.net for program in best]
-    assert all(len(list(folder.iterdir())) == 1 for folder in folders), "nothing was trained"
+    parts = [{file.name for file in folder.iterdir()} for folder in folders]
+    assert parts == [{"net.py", "prm.json"}] * 2, "nothing was trained"
 
 
 def test_the_best_leaves_with_weights_onnx_and_a_card(
