@@ -164,13 +164,16 @@ class Candidate:
             return replace(self, attempts=attempts)
         return replace(self, attempts=attempts, draft=draft, outcome=attempt.refusal)
 
-    def slim(self) -> Candidate:
-        """The row without what the loop never reads again: texts of calls, probe, scores an image."""
+    def slim(self, parent: Program | None) -> Candidate:
+        """The row in less memory: its program packed, and without texts of calls, probe and scores an image.
+
+        The loop reads none of these again. parent: the program that this one was edited from, if it is held.
+        """
         attempts = tuple(
             replace(attempt, calls=tuple(replace(call, prompt="", reply="") for call in attempt.calls))
             for attempt in self.attempts
         )
-        draft = self.draft and replace(self.draft, probe=None)
+        draft = self.draft and replace(self.draft, program=self.draft.program.packed(parent), probe=None)
         trainings = tuple(_slim(each) for each in self.trainings)
         outcome = trainings[0] if len(trainings) == 1 and self.outcome else self.outcome
         outcome = _slim(outcome) if isinstance(outcome, Trained | Failed) else outcome
@@ -313,7 +316,7 @@ class Journal(Sequence[Candidate]):
     def open(self, rows: Iterable[Candidate]) -> None:
         """Append candidates, settled ones or open ones; they come in the order of (cycle, index)."""
         for full in rows:
-            row = full.slim() if self._slim else full
+            row = self._slimmed(full)
             self._rows.append(row)
             place = len(self._rows) - 1
             for parent in row.parents:
@@ -329,12 +332,18 @@ class Journal(Sequence[Candidate]):
             if row.outcome:
                 self._settle(row)
 
+    def _slimmed(self, row: Candidate) -> Candidate:
+        if not self._slim:
+            return row
+        parent = self.of(row.parent) if row.parent else None
+        return row.slim(parent.program if parent else None)
+
     def record(self, cycle: int, index: int, training: Trained | Failed | None, outcome: Outcome | None) -> None:
         """Add the next training of an open candidate and, if there will be no more, what they come to."""
         place = self.place(cycle, index)
         row = self._rows[place]
         row = replace(row, trainings=row.trainings if training is None else (*row.trainings, training), outcome=outcome)
-        self._rows[place] = row = row.slim() if self._slim else row
+        self._rows[place] = row = self._slimmed(row)
         if outcome:
             self._settle(row)
 
