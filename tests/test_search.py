@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
@@ -13,9 +14,10 @@ import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Journal
+from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Measurement
 from deltanas.novelty import NoveltyGate
-from deltanas.policy import by_rank, proposals_due
+from deltanas.objective import LATENCY, along, figures, front, objectives_of
+from deltanas.policy import AlongFront, by_rank, proposals_due
 from deltanas.program import (
     SPACES,
     Failed,
@@ -31,7 +33,7 @@ from deltanas.propose import RandomProposer, Tournament
 from deltanas.propose import Space as Sampler
 from deltanas.repeats import Repeats
 from deltanas.report.counts import counted
-from deltanas.seams import Ask, Built, Choice, Proposal, Slot, Split, silent
+from deltanas.seams import Ask, Built, Choice, Gate, Proposal, Slot, Split, silent
 from deltanas.search import Plan, Search, training_seed
 
 BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
@@ -129,6 +131,37 @@ class Weighed:
         self.chose.append((ask, [proposal.edit for proposal, _ in passing], place))
         reasons = ["" if at == place else f"{number} is less" for at, number in enumerate(numbers)]
         return Choice(place, tuple(reasons), (Call("weigher", "which?", str(place), 3, 1, 0.0),))
+class Sizes:
+    """A gate that gives each program a size by its identity."""
+
+    stage: Stage = "build"
+
+    def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
+        return [replace(draft, params=1 + int(draft.program.id, 16) % 50, flops=7) for draft in drafts]
+
+    def remember(self, drafts: Sequence[Draft]) -> None:
+        """Nothing is remembered."""
+
+    def told(self, journal: Journal) -> None:
+        """Nothing is learned."""
+
+
+class Clock:
+    """Measures a latency by the identity of a program; of every seventh there is none."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+        self.measured: Counter[str] = Counter()
+
+    def __call__(self, programs: Sequence[Program]) -> Iterator[Measurement]:
+        for program in programs:
+            self.fuse.burn()
+            self.measured[program.id] += 1
+            time = int(program.id, 16) % 7
+            yield Measurement(LATENCY, time or None, 1.0, 2.0, 30, "" if time else "it can't be exported")
+
+
+FRONT = objectives_of(["accuracy", "params", LATENCY])
 
 
 def passed_by(candidate: Candidate) -> list[bool]:
@@ -141,8 +174,13 @@ def run(
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    checks, choose = ([weighed], weighed.choose) if weighed else ([], None)
-    Search(plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent, choose=choose).run()
+    clock = Clock(burning) if len(plan.objectives) > 1 else None
+    checks: list[Gate] = [Sizes()] if clock else []
+    checks += [weighed] if weighed else []
+    choose = weighed.choose if weighed else None
+    parts = (plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent)
+    Search(*parts, choose=choose, measure=clock).run()
+    assert clock is None or max(clock.measured.values(), default=1) == 1
     return proposer, runner
 
 
@@ -196,6 +234,7 @@ def by_slot(slot: Slot, journal: Journal, rng: Random) -> Program:
         Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
         Plan(cycles=3, candidates=7, seed=5, proposals=None),
         Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
+        Plan(cycles=4, candidates=7, seed=5, objectives=FRONT, parent=AlongFront(FRONT)),
     ],
     ids=[
         "rank",
@@ -204,13 +243,16 @@ def by_slot(slot: Slot, journal: Journal, rng: Random) -> Program:
         "several proposals and seeds",
         "as many as were measured",
         "a budget of repeats",
+        "front",
     ],
 )
 def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan, *, weighed: bool) -> None:
     with create_run(url, "whole", {}) as archive:
         proposer, runner = run(archive, plan=plan, weighed=Weighed() if weighed else None)
         whole = archive.view()
-    moments = len(proposer.asks) + sum(runner.trained.values())
+    measured = sum(bool(c.measurements) for c in whole.candidates)
+    assert bool(measured) == (len(plan.objectives) > 1)
+    moments = len(proposer.asks) + sum(runner.trained.values()) + measured
     for moment in range(0, moments, 5):
         name = f"stopped-{moment}"
         with create_run(url, name, {}) as archive:
@@ -223,6 +265,25 @@ def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan:
             view = archive.view()
         assert view.candidates == whole.candidates
         assert sorted(view.finals, key=lambda f: f.program) == sorted(whole.finals, key=lambda f: f.program)
+
+
+def test_along_a_front_what_was_trained_is_measured_once_and_finals_reach_both_ends(url: str) -> None:
+    plan = Plan(cycles=4, candidates=7, seed=5, finals=4, objectives=FRONT, parent=AlongFront(FRONT))
+    with create_run(url, "run", {}) as archive:
+        run(archive, plan=plan)
+        view = archive.view()
+    for c in view.candidates:
+        assert [each.name for each in c.measurements] == ([LATENCY] if c.score is not None else [])
+    stands = front(view.candidates, FRONT)
+    assert len(stands) > 4
+    journal = Journal(view.candidates)
+    tested = along(view.candidates, FRONT, 4)
+    assert tested[0] is stands[0]
+    expected = {c.program.id for each in tested for c in (each, journal.lineage(each)[0]) if c.program}
+    assert {final.program for final in view.finals} == expected
+    lacking = {c.program.id for c in view.candidates if c.program and figures(c, FRONT) is None}
+    assert lacking
+    assert not lacking & {c.parent for c in view.candidates}
 
 
 def test_a_refusal_goes_back_to_the_proposer_with_its_reason(url: str) -> None:

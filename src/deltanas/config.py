@@ -89,6 +89,14 @@ class NoveltyConfig(Section):
     )
 
 
+def _names(value: object) -> object:
+    """Names that stand in one text, as "accuracy,params", apart."""
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
+        return [name.strip() for text in texts for name in text.split(",")]
+    return value
+
+
 class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
@@ -117,6 +125,17 @@ class SearchConfig(Section):
         " half as many as candidates, else none, if not given",
     )
     finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
+    objectives: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (),
+        description="what is better: the task's metric (accuracy), params, flops, latency_ms; with several of them the"
+        " front chooses parents and finals; the metric alone if empty",
+    )
+    max_params: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="a network with more trainable parameters is refused; any number if not given"
+    )
+    max_flops: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="a network with more FLOPs an image is refused; any number if not given"
+    )
     baselines: tuple[str, ...] = Field(
         (), description="names of built-in baselines, files, or lemur:RUN; all built-in ones if empty"
     )

@@ -99,6 +99,23 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class Measurement:
+    """A figure of a trained network that no training gives.
+
+    Attributes:
+        name: what was measured, as "latency_ms". value: the median of `n` repetitions; None where `detail` says why
+            there is none. low, high: the quartiles of the repetitions.
+    """
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """A row of the journal. Cycle 0 holds the baselines.
 
@@ -108,6 +125,7 @@ class Candidate:
         trainings: every training, in the order of the seeds.
         name: a baseline's name; "" for a candidate of the search.
         parent: identity of the program that the slot was to edit, the first of `parents`.
+        measurements: what else was measured of it, after its last training, one of each name.
     """
 
     cycle: int
@@ -119,6 +137,7 @@ class Candidate:
     outcome: Outcome | None = None
     trainings: tuple[Trained | Failed, ...] = ()
     name: str = ""
+    measurements: tuple[Measurement, ...] = ()
 
     @property
     def program(self) -> Program | None:
@@ -146,6 +165,10 @@ class Candidate:
     def scores(self) -> list[float]:
         """The score of each training that ended well."""
         return [each.score for each in self.trainings if isinstance(each, Trained)]
+
+    def measured(self, name: str) -> Measurement | None:
+        """The measurement of this name; None if it was not made."""
+        return next((each for each in self.measurements if each.name == name), None)
 
     @property
     def kept(self) -> Attempt | None:
@@ -346,6 +369,12 @@ class Journal(Sequence[Candidate]):
         self._rows[place] = row = self._slimmed(row)
         if outcome:
             self._settle(row)
+
+    def measure(self, cycle: int, index: int, measurement: Measurement) -> None:
+        """Add a measurement of a trained candidate."""
+        place = self.place(cycle, index)
+        row = self._rows[place]
+        self._rows[place] = replace(row, measurements=(*row.measurements, measurement))
 
     def _settle(self, row: Candidate) -> None:
         assert row.outcome is not None

@@ -11,12 +11,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deltanas.assess import told_assumed
-from deltanas.journal import Attempt, Candidate, Final
+from deltanas.journal import Attempt, Candidate, Final, Measurement
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.seams import (
     Began,
     Event,
+    Measured,
     Phase,
     Planned,
     Proposed,
@@ -36,6 +37,7 @@ VERBS: dict[Phase, str] = {
     "propose": "proposing",
     "train": "training",
     "repeat": "training again",
+    "measure": "measuring",
     "learn": "tuning the model",
     "test": "testing the best",
 }
@@ -91,6 +93,8 @@ class Narrator:
                 self._trained(candidate)
             case Settled(candidate):
                 self._settle(candidate)
+            case Measured(candidate, found):
+                self._measured(candidate, found)
             case Stepped(step, steps, loss):
                 self._progress.update(self._task, counts=f"step {step} of {steps}, loss {loss:.3f}")
             case Tuned(adapter):
@@ -110,8 +114,9 @@ class Narrator:
             self.say(f"resuming: the journal holds {len(plan.journal)} of {plan.total} candidates, baselines included")
 
     def _begin(self, cycle: int, phase: Phase, total: int) -> None:
-        where = f"cycle {cycle}/{self._cycles}: " if cycle and phase in ("propose", "train", "repeat", "learn") else ""
-        what = f"{VERBS[phase]} the baselines" if cycle == 0 and phase in ("train", "repeat") else VERBS[phase]
+        where = f"cycle {cycle}/{self._cycles}: " if cycle and phase not in ("check", "test") else ""
+        ours = cycle == 0 and phase in ("train", "repeat", "measure")
+        what = f"{VERBS[phase]} the baselines" if ours else VERBS[phase]
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
             self._judge()
         self._progress.update(self._task, description=f"{where}{what}")
@@ -179,6 +184,12 @@ class Narrator:
                 self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
                 pass
+
+    def _measured(self, candidate: Candidate, found: Measurement) -> None:
+        told = f"no {found.name}: {found.detail}"
+        if found.value is not None and found.low is not None and found.high is not None:
+            told = f"{found.name} {found.value:.3f} (quartiles {found.low:.3f} and {found.high:.3f})"
+        self.say(f"  {escape(candidate.label)} {escape(told)}")
 
     def _tuned(self, adapter: Adapter) -> None:
         shown = [

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Sequence
+from itertools import groupby
 from math import ceil, log
 from random import Random
 
 from deltanas.errors import DeltanasError
 from deltanas.journal import Candidate, Journal
+from deltanas.objective import Objective, along, figures, ranked
 from deltanas.program import Failed, Program, Refused
 from deltanas.seams import Slot
 
 MOST_PROPOSALS = 8
 FILLED = 0.95
 """A slot should be filled in one round with this probability."""
+POPULATION = 32
+"""Number of candidates among which parents are chosen where there are several objectives."""
 _HARMONIC = [1.0]
 """Sums of 1 / rank, as far as a search needed them."""
 
@@ -28,6 +32,58 @@ def by_rank(slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG0
     chosen = parents[bisect(_HARMONIC, rng.random() * _HARMONIC[last], 0, last)].program
     assert chosen is not None
     return chosen
+
+
+class AlongFront:
+    """The parents of a run with several objectives, by NSGA-II (Deb et al., 2002): the better of two, drawn uniformly.
+
+    They are drawn from a population that each cycle renews: of those that were in it and of all that the cycle trained,
+    the `POPULATION` best stay (`objective.ranked`). Its cost is that of one cycle, however long the run. What is kept
+    between two calls only saves time: the choice is a function of the journal and of `rng`.
+    """
+
+    def __init__(self, objectives: Sequence[Objective]) -> None:
+        self._objectives = tuple(objectives)
+        self._journal: Journal | None = None
+        self._seen = 0
+        self._population: list[Candidate] = []
+
+    def __call__(self, journal: Journal, rng: Random) -> Program:
+        living = self.population(journal)
+        if not living:
+            names = ", ".join(one.name for one in self._objectives)
+            raise DeltanasError(
+                f"no network has a figure for all of {names}, so there is no parent",
+                _lacking(journal, self._objectives),
+            )
+        size = len(living)
+        chosen = living[min(rng.randrange(size), rng.randrange(size))].program
+        assert chosen is not None
+        return chosen
+
+    def population(self, journal: Journal) -> list[Candidate]:
+        """Of a journal whose cycles are all settled; the best first."""
+        if journal is not self._journal or len(journal) < self._seen:
+            self._journal, self._seen, self._population = journal, 0, []
+        for _, cycle in groupby(journal[self._seen :], key=lambda row: row.cycle):
+            self._population = ranked([*self._population, *cycle], self._objectives)[:POPULATION]
+        self._seen = len(journal)
+        return self._population
+
+
+def _lacking(journal: Journal, objectives: Sequence[Objective]) -> str:
+    """What the trained candidates lack, and why."""
+    for row in journal:
+        if row.score is not None and figures(row, objectives) is None:
+            missing = next(one.name for one in objectives if one.of(row) is None)
+            found = row.measured(missing)
+            return f"{row.label} has no {missing}: {found.detail if found else 'it was not measured'}"
+    return "no network was trained"
+
+
+def finalists(journal: Journal, objectives: Sequence[Objective], count: int) -> list[Candidate]:
+    """Who is scored on the test split: the best that beat their parent; with several objectives, along the front."""
+    return along(journal, objectives, count) if len(objectives) > 1 else journal.improvements[:count]
 
 
 def require_baseline(baselines: Sequence[Candidate]) -> None:

@@ -18,6 +18,7 @@ from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
 from deltanas.train.data import load
 from deltanas.wiring import epochs_of, programs_of, repeats_of
+from deltanas.wiring.choosing import require_objectives
 from deltanas.wiring.proposing import context_of
 from deltanas.wiring.teaching import teaching_of
 
@@ -51,6 +52,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
         _tried(lacks, partial(check, config))
     _tried(lacks, lambda: teaching_of(config) if config.learn.enabled else None)
     _tried(lacks, lambda: require_trackers(config.track))
+    _tried(lacks, lambda: require_objectives(config))
     if images:
         epochs = epochs_of(config.train, len(images.train), config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})

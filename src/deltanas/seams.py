@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, Protocol
 
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Journal, Telemetry
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Journal, Measurement, Telemetry
 from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
 from deltanas.program.adapter import Adapter
 
 Split = Literal["validation", "test"]
-Phase = Literal["check", "propose", "train", "repeat", "learn", "test"]
-"""What a search does, in the order of a cycle: `repeat`: train again with another seed, `learn`: tune the model."""
+Phase = Literal["check", "propose", "train", "repeat", "measure", "learn", "test"]
+"""What a search does, in the order of a cycle: `repeat`: train again with another seed, `measure`: what objectives need
+beside scores, `learn`: tune the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +194,10 @@ class Runner(Builds, Protocol):
     ) -> Iterator[tuple[int, Trained | Failed]]: ...
 
 
+Measure = Callable[[Sequence[Program]], Iterator[Measurement]]
+"""Measures networks one by one, in the order of the programs; what can't be measured has no value, and a reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """The run is to have `total` candidates, baselines included, each trained `seeds` times or more.
@@ -238,6 +243,14 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
+class Measured:
+    """Something was measured of a trained candidate."""
+
+    candidate: Candidate
+    measurement: Measurement
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """A tuning has taken `step` of its `steps`; loss: nats a token."""
 
@@ -260,7 +273,7 @@ class Scored:
     final: Final
 
 
-Event = Planned | Began | Proposed | TrainingEnded | Settled | Stepped | Tuned | Scored
+Event = Planned | Began | Proposed | TrainingEnded | Settled | Measured | Stepped | Tuned | Scored
 Listener = Callable[[Event], None]
 """Told of what happens as it happens: a progress bar, a tracker."""
 
@@ -284,6 +297,9 @@ class Archive(Protocol):
         self, cycle: int, index: int, training: Trained | Failed | None, outcome: Trained | Failed | None
     ) -> None:
         """Journal the next training of an open candidate and, if there will be no more, what they come to."""
+
+    def measure(self, cycle: int, index: int, measurement: Measurement) -> None:
+        """Journal a measurement of a trained candidate."""
 
     def add_final(self, final: Final) -> None: ...
     def adapters(self) -> list[Adapter]: ...

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from deltanas.journal import Candidate, Final, Journal
-from deltanas.policy import by_rank, proposals_due, require_baseline
+from deltanas.objective import Objective
+from deltanas.policy import by_rank, finalists, proposals_due, require_baseline
 from deltanas.program import Failed, Part, Program, Refused, Trained, combined, parts_of_one_text
 from deltanas.repeats import ONCE, Repeats
 from deltanas.seams import (
@@ -23,6 +24,8 @@ from deltanas.seams import (
     Gate,
     Learner,
     Listener,
+    Measure,
+    Measured,
     ParentRule,
     Planned,
     Proposal,
@@ -48,6 +51,7 @@ class Plan:
         seed: the root of all chance.
         retries: how often to ask again when every proposal for a slot was refused; the reasons go along.
         finals: number of elites retrained and scored on the test split, with their baselines.
+        objectives: what is better; one or none: the score.
         parent: chooses the parent of a slot, given its place and the journal of all earlier cycles.
         proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
@@ -60,6 +64,7 @@ class Plan:
     seed: int
     retries: int = 2
     finals: int = 3
+    objectives: Sequence[Objective] = ()
     parent: ParentRule = by_rank
     proposals: int | None = 1
     repeats: Repeats = ONCE
@@ -82,6 +87,7 @@ class Search:
         listener: Listener,
         learner: Learner | None = None,
         choose: Choose | None = None,
+        measure: Measure | None = None,
     ) -> None:
         """choose: takes one of the proposals of a slot that pass; the first if not given."""
         self._plan = plan
@@ -92,6 +98,7 @@ class Search:
         self._archive = archive
         self._listener = listener
         self._learner = learner
+        self._measure = measure
         self._journal = Journal(slim=True, metric=plan.metric)
 
     def run(self) -> None:
@@ -161,6 +168,19 @@ class Search:
                 self._record(replace(candidate, outcome=outcome), training)
         for candidate in [c for c in journal.of_cycle(cycle) if c.trainings and not c.outcome]:
             self._record(replace(candidate, outcome=combined(candidate.trainings)))
+        self._measure_trained(cycle)
+
+    def _measure_trained(self, cycle: int) -> None:
+        """What the objectives need beside scores, once no training disturbs it; each is journalled as it comes."""
+        due = [(c, c.program) for c in self._journal.of_cycle(cycle) if c.program and c.score is not None]
+        due = [(c, program) for c, program in due if not c.measurements]
+        if self._measure is None or not due:
+            return
+        self._listener(Began(cycle, "measure", len(due)))
+        for (candidate, _), found in zip(due, self._measure([program for _, program in due]), strict=True):
+            self._archive.measure(candidate.cycle, candidate.index, found)
+            self._journal.measure(candidate.cycle, candidate.index, found)
+            self._listener(Measured(candidate, found))
 
     def _record(self, candidate: Candidate, training: Trained | Failed | None = None) -> None:
         """Journal a candidate's last training, if there is a new one, and its outcome, if it is settled by now."""
@@ -175,7 +195,7 @@ class Search:
 
     def _score_finals(self) -> None:
         """The best elites and their baselines, trained with a fresh seed and scored on the test split, once."""
-        best = self._journal.improvements[: self._plan.finals]
+        best = finalists(self._journal, self._plan.objectives, self._plan.finals)
         tested = [each for elite in best for each in (elite, self._journal.lineage(elite)[0])]
         scored = {final.program for final in self._archive.finals()}
         programs = list({c.program.id: c.program for c in tested if c.program and c.program.id not in scored}.values())

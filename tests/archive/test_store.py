@@ -26,7 +26,7 @@ from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema
 from deltanas.archive.place import place_of
 from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.program import Failed, Program, Refused, Trained, combined
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
@@ -136,6 +136,25 @@ class ArchiveContract:
             run.open([CANDIDATES[1], replace(CANDIDATES[2], parent=OTHER.id)])
         assert run.candidates() == CANDIDATES[:1]
         assert list(run.view().programs) == [BASE.id]
+
+    def test_measurements_belong_to_candidates_and_are_made_once(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        run.record(1, 0, TRAINED, TRAINED)
+        before = run.pulse()
+        timed, none = Measurement("latency_ms", 0.25, 0.24, 0.27, 50), Measurement("latency_ms", None, detail="é\n")
+        run.measure(1, 0, timed)
+        run.measure(0, 0, none)
+        run.measure(0, 0, Measurement("memory", 1e-300, 0.0, 1.0, 1))
+        assert run.pulse() != before
+        with pytest.raises(ArchiveError, match="cycle 1, index 0 has its latency_ms already"):
+            run.measure(1, 0, none)
+        with pytest.raises(ArchiveError):
+            run.measure(7, 0, timed)
+        for rows in (run.candidates(), list(run.rows())):
+            found = {(row.cycle, row.index): row.measurements for row in rows}
+            assert found[1, 0] == (timed,)
+            assert found[0, 0] == (none, Measurement("memory", 1e-300, 0.0, 1.0, 1))
+            assert not any(made for slot, made in found.items() if slot not in ((0, 0), (1, 0)))
 
     def test_a_candidate_settles_once(self, run: RunArchive) -> None:
         run.open(CANDIDATES)

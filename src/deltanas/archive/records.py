@@ -15,7 +15,7 @@ from sqlalchemy import Row
 
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final
+from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.program import EMPTY, Failed, Outcome, Probe, Program, Refused, Trained
 
 Values = dict[str, Any]
@@ -113,6 +113,10 @@ def training_fields(training: Trained | Failed) -> Values:
     return {**outcome_values(training), "per_image": training.per_image if isinstance(training, Trained) else None}
 
 
+def measurement_from(row: Row[Any]) -> Measurement:
+    return Measurement(row.name, row.value, row.low, row.high, row.n, row.detail)
+
+
 def candidate_values(run: int, candidate: Candidate) -> Values:
     draft = candidate.draft
     return {
@@ -205,13 +209,15 @@ def candidates_from(
     attempt_rows: Iterable[Row[Any]],
     call_rows: Iterable[Row[Any]],
     training_rows: Iterable[Row[Any]],
+    measurement_rows: Iterable[Row[Any]],
 ) -> Iterator[Candidate]:
-    """Candidates with their attempts, calls and trainings, one by one; all rows in the order of their keys.
+    """Candidates with all that belongs to them, one by one; all rows in the order of their keys.
 
     A candidate whose program is damaged keeps its place, without its draft. Columns of long texts may be absent from
     the rows. Equal names share one text.
     """
-    attempts, calls, trainings = map(_Merged, (attempt_rows, call_rows, training_rows))
+    streams = (attempt_rows, call_rows, training_rows, measurement_rows)
+    attempts, calls, trainings, measurements = map(_Merged, streams)
     names: dict[str | None, str | None] = {}
 
     def shared(name: str | None) -> Any:
@@ -232,6 +238,7 @@ def candidates_from(
             outcome=outcome_from(row),
             trainings=tuple(map(scored_from, trainings.of(slot))),
             name=shared(row.name),
+            measurements=tuple(map(measurement_from, measurements.of(slot))),
         )
         last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
         program = _own_program(row, shared)

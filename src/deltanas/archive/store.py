@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import URL, Connection, Row, Table, func, insert, select, update
@@ -17,12 +16,13 @@ from deltanas.archive import records
 from deltanas.archive.adapters import AdapterStore, adapters, adapters_of
 from deltanas.archive.faults import explained
 from deltanas.archive.lock import FileLock, lock_run
+from deltanas.archive.measurements import add_measurement, measurements
 from deltanas.archive.place import Place, place_of
 from deltanas.archive.schema import prepare
 from deltanas.archive.tables import attempts, calls, candidates, clean, finals, programs, runs, trainings
 from deltanas.archive.trials import TrialStore
 from deltanas.errors import ArchiveError
-from deltanas.journal import Candidate, Final, RunView
+from deltanas.journal import Candidate, Final, Measurement, RunView
 from deltanas.program import Failed, Program, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.task import task_of
@@ -93,7 +93,7 @@ class RunArchive:
 
     def pulse(self) -> tuple[int, ...]:
         """Counts of which one moves whenever something is written: to ask for them costs little."""
-        counted = (_CANDIDATES, attempts, trainings, finals, adapters)
+        counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
         settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
         with self._transaction() as connection:
@@ -183,6 +183,11 @@ class RunArchive:
             if outcome is not None:
                 connection.execute(update(_CANDIDATES).where(*here).values(records.outcome_values(outcome)))
 
+    def measure(self, cycle: int, index: int, measurement: Measurement) -> None:
+        """Raises ArchiveError if the candidate has one of this name already, or was never opened."""
+        with self._write() as connection:
+            add_measurement(connection, self._run, cycle, index, measurement)
+
     def add_final(self, final: Final) -> None:
         """Raises ArchiveError if the program has its final score already: the test split is used once."""
         with self._write() as connection:
@@ -196,7 +201,6 @@ class RunArchive:
             self._insert(connection, finals, [values])
 
     def adapters(self) -> list[Adapter]:
-        """By cycle."""
         return self._adapters.all()
 
     def add_adapter(self, adapter: Adapter) -> None:
@@ -227,9 +231,7 @@ class RunArchive:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
@@ -299,15 +301,15 @@ class RunArchive:
         own = [column.label(f"program_{column.name}") for column in held.c]
         joined = _CANDIDATES.outerjoin(held, (held.c.run == self._run) & (held.c.id == _CANDIDATES.c.program))
         queries = [select(*_CANDIDATES.c, *own).select_from(joined)]
-        queries += [select(*(c for c in table.c if c.name not in without)) for table in (attempts, calls, trainings)]
-        rows, attempt_rows, call_rows, training_rows = (
+        queries += [select(*(c for c in table.c if c.name not in without)) for table in _MADE]
+        rows = (
             connection.execute(
                 query.where(table.c.run == self._run).order_by(*table.primary_key),
                 execution_options={"stream_results": True},
             )
-            for query, table in zip(queries, (_CANDIDATES, attempts, calls, trainings), strict=True)
+            for query, table in zip(queries, (_CANDIDATES, *_MADE), strict=True)
         )
-        return records.candidates_from(rows, attempt_rows, call_rows, training_rows)
+        return records.candidates_from(*rows)
 
     def _finals(self, connection: Connection) -> list[Final]:
         rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))
@@ -319,6 +321,8 @@ class RunArchive:
 
 _LONG = frozenset(("prompt", "reply", "per_image"))
 """Columns of long values that the loop does without."""
+_MADE = (attempts, calls, trainings, measurements)
+"""The tables whose rows belong to candidates."""
 _CANDIDATES = candidates  # inside the class the name is a method's
 
 
@@ -354,9 +358,8 @@ def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
         try:
             with connection.begin():
                 if connection.execute(select(runs.c.id).where(runs.c.name == name)).first() is not None:
-                    raise ArchiveError(
-                        f"{place.name} holds a run '{name}' already", "Give another name, or resume that run."
-                    )
+                    hint = "Give another name, or resume that run."
+                    raise ArchiveError(f"{place.name} holds a run '{name}' already", hint)
                 values = {"name": name, "created": records.now(), "manifest": text}
                 row = connection.execute(insert(runs).values(values).returning(runs)).one()
                 lock = lock_run(connection, place.path, row.id, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltanas.cli.output import print_table, print_text
-from deltanas.report import Gain, Network
+from deltanas.report import Gain, Network, priced
 from deltanas.task import Metric
 
 
@@ -13,13 +13,14 @@ def print_networks(networks: Sequence[Network], metric: Metric, head: str) -> No
     """head: what these networks are, in one word."""
     unit = f", in {metric.unit}" if metric.unit else ""
     print_table(
-        (head, f"{metric.name} [95 %]", f"over its baseline{unit} [95 %]", "over its parent"),
+        (head, f"{metric.name} [95 %]", f"over its baseline{unit} [95 %]", "over its parent", "times its baseline's"),
         (
             (
                 f"{network.program} ({network.name})",
                 f"{metric.shown(network.score)}{_interval(network, metric)}{_spread(network, metric)}",
                 _gain(network.over_baseline, metric),
                 _gain(network.over_parent, metric),
+                priced(network.prices),
             )
             for network in networks
         ),

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from deltanas.archive import list_folders, read_folder
+from deltanas.cli.front import print_front
 from deltanas.cli.networks import print_networks
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text
 from deltanas.doctor import examine
@@ -91,6 +92,8 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
     if found.best:
         print_networks([found.best], task_of(view.manifest).metric, "best")
+    if found.front:
+        print_front(found.front)
     for counts in found.counts:
         _print_counts(counts)
     for name, value in view.manifest.items():

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
+from deltanas.cli.front import print_front
 from deltanas.cli.networks import print_networks
 from deltanas.cli.output import Json, keyed, print_json, print_table, print_text
 from deltanas.cli.settings import Options, with_settings
@@ -66,6 +67,9 @@ def add_to(app: typer.Typer) -> None:
         "--seed": "seed",
         "--seeds": "seeds",
         "--seeds-budget": "seeds_budget",
+        "--objective": "objectives",
+        "--max-params": "max_params",
+        "--max-flops": "max_flops",
         "--baseline --baselines": "baselines",
         **TRAINING,
         "--track": "track",
@@ -114,6 +118,7 @@ def search(
                 "refused": found.refused,
                 "metric": found.metric,
                 "best": found.best.score if found.best else None,
+                "front": asdict(found.front) if found.front else None,
                 "elites": [keyed(asdict(elite), found.metric) for elite in found.elites],
                 "report": str(page),
             }
@@ -264,6 +269,9 @@ def _exact(score: float, metric: Metric) -> str:
 
 def _print_summary(found: Summary, metric: Metric) -> None:
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused")
+    if found.front:
+        print_front(found.front)
+        return
     if not found.elites:
         print_text("no candidate beat its parent")
         return

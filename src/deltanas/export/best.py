@@ -13,6 +13,8 @@ from deltanas.export.card import card
 from deltanas.export.net import Net, score
 from deltanas.export.safetensors import safetensors_bytes
 from deltanas.journal import Candidate, Journal, RunView
+from deltanas.objective import stored_objectives
+from deltanas.policy import finalists
 from deltanas.program import Failed, Program
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.search import training_seed
@@ -58,7 +60,8 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
     journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
-    chosen = [(c, c.program) for c in journal.improvements[:top] if c.program]
+    best = finalists(journal, stored_objectives(view.manifest), top)
+    chosen = [(c, c.program) for c in best if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 from typing import Literal
 
-Stage = Literal["parse", "apply", "contract", "build", "step", "novelty", "ranked"]
+Stage = Literal["parse", "apply", "contract", "build", "step", "limit", "novelty", "ranked"]
 """Where a proposal can be refused, in this order: no edit can be read, it does not apply, the static contract, it does
-not build or gives a wrong output, its first training steps fail, novelty; "ranked": it passed all of them, and another
-of the slot's proposals was chosen."""
+not build or gives a wrong output, its first training steps fail, it is larger than the run allows, novelty; "ranked":
+it passed all of them, and another of the slot's proposals was chosen."""
 
 
 @dataclass(frozen=True, slots=True)

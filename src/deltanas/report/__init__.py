@@ -2,6 +2,7 @@
 
 from deltanas.report.counts import Cost, Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
+from deltanas.report.front import Front, Price, Standing, priced
 from deltanas.report.page import Diagnostic, Drawn, Live, Part, document, draw, render
 
 __all__ = [
@@ -9,14 +10,18 @@ __all__ = [
     "Counts",
     "Diagnostic",
     "Drawn",
+    "Front",
     "Gain",
     "Live",
     "Network",
     "Part",
+    "Price",
+    "Standing",
     "Step",
     "Summary",
     "document",
     "draw",
+    "priced",
     "render",
     "summary",
 ]

@@ -14,6 +14,7 @@ from deltanas.report.atlas import atlas
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
 from deltanas.report.figures import Gain, Network, Summary, told
+from deltanas.report.front import front_card, priced
 from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
@@ -48,6 +49,7 @@ class Elite:
     base: str
     diffs: Differences
     program: Program
+    price: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def _elite(reading: Reading, one: Network) -> Elite:
     ancestor = line.steps[0].program if len(line.steps) > 1 else None
     steps = tuple(_generation(reading, step) for step in line.steps)
     diffs = tuple(differences(ancestor, program)) if ancestor is not None else ()
-    return Elite(one, steps, line.missing, label(line.steps[0]), diffs, program)
+    return Elite(one, steps, line.missing, label(line.steps[0]), diffs, program, priced(one.prices))
 
 
 def _generation(reading: Reading, step: Candidate) -> Generation:
@@ -267,8 +269,11 @@ def _plain(value: object) -> object:
     return ", ".join(f"{key} {part}" for key, part in value.items()) if isinstance(value, dict) else value
 
 
+FRONT = Card("front", "The front", lambda reading, _: front_card(reading))
+"""Of a run with several objectives alone."""
 CARDS = (
     Card("progress", "Scores by cycle", progress),
+    FRONT,
     Card("best", "Best networks", best),
     Card("lineage", "Lineage of the best", lineage),
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),

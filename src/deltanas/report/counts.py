@@ -19,6 +19,7 @@ _PASSED: dict[Stage, tuple[str, ...]] = {
     "contract": ("parsed", "applied"),
     "build": ("parsed", "applied", "contract"),
     "step": ("parsed", "applied", "contract", "built"),
+    "limit": ("parsed", "applied", "contract", "built", "step"),
     "novelty": ("parsed", "applied", "contract", "built", "step"),
     "ranked": ("parsed", "applied", "contract", "built", "step"),
 }

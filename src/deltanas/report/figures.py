@@ -9,6 +9,7 @@ from deltanas.intervals import Estimate
 from deltanas.journal import Candidate, RunView
 from deltanas.program import Failed, Refused, Trained
 from deltanas.report.counts import Counts, counted
+from deltanas.report.front import Front, Price, prices, standing_front
 from deltanas.report.reading import Reading, label
 
 SHOWN = 5
@@ -51,6 +52,7 @@ class Network:
         seeds: number of trainings, of which `score` is the mean. standard_error: of that mean over the seeds, None
             for one; the interval is that of the choice of images alone.
         over_baseline, over_parent: None where the run holds no score of that ancestor.
+        prices: what it costs, and how many times what the baseline at its root costs.
     """
 
     program: str
@@ -68,6 +70,7 @@ class Network:
     flops: int | None
     over_baseline: Gain | None
     over_parent: Gain | None
+    prices: tuple[Price, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class Summary:
         counts: what became of the proposals, for each strategy, level of decoding and model by itself.
         metric: name of what the scores are. best: the best network of the search, None if none was trained.
         elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
+        front: of a run with several objectives.
     """
 
     run: str
@@ -95,6 +99,7 @@ class Summary:
     best: Network | None
     elites: tuple[Network, ...]
     elite_count: int
+    front: Front | None = None
 
 
 def summary(view: RunView) -> Summary:
@@ -118,6 +123,7 @@ def summarise(reading: Reading) -> Summary:
         best=network(reading, ranked[0]) if ranked else None,
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
+        front=standing_front(reading),
     )
 
 
@@ -143,6 +149,7 @@ def network(reading: Reading, candidate: Candidate) -> Network:
         flops=candidate.draft.flops,
         over_baseline=gain(reading, candidate, line.baseline),
         over_parent=gain(reading, candidate, line.parent),
+        prices=prices(candidate, line.baseline),
     )
 
 

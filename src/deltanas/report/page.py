@@ -15,7 +15,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from deltanas.journal import RunView
-from deltanas.report.cards import CARDS, Card
+from deltanas.objective import stored_objectives
+from deltanas.report.cards import CARDS, FRONT, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
@@ -85,7 +86,8 @@ def draw(
     env = _environment()
     reading = Reading(view, against)
     figures = summarise(reading)
-    shown = list(CARDS)
+    several = len(stored_objectives(view.manifest)) > 1
+    shown = [card for card in CARDS if several or card is not FRONT]
     if diagnose is not None:
         built = diagnose
         place = next(number for number, card in enumerate(shown) if card.name == STUDY)

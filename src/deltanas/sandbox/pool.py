@@ -18,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import SandboxError
+from deltanas.journal import Measurement
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import Target, due, judge_build, judge_training, outputs_of
+from deltanas.sandbox.latency import MOST_BYTES, MOST_GRAPH, judge_graph, judge_latency
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.secret import shuffled
@@ -217,19 +219,42 @@ class LocalPool(Pool):
         pixels: uint8 [n, c, h, w], on the scale 0 to 255. Raises SandboxError.
         """
         limits = self._limits(self.timeout)
-        job = replace(self._job(Program.of(""), "build", seed=0), mode="infer", file=len(model), evaluation=len(pixels))
-        data_fd, stop_fd = laid_down([np.frombuffer(model, np.uint8), pixels]), os.eventfd(0)
-        try:
-            most = due(len(pixels) * prod(self.out_shape))
-            ended = run_child(self._server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
-        finally:
-            os.close(data_fd)
-            os.close(stop_fd)
+        ended = self._run_file("infer", model, pixels, limits, due(len(pixels) * prod(self.out_shape)))
         outputs = outputs_of(ended, limits, len(pixels), self.out_shape, self.tier)
         if isinstance(outputs, Failed) or np.isfinite(outputs).all():
             return outputs
         reason = "ONNX Runtime computes values that are not finite"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, self.tier)
+
+    def latencies(self, programs: Sequence[Program]) -> Iterator[Measurement]:
+        """Milliseconds of one image in ONNX Runtime on one thread.
+
+        One network at a time, nothing else of the pool beside it. What can't be exported or run has no value, and the
+        reason. Raises SandboxError.
+        """
+        limits, pixels = self._limits(self.timeout), self.evaluated("validation", 1)
+        for program in programs:
+            job = replace(self._job(program, "build", seed=0), mode="graph")
+            graph = judge_graph(self._run_alone(job, [], limits, MOST_GRAPH), limits)
+            if isinstance(graph, bytes):
+                graph = judge_latency(self._run_file("latency", graph, pixels, limits, MOST_BYTES), limits)
+            yield graph
+
+    def _run_file(
+        self, mode: Literal["infer", "latency"], model: bytes, pixels: NDArray[np.uint8], limits: Limits, most: int
+    ) -> Ended:
+        """A child that runs an ONNX file over images."""
+        job = replace(self._job(Program(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))
+        job = replace(job, threads=1) if mode == "latency" else job
+        return self._run_alone(job, [np.frombuffer(model, np.uint8), pixels], limits, most)
+
+    def _run_alone(self, job: Job, arrays: Sequence[NDArray[np.generic]], limits: Limits, most: int) -> Ended:
+        data_fd, stop_fd = laid_down(arrays), os.eventfd(0)
+        try:
+            return run_child(self._server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
+        finally:
+            os.close(data_fd)
+            os.close(stop_fd)
 
     def _workers(self) -> int:
         return self.workers or cores() // self.threads or 1

@@ -11,7 +11,7 @@ import traceback
 import torch
 
 from deltanas.train.build import StepError, check_build
-from deltanas.train.export import export, infer
+from deltanas.train.export import export, graph, infer, latency
 from deltanas.train.job import REASON_LIMIT, Job
 from deltanas.train.loop import NET_FILE, ContractError, OutputError, train
 
@@ -64,6 +64,10 @@ def _done(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
             return export(job, data_fd)
         case "infer":
             return {}, infer(job, data_fd)
+        case "graph":
+            return {}, graph(job)
+        case "latency":
+            return {}, latency(job, data_fd)
 
 
 def explain(error: BaseException) -> str:

@@ -11,15 +11,20 @@ import json
 import math
 import mmap
 import sys
+import time
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deltanas.train.job import DTYPES, ONNX_OPSET, REASON_LIMIT, Job
-from deltanas.train.loop import ContractError, fitted
+from deltanas.train.job import DTYPES, LATENCY_RUNS, ONNX_OPSET, REASON_LIMIT, Job
+from deltanas.train.loop import ContractError, construct, fitted, seed_everything
 
+_WARM_UP = 10
+"""Runs before the first that is timed."""
+_TIMED_SECONDS = 0.5
+"""So long repetitions go on, unless they are too few or too many by then."""
 _CODES = {getattr(torch, name): code for code, (name, _) in DTYPES.items()}
 
 
@@ -49,16 +54,48 @@ def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
     return header, b"".join((logits, tensors, weights, graph))
 
 
+def graph(job: Job) -> bytes:
+    """The network as ONNX, with the weights that it begins with: how long it runs does not depend on them."""
+    seed_everything(job.seed)
+    net = construct(job).eval()
+    with torch.no_grad():
+        net(torch.zeros(2, *job.in_shape[1:]))  # layers that take their shape from the first images get it here
+    return _graph(net, job)
+
+
 def infer(job: Job, data_fd: int) -> bytes:
     """What ONNX Runtime computes by the file that lies before the images: float32 [evaluation, *out_shape]."""
+    session, pixels = _loaded(job, data_fd)
+    (logits,) = session.run(None, {"pixels": pixels})
+    return np.ascontiguousarray(logits, np.float32).tobytes()
+
+
+def latency(job: Job, data_fd: int) -> bytes:
+    """Milliseconds that ONNX Runtime takes for all images of the job at once, float64, one a repetition."""
+    session, pixels = _loaded(job, data_fd)
+    feed = {"pixels": pixels}
+    for _ in range(_WARM_UP):
+        session.run(None, feed)
+    fewest, most = LATENCY_RUNS
+    times: list[float] = []
+    end = time.perf_counter() + _TIMED_SECONDS
+    while len(times) < fewest or (len(times) < most and time.perf_counter() < end):
+        start = time.perf_counter_ns()
+        session.run(None, feed)
+        times.append((time.perf_counter_ns() - start) / 1e6)
+    return np.array(times, np.float64).tobytes()
+
+
+def _loaded(job: Job, data_fd: int) -> tuple[Any, Any]:
+    """A session of ONNX Runtime with the file, and the images: float32 [evaluation, c, h, w]."""
     memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
     images = np.frombuffer(memory, np.uint8, offset=job.file).reshape(job.evaluation, *job.in_shape[1:])
     runtime = importlib.import_module("onnxruntime")
+    runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = job.threads
     session = runtime.InferenceSession(memory[: job.file], options, providers=["CPUExecutionProvider"])
-    (logits,) = session.run(None, {"pixels": images.astype(np.float32)})
-    return np.ascontiguousarray(logits, np.float32).tobytes()
+    return session, images.astype(np.float32)
 
 
 def _weights(net: nn.Module) -> tuple[bytes, bytes]:

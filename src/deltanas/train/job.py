@@ -6,6 +6,8 @@ exactly `evaluation` x `out_shape` float32 values as raw bytes, the outputs in t
 Where the network is exported, more follows, and the line says how many bytes of each: `tensors`, JSON of
 [name, type, shape] for each tensor of its state, types as in `DTYPES`; `weights`, their bytes back to back; `onnx`, the
 network as ONNX with pixels from 0 to 255 as its input, none where `why` says what was in the way.
+
+A `graph` is answered by the bytes of an ONNX file, a `latency` by float64 milliseconds, one for each repetition.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-Mode = Literal["build", "train", "export", "infer"]
+Mode = Literal["build", "train", "export", "infer", "graph", "latency"]
 Augment = Literal["flip", "crop"]
 Device = Literal["cpu", "cuda"]
 HEADER_LIMIT = 4096
@@ -25,6 +27,8 @@ REASON_LIMIT = 600
 PROBE = 32
 """Figures of a build check's probe, in four parts."""
 ONNX_OPSET = 17
+LATENCY_RUNS = (20, 2000)
+"""Fewest and most repetitions of a latency."""
 DTYPES = {
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2), "I64": ("int64", 8),
     "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
@@ -46,7 +50,7 @@ class Job:
         in_shape: (1, channels, height, width). out_shape: of one image's output, (classes,) to classify.
         seed: of the initial weights and of the order of the batches.
         threads: CPU threads of the child.
-        mode: `infer` runs an ONNX file in place of a program.
+        mode: `graph` writes an untrained program as ONNX; `infer` and `latency` run an ONNX file in place of a program.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
         file: bytes of the ONNX file that lies before the images.
         mean, std: one value a channel, on the scale 0 to 255.

@@ -10,10 +10,12 @@ from math import ceil
 from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
+from deltanas.check import LimitedBuilds
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
+from deltanas.objective import objectives_of
 from deltanas.program import Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
@@ -23,6 +25,7 @@ from deltanas.task import Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset
 from deltanas.train.epochs import LEAST_STEPS
+from deltanas.wiring.choosing import limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
 from deltanas.wiring.pools import (
     epochs_of,
@@ -110,12 +113,13 @@ def open_search(
             _plan(config, task_of(run.manifest).metric),
             parts.baselines,
             parts.proposer,
-            gates(parts.builds),
+            gates(parts.builds, limits_of(config)),
             NoveltyGate(config.novelty.threshold),
             parts.runner,
             run,
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
+            measure_of(config, parts.runner),
         )
         yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
 
@@ -135,13 +139,15 @@ class _Parts:
 @contextmanager
 def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, dataset: Dataset) -> Iterator[_Parts]:
     require_trackers(config.track)
+    require_objectives(config)
     told: list[str] = []
     baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config)
     with open_pool(dataset, config.train) as runner:
         builds = kept_builds(runner)
-        proposer = own(builds) if own else proposer_of(config, builds, model)
+        offered = LimitedBuilds(builds, limits) if (limits := limits_of(config)) else builds
+        proposer = own(offered) if own else proposer_of(config, offered, model)
         yield _Parts(baselines, proposer, builds, runner, dataset.record, model, teaching, tuple(told))
 
 
@@ -152,6 +158,7 @@ def _plan(config: SearchConfig, metric: Metric) -> Plan:
         seed=config.seed,
         retries=config.retries,
         finals=config.finals,
+        objectives=objectives_of(config.objectives),
         parent=parent_rule_of(config),
         proposals=None if config.proposals == "auto" else config.proposals,
         repeats=repeats_of(config),

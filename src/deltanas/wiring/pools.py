@@ -14,7 +14,7 @@ import numpy as np
 
 from deltanas import nets
 from deltanas.archive import RunArchive
-from deltanas.check import BuildGate, ContractGate
+from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
 from deltanas.config import TrainConfig, read_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
@@ -109,5 +109,6 @@ def kept_builds(runner: Pool) -> CachedBuilds:
     return CachedBuilds(runner, cache_folder() / "builds", check)
 
 
-def gates(builds: Builds) -> tuple[Gate, ...]:
-    return ContractGate(), BuildGate(builds)
+def gates(builds: Builds, limits: Limits | None = None) -> tuple[Gate, ...]:
+    before: tuple[Gate, ...] = (ContractGate(), BuildGate(builds))
+    return (*before, LimitGate(limits)) if limits else before

@@ -5,7 +5,8 @@ from __future__ import annotations
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.llm import Model, open_model, parse_spec
-from deltanas.policy import by_rank
+from deltanas.objective import objectives_of
+from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context
 from deltanas.seams import Builds, ParentRule, Proposer
 
@@ -22,9 +23,11 @@ def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None
 
 
 def parent_rule_of(config: SearchConfig) -> ParentRule:
-    """Who chooses parents: the strategy where it has a rule, else their ranks."""
-    rule = config.proposing.parent
-    return rule(context_of(config)) if rule else by_rank
+    """Who chooses parents: the strategy where it has a rule, else their ranks; with several objectives, the front."""
+    rule, objectives = config.proposing.parent, objectives_of(config.objectives)
+    if rule:
+        return rule(context_of(config))
+    return AlongFront(objectives) if len(objectives) > 1 else by_rank
 
 
 def model_of(config: SearchConfig) -> Model | None:

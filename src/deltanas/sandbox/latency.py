@@ -1,0 +1,39 @@
+"""How long a network takes for one image: exported in one child, timed in another that runs no candidate's code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deltanas.journal import Measurement
+from deltanas.objective import LATENCY
+from deltanas.sandbox.judge import failed_as, parted
+from deltanas.sandbox.supervise import Ended, Limits
+from deltanas.train.job import HEADER_LIMIT, LATENCY_RUNS
+
+MOST_GRAPH = 1 << 30
+"""Bytes of an ONNX file, at most."""
+MOST_BYTES = HEADER_LIMIT + 8 * LATENCY_RUNS[1]
+"""Of the answer of a timing."""
+
+
+def judge_graph(ended: Ended, limits: Limits) -> bytes | Measurement:
+    """The ONNX file, or the measurement that there is none of."""
+    header, raw = parted(ended.answer)
+    failure = failed_as(ended, header, limits)
+    if failure is not None:
+        return Measurement(LATENCY, None, detail=f"the network can't be exported: {failure[1]}")
+    return raw or Measurement(LATENCY, None, detail="the exporter gave nothing")
+
+
+def judge_latency(ended: Ended, limits: Limits) -> Measurement:
+    """Median and quartiles of the repetitions, in milliseconds."""
+    header, raw = parted(ended.answer)
+    failure = failed_as(ended, header, limits)
+    if failure is not None:
+        return Measurement(LATENCY, None, detail=f"ONNX Runtime does not run it: {failure[1]}")
+    fewest, most = LATENCY_RUNS
+    times = np.frombuffer(raw, np.float64) if len(raw) % 8 == 0 else np.empty(0)
+    if not (fewest <= len(times) <= most and np.isfinite(times).all() and (times > 0).all()):
+        return Measurement(LATENCY, None, detail="the timing gave an answer that makes no sense")
+    low, median, high = (float(value) for value in np.quantile(times, [0.25, 0.5, 0.75]))
+    return Measurement(LATENCY, median, low, high, len(times))
