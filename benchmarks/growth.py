@@ -31,10 +31,11 @@ from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.check import BuildGate, ContractGate
 from deltanas.journal import Attempt, Candidate, Draft
 from deltanas.novelty import NoveltyGate
+from deltanas.plan import Plan
 from deltanas.program import Failed, Probe, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.seams import Ask, Built, Event, Gate, Proposal, Proposer, Settled, Split
-from deltanas.search import Plan, Search
+from deltanas.search import Search
 
 IMAGES, CANDIDATES, CYCLES = 360, 8, 12
 BASELINES = {name: Program.of(source) for name, source in nets.baselines().items()}

@@ -29,14 +29,17 @@ from deltanas.objective import (
 )
 from deltanas.policy import POPULATION, AlongFront, by_rank, finalists
 from deltanas.program import Failed, Program, Trained
+from deltanas.seams import Slot
 
 BOTH = objectives_of(["accuracy", "params"])
 THREE = objectives_of(["accuracy", "params", "flops"])
 
+SLOT = Slot(1, 0)
+
 
 def row(place: int, score: float | None, params: int = 10, flops: int = 10, cycle: int = 0) -> Candidate:
     outcome = Failed("error", "x", 0, 0, "C") if score is None else Trained(score, 100, 0, 0, 0, "C")
-    draft = Draft(Program(f"n = {cycle}, {place}\n"), params, flops)
+    draft = Draft(Program.of(f"n = {cycle}, {place}\n"), params, flops)
     return Candidate(cycle, place, "x", None, draft, (), outcome)
 
 
@@ -143,18 +146,18 @@ def test_better_is_lower_for_a_cost_and_higher_for_the_metric() -> None:
 def test_a_candidate_without_a_figure_is_on_no_front() -> None:
     latency = objectives_of(["accuracy", "latency_ms"])
     measured = [
-        Candidate(0, place, "x", None, Draft(Program(f"n = {place}\n"), 1, 1), (), Trained(0.5, 9, 0, 0, 0, "C"))
+        Candidate(0, place, "x", None, Draft(Program.of(f"n = {place}\n"), 1, 1), (), Trained(0.5, 9, 0, 0, 0, "C"))
         for place in range(3)
     ]
     journal = Journal(measured)
     journal.measure(0, 1, Measurement("latency_ms", 2.0, 1.9, 2.1, 50))
     journal.measure(0, 2, Measurement("latency_ms", None, detail="no such operator"))
     assert [each.index for each in front(journal, latency)] == [1]
-    assert AlongFront(latency)(journal, Random(0)).net == "n = 1\n"
+    assert AlongFront(latency)(SLOT, journal, Random(0)).net == "n = 1\n"
     none = Journal(measured[:1])
     none.measure(0, 0, Measurement("latency_ms", None, detail="no such operator"))
     with pytest.raises(DeltanasError, match="accuracy, latency_ms") as error:
-        AlongFront(latency)(none, Random(0))
+        AlongFront(latency)(SLOT, none, Random(0))
     assert "no such operator" in error.value.hint
 
 
@@ -192,9 +195,11 @@ def test_the_population_is_a_function_of_the_journal_and_of_nothing_that_was_ask
     survivors = [row for row in rows if row.cycle == 0]
     for cycle in range(1, 13):
         earlier = whole.before(cycle)
-        expected = [rule(earlier, Random(f"{cycle}:{draw}")).id for draw in range(20)]
+        expected = [rule(SLOT, earlier, Random(f"{cycle}:{draw}")).id for draw in range(20)]
         fresh = AlongFront(BOTH)
-        assert [fresh(Journal(rows).before(cycle), Random(f"{cycle}:{draw}")).id for draw in range(20)] == expected
+        assert [
+            fresh(SLOT, Journal(rows).before(cycle), Random(f"{cycle}:{draw}")).id for draw in range(20)
+        ] == expected
         if cycle > 1:
             survivors = ranked([*survivors, *(r for r in rows if r.cycle == cycle - 1)], BOTH)[:POPULATION]
             assert rule.population(earlier) == survivors
@@ -202,7 +207,7 @@ def test_the_population_is_a_function_of_the_journal_and_of_nothing_that_was_ask
     stands = {c.program.id for c in front(rows, BOTH) if c.program}
     last = AlongFront(BOTH).population(whole)
     assert stands <= {c.program.id for c in last if c.program}, "the front of the run is lost"
-    assert AlongFront(BOTH)(Journal(rows[:5]), Random(0)).id in {c.program.id for c in rows[:5] if c.program}
+    assert AlongFront(BOTH)(SLOT, Journal(rows[:5]), Random(0)).id in {c.program.id for c in rows[:5] if c.program}
 
 
 def test_the_better_of_two_is_the_parent() -> None:
@@ -210,7 +215,7 @@ def test_the_better_of_two_is_the_parent() -> None:
     rule, rng = AlongFront(BOTH), Random(0)
     counts = [0, 0, 0, 0]
     for _ in range(16_000):
-        counts[int(rule(journal, rng).net.split()[-1])] += 1
+        counts[int(rule(SLOT, journal, rng).net.split()[-1])] += 1
     assert [count / 1000 for count in counts] == pytest.approx([7, 5, 3, 1], abs=0.4)
 
 
@@ -223,7 +228,7 @@ def test_one_objective_has_the_finals_of_the_score() -> None:
     ]
     journal = Journal([parent, *better])
     assert [each.index for each in finalists(journal, objectives_of([]), 2)] == [1, 3]
-    assert by_rank(journal, Random(0)).id
+    assert by_rank(SLOT, journal, Random(0)).id
 
 
 def test_a_cycle_of_a_long_run_costs_what_one_of_a_short_run_costs() -> None:
@@ -235,10 +240,10 @@ def test_a_cycle_of_a_long_run_costs_what_one_of_a_short_run_costs() -> None:
     for cycle in range(1, 2001):
         earlier = journal.before(cycle)
         started = time.perf_counter()
-        rule(earlier, rng)
+        rule(SLOT, earlier, rng)
         renewals.append(time.perf_counter() - started)
         started = time.perf_counter()
-        rule(earlier, rng)
+        rule(SLOT, earlier, rng)
         draws.append(time.perf_counter() - started)
     assert median(draws[-100:]) < 1e-3
     assert median(renewals[-100:]) < slots * 1e-3

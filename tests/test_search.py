@@ -17,6 +17,7 @@ from deltanas.errors import DeltanasError
 from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Measurement
 from deltanas.novelty import NoveltyGate
 from deltanas.objective import LATENCY, along, figures, front, objectives_of
+from deltanas.plan import Plan
 from deltanas.policy import AlongFront, by_rank, proposals_due
 from deltanas.program import (
     SPACES,
@@ -34,7 +35,7 @@ from deltanas.propose import Space as Sampler
 from deltanas.repeats import Repeats
 from deltanas.report.counts import counted
 from deltanas.seams import Ask, Built, Choice, Gate, Proposal, Slot, Split, silent
-from deltanas.search import Plan, Search, training_seed
+from deltanas.search import Search, training_seed
 
 BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
@@ -131,6 +132,8 @@ class Weighed:
         self.chose.append((ask, [proposal.edit for proposal, _ in passing], place))
         reasons = ["" if at == place else f"{number} is less" for at, number in enumerate(numbers)]
         return Choice(place, tuple(reasons), (Call("weigher", "which?", str(place), 3, 1, 0.0),))
+
+
 class Sizes:
     """A gate that gives each program a size by its identity."""
 

@@ -48,7 +48,7 @@ class AlongFront:
         self._seen = 0
         self._population: list[Candidate] = []
 
-    def __call__(self, journal: Journal, rng: Random) -> Program:
+    def __call__(self, slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG002
         living = self.population(journal)
         if not living:
             names = ", ".join(one.name for one in self._objectives)

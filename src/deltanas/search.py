@@ -8,14 +8,13 @@ up. A run that was killed goes on where its journal ends, and ends as the undist
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 from deltanas.journal import Candidate, Final, Journal
-from deltanas.objective import Objective
-from deltanas.policy import by_rank, finalists, proposals_due, require_baseline
-from deltanas.program import Failed, Part, Program, Refused, Trained, combined, parts_of_one_text
-from deltanas.repeats import ONCE, Repeats
+from deltanas.plan import Plan
+from deltanas.policy import finalists, proposals_due, require_baseline
+from deltanas.program import Failed, Program, Refused, Trained, combined, parts_of_one_text
 from deltanas.seams import (
     Archive,
     Ask,
@@ -26,7 +25,6 @@ from deltanas.seams import (
     Listener,
     Measure,
     Measured,
-    ParentRule,
     Planned,
     Proposal,
     Proposed,
@@ -39,37 +37,6 @@ from deltanas.seams import (
     TrainingEnded,
 )
 from deltanas.slots import Slots
-from deltanas.task import CLASSIFY, Metric
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much to search.
-
-    Attributes:
-        cycles, candidates: number of cycles, and slots to fill in each.
-        seed: the root of all chance.
-        retries: how often to ask again when every proposal for a slot was refused; the reasons go along.
-        finals: number of elites retrained and scored on the test split, with their baselines.
-        objectives: what is better; one or none: the score.
-        parent: chooses the parent of a slot, given its place and the journal of all earlier cycles.
-        proposals: number drawn for a slot in each round; None: by what the journal measured.
-        repeats: how often candidates are trained.
-        metric: what ranks them.
-        parts: names of the spaces of edits; a slot gets those of one text.
-    """
-
-    cycles: int
-    candidates: int
-    seed: int
-    retries: int = 2
-    finals: int = 3
-    objectives: Sequence[Objective] = ()
-    parent: ParentRule = by_rank
-    proposals: int | None = 1
-    repeats: Repeats = ONCE
-    metric: Metric = CLASSIFY.metric
-    parts: tuple[Part, ...] = ("net",)
 
 
 class Search:

@@ -11,7 +11,7 @@ from deltanas.journal import Draft
 from deltanas.program import Program, Refused
 from deltanas.seams import Built
 
-PROGRAMS = [Program(f"n = {size}\n") for size in (10, 1000, 1001)]
+PROGRAMS = [Program.of(f"n = {size}\n") for size in (10, 1000, 1001)]
 
 
 class Sizes:

@@ -19,11 +19,12 @@ from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Loss, Message, Reply, Request, Tunable, open_model
 from deltanas.novelty import NoveltyGate
+from deltanas.plan import Plan
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.propose import Asking, DeltaProposer, Space
 from deltanas.seams import Ask, Built, Proposal, Slot, Split, silent
-from deltanas.search import Plan, Search
+from deltanas.search import Search
 from deltanas.study import EliteNll, convergence_of, described
 
 pytest_plugins = ["tiny_model"]

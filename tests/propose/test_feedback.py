@@ -16,12 +16,13 @@ from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Telemetry
 from deltanas.llm import Message, Model, Reply, Request
 from deltanas.novelty import NoveltyGate
+from deltanas.plan import Plan
 from deltanas.program import Failed, Program, Refused, Trained, edits_of
 from deltanas.propose import Asking, FeedbackProposer, Space
 from deltanas.propose.feedback import ADVICE, FIELD, FeedbackSettings, Form, Trial, window
 from deltanas.propose.prompt import render
 from deltanas.seams import Ask, Built, Split, silent
-from deltanas.search import Plan, Search
+from deltanas.search import Search
 
 pytest_plugins = ["tiny_model"]
 

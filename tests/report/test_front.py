@@ -12,14 +12,14 @@ from deltanas.report import render, summary
 from deltanas.report.front import priced, prices, standing_front
 from deltanas.report.reading import Reading
 
-BASE, OTHER = Program("n = 0\n"), Program("n = 1\n")
+BASE, OTHER = Program.of("n = 0\n"), Program.of("n = 1\n")
 
 
 def row(
     cycle: int, index: int, parent: Program | None, name: str, score: float | None, params: int, ms: float | None
 ) -> Candidate:
     outcome = Failed("error", "x", 1, 1, "C") if score is None else Trained(score, 1000, 1, 1, 1, "C")
-    program = {"base": BASE, "other": OTHER}.get(name) or Program(f"n = {name!r}\n")
+    program = {"base": BASE, "other": OTHER}.get(name) or Program.of(f"n = {name!r}\n")
     measured = () if score is None else (Measurement("latency_ms", ms, ms and ms - 0.1, ms and ms + 0.1, 50, "why"),)
     return Candidate(
         cycle, index, "x", parent.id if parent else None, Draft(program, params, 2 * params), (), outcome,

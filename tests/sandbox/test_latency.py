@@ -18,7 +18,7 @@ from deltanas.train.data import Dataset, Images
 from deltanas.train.job import LATENCY_RUNS
 
 LIMITS = Limits(5.0, Bounds(5, 1 << 30))
-MLP = Program(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
+MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
 
 
 def edited(line: str) -> Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltanas.journal import Draft
+from deltanas.journal import Draft, Journal
 from deltanas.program import Program, Refused, Stage
 from deltanas.seams import Builds, Built
 
@@ -43,6 +43,9 @@ class LimitGate:
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         """Each network is judged by itself."""
+
+    def told(self, journal: Journal) -> None:
+        """The limits are fixed."""
 
 
 class LimitedBuilds:

@@ -244,7 +244,7 @@ class LocalPool(Pool):
         self, mode: Literal["infer", "latency"], model: bytes, pixels: NDArray[np.uint8], limits: Limits, most: int
     ) -> Ended:
         """A child that runs an ONNX file over images."""
-        job = replace(self._job(Program(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))
+        job = replace(self._job(Program.of(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))
         job = replace(job, threads=1) if mode == "latency" else job
         return self._run_alone(job, [np.frombuffer(model, np.uint8), pixels], limits, most)
 

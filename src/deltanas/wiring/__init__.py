@@ -16,11 +16,12 @@ from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
 from deltanas.objective import objectives_of
+from deltanas.plan import Plan
 from deltanas.program import Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Listener, Proposer
-from deltanas.search import Plan, Search
+from deltanas.search import Search
 from deltanas.task import Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset
@@ -119,7 +120,7 @@ def open_search(
             run,
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
-            measure_of(config, parts.runner),
+            measure=measure_of(config, parts.runner),
         )
         yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
 
