@@ -38,6 +38,9 @@ class Weigh:
     def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         return (1,)
 
+    def target(self, x: NDArray[np.uint8], y: NDArray[Any]) -> NDArray[Any]:
+        return y
+
     def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
         found: Floats = np.abs(outputs[:, 0] - target).astype(np.float64)
         return found

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 # The room `check` and the loop `search` are loaded here, before the functions of these names take their place.
 import deltanas.check as _check  # noqa: F401
@@ -25,6 +25,9 @@ from deltanas.errors import DeltanasError, EditError, UsageError
 from deltanas.journal import RunView
 from deltanas.program import AppliedEdit, apply_edit
 from deltanas.seams import Builds, Listener, Proposer
+
+if TYPE_CHECKING:
+    from deltanas.train.data import Dataset
 
 __version__ = version("deltanas")
 __all__ = [
@@ -72,7 +75,8 @@ def check(
 def evaluate(
     source: str,
     *,
-    dataset: str = "digits",
+    dataset: str | Dataset = "digits",
+    task: str = "classify",
     epochs: int | Literal["auto"] = "auto",
     seed: int = 0,
     seeds: int = 1,
@@ -84,6 +88,7 @@ def evaluate(
     """Train a program in the sandbox and score it on the validation split; see `Evaluation` for the fields.
 
     Args:
+        dataset: its name, or one of your own (`deltanas.train.data.dataset_of` makes it from arrays).
         epochs: auto: one where that gives optimizer steps enough, else as many as reach them (`train.epochs`).
 
     Raises:
@@ -91,12 +96,13 @@ def evaluate(
         DataError: the data set is missing or malformed.
     """
     from deltanas.config import read_config
+    from deltanas.task import TASKS
     from deltanas.wiring import gates, open_dataset_pool, program_of
 
     train = {"size": train_size, "resize": resize, "epochs": epochs, "timeout": timeout}
-    config = read_config({"dataset": dataset, "seed": seed, "train": train})
+    config = read_config({"task": task, "seed": seed, "train": train})
     program = program_of(source, prm)
-    with open_dataset_pool(dataset, config.train, prm) as pool:
+    with open_dataset_pool(dataset, config.train, prm, TASKS[config.task]) as pool:
         metric = pool.task.metric.name
         (result,) = evaluate_programs([program], gates(pool), pool, seed=seed, seeds=seeds, metric=metric)
     return replace(result, epochs=pool.epochs, assumed=assumed_of(program, prm))
@@ -108,6 +114,7 @@ def search(
     run: str | Path | None = None,
     listener: Listener | None = None,
     proposer: Callable[[Builds], Proposer] | None = None,
+    dataset: Dataset | None = None,
 ) -> RunView:
     """Run a search to its end and return what came of it.
 
@@ -117,13 +124,15 @@ def search(
         listener: told of what happens as it happens; see `deltanas.seams.Listener`.
         proposer: makes a strategy of your own (`deltanas.seams.Proposer`), given the build checks; for `random` in the
             settings, which is the strategy that needs nothing else. A run is resumed with the strategy that began it.
+        dataset: images of your own (`deltanas.train.data.dataset_of` makes it from arrays), in place of the data set
+            that the settings name. A run is resumed with the data that began it.
     """
     from deltanas.config import given_settings
     from deltanas.seams import silent
     from deltanas.wiring import open_search
 
     given = config if isinstance(config, Mapping) else given_settings(Path(config))
-    with open_search(given, None if run is None else Path(run), listener or silent, proposer) as opened:
+    with open_search(given, None if run is None else Path(run), listener or silent, proposer, dataset) as opened:
         if opened.search is not None:
             opened.search.run()
         return opened.run.view()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, create_model
+from pydantic import Field, create_model, field_validator
 
 from deltanas.errors import UsageError
 from deltanas.learn import Tuning
@@ -18,6 +19,7 @@ from deltanas.llm import Dtype
 from deltanas.program import SPACES, Part, parts_named
 from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
 from deltanas.settings import Section
+from deltanas.task import CLASSIFY, TASKS
 from deltanas.trackers import Tracker
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.train.job import Augment
@@ -101,6 +103,7 @@ class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
     dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
+    task: str = Field(CLASSIFY.name, description=f"what the networks are asked to do: {' | '.join(TASKS)}")
     strategy: str = Field(
         "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
     )
@@ -150,6 +153,13 @@ class SearchConfig(Section):
     novelty: NoveltyConfig = NoveltyConfig()
     learn: Learning = Learning()
     tuning: Tuning = Tuning()
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, name: str) -> str:
+        if name not in TASKS:
+            raise ValueError(f"there is none of this name; known: {', '.join(TASKS)}")
+        return name
 
     @property
     def proposing(self) -> Strategy:

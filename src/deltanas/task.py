@@ -93,6 +93,12 @@ class Task(Protocol):
     def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of one image's output. classes: number of classes. in_shape: (1, channels, height, width)."""
 
+    def target(self, x: NDArray[np.uint8], y: NDArray[Any]) -> NDArray[Any]:
+        """What the outputs for images should be, [n, ...], of the type and shape that the child's half names.
+
+        x: [n, channels, height, width]. y: [n, ...], as the data set gives it.
+        """
+
     def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
         """The metric of each image, float64 [n]. outputs: [n, *out_shape], finite. target: [n, ...]."""
 
@@ -133,6 +139,9 @@ class Classify:
 
     def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
         return (classes,)
+
+    def target(self, x: NDArray[np.uint8], y: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002
+        return y
 
     def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
         right: NDArray[np.bool_] = outputs.argmax(axis=1) == target

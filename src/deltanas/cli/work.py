@@ -23,7 +23,7 @@ from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import Rehearsal, rehearse
 from deltanas.report import Summary, summary
 from deltanas.sources import read_source
-from deltanas.task import Metric, task_of
+from deltanas.task import TASKS, Metric, task_of
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
@@ -56,6 +56,7 @@ def add_to(app: typer.Typer) -> None:
 @with_settings(
     {
         "--dataset": "dataset",
+        "--task": "task",
         "--strategy": "strategy",
         "--llm": "model.spec",
         "--decoding": "model.decoding",
@@ -160,7 +161,7 @@ def check(
     raise typer.Exit(0 if good else 1)
 
 
-@with_settings({"--dataset": "dataset", "--seed": "seed", **TRAINING})
+@with_settings({"--dataset": "dataset", "--task": "task", "--seed": "seed", **TRAINING})
 def evaluate(
     files: Files,
     options: Options,
@@ -173,7 +174,7 @@ def evaluate(
     values = _hyperparameters(prm)
     programs = _programs(files, values)
     good = True
-    with open_dataset_pool(config.dataset, config.train, values) as runner:
+    with open_dataset_pool(config.dataset, config.train, values, TASKS[config.task]) as runner:
         metric = runner.task.metric
         results = evaluate_programs(programs, gates(runner), runner, seed=config.seed, seeds=seeds, metric=metric.name)
         for file, program, found in zip(files, programs, results, strict=True):

@@ -19,10 +19,11 @@ from deltanas.errors import SandboxError
 from deltanas.nets import DEFAULT_PRM, baseline
 from deltanas.program import Failed, Program, prm_text
 from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import due, judge_training
+from deltanas.sandbox.judge import Target, due, judge_training
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.pool import LocalPool, Part, laid_down
 from deltanas.sandbox.supervise import Ended, Limits, run_child
+from deltanas.task import CLASSIFY
 from deltanas.train.job import Device, Job
 
 _COUNT = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
@@ -91,10 +92,11 @@ class DevicePool(LocalPool):
         """Train a small network on black images. Raises SandboxError with what went wrong."""
         program = Program.of(net=baseline("mlp"), prm=prm_text(DEFAULT_PRM))
         job = replace(self._job(program, "train", seed=0, evaluation=_PROOF_IMAGES), training=_PROOF_IMAGES)
+        job = replace(job, task=CLASSIFY.name, out_shape=(2,))
         labels = np.zeros(_PROOF_IMAGES, np.int64)
         images = np.zeros((_PROOF_IMAGES, *self.dataset.in_shape[1:]), np.uint8)
         limits = self._limits(_PROOF_SECONDS)
-        target = self._target(labels, np.arange(_PROOF_IMAGES))
+        target = Target(CLASSIFY, job.out_shape, labels, np.arange(_PROOF_IMAGES))
         data_fd, stop_fd = laid_down([labels, images, images]), os.eventfd(0)
         try:
             most = due(target.floats)

@@ -101,7 +101,7 @@ class Pool(ABC):
     ) -> Iterator[tuple[int, Trained | Failed]]:
         """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
         images, order = self._evaluated(split)
-        target, limits = self._target(images.y[order], order), self._limits(self.timeout)
+        target, limits = self._target(images, order), self._limits(self.timeout)
         jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
         for position, ended in self._run(jobs, split, limits, due(target.floats)):
             yield position, judge_training(ended, limits, target, seed=seed, tier=self.tier)
@@ -109,7 +109,7 @@ class Pool(ABC):
     def export(self, programs: Sequence[Program], *, seed: int) -> Iterator[tuple[int, Exported | Failed]]:
         """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
         images, order = self._evaluated("both")
-        target, tested = self._target(images.y[order], order), order >= len(self.dataset.validation)
+        target, tested = self._target(images, order), order >= len(self.dataset.validation)
         limits = self._limits(self.timeout)
         jobs = [
             replace(self._job(program, "train", seed=seed, evaluation=len(images)), mode="export")
@@ -123,8 +123,8 @@ class Pool(ABC):
         """Shape of one image's output."""
         return self.task.out_shape(self.dataset.classes, self.dataset.in_shape)
 
-    def _target(self, values: NDArray[np.generic], order: NDArray[np.int64]) -> Target:
-        return Target(self.task, self.out_shape, values, order)
+    def _target(self, images: Images, order: NDArray[np.int64]) -> Target:
+        return Target(self.task, self.out_shape, self.task.target(images.x, images.y)[order], order)
 
     @property
     def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -171,7 +171,8 @@ class Pool(ABC):
         if split is None:
             return []
         images, order = self._evaluated(split)
-        return [self.dataset.train.y, self.dataset.train.x, images.x[order]]
+        train = self.dataset.train
+        return [self.task.target(train.x, train.y), train.x, images.x[order]]
 
     def _refuse_leaks(self, tier: str, where: str) -> None:
         if tier == "C" and not self.unsafe:

@@ -12,6 +12,7 @@ from pathlib import Path
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
 from deltanas.check import LimitedBuilds
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.errors import UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
@@ -22,7 +23,7 @@ from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Listener, Proposer
 from deltanas.search import Search
-from deltanas.task import Metric, task_of
+from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset
 from deltanas.train.epochs import LEAST_STEPS
@@ -76,12 +77,14 @@ def open_search(
     path: Path | None,
     listener: Listener,
     own: Callable[[Builds], Proposer] | None = None,
+    data: Dataset | None = None,
 ) -> Iterator[OpenSearch]:
     """Begin a run in a new folder, or take up the one in an existing folder; `search` is None where it is finished.
 
     All that can be wrong with the settings is found before the folder is made. own: makes the proposer, in place of
-    the strategy that the settings name.
+    the strategy that the settings name. data: the data set, in place of the one that they name.
     """
+    given = given if data is None else _naming(given, data)
     epochs: list[str] = []
     with ExitStack() as stack:
         if path is not None and (path / POINTER).exists():
@@ -93,14 +96,14 @@ def open_search(
             if run.finished and not longer:
                 yield OpenSearch(None, run, folder)
                 return
-            dataset = load_dataset(config.dataset, config.train)
+            dataset = load_dataset(data or config.dataset, config.train)
             require_same_data(run, dataset.record)
             parts = stack.enter_context(_parts(config, own, dataset))
             if longer:
                 run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
         else:
             config = read_config(given)
-            dataset = load_dataset(config.dataset, config.train)
+            dataset = load_dataset(data or config.dataset, config.train)
             asked, config = config.train.epochs, _settled(config, len(dataset.train))
             epochs = [_told_epochs(config.train, len(dataset.train))] if asked == "auto" else []
             parts = stack.enter_context(_parts(config, own, dataset))
@@ -145,7 +148,7 @@ def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, datas
     baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config)
-    with open_pool(dataset, config.train) as runner:
+    with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
         offered = LimitedBuilds(builds, limits) if (limits := limits_of(config)) else builds
         proposer = own(offered) if own else proposer_of(config, offered, model)
@@ -184,6 +187,14 @@ def _settled(config: SearchConfig, images: int) -> SearchConfig:
 def _told_epochs(config: TrainConfig, images: int) -> str:
     number = f"{config.epochs} epoch{'s' if config.epochs != 1 else ''}"
     return f"a training: {number}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
+
+
+def _naming(given: Mapping[str, object], data: Dataset) -> dict[str, object]:
+    """The settings with the name of a data set that is given itself."""
+    named = given.get("dataset", data.name)
+    if named != data.name:
+        raise UsageError(f"`dataset` = {named!r}, and the data set that is given is {data.name!r}", "leave one out")
+    return {**given, "dataset": data.name}
 
 
 def _new_path(config: SearchConfig) -> Path:

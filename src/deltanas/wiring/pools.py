@@ -21,15 +21,18 @@ from deltanas.llm import cache_folder
 from deltanas.propose import CachedBuilds
 from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cuda_devices, stored_calibration
 from deltanas.seams import Builds, Gate
-from deltanas.train.data import Dataset, Images, load
+from deltanas.task import CLASSIFY, TASKS, Task
+from deltanas.train.data import Dataset, Images, load, prepared
 from deltanas.train.epochs import settled_epochs
 from deltanas.wiring.origin import require_same_data, stored_config
 
 
-def open_dataset_pool(name: str, config: TrainConfig, prm: Mapping[str, float] | None = None) -> Pool:
-    """prm: hyperparameters that replace the default recipe's."""
-    dataset = load_dataset(name, config)
-    return open_pool(dataset, settled_training(config, len(dataset.train), prm or {}))
+def open_dataset_pool(
+    data: str | Dataset, config: TrainConfig, prm: Mapping[str, float] | None = None, task: Task = CLASSIFY
+) -> Pool:
+    """data: its name, or itself. prm: hyperparameters that replace the default recipe's."""
+    dataset = load_dataset(data, config)
+    return open_pool(dataset, settled_training(config, len(dataset.train), prm or {}), task)
 
 
 def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
@@ -44,19 +47,19 @@ def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """
     stored = stored_config(run)
-    config = read_config({key: stored[key] for key in ("dataset", "prm", "train") if key in stored})  # whoever proposed
+    config = read_config({key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored})  # whoever proposed
     dataset = load_dataset(config.dataset, config.train)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)
     wanted = epochs or begun
     timeout = config.train.timeout * max(1, wanted / begun)
     train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
-    pool = open_pool(dataset, train)
+    pool = open_pool(dataset, train, TASKS[config.task])
     assert isinstance(pool, LocalPool)
     return pool
 
 
-def open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
+def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> Pool:
     if config.device != "cpu" and config.executor == "ray":
         raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
     assert config.epochs != "auto"
@@ -72,11 +75,15 @@ def open_pool(dataset: Dataset, config: TrainConfig) -> Pool:
         threads=config.threads or 1,
         augment=config.augment,
         unsafe=config.unsafe,
+        task=task,
     )
 
 
-def load_dataset(name: str, config: TrainConfig) -> Dataset:
-    return load(name, train_size=config.size, resize=config.resize)
+def load_dataset(data: str | Dataset, config: TrainConfig) -> Dataset:
+    """data: a data set, or the name of one."""
+    if isinstance(data, Dataset):
+        return prepared(data.name, data, train_size=config.size, resize=config.resize)
+    return load(data, train_size=config.size, resize=config.resize)
 
 
 def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:
@@ -103,9 +110,9 @@ def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int
 
 def kept_builds(runner: Pool) -> CachedBuilds:
     """The pool's build checks, kept between runs under all that their answers depend on but the program."""
-    code = [files("deltanas.train").joinpath(name).read_text("utf-8") for name in ("build.py", "loop.py")]
-    data = runner.dataset
-    check = json.dumps([data.in_shape[1:], data.classes, platform.python_version(), metadata.version("torch"), *code])
+    code = [files("deltanas.train").joinpath(name).read_text("utf-8") for name in ("build.py", "loop.py", "tasks.py")]
+    asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape]
+    check = json.dumps([*asked, platform.python_version(), metadata.version("torch"), *code])
     return CachedBuilds(runner, cache_folder() / "builds", check)
 
 

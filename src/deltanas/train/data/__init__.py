@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from deltanas.train.data.catalog import available, load
+from deltanas.train.data.catalog import available, dataset_of, load, prepared
 from deltanas.train.data.fetch import prepare
 from deltanas.train.data.records import Dataset, DatasetInfo, Images
 
-__all__ = ["Dataset", "DatasetInfo", "Images", "available", "load", "prepare"]
+__all__ = ["Dataset", "DatasetInfo", "Images", "available", "dataset_of", "load", "prepare", "prepared"]

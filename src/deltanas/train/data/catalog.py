@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from deltanas.errors import DataError, UsageError
 from deltanas.train.data.official import OFFICIAL, data_folder, read_official
-from deltanas.train.data.own import read_folder, read_npz
+from deltanas.train.data.own import read_folder, read_npz, splits_of
 from deltanas.train.data.pictures import resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
 from deltanas.train.data.splits import in_three, settled
 
-NAMES = ("digits", *OFFICIAL)
+_OWN = "a run on a data set passed from Python goes on where that is passed again"
 _SKLEARN_HINT = "pip install scikit-learn"
 
 
 def load(name: str, *, train_size: int | None = None, resize: int | None = None) -> Dataset:
-    """Load a data set: one of `NAMES`, `folder:PATH` (class folders of images) or `npz:PATH` (arrays x and y).
+    """Load a data set: one of `LOADERS`, `folder:PATH` (class folders of images) or `npz:PATH` (arrays x and y).
 
     Args:
         train_size: keep that many training images; a smaller subset lies within a larger one.
@@ -30,49 +34,53 @@ def load(name: str, *, train_size: int | None = None, resize: int | None = None)
         UsageError: an unknown name, or a `train_size` that the data set can't give.
         DataError: the data set is missing, cut short, malformed or too small to be trained on.
     """
-    splits = _read(name, resize)
+    return prepared(name, _read(name, resize), train_size=train_size, resize=resize)
+
+
+def prepared(name: str, splits: Splits | Dataset, *, train_size: int | None = None, resize: int | None = None) -> Dataset:
+    """The data set that splits make. Args and Raises: as of `load`."""
     train, validation, test = (
         Images(resized(part.x, resize), part.y) for part in (splits.train, splits.validation, splits.test)
     )
-    data = settled(name, replace(splits, train=train, validation=validation, test=test))
+    data = settled(name, Splits(train, validation, test, splits.classes, splits.dropped))
     if train_size is None:
         return data
-    if not data.classes <= train_size <= len(data.train):
+    if not max(1, data.classes) <= train_size <= len(data.train):
+        least = f"{data.classes} (one image a class)" if data.classes else "1"
         raise UsageError(
             f"a training size of {train_size} is not possible on {name}",
-            f"give {data.classes} (one image a class) to {len(data.train)} (all of them)",
+            f"give {least} to {len(data.train)} (all of them)",
         )
     # The training images lie in an order of which every prefix is stratified.
     return replace(data, train=Images(data.train.x[:train_size], data.train.y[:train_size]))
 
 
+def dataset_of(name: str, **arrays: NDArray[Any]) -> Dataset:
+    """A data set of arrays in memory: `x` and `y`, or `x_train`, ... as in a file of `npz:PATH` (`own.read_npz`).
+
+    Raises:
+        DataError: an array that is missing or of the wrong type or shape, labels with gaps, or too few images.
+    """
+    return prepared(name, splits_of(name, arrays))
+
+
 def available() -> list[DatasetInfo]:
     """Every data set that `load` knows by name, found or not. Looks for the files only, reads none."""
-    sklearn = importlib.util.find_spec("sklearn")
-    where = str(Path(sklearn.origin).parent) if sklearn and sklearn.origin else ""
-    infos = [DatasetInfo("digits", bool(where), where, 1797, (1, 8, 8), "" if where else _SKLEARN_HINT)]
-    for entry in OFFICIAL.values():
-        folder = entry.located()
-        where = str(folder or data_folder() / entry.name)
-        hint = "" if folder else entry.advice()
-        infos.append(DatasetInfo(entry.name, folder is not None, where, entry.images, entry.shape, hint))
-    return infos
+    return [loader.info() for loader in LOADERS.values()]
 
 
 def _read(name: str, resize: int | None) -> Splits:
     kind, _, path = name.partition(":")
-    if name == "digits":
-        return _digits()
-    if name in OFFICIAL:
-        return read_official(name, resize)
+    if name in LOADERS:
+        return LOADERS[name].read(resize)
     if kind == "folder" and path:
         return read_folder(Path(path).expanduser(), resize=resize)
     if kind == "npz" and path:
         return read_npz(Path(path).expanduser())
-    raise UsageError(f"unknown data set {name!r}", f"known are: {', '.join(NAMES)}, folder:PATH, npz:PATH")
+    raise UsageError(f"unknown data set {name!r}", f"known are: {', '.join(LOADERS)}, folder:PATH, npz:PATH; {_OWN}")
 
 
-def _digits() -> Splits:
+def _digits(_: int | None) -> Splits:
     try:
         from sklearn.datasets import load_digits
     except ImportError as error:
@@ -80,3 +88,35 @@ def _digits() -> Splits:
     x, y = load_digits(return_X_y=True)
     x = np.rint(x.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
     return in_three(Images(x, y.astype(np.int64)), 10)
+
+
+def _digits_info() -> DatasetInfo:
+    sklearn = importlib.util.find_spec("sklearn")
+    where = str(Path(sklearn.origin).parent) if sklearn and sklearn.origin else ""
+    return DatasetInfo("digits", bool(where), where, 1797, (1, 8, 8), "" if where else _SKLEARN_HINT)
+
+
+def _official_info(name: str) -> DatasetInfo:
+    entry = OFFICIAL[name]
+    folder = entry.located()
+    where = str(folder or data_folder() / name)
+    return DatasetInfo(name, folder is not None, where, entry.images, entry.shape, "" if folder else entry.advice())
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """A data set that is known by name.
+
+    Attributes:
+        read: reads it; given the height and width that large images may be squeezed to while they are read, or None.
+        info: what the list of data sets says of it; looks for the files only.
+    """
+
+    read: Callable[[int | None], Splits]
+    info: Callable[[], DatasetInfo]
+
+
+LOADERS = {
+    "digits": Loader(_digits, _digits_info),
+    **{name: Loader(partial(read_official, name), partial(_official_info, name)) for name in OFFICIAL},
+}

@@ -66,7 +66,11 @@ def read_npz(path: Path) -> Splits:
     Raises:
         DataError: not an npz file, an array that is missing or of the wrong type or shape, labels with gaps.
     """
-    arrays = _arrays(path)
+    return splits_of(path, _arrays(path))
+
+
+def splits_of(path: Path | str, arrays: Mapping[str, NDArray[np.generic]]) -> Splits:
+    """The splits that arrays make, which are named as `read_npz` says. path: where they are from, for messages."""
     if "x" in arrays or "x_train" not in arrays:
         images = _images(path, arrays, "")
         return in_three(images, _classes(path, images.y))
@@ -133,7 +137,7 @@ def _arrays(path: Path) -> Mapping[str, NDArray[np.generic]]:
         raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", _ARRAYS) from None
 
 
-def _images(path: Path, arrays: Mapping[str, NDArray[np.generic]], suffix: str) -> Images:
+def _images(path: Path | str, arrays: Mapping[str, NDArray[np.generic]], suffix: str) -> Images:
     names = f"x{suffix}", f"y{suffix}"
     missing = [name for name in names if name not in arrays]
     if missing:
@@ -158,7 +162,7 @@ def _images(path: Path, arrays: Mapping[str, NDArray[np.generic]], suffix: str) 
     return Images(x.astype(np.uint8).reshape(len(x), -1, *x.shape[-2:]), y.astype(np.int64))
 
 
-def _classes(path: Path, y: NDArray[np.int64]) -> int:
+def _classes(path: Path | str, y: NDArray[np.int64]) -> int:
     present = np.unique(y)
     if len(present) == 1:
         raise DataError(f"{path}: every label is {present[0]}; there is nothing to tell apart", "add another class")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Images:
-    """One split. x: uint8 [n, c, h, w]. y: int64 [n], labels from 0."""
+    """One split. x: uint8 [n, c, h, w]. y: [n, ...], what is known of each image: to classify int64 [n], labels from 0."""
 
     x: NDArray[np.uint8]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.y)
@@ -27,7 +28,7 @@ class Images:
 class Dataset:
     """A data set in three splits that share no image; selection sees `validation`, the final report `test`.
 
-    dropped: images left out as repeats of others, pixel by pixel.
+    classes: number of classes, 0 where images have none. dropped: images left out as repeats of others, pixel by pixel.
     """
 
     name: str
@@ -54,7 +55,7 @@ class Dataset:
         for split in (self.train, self.validation, self.test):
             digest.update(repr(split.x.shape).encode())
             digest.update(np.ascontiguousarray(split.x).data)
-            digest.update(np.ascontiguousarray(split.y, dtype="<i8").data)
+            digest.update(_known(split.y))
         return digest.hexdigest()
 
     @property
@@ -69,6 +70,13 @@ class Dataset:
             "dropped": self.dropped,
             "sha256": self.fingerprint,
         }
+
+
+def _known(y: NDArray[Any]) -> bytes:
+    """Labels as 64-bit integers, of whatever type they are; of anything else its type and shape too."""
+    if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
+        return np.ascontiguousarray(y, dtype="<i8").tobytes()
+    return repr((y.dtype.str, y.shape)).encode() + np.ascontiguousarray(y).tobytes()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,15 @@ from deltanas.train.data.records import Dataset, Images, Splits
 BATCH = int(DEFAULT_PRM["batch"])
 
 
-def stratified_order(y: NDArray[np.int64]) -> NDArray[np.int64]:
+def stratified_order(y: NDArray[Any]) -> NDArray[np.int64]:
     """A fixed order of the images, in which the classes of every slice have their shares to within one image or two.
 
-    It depends on the labels alone: `RandomState` keeps its stream over versions of numpy.
+    It depends on the labels alone: `RandomState` keeps its stream over versions of numpy. Images without labels are
+    shuffled.
     """
     shuffled = np.random.RandomState(0).permutation(len(y))
+    if y.ndim > 1 or not np.issubdtype(y.dtype, np.integer):
+        return shuffled
     place = np.empty(len(y))
     for label in np.unique(y):
         members = shuffled[y[shuffled] == label]
@@ -70,7 +74,7 @@ def _fault(train: Images, validation: Images, test: Images, classes: int) -> str
     for split, images in (("validation", validation), ("test", test)):
         if not len(images):
             return f"the {split} split has no image"
-    lacking = sorted(set(range(classes)) - set(train.y.tolist()))
+    lacking = sorted(set(range(classes)) - set(train.y.tolist())) if classes else ()
     if lacking:
         return f"class {lacking[0]} (counted from 0) has no image to train on"
     if len(train) < BATCH:
