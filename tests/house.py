@@ -1,4 +1,4 @@
-"""A copy of the package in which a test adds something, as a contributor would, and counts the files that it touches."""
+"""A copy of the package in which a test adds something as a contributor would; it counts the files touched."""
 
 from __future__ import annotations
 

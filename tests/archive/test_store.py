@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
@@ -28,6 +29,8 @@ from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
 from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.program import Failed, Program, Refused, Trained, combined
+from deltanas.seams import Archive
+from deltanas.testing import ArchiveContract
 
 MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
 BASE = Program.of("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
@@ -78,7 +81,9 @@ def sql(url: str, statement: str) -> object:
         return result.scalars().first() if result.returns_rows else None
 
 
-class ArchiveContract:
+class StoreContract(ArchiveContract):
+    """What both databases hold on top of the contract of archives."""
+
     @pytest.fixture
     def url(self) -> str:
         raise NotImplementedError
@@ -87,6 +92,18 @@ class ArchiveContract:
     def run(self, url: str) -> Iterator[RunArchive]:
         with create_run(url, "first", MANIFEST) as run:
             yield run
+
+    @pytest.fixture(autouse=True)
+    def _placed(self, url: str) -> Iterator[None]:
+        self._url, self._opened = url, ExitStack()
+        with self._opened:
+            yield
+
+    def archive(self) -> Archive:
+        return self._opened.enter_context(create_run(self._url, "first", MANIFEST))
+
+    def reopened(self, archive: Archive) -> Archive:
+        return self._opened.enter_context(open_run(self._url, "first"))
 
     def test_all_that_is_stored_comes_back_equal(self, url: str, run: RunArchive) -> None:
         run.open(list(reversed(CANDIDATES)))
@@ -421,13 +438,13 @@ class ArchiveContract:
                 sql(url, f"UPDATE candidates SET {change}")
 
 
-class TestSqlite(ArchiveContract):
+class TestSqlite(StoreContract):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return sqlite_url(tmp_path / "a ?%&#run" / "archive.db")
 
 
-class TestPostgres(ArchiveContract):
+class TestPostgres(StoreContract):
     @pytest.fixture
     def url(self, postgres: str) -> str:
         return postgres

@@ -1,4 +1,4 @@
-"""What every `Runner` must do, on `digits`. Inherited by the tests of each implementation."""
+"""What every pool of the sandbox must do, on `digits`. Inherited by the tests of each implementation."""
 
 from __future__ import annotations
 
@@ -10,64 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from deltanas import testing
 from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.seams import Built, Runner
+from deltanas.seams import Runner
+from deltanas.testing import examples
+from deltanas.testing.runner import FORWARD, HEAD, HONEST, LEARN, learning, train_one
 
-HEAD = """
-import os, sys
-import torch
-from torch import nn
-
-
-def supported_hyperparameters():
-    return {"lr"}
-
-
-class Net(nn.Module):
-    def __init__(self, in_shape, out_shape, prm, device):
-        super().__init__()
-        self.classes = out_shape[0]
-        self.lr = prm["lr"]
-        self.layers = nn.Sequential(
-            nn.Flatten(), nn.Linear(in_shape[1] * in_shape[2] * in_shape[3], 32), nn.ReLU(), nn.Linear(32, out_shape[0])
-        )
-
-    def train_setup(self, prm):
-        self.criteria = nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=prm["lr"])
-"""
-FORWARD = """
-    def forward(self, x):
-        return self.layers(x)
-"""
-LEARN = """
-    def learn(self, train_data):
-        for inputs, labels in train_data:
-            self.optimizer.zero_grad()
-            self.criteria(self(inputs), labels).backward()
-            self.optimizer.step()
-"""
+__all__ = ["FORWARD", "HONEST", "LEARN", "RunnerContract", "below", "cmdline", "descendants", "learning", "program", "train_one"]
 
 
 def program(body: str = FORWARD + LEARN, *, prm: str = '{"batch": 16, "lr": 0.01}') -> Program:
-    return Program.of(HEAD + body, prm=prm)
-
-
-def learning(code: str) -> Program:
-    """An honest network that runs `code`, one line, before it learns."""
-    return program(
-        FORWARD
-        + LEARN.replace("for inputs, labels in train_data:", f"{code}\n        for inputs, labels in train_data:")
-    )
-
-
-HONEST = program()
-
-
-def train_one(runner: Runner, candidate: Program, seed: int = 0) -> Trained | Failed:
-    [(position, outcome)] = runner.train([candidate], seed=seed)
-    assert position == 0
-    return outcome
+    return examples.program(HEAD + body, prm)
 
 
 @cache
@@ -78,8 +31,18 @@ def honest_score(runner: Runner) -> float:
     return outcome.score
 
 
-class RunnerContract:
-    """The module gives a fixture `runner`: `digits`, one epoch, a time limit of some seconds, 1 GiB of memory."""
+class RunnerContract(testing.RunnerContract):
+    """What the sandbox holds on top: hostile programs.
+
+    The module gives a fixture `runner`: `digits`, one epoch, a time limit of some seconds, 1 GiB of memory.
+    """
+
+    @pytest.fixture(autouse=True)
+    def _running(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def runner(self) -> Runner:
+        return self._runner
 
     @pytest.fixture
     def score(self, runner: Runner) -> float:
@@ -92,39 +55,6 @@ class RunnerContract:
         outcome = train_one(runner, HONEST)
         assert isinstance(outcome, Trained), outcome
         assert outcome.score == score
-
-    def test_an_honest_network_learns(self, runner: Runner) -> None:
-        outcome = train_one(runner, HONEST)
-        assert isinstance(outcome, Trained), outcome
-        assert 0.6 < outcome.score < 1.0
-        assert outcome.n == 360
-        assert outcome.cpu_seconds > 0
-        assert 0 < outcome.seconds < 60
-        assert outcome.tier == runner.tier
-
-    def test_the_test_split_is_another_one(self, runner: Runner) -> None:
-        [(_, outcome)] = runner.train([HONEST], seed=0, split="test")
-        assert isinstance(outcome, Trained)
-        assert outcome.n == 359
-
-    def test_equal_seeds_give_equal_scores_in_any_order(self, runner: Runner, score: float) -> None:
-        other = program(prm='{"batch": 16, "lr": 0.001}')
-        forth = dict(runner.train([HONEST, other, HONEST], seed=0))
-        back = dict(runner.train([other, HONEST], seed=0))
-        accuracies = [outcome.score for outcome in forth.values() if isinstance(outcome, Trained)]
-        assert len(accuracies) == 3
-        first, second, third = (forth[position] for position in range(3))
-        assert isinstance(first, Trained)
-        assert isinstance(second, Trained)
-        assert isinstance(third, Trained)
-        assert first.score == third.score == score
-        assert isinstance(back[0], Trained)
-        assert isinstance(back[1], Trained)
-        assert (back[0].score, back[1].score) == (second.score, score)
-
-    def test_another_seed_is_another_run(self, runner: Runner) -> None:
-        scores = {train_one(runner, HONEST, seed).score for seed in range(3)}  # type: ignore[union-attr]
-        assert len(scores) > 1
 
     def test_a_program_that_needs_a_contiguous_layout_is_trained_in_it(self, runner: Runner) -> None:
         layers = HEAD[HEAD.index("nn.Flatten") : HEAD.index("        )\n\n    def train_setup")]
@@ -145,21 +75,10 @@ class RunnerContract:
         assert outcome.kind == "error"
         assert outcome.reason == "learn() took more optimizer steps than batches, 2 for 1"
 
-    def test_the_order_of_sets_does_not_move_a_score(self, runner: Runner) -> None:
-        order = "torch.manual_seed(sum(n * ord(c[0]) for n, c in enumerate({'a', 'b', 'c', 'd', 'e', 'f'})))"
-        candidate = program(FORWARD + LEARN + f"\n{order}\n")
-        assert len({train_one(runner, candidate).score for _ in range(2)}) == 1  # type: ignore[union-attr]
-
-    def test_a_program_that_raises_says_where(self, runner: Runner) -> None:
-        outcome = train_one(runner, learning("raise ValueError('no such luck')"))
-        assert isinstance(outcome, Failed)
-        line = 1 + learning("raise ValueError('no such luck')").net.split("raise ValueError")[0].count("\n")
-        assert (outcome.kind, outcome.reason) == ("error", f"line {line}: ValueError: no such luck")
-
     @pytest.mark.parametrize(
         "code", ["raise ValueError({!r})", "os.write(2, {!r}.encode('utf-8', 'ignore')); os._exit(1)"]
     )
-    def test_a_reason_is_printable(self, runner: Runner, code: str) -> None:
+    def test_a_reason_is_printable_wherever_it_is_from(self, runner: Runner, code: str) -> None:
         outcome = train_one(runner, learning(code.format("red \x1b[31m \0 \ud800 end")))
         assert isinstance(outcome, Failed)
         assert "red" in outcome.reason
@@ -251,7 +170,7 @@ def forge():
         assert isinstance(outcome, Failed), outcome
         assert outcome.kind in {"output", "error"}
 
-    def test_a_second_pass_over_the_data_is_refused(self, runner: Runner) -> None:
+    def test_a_second_pass_over_the_data_says_so(self, runner: Runner) -> None:
         outcome = train_one(runner, learning("list(train_data)"))
         assert isinstance(outcome, Failed)
         assert "learn() may pass over its data once" in outcome.reason
@@ -268,17 +187,6 @@ def forge():
         assert isinstance(refused, Refused)
         assert str(os.getpid()) not in outcome.reason + refused.reason
         assert "pid" not in "".join(capfd.readouterr())
-
-    def test_build_measures(self, runner: Runner) -> None:
-        commented = Program.of(HONEST.net + "\n# a comment\n", prm=HONEST.prm)
-        faster = program(prm='{"batch": 16, "lr": 0.1}')
-        built, same, other = runner.build([HONEST, commented, faster])
-        assert isinstance(built, Built)
-        assert isinstance(other, Built)
-        assert built.params == 64 * 32 + 32 + 32 * 10 + 10
-        assert built.flops == 2 * (64 * 32 + 32 * 10)
-        assert same == built
-        assert other.trace != built.trace
 
     @pytest.mark.parametrize(
         ("body", "reason"),

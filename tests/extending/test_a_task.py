@@ -92,7 +92,8 @@ from deltanas.task import task_of
 view = deltanas.open_run("run")
 task = task_of(view.manifest)
 trained = [c for c in view.candidates if c.score is not None]
-best, *others = sorted(trained, key=lambda c: Journal(view.candidates, metric=task.metric).parents.index(c) if c in Journal(view.candidates, metric=task.metric).parents else 99)
+best, *_ = Journal(view.candidates, metric=task.metric).parents
+others = [c for c in trained if c is not best]
 kept = [len(task.unpacked(c.trainings[0].per_image, c.trainings[0].n)) for c in trained]
 print(json.dumps([best.score, [c.score for c in others], kept, trained[0].outcome.n]))
 """

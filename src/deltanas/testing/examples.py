@@ -58,12 +58,13 @@ CALL = Call("a model", "Edit é", "<<<\n", 12, 3, 0.1)
 
 def rows() -> list[Candidate]:
     """A small run: two baselines, a child that is open, a refused slot, and a child that failed."""
+    given = Attempt("", None, "", None)
     tried = Attempt("I can't", None, "widen", REFUSED, (CALL,))
     applied = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
     wider = OTHER.edited("net", OTHER.net.replace("nn.ReLU()", "nn.SiLU()"))
     return [
-        Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), (), TRAINED, (TRAINED,), name="small"),
-        Candidate(0, 1, "baseline", None, Draft(OTHER, 20, 40, "t1"), (), BETTER, (BETTER,), name="wide"),
+        Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), (given,), TRAINED, (TRAINED,), name="small"),
+        Candidate(0, 1, "baseline", None, Draft(OTHER, 20, 40, "t1"), (given,), BETTER, (BETTER,), name="wide"),
         Candidate(1, 0, "delta", BASE.id, Draft(CHILD, 2**40, None, None), (tried, applied)),
         Candidate(1, 1, "delta", BASE.id, None, (tried,), REFUSED),
         Candidate(1, 2, "random", OTHER.id, Draft(wider, 21, 41, "t2"), (applied,), FAILED, (FAILED,)),

@@ -45,7 +45,9 @@ class ListenerContract:
             listener = self.listener()
             for event in story(Journal(_settled(rows()[:start])), start):
                 listener(event)
-        assert len(whole) > len(list(story(Journal(_settled(rows())), len(rows())))), "a resumed search has less to tell"
+        assert len(whole) > len(list(story(Journal(_settled(rows())), len(rows())))), (
+            "a resumed search has less to tell"
+        )
 
     def test_it_changes_no_journal(self) -> None:
         silent, heard = Journal(), Journal()
@@ -71,7 +73,9 @@ def story(journal: Journal, start: int = 0) -> Iterator[Event]:
     for cycle, phase in ((0, "check"), (1, "propose")):
         fresh = [row for place, row in enumerate(rows()) if row.cycle == cycle and place >= start]
         yield Began(cycle, phase, len(fresh))  # type: ignore[arg-type]  # two of the phases
-        opened = [row if isinstance(row.outcome, Refused) else replace(row, outcome=None, trainings=()) for row in fresh]
+        opened = [
+            row if isinstance(row.outcome, Refused) else replace(row, outcome=None, trainings=()) for row in fresh
+        ]
         journal.open(opened)
         for row in opened:
             yield Proposed(row)

@@ -76,10 +76,10 @@ class TaskContract:
         assert example.good.shape == example.bad.shape == (N, *shape), f"the example's outputs are no {(N, *shape)}"
 
     def test_each_image_has_a_score_of_its_own(self) -> None:
-        task, outputs, target = self.task(), self.example().good, self._target()
+        task, outputs, target = self.task(), self.example().bad, self._target()
         before = outputs.copy(), target.copy()
         scores = task.scores(outputs, target)
-        assert (scores.shape, scores.dtype) == ((N,), np.float64), f"scores: {scores.dtype} {scores.shape}"
+        assert scores.shape == (N,) and scores.dtype == np.float64, f"scores: {scores.dtype} {scores.shape}"
         assert np.isfinite(scores).all(), "a finite output has a finite score"
         order = np.random.RandomState(0).permutation(N)[: N // 2]
         assert np.array_equal(task.scores(outputs[order], target[order]), scores[order]), "it depends on other images"
@@ -96,7 +96,7 @@ class TaskContract:
         for n in (1, 8, N):
             scores = task.scores(self.example().bad[:n], self._target()[:n])
             found = task.unpacked(task.packed(scores), n)
-            assert (found.shape, found.dtype) == ((n,), np.float64), f"scores: {found.dtype} {found.shape}"
+            assert found.shape == (n,) and found.dtype == np.float64, f"scores: {found.dtype} {found.shape}"
             assert np.abs(found - scores).max() <= self.step, f"moved by {np.abs(found - scores).max()}"
 
     def test_scores_of_another_number_of_images_are_no_scores(self) -> None:
@@ -118,7 +118,9 @@ class TaskContract:
                 interval = task.metric.interval(score, N, kept)
                 if interval is not None:
                     assert isclose(interval.value, score), f"an interval of {interval.value}, not of {score}"
-                    assert interval.low <= score <= interval.high, f"{score} is not in [{interval.low}, {interval.high}]"
+                    assert interval.low <= score <= interval.high, (
+                        f"{score} is not in [{interval.low}, {interval.high}]"
+                    )
         assert task.metric.interval(score, 0, None) is None, "no image, no interval"
 
     def test_scores_and_gains_have_words(self) -> None:

@@ -47,7 +47,9 @@ def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """
     stored = stored_config(run)
-    config = read_config({key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored})  # whoever proposed
+    config = read_config(
+        {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
+    )  # whoever proposed
     dataset = load_dataset(config.dataset, config.train)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)

@@ -37,7 +37,9 @@ def load(name: str, *, train_size: int | None = None, resize: int | None = None)
     return prepared(name, _read(name, resize), train_size=train_size, resize=resize)
 
 
-def prepared(name: str, splits: Splits | Dataset, *, train_size: int | None = None, resize: int | None = None) -> Dataset:
+def prepared(
+    name: str, splits: Splits | Dataset, *, train_size: int | None = None, resize: int | None = None
+) -> Dataset:
     """The data set that splits make. Args and Raises: as of `load`."""
     train, validation, test = (
         Images(resized(part.x, resize), part.y) for part in (splits.train, splits.validation, splits.test)

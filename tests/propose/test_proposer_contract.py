@@ -1,0 +1,114 @@
+"""Every strategy holds the contract of proposers, the ones with a model by the tiny one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+import pytest
+
+from deltanas.config import TrainConfig, read_config
+from deltanas.llm import Message, Model, Reply, Request
+from deltanas.nets import baselines
+from deltanas.program import Program
+from deltanas.propose import STRATEGIES
+from deltanas.seams import Builds, Proposer
+from deltanas.testing import ProposerContract
+from deltanas.wiring import kept_builds, open_shape_pool, program_of
+from deltanas.wiring.proposing import proposer_of
+
+pytest_plugins = ["tiny_model"]
+
+
+@pytest.fixture(scope="module")
+def builds() -> Iterator[Builds]:
+    with open_shape_pool((1, 8, 8), 10, TrainConfig(unsafe=True)) as pool:
+        yield kept_builds(pool)
+
+
+class Writer:
+    """A model that writes the program of the prompt with other names, as the key of the request says."""
+
+    name = "writer"
+    context = 100_000
+
+    def count(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content) for message in messages) // 4
+
+    def generate(self, requests: Sequence[Request]) -> list[Reply]:
+        return [Reply(request.messages[-1].content, _written(request), True, 10, 20, 0.5) for request in requests]
+
+
+def _written(request: Request) -> str:
+    said = next(message.content for message in request.messages[::-1] if "class Net" in message.content)
+    net = said.split("```python\n")[1].split("\n```")[0]
+    return f"```python\n{net}\n\nSIZE = {Random(request.key).randrange(1000)}\n```"
+
+
+class Held(ProposerContract):
+    """Made from its record, as a search makes it. settings: of the search."""
+
+    settings: dict[str, object]
+
+    def proposer(self) -> Proposer:
+        return proposer_of(read_config(self.settings), self.builds, self.model)
+
+    builds: Builds | None = None
+    model: Model | None = None
+
+    @pytest.fixture(autouse=True)
+    def _given(self, request: pytest.FixtureRequest) -> None:
+        self.builds = request.getfixturevalue("builds")
+        if STRATEGIES[str(self.settings["strategy"])].calls:
+            self.model = request.getfixturevalue("tiny")
+
+
+class TestRandom(Held):
+    settings = {"strategy": "random"}  # noqa: RUF012
+
+
+class TestEvolution(Held):
+    settings = {"strategy": "evolution"}  # noqa: RUF012
+
+
+class TestBandit(Held):
+    settings = {"strategy": "bandit"}  # noqa: RUF012
+
+
+class TestDelta(Held):
+    settings = {"strategy": "delta"}  # noqa: RUF012
+
+
+class TestDeltaThatRanks(Held):
+    settings = {"strategy": "delta", "model": {"choice": "ranked"}}  # noqa: RUF012
+
+
+class TestDeltaAnchored(Held):
+    settings = {"strategy": "delta", "model": {"decoding": "anchored", "max_tokens": 200}}  # noqa: RUF012
+    avoids_tried = False
+
+
+class TestFull(Held):
+    settings = {"strategy": "full"}  # noqa: RUF012
+    avoids_tried = False
+    whole_files = True
+
+    @pytest.fixture(autouse=True)
+    def _writes(self, _given: None) -> None:
+        self.model = Writer()
+
+
+class TestFeedback(Held):
+    settings = {"strategy": "feedback", "model": {"max_tokens": 200}}  # noqa: RUF012
+
+
+class TestChannels(Held):
+    settings = {"strategy": "channels"}  # noqa: RUF012
+
+    def parents(self) -> Sequence[Program]:
+        return [program_of(baselines()[name]) for name in ("vgg", "resnet")]
+
+
+def test_none_is_left_out() -> None:
+    held = {str(one.settings["strategy"]) for one in Held.__subclasses__()}
+    assert held == set(STRATEGIES)
