@@ -12,6 +12,11 @@ from pathlib import Path
 import deltanas
 
 
+def toy(name: str) -> str:
+    """The text of a file of `extending/toys`, which `docs/extending.md` shows."""
+    return (Path(__file__).parent / "extending" / "toys" / name).read_text("utf-8")
+
+
 class House:
     """The package in a folder of its own. `touched`: the files that were added or changed, as paths in the package."""
 
