@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import typer
 from pydantic import BaseModel
@@ -30,6 +31,12 @@ def settings() -> str:
         f"| `{key}` | `{default}` | {text} |" for key, default, text in _keys(with_sections(STRATEGIES.values()), "")
     ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows]) + "\n"
+
+
+def toy(name: str) -> str:
+    """A file of `tests/extending/toys`, which a test adds to the package and runs."""
+    text = (Path(__file__).parents[1] / "tests" / "extending" / "toys" / name).read_text("utf-8")
+    return f"```python\n{text}```\n"
 
 
 def strategies() -> str:

@@ -173,7 +173,7 @@ class StoreContract(ArchiveContract):
             assert found[0, 0] == (none, Measurement("memory", 1e-300, 0.0, 1.0, 1))
             assert not any(made for slot, made in found.items() if slot not in ((0, 0), (1, 0)))
 
-    def test_a_candidate_settles_once(self, run: RunArchive) -> None:
+    def test_settling_twice_is_told(self, run: RunArchive) -> None:
         run.open(CANDIDATES)
         run.record(1, 0, FAILED, FAILED)
         with pytest.raises(ArchiveError, match="settled already"):

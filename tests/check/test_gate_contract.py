@@ -20,7 +20,7 @@ class Answers(Builds):
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
         return [
-            Refused("build", "no forward") if each == BROKEN else Built(1, 2, f"t{each.id}", (0.5, float(len(each.net))) * 4)
+            Refused("build", "no forward") if each == BROKEN else Built(1, 2, each.id, (0.5, float(len(each.net))) * 4)
             for each in programs
         ]
 

@@ -16,7 +16,9 @@ from deltanas.seams import Runner
 from deltanas.testing import examples
 from deltanas.testing.runner import FORWARD, HEAD, HONEST, LEARN, learning, train_one
 
-__all__ = ["FORWARD", "HONEST", "LEARN", "RunnerContract", "below", "cmdline", "descendants", "learning", "program", "train_one"]
+__all__ = [
+    "FORWARD", "HONEST", "RunnerContract", "below", "cmdline", "descendants", "learning", "program", "train_one",
+]  # fmt: skip
 
 
 def program(body: str = FORWARD + LEARN, *, prm: str = '{"batch": 16, "lr": 0.01}') -> Program:

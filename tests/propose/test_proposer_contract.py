@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from random import Random
 
@@ -27,7 +29,7 @@ def builds() -> Iterator[Builds]:
 
 
 class Writer:
-    """A model that writes the program of the prompt with other names, as the key of the request says."""
+    """Writes the prompt's program with another number, gives advice, or takes an offered edit, by the request's key."""
 
     name = "writer"
     context = 100_000
@@ -40,9 +42,16 @@ class Writer:
 
 
 def _written(request: Request) -> str:
+    rng = Random(request.key)
+    if request.key.endswith(":advice"):
+        return f"Problem: It is slow.\nSuggestion: Try {rng.random()}."
+    if request.grammar is not None:
+        rules = [re.findall(r'"(?:[^"\\]|\\.)*"', line) for line in request.grammar.splitlines()[1:]]
+        old, *news = map(json.loads, rng.choice(rules))
+        return f"{old}{rng.choice(news)}"
     said = next(message.content for message in request.messages[::-1] if "class Net" in message.content)
     net = said.split("```python\n")[1].split("\n```")[0]
-    return f"```python\n{net}\n\nSIZE = {Random(request.key).randrange(1000)}\n```"
+    return f"```python\n{net}\n\nSIZE = {rng.randrange(1000)}\n```"
 
 
 class Held(ProposerContract):
@@ -55,12 +64,14 @@ class Held(ProposerContract):
 
     builds: Builds | None = None
     model: Model | None = None
+    writer: Writer | None = None
+    """In place of the tiny model, whose random text holds no program."""
 
     @pytest.fixture(autouse=True)
     def _given(self, request: pytest.FixtureRequest) -> None:
         self.builds = request.getfixturevalue("builds")
         if STRATEGIES[str(self.settings["strategy"])].calls:
-            self.model = request.getfixturevalue("tiny")
+            self.model = self.writer or request.getfixturevalue("tiny")
 
 
 class TestRandom(Held):
@@ -84,22 +95,20 @@ class TestDeltaThatRanks(Held):
 
 
 class TestDeltaAnchored(Held):
-    settings = {"strategy": "delta", "model": {"decoding": "anchored", "max_tokens": 200}}  # noqa: RUF012
+    settings = {"strategy": "delta", "model": {"decoding": "anchored", "max_tokens": 60}}  # noqa: RUF012
     avoids_tried = False
 
 
 class TestFull(Held):
     settings = {"strategy": "full"}  # noqa: RUF012
+    writer = Writer()
     avoids_tried = False
     whole_files = True
 
-    @pytest.fixture(autouse=True)
-    def _writes(self, _given: None) -> None:
-        self.model = Writer()
-
 
 class TestFeedback(Held):
-    settings = {"strategy": "feedback", "model": {"max_tokens": 200}}  # noqa: RUF012
+    settings = {"strategy": "feedback"}  # noqa: RUF012
+    writer = Writer()
 
 
 class TestChannels(Held):

@@ -191,9 +191,7 @@ def classifying(**fields: Any) -> type[TaskContract]:
 
 TASKS = {
     "test_it_is_known_by_its_name_on_both_sides": tasking(),
-    "test_the_child_reads_the_targets_that_the_parent_lays_down": tasking(
-        target=lambda self, x, y: y.astype(np.int32)
-    ),
+    "test_the_child_reads_the_targets_that_the_parent_lays_down": tasking(target=lambda self, x, y: y.astype(np.int32)),
     "test_the_outputs_have_a_shape": tasking(out_shape=lambda self, classes, in_shape: (classes + 1,)),
     "test_each_image_has_a_score_of_its_own": tasking(
         scores=lambda self, outputs, target: np.full(len(target), (outputs.argmax(axis=1) == target).mean())

@@ -10,7 +10,7 @@ from deltanas.seams import Gate
 
 
 class GateContract:
-    """Judges drafts. What it says depends on the draft and on the programs that it was told of, in whatever portions."""
+    """Judges drafts, by the draft and by the programs that it was told of, in whatever portions."""
 
     def gate(self) -> Gate:
         """A new one, which was told of nothing."""

@@ -71,7 +71,8 @@ class TaskContract:
 
     def test_the_outputs_have_a_shape(self) -> None:
         shape = self._out_shape()
-        assert shape and all(isinstance(size, int) and size > 0 for size in shape), f"no shape: {shape}"
+        assert shape, "an output has a dimension at least"
+        assert all(isinstance(size, int) and size > 0 for size in shape), f"no shape: {shape}"
         example = self.example()
         assert example.good.shape == example.bad.shape == (N, *shape), f"the example's outputs are no {(N, *shape)}"
 
@@ -79,24 +80,26 @@ class TaskContract:
         task, outputs, target = self.task(), self.example().bad, self._target()
         before = outputs.copy(), target.copy()
         scores = task.scores(outputs, target)
-        assert scores.shape == (N,) and scores.dtype == np.float64, f"scores: {scores.dtype} {scores.shape}"
+        assert _is_floats(scores, N), f"scores: {scores.dtype} {scores.shape}"
         assert np.isfinite(scores).all(), "a finite output has a finite score"
         order = np.random.RandomState(0).permutation(N)[: N // 2]
         assert np.array_equal(task.scores(outputs[order], target[order]), scores[order]), "it depends on other images"
-        assert np.array_equal(outputs, before[0]) and np.array_equal(target, before[1]), "scoring changes nothing"
+        assert np.array_equal(outputs, before[0]), "scoring changes the outputs"
+        assert np.array_equal(target, before[1]), "scoring changes the targets"
 
     def test_the_better_network_has_the_better_score(self) -> None:
         task, example, target = self.task(), self.example(), self._target()
         assert task.metric.better in ("higher", "lower"), task.metric.better
         good, bad = (float(task.scores(outputs, target).mean()) for outputs in (example.good, example.bad))
-        assert good != bad and (good > bad) == (task.metric.better == "higher"), f"good {good}, bad {bad}"
+        assert good != bad, f"both score {good}"
+        assert (good > bad) == (task.metric.better == "higher"), f"good {good}, bad {bad}"
 
     def test_packed_scores_come_back(self) -> None:
         task = self.task()
         for n in (1, 8, N):
             scores = task.scores(self.example().bad[:n], self._target()[:n])
             found = task.unpacked(task.packed(scores), n)
-            assert found.shape == (n,) and found.dtype == np.float64, f"scores: {found.dtype} {found.shape}"
+            assert _is_floats(found, n), f"scores: {found.dtype} {found.shape}"
             assert np.abs(found - scores).max() <= self.step, f"moved by {np.abs(found - scores).max()}"
 
     def test_scores_of_another_number_of_images_are_no_scores(self) -> None:
@@ -125,7 +128,7 @@ class TaskContract:
 
     def test_scores_and_gains_have_words(self) -> None:
         metric = self.task().metric
-        assert metric.name and metric.name.strip() == metric.name, "a metric has a name"
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", metric.name), f"{metric.name!r} is no name for tables and JSON"
         assert metric.shown(0.25) != metric.shown(0.75), "two scores look alike"
         assert metric.gain(0.25) != metric.gain(-0.25), "a gain and a loss look alike"
 
@@ -136,3 +139,7 @@ class TaskContract:
     def _target(self) -> NDArray[Any]:
         example = self.example()
         return self.task().target(example.x, example.y)
+
+
+def _is_floats(scores: NDArray[Any], n: int) -> bool:
+    return scores.shape == (n,) and scores.dtype == np.float64

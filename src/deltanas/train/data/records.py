@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Images:
-    """One split. x: uint8 [n, c, h, w]. y: [n, ...], what is known of the images: to classify int64 [n], labels from 0.
+    """One split.
+
+    Attributes:
+        x: uint8 [n, c, h, w]. y: [n, ...], what is known of each image: to classify int64 [n], labels from 0.
     """
 
     x: NDArray[np.uint8]
