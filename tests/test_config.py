@@ -25,7 +25,7 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"cycle": 3}, r"unknown config key `cycle`\n.*did you mean `cycles`\? known keys: dataset, strategy"),
+        ({"cycle": 3}, r"unknown config key `cycle`\n.*did you mean `cycles`\? known keys: dataset, task, strategy"),
         ({"train": {"siz": 3}}, r"unknown config key `train.siz`\n.*did you mean `size`"),
         ({"cycles": -1}, r"`cycles` = -1: .*greater than or equal to 1"),
         ({"candidates": 0}, r"`candidates` = 0: .*greater than or equal to 1"),
@@ -33,6 +33,7 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
             {"strategy": "magic"},
             r"`strategy` = 'magic': there is none .*known: delta, full, .*, bandit; package\.mod",
         ),
+        ({"task": "magic"}, r"`task` = 'magic': .*there is none of this name; known: classify"),
         ({"train": {"size": 0}}, r"`train.size` = 0"),
         ({"model": {"temperature": "hot"}}, r"`model.temperature` = 'hot': .*valid number"),
         ({"train": 3}, r"`train` = 3"),
@@ -116,7 +117,7 @@ def test_what_is_set_by_a_wrong_key_or_value_is_named(tmp_path: Path, said: str,
 def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     stored = json.loads((Path(__file__).parent / "archives" / "0.1.0-config.json").read_text("utf-8"))
     config = read_config(stored)
-    new: dict[str, object] = {"objectives": [], "max_params": None, "max_flops": None}
+    new: dict[str, object] = {"task": "classify", "objectives": [], "max_params": None, "max_flops": None}
     assert {**stored, **new} == {**config.model_dump(mode="json"), **stored}, "what it held stands where it stood"
     assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
     with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):

@@ -95,7 +95,7 @@ class TestDeltaThatRanks(Held):
 
 
 class TestDeltaAnchored(Held):
-    settings = {"strategy": "delta", "model": {"decoding": "anchored", "max_tokens": 60}}  # noqa: RUF012
+    settings = {"strategy": "delta", "model": {"decoding": "anchored", "max_tokens": 200}}  # noqa: RUF012
     avoids_tried = False
 
 
