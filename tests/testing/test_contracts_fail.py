@@ -13,7 +13,7 @@ import pytest
 
 import deltanas.testing
 from deltanas.intervals import Estimate
-from deltanas.journal import Candidate, Draft, Final
+from deltanas.journal import Candidate, Draft, Final, Journal
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.seams import Ask, Built, Event, Planned, Proposal, Proposed, Split
@@ -103,6 +103,8 @@ class Refuser:
             Refused("novelty", "known") if len(draft.program.net) > 2000 or draft.program in self.known else draft
             for draft in drafts
         ]
+
+    def told(self, journal: Journal) -> None: ...
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         self.known += [draft.program for draft in drafts]

@@ -43,7 +43,7 @@ class Net(nn.Module):
 
 
 def program(net: str = SMALL, prm: str = '{"batch": 16, "lr": 0.01}') -> Program:
-    return Program(net, prm=prm)
+    return Program.of(net, prm=prm)
 
 
 BASE = program()

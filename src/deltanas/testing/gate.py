@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.journal import Draft
+from deltanas.journal import Draft, Journal
 from deltanas.program import Refused
 from deltanas.seams import Gate
 
@@ -75,6 +75,7 @@ class GateContract:
                 undisturbed.remember([verdict])
                 kept.append(verdict)
         resumed.remember(kept)
+        resumed.told(Journal())
         mixed = self._mixed()
         assert resumed.judge(mixed) == undisturbed.judge(mixed), "told at once it says something else"
 

@@ -25,7 +25,7 @@ class FirstProposer:
 
 
 def build(context: Context) -> FirstProposer:
-    return FirstProposer(Space(context.builds, context.edits))
+    return FirstProposer(Space(context.builds))
 
 
 FIRST = Strategy(name="first", about="the first edit that is left", build=build)
