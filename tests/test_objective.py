@@ -30,9 +30,10 @@ from deltanas.objective import (
 from deltanas.policy import POPULATION, AlongFront, by_rank, finalists
 from deltanas.program import Failed, Program, Trained
 from deltanas.seams import Slot
+from deltanas.task import CLASSIFY
 
-BOTH = objectives_of(["accuracy", "params"])
-THREE = objectives_of(["accuracy", "params", "flops"])
+BOTH = objectives_of(["accuracy", "params"], CLASSIFY)
+THREE = objectives_of(["accuracy", "params", "flops"], CLASSIFY)
 
 SLOT = Slot(1, 0)
 
@@ -129,7 +130,7 @@ def test_the_hypervolume_is_the_area_that_is_dominated(cells: list[tuple[int, in
 
 def test_better_is_lower_for_a_cost_and_higher_for_the_metric() -> None:
     parent = row(0, 0.5, 100)
-    (score,) = objectives_of([])
+    (score,) = objectives_of([], CLASSIFY)
     assert improves(row(1, 0.6, 200), parent, [score])
     assert not improves(row(1, 0.5, 10), parent, [score])
     assert improves(row(1, 0.1, 99), parent, [COSTS["params"]])
@@ -144,7 +145,7 @@ def test_better_is_lower_for_a_cost_and_higher_for_the_metric() -> None:
 
 
 def test_a_candidate_without_a_figure_is_on_no_front() -> None:
-    latency = objectives_of(["accuracy", "latency_ms"])
+    latency = objectives_of(["accuracy", "latency_ms"], CLASSIFY)
     measured = [
         Candidate(0, place, "x", None, Draft(Program.of(f"n = {place}\n"), 1, 1), (), Trained(0.5, 9, 0, 0, 0, "C"))
         for place in range(3)
@@ -162,19 +163,19 @@ def test_a_candidate_without_a_figure_is_on_no_front() -> None:
 
 
 def test_objectives_have_names() -> None:
-    assert [one.name for one in objectives_of(["params", "accuracy"])] == ["params", "accuracy"]
+    assert [one.name for one in objectives_of(["params", "accuracy"], CLASSIFY)] == ["params", "accuracy"]
     assert [one.name for one in stored_objectives({"config": {"seed": 1}})] == ["accuracy"]
     assert [one.name for one in stored_objectives({"config": {"objectives": ["accuracy", "flops"]}})] == [
         "accuracy",
         "flops",
     ]
     with pytest.raises(UsageError, match="unknown objective 'foo'") as error:
-        objectives_of(["accuracy", "foo"])
+        objectives_of(["accuracy", "foo"], CLASSIFY)
     assert error.value.hint == "known: accuracy, params, flops, latency_ms"
     with pytest.raises(UsageError, match="twice"):
-        objectives_of(["accuracy", "accuracy"])
+        objectives_of(["accuracy", "accuracy"], CLASSIFY)
     with pytest.raises(UsageError, match="without accuracy"):
-        objectives_of(["params"])
+        objectives_of(["params"], CLASSIFY)
 
 
 def run_of(seed: int, cycles: int, slots: int) -> list[Candidate]:
@@ -227,7 +228,7 @@ def test_one_objective_has_the_finals_of_the_score() -> None:
         for place, score in enumerate((0.6, 0.8, 0.4, 0.7))
     ]
     journal = Journal([parent, *better])
-    assert [each.index for each in finalists(journal, objectives_of([]), 2)] == [1, 3]
+    assert [each.index for each in finalists(journal, objectives_of([], CLASSIFY), 2)] == [1, 3]
     assert by_rank(SLOT, journal, Random(0)).id
 
 

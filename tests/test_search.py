@@ -36,6 +36,7 @@ from deltanas.repeats import Repeats
 from deltanas.report.counts import counted
 from deltanas.seams import Ask, Built, Choice, Gate, Proposal, Slot, Split, silent
 from deltanas.search import Search, training_seed
+from deltanas.task import CLASSIFY
 
 BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
 
@@ -164,7 +165,7 @@ class Clock:
             yield Measurement(LATENCY, time or None, 1.0, 2.0, 30, "" if time else "it can't be exported")
 
 
-FRONT = objectives_of(["accuracy", "params", LATENCY])
+FRONT = objectives_of(["accuracy", "params", LATENCY], CLASSIFY)
 
 
 def passed_by(candidate: Candidate) -> list[bool]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import UsageError
 from deltanas.journal import Candidate
-from deltanas.task import CLASSIFY, Better, Floats, Task, task_of
+from deltanas.task import Better, Floats, Task, task_of
 
 LATENCY = "latency_ms"
 _LEAST = 1e-6
@@ -59,7 +59,7 @@ def score_of(task: Task) -> Objective:
     return Objective(task.metric.name, task.metric.better, lambda candidate: candidate.score, task.metric.shown)
 
 
-def objectives_of(names: Sequence[str], task: Task = CLASSIFY) -> tuple[Objective, ...]:
+def objectives_of(names: Sequence[str], task: Task) -> tuple[Objective, ...]:
     """The objectives of these names; the task's metric alone, if there are none.
 
     Raises:

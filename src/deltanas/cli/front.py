@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from deltanas.cli.output import print_table, print_text
-from deltanas.objective import objectives_of
 from deltanas.report import Front
+from deltanas.task import Metric
 
 
-def print_front(front: Front) -> None:
+def print_front(front: Front, metric: Metric) -> None:
     """The networks of the front, each with its costs and these as multiples of its baseline's; the hypervolume."""
     if not front.members:
         print_text("no network has a figure for each objective")
         return
-    shown = objectives_of(())[0].shown
+    shown = metric.shown
     costs = [price.name for price in front.members[0].prices]
     print_table(
-        ("on the front", f"{objectives_of(())[0].name} [95 %]", *(f"{name} (times its baseline's)" for name in costs)),
+        ("on the front", f"{metric.name} [95 %]", *(f"{name} (times its baseline's)" for name in costs)),
         (
             (
                 f"{one.program} ({one.name})",

@@ -90,10 +90,11 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
         return
     print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}")
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
+    metric = task_of(view.manifest).metric
     if found.best:
-        print_networks([found.best], task_of(view.manifest).metric, "best")
+        print_networks([found.best], metric, "best")
     if found.front:
-        print_front(found.front)
+        print_front(found.front, metric)
     for counts in found.counts:
         _print_counts(counts)
     for name, value in view.manifest.items():

@@ -271,7 +271,7 @@ def _exact(score: float, metric: Metric) -> str:
 def _print_summary(found: Summary, metric: Metric) -> None:
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused")
     if found.front:
-        print_front(found.front)
+        print_front(found.front, metric)
         return
     if not found.elites:
         print_text("no candidate beat its parent")

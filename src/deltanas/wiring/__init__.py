@@ -162,7 +162,7 @@ def _plan(config: SearchConfig, metric: Metric) -> Plan:
         seed=config.seed,
         retries=config.retries,
         finals=config.finals,
-        objectives=objectives_of(config.objectives),
+        objectives=objectives_of(config.objectives, TASKS[config.task]),
         parent=parent_rule_of(config),
         proposals=None if config.proposals == "auto" else config.proposals,
         repeats=repeats_of(config),

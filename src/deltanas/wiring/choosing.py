@@ -10,6 +10,7 @@ from deltanas.errors import DeltanasError, UsageError
 from deltanas.objective import LATENCY, Objective, objectives_of
 from deltanas.sandbox import LocalPool, Pool
 from deltanas.seams import Measure
+from deltanas.task import TASKS
 
 
 def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
@@ -19,7 +20,7 @@ def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
         UsageError: an unknown one, or settings that don't go together.
         DeltanasError: what one of them is measured with is not installed.
     """
-    objectives = objectives_of(config.objectives)
+    objectives = objectives_of(config.objectives, TASKS[config.task])
     if len(objectives) > 1 and config.proposing.parent:
         raise UsageError(
             f"strategy {config.strategy} chooses its parents by the score alone, and there are several objectives",

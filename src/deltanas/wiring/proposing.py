@@ -9,6 +9,7 @@ from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context
 from deltanas.seams import Builds, ParentRule, Proposer
+from deltanas.task import TASKS
 
 
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
@@ -24,7 +25,7 @@ def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None
 
 def parent_rule_of(config: SearchConfig) -> ParentRule:
     """Who chooses parents: the strategy where it has a rule, else their ranks; with several objectives, the front."""
-    rule, objectives = config.proposing.parent, objectives_of(config.objectives)
+    rule, objectives = config.proposing.parent, objectives_of(config.objectives, TASKS[config.task])
     if rule:
         return rule(context_of(config))
     return AlongFront(objectives) if len(objectives) > 1 else by_rank
