@@ -44,7 +44,7 @@ def _latency(candidate: Candidate) -> float | None:
     return found.value if found else None
 
 
-COSTS: Mapping[str, Objective] = {
+COSTS: dict[str, Objective] = {
     one.name: one
     for one in (
         Objective("params", "lower", lambda c: c.draft.params if c.draft else None, "{:,.0f}".format, ratio=True),
