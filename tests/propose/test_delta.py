@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from deltanas.journal import Attempt
+from deltanas.journal import Attempt, Draft
 from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Part, Program, Refused, edits_of
-from deltanas.propose import Asking, Decoding, DeltaProposer, Space
+from deltanas.propose import Asking, Decoding, DeltaProposer, RandomProposer, Space
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import written
@@ -103,14 +103,24 @@ def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, s
 
 
 def test_ranked_the_model_reads_the_draws_of_the_control_and_writes_nothing(tiny: Ranker, small: Program) -> None:
-    drawn = Space(None).mixed(asks(small, 5), 4)
-    proposals = DeltaProposer(tiny, Space(None), Asking(choice="ranked", offers=4)).propose(asks(small, 5))
-    for offered, proposal in zip(drawn, proposals, strict=True):
-        (call,) = proposal.calls
-        assert proposal.edit == next(edit.text for edit in offered if written(edit) == call.reply)
-        assert (call.model, call.reply_tokens > 0, call.seconds > 0) == (tiny.name, True, True)
-        assert small.net.rstrip("\n") in call.prompt
-    assert len({proposal.edit for proposal in proposals}) == 5
+    ranking = DeltaProposer(tiny, Space(None), Asking(choice="ranked"))
+    (ask,) = asks(small, 1)
+    proposals = ranking.propose(ask.several(4))
+    assert [one.edit for one in proposals] == [one.edit for one in RandomProposer(Space(None)).propose(ask.several(4))]
+    assert not any(one.calls for one in proposals)
+    passing = [(one, Draft(one.program)) for one in proposals if one.program]
+    choice = ranking.choose(ask, passing)
+    (call,) = choice.calls
+    kinds = {edit.text: edit for edit in edits_of(small.net)}
+    assert written(kinds[proposals[choice.place].edit]) == call.reply
+    assert (call.model, call.reply_tokens > 0, call.seconds > 0) == (tiny.name, True, True)
+    assert small.net.rstrip("\n") in call.prompt
+    assert [bool(reason) for reason in choice.reasons] == [place != choice.place for place in range(4)]
+    turned = ranking.choose(ask, passing[::-1])
+    assert turned.place == 3 - choice.place, "it goes by the edit, not by its place"
+    short = DeltaProposer(tiny, Space(None), Asking(choice="ranked", max_prompt=64)).choose(ask, passing)
+    assert (short.place, short.calls) == (0, ())
+    assert all("64 are allowed" in reason for reason in short.reasons[1:])
 
 
 def test_an_exhausted_slot_does_not_move_the_answers_of_the_others(tiny: Model, small: Program) -> None:

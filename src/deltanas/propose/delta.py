@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from deltanas.journal import Call
+from deltanas.journal import Call, Draft
 from deltanas.llm import Model, Ranker, Reply
-from deltanas.program import Refused, SpaceEdit
-from deltanas.propose.asking import Asking, Decoding, Prepared, Question, Taught, TaughtProposer
+from deltanas.program import Refused, SpaceEdit, edits_of
+from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
 from deltanas.propose.taught import GENERAL, taught_block, taught_choice
-from deltanas.seams import Ask, Proposal
+from deltanas.seams import Ask, Choice, Proposal
 
 
 class DeltaProposer(TaughtProposer):
@@ -24,9 +24,9 @@ class DeltaProposer(TaughtProposer):
     At level `typed` it chooses among edits of the space that fit the goal, none that was tried for the slot before:
     over the whole space a small model forgets its goal and comes back to the same few edits. Kinds come as often as
     they do to `RandomProposer`: the two differ by goals and by the model's choices. With choice "any" they differ by
-    the choices alone: some draws of the control are offered, and the one that trains best is asked for; with "ranked"
-    too, but the model does not write it: how likely it finds each says which. At the other levels the space sets the
-    goal and names lines that could be changed; what is written is the model's own.
+    the choices alone: some draws of the control are offered, and the one that trains best is asked for. With "ranked"
+    the proposals are those of the control, and `choose` takes the one that the model finds likeliest. At the other
+    levels the space sets the goal and names lines that could be changed; what is written is the model's own.
     """
 
     strategy = "delta"
@@ -39,6 +39,31 @@ class DeltaProposer(TaughtProposer):
         self._free_kind = self._decoding == "typed" and self.asking.choice != "goal"
         self._ranks = self._free_kind and self.asking.choice == "ranked"
 
+    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
+        if not self._ranks:
+            return super().propose(asks)
+        drawn = zip(asks, self._space.draw(asks), strict=True)
+        return [proposal_of(ask, edit.text, GENERAL, kind=edit.kind) if edit else exhausted() for ask, edit in drawn]
+
+    def choose(self, ask: Ask, passing: Sequence[tuple[Proposal, Draft]]) -> Choice:
+        """The proposal whose likelihood the adapter raised most; without an adapter the likeliest a token.
+
+        Where the prompt is too long for the model the first is taken, and the reasons say so.
+        """
+        space = {edit.text: edit for edit in edits_of(ask.text)}
+        offered = tuple(space[proposal.edit] for proposal, _ in passing)
+        question = Question(ask, GENERAL, "typed", offered=offered, grammar=typed_grammar(offered))
+        prepared = self._prepared(question)
+        if isinstance(prepared, Proposal):
+            why = f"not ranked: {prepared.refusal.reason if prepared.refusal else ''}"
+            return Choice(0, ("", *[why] * (len(passing) - 1)))
+        answers = [written(edit) for edit in offered]
+        (reply,) = cast("Ranker", self._model).choose([prepared[1]], [answers])
+        place = answers.index(reply.text)
+        why = f"the model finds another edit likelier: {reply.text}"
+        reasons = tuple("" if number == place else why for number in range(len(passing)))
+        return Choice(place, reasons, (self._on_record(reply),))
+
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         if self._free_kind:
             mixed = self._space.mixed(asks, self._offers)
@@ -50,12 +75,6 @@ class DeltaProposer(TaughtProposer):
         if not edits and self._decoding == "typed":
             return exhausted()
         return edit_question(ask, goal or any_goal(ask), edits, self._decoding, self._offers)
-
-    def replies(self, waiting: Sequence[Prepared]) -> list[Reply]:
-        if not self._ranks:
-            return super().replies(waiting)
-        answers = [[written(offer) for offer in question.offered] for question, _ in waiting]
-        return cast("Ranker", self._model).choose([request for _, request in waiting], answers)
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_edit(question, reply, calls)
@@ -91,6 +110,10 @@ def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit,
     return tuple(edits[place] for place in sorted(places))
 
 
+def _ranks(context: Context) -> bool:
+    return context.asking.decoding == "typed" and context.asking.choice == "ranked"
+
+
 def _built(context: Context) -> DeltaProposer:
     builds = context.builds if context.asking.decoding == "typed" else None
     return DeltaProposer(context.asked, Space(builds), context.asking)
@@ -102,5 +125,7 @@ DELTA = Strategy(
     build=_built,
     calls=1,
     taught=True,
-    ranks=lambda context: context.asking.choice == "ranked",
+    ranks=_ranks,
+    draws=lambda context: context.asking.offers if _ranks(context) else 1,
+    choose=lambda context, proposer: cast("DeltaProposer", proposer).choose if _ranks(context) else None,
 )

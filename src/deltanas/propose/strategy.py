@@ -9,7 +9,7 @@ from typing import TypeVar
 from deltanas.errors import UsageError
 from deltanas.llm import Model
 from deltanas.propose.asking import Asking
-from deltanas.seams import Builds, ParentRule, Proposer
+from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.settings import Section
 
 S = TypeVar("S", bound=Section)
@@ -46,6 +46,14 @@ def _never(_: Context) -> bool:
     return False
 
 
+def _once(_: Context) -> int:
+    return 1
+
+
+def _first(_: Context, __: Proposer) -> Choose | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A strategy of search.
@@ -59,6 +67,8 @@ class Strategy:
         taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank.
+        draws: least number of proposals that a slot draws in each round.
+        choose: makes what takes one of a slot's passing proposals; None: the first is taken.
     """
 
     name: str
@@ -69,3 +79,5 @@ class Strategy:
     taught: bool = False
     ranks: Callable[[Context], bool] = _never
     parent: Callable[[Context], ParentRule] | None = None
+    draws: Callable[[Context], int] = _once
+    choose: Callable[[Context, Proposer], Choose | None] = _first

@@ -41,7 +41,7 @@ from deltanas.wiring.pools import (
     settled_training,
 )
 from deltanas.wiring.programs import builtin_programs, program_of, programs_of
-from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
+from deltanas.wiring.proposing import choice_of, model_of, parent_rule_of, proposals_of, proposer_of
 from deltanas.wiring.teaching import learner_of, teaching_of
 
 __all__ = [
@@ -123,6 +123,7 @@ def open_search(
             run,
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
+            choose=choice_of(config, parts.proposer),
             measure=measure_of(config, parts.runner),
         )
         yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
@@ -164,7 +165,7 @@ def _plan(config: SearchConfig, metric: Metric) -> Plan:
         finals=config.finals,
         objectives=objectives_of(config.objectives, TASKS[config.task]),
         parent=parent_rule_of(config),
-        proposals=None if config.proposals == "auto" else config.proposals,
+        proposals=proposals_of(config),
         repeats=repeats_of(config),
         metric=metric,
         parts=config.edits,

@@ -8,7 +8,7 @@ from deltanas.llm import Model, open_model, parse_spec
 from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context
-from deltanas.seams import Builds, ParentRule, Proposer
+from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
 
 
@@ -21,6 +21,20 @@ def context_of(config: SearchConfig, builds: Builds | None = None, model: Model 
 def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:
     """Who proposes. model: opened, where the strategy asks one (`model_of`)."""
     return config.proposing.build(context_of(config, builds, model))
+
+
+def proposals_of(config: SearchConfig) -> int | None:
+    """Number of proposals that a slot draws in a round; None: by what the journal measured."""
+    draws = config.proposing.draws(context_of(config))
+    given = None if config.proposals == "auto" else config.proposals
+    return given if draws == 1 else max(draws, given or 1)
+
+
+def choice_of(config: SearchConfig, proposer: Proposer) -> Choose | None:
+    """What takes one of a slot's passing proposals; None: the first is taken, as where the proposer is a given one."""
+    if proposer.strategy != config.proposing.name:
+        return None
+    return config.proposing.choose(context_of(config), proposer)
 
 
 def parent_rule_of(config: SearchConfig) -> ParentRule:
