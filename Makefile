@@ -48,7 +48,7 @@ check: setup
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/cog -I docs --check README.md docs/*.md
 
-# Write what the docs generate from the code: help texts, config keys, baselines.
+# Write what the docs generate from the code: help texts, settings, baselines, the Python API.
 docs: setup
 	$(BIN)/cog -I docs -r README.md docs/*.md
 
