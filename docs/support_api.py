@@ -33,7 +33,8 @@ class Module:
 
 def api(modules: Sequence[Module]) -> str:
     """A chapter a module: its docstring, then every public name with signature and docstring."""
-    return "\n".join(_chapter(module) for module in modules)
+    # Three brackets end a block of cog.
+    return "\n".join(_chapter(module) for module in modules).replace("]]]", "]] ]")
 
 
 def _chapter(module: Module) -> str:

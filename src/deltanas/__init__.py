@@ -89,7 +89,7 @@ def evaluate(
 
     Args:
         dataset: its name, or one of your own (`deltanas.train.data.dataset_of` makes it from arrays).
-        epochs: auto: one where that gives optimizer steps enough, else as many as reach them (`train.epochs`).
+        epochs: number of epochs; auto: the least that gives enough optimizer steps (`train.epochs`).
 
     Raises:
         UsageError: an unknown data set, or a setting out of range.
@@ -116,7 +116,7 @@ def search(
     proposer: Callable[[Builds], Proposer] | None = None,
     dataset: Dataset | None = None,
 ) -> RunView:
-    """Run a search to its end and return what came of it.
+    """Run a search to its end and return all that its run holds.
 
     Args:
         config: the settings, as a mapping or the path of a TOML file.

@@ -19,7 +19,7 @@ from deltanas.wiring import manifest, program_of
 _EACH = 2
 """Candidates of each worker in a turn."""
 _MARGIN = 1.05
-"""More threads must train so many times more than one: they change the last digits, and differ by noise too."""
+"""Factor by which more threads must train more than one: they change the last digits, and differ by noise too."""
 
 
 def calibrate(

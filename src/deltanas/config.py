@@ -30,63 +30,67 @@ Device = Literal["cpu", "cuda", "auto"]
 class TrainConfig(Section):
     """How a candidate is trained. The recipe is the same for all of them."""
 
-    size: Annotated[int, Field(ge=1)] | None = Field(None, description="training images to use; all if not given")
+    size: Annotated[int, Field(ge=1)] | None = Field(None, description="number of training images; default: all")
     resize: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="height and width that images are squeezed to; as they are if not given"
+        None, description="height and width to resize images to, in pixels; default: no resizing"
     )
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
-        description=f"epochs of a training; auto: one where that gives at least {LEAST_STEPS} optimizer steps, else as"
-        " many as reach them, by the batch of the default recipe (or of `prm`), the same for all candidates",
+        description="number of epochs of a training; auto: the least number with which the batch size of the default"
+        f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps; the same for all candidates",
     )
     augment: tuple[Augment, ...] = Field(
         (),
-        description="what is done to training images of a program without a transform of its own: flip (left to right)"
+        description="augmentation of training images, if the program has no transform: flip (left to right)"
         " | crop (padded, at a random place)",
     )
-    timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, in seconds")
-    memory_gb: float = Field(4.0, gt=0, description="address space that a candidate may use, in GiB")
+    timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, seconds")
+    memory_gb: float = Field(4.0, gt=0, description="limit of a candidate's address space, GiB")
     workers: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="trainings at a time; as many as the cores allow if not given"
+        None, description="number of trainings at a time, on each machine; default: as many as the cores allow"
     )
     threads: Annotated[int, Field(ge=1)] | None = Field(
         None,
-        description="CPU threads of a training; if neither this nor workers is given, as `deltanas calibrate`"
-        " found best on this machine, else one",
+        description="number of CPU threads of a training; default: 1, or what `deltanas calibrate` found best on this"
+        " machine if `train.workers` is not given either",
     )
-    unsafe: bool = Field(False, description="go on where the sandbox is weaker than tier B")
-    device: Device = Field("cpu", description="cpu | cuda (one training a GPU) | auto (cuda where torch finds a GPU)")
-    executor: Executor = Field("local", description="who trains: local (this machine) | ray (a Ray cluster)")
+    unsafe: bool = Field(False, description="run even if the sandbox is weaker than tier B")
+    device: Device = Field(
+        "cpu", description="device of trainings: cpu | cuda (one on each GPU) | auto (cuda if torch finds a GPU)"
+    )
+    executor: Executor = Field("local", description="where trainings run: local (this machine) | ray (a Ray cluster)")
     address: str | None = Field(
-        None, description="with ray: the cluster's HOST:PORT, or auto; one on this machine, for the run, if not given"
+        None, description="with ray: HOST:PORT of the cluster, or auto; default: start one on this machine for the run"
     )
 
 
 class ModelConfig(Asking):
     """The language model and how it is asked."""
 
-    spec: str = Field("smollm2", description="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL")
+    spec: str = Field(
+        "smollm2", description="language model: smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR | openai:URL#MODEL"
+    )
     dtype: Dtype | None = Field(
         None,
-        description="float32 | bfloat16 (faster where the processor has it); float32, on CUDA bfloat16, if not given",
+        description="float32 | bfloat16 (faster if the processor supports it); default: float32, on CUDA bfloat16",
     )
-    four_bit: bool = Field(False, description="hold a local model's weights in 4 bits (NF4); needs CUDA")
-    timeout: float = Field(120.0, gt=0, description="with a server: seconds for one reply, all its tries together")
-    retries: int = Field(3, ge=0, description="with a server: further tries of a request that failed")
+    four_bit: bool = Field(False, description="load a local model's weights in 4 bits (NF4); needs CUDA")
+    timeout: float = Field(120.0, gt=0, description="with a server: limit for one reply with all its retries, seconds")
+    retries: int = Field(3, ge=0, description="with a server: number of retries of a failed request")
     adapter: str | None = Field(
-        None, description="folder of a LoRA adapter that a local model wears; with learning, what its line begins with"
+        None, description="folder of a LoRA adapter to load into a local model; with learning, the first of its lineage"
     )
 
 
 class NoveltyConfig(Section):
-    """What is too like a program that the run holds."""
+    """How similar to a program of the run a new one may be."""
 
     threshold: float = Field(
         1.0,
         gt=0,
         le=1,
-        description="a program as like another or more (Jaccard index of five-token shingles) is refused; 1: equal ones"
-        " only, as small edits are alike by nature",
+        description="refuse a program whose Jaccard similarity to an earlier one is at least this; 1 refuses exact"
+        " copies only",
     )
 
 
@@ -101,32 +105,35 @@ def _names(value: object) -> object:
 class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
-    dataset: str = Field("digits", description="data set, see `deltanas datasets list`")
+    dataset: str = Field("digits", description="name of a data set (`deltanas datasets list`), folder:PATH or npz:PATH")
     task: str = Field(CLASSIFY.name, description=f"what the networks are asked to do: {' | '.join(TASKS)}")
     strategy: str = Field(
         "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
     )
     edits: Annotated[tuple[Part, ...], BeforeValidator(parts_named)] = Field(
-        ("net",), description=f"parts that are edited: {' | '.join(SPACES)}, or several of them, as net,recipe"
+        ("net",), description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe"
     )
-    cycles: int = Field(2, ge=1, description="cycles")
-    candidates: int = Field(8, ge=1, description="candidates a cycle")
-    seed: int = Field(0, ge=0, description="the root of all chance")
+    cycles: int = Field(2, ge=1, description="number of cycles; a higher number lengthens a run")
+    candidates: int = Field(8, ge=1, description="number of candidates in a cycle")
+    seed: int = Field(0, ge=0, description="seed of every random choice")
     proposals: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = Field(
-        1, description="drawn for a slot in each round, the first that passes is kept; auto: by what the run measured"
+        1,
+        description="number of proposals for a slot in a round, the first that passes is kept; auto: by the run so far",
     )
-    retries: int = Field(2, ge=0, description="further rounds for a slot of whose proposals none passed")
+    retries: int = Field(2, ge=0, description="how often to ask again when every proposal for a slot was refused")
     seeds: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         1,
-        description="trainings of each candidate, with derived seeds; their mean is its score; auto: one, and more"
-        " where they may change which are the best",
+        description="number of trainings of a candidate, each with its own seed; their mean is the score; auto: one,"
+        " and more if they may change the choice of the best",
     )
     seeds_budget: Annotated[int, Field(ge=0)] | None = Field(
         None,
-        description="trainings a cycle on top of `seeds`, given out where they may change which are the best; with auto"
-        " half as many as candidates, else none, if not given",
+        description="number of trainings in a cycle beyond `seeds`, for candidates whose choice they may change;"
+        " default: with auto half the number of candidates, else 0",
     )
-    finals: int = Field(3, ge=0, description="elites re-trained with a fresh seed and scored on the test split")
+    finals: int = Field(
+        3, ge=0, description="number of elites retrained and scored on the test split, with their baselines"
+    )
     objectives: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
         (),
         description="what is better: the task's metric (accuracy), params, flops, latency_ms; with several of them the"
@@ -139,14 +146,18 @@ class SearchConfig(Section):
         None, description="a network with more FLOPs an image is refused; any number if not given"
     )
     baselines: tuple[str, ...] = Field(
-        (), description="names of built-in baselines, files, or lemur:RUN; all built-in ones if empty"
+        (), description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones"
     )
-    lemur_programs: int = Field(8, ge=1, description="programs drawn by rank from each lemur:RUN of the baselines")
-    archive: str | None = Field(None, description="archive URL; an SQLite file in the run folder if not given")
+    lemur_programs: int = Field(
+        8, ge=1, description="number of programs drawn by rank from each lemur:RUN of the baselines"
+    )
+    archive: str | None = Field(
+        None, description="URL of the archive, as postgresql://HOST/NAME; default: an SQLite file in the run folder"
+    )
     track: tuple[Tracker, ...] = Field(
-        (), description="where the search is mirrored to while it runs: tensorboard | mlflow"
+        (), description="trackers to send the search to while it runs: tensorboard | mlflow"
     )
-    prm: dict[str, float] = Field({}, description="hyperparameters that replace the default recipe's")
+    prm: dict[str, float] = Field({}, description="hyperparameters, in place of the default recipe's")
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     novelty: NoveltyConfig = NoveltyConfig()

@@ -60,7 +60,7 @@ class EditError(DeltanasError):
     """An edit that applies nowhere, or in more than one place.
 
     Attributes:
-        edit: 1-based number of the hunk or block that failed, 0 where the text holds no edit at all.
+        edit: 1-based number of the hunk or block that failed, 0 if the text holds no edit at all.
         nearest: the baseline's lines that come closest to what the edit looked for, as a small diff ("" if none).
     """
 

@@ -22,7 +22,7 @@ class Measured:
     """A program's score with what its intervals need.
 
     Attributes:
-        n: number of images. images: [n] mean score of each image over the trainings; None where one has not kept it.
+        n: number of images. images: [n] mean score of each image over the trainings; None if one has not kept it.
         scores: of each training.
     """
 
@@ -41,7 +41,7 @@ def score_of(metric: Metric, outcome: object) -> float | None:
 
 
 def measured(task: Task, outcome: object, trainings: Sequence[object] = ()) -> Measured | None:
-    """None where `score_of` is.
+    """None if `score_of` is.
 
     trainings: those that `outcome` combines; without them it is one training. Scores of images that are not of this
     number are left out, as if they had not been kept.
@@ -63,19 +63,19 @@ def measured_candidate(task: Task, candidate: Candidate | None) -> Measured | No
 
 
 def interval(metric: Metric, found: Measured) -> Estimate | None:
-    """The score's interval for another sample of images, None where it can't be told."""
+    """The score's interval for another sample of images, None if it can't be told."""
     return metric.interval(found.score, found.n, found.images)
 
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A gain: positive where the first program is better.
+    """A gain: positive if the first program is better.
 
     Attributes:
         gain: with the interval for another sample of images.
         paired: the interval is over the differences of the images' scores; else over the two scores, taken as
             independent, as the scores of the images are not known of both.
-        seeds: with the interval for other seeds, None where no program was trained repeatedly.
+        seeds: with the interval for other seeds, None if no program was trained repeatedly.
     """
 
     gain: Estimate
@@ -84,7 +84,7 @@ class Compared:
 
 
 def compared(metric: Metric, child: Measured, parent: Measured, noise: Noise | None = None) -> Compared | None:
-    """None where neither the scores of the images nor an interval of each score is known.
+    """None if neither the scores of the images nor an interval of each score is known.
 
     noise: scatter of single trainings in the run, for programs that were trained less than `SEVERAL` times.
     """

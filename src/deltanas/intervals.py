@@ -127,7 +127,7 @@ def paired_shares(gained: int, lost: int, n: int) -> Estimate:
     """The difference of two shares of the same `n` images with its score interval; all in [-1, 1].
 
     T. Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the paired-sample
-    design", Statistics in Medicine 17:891-908. The width is not 0 where no image differs: 2 Z^2 / (n + Z^2).
+    design", Statistics in Medicine 17:891-908. The width is not 0 if no image differs: 2 Z^2 / (n + Z^2).
     `python -m benchmarks paired_coverage` compares its coverage with that of other intervals.
 
     Args:
@@ -155,7 +155,7 @@ def _tango(gained: int, lost: int, n: int) -> float:
 
 
 def bisect(rising: Callable[[float], float], low: float, high: float, steps: int = 200) -> float:
-    """The root of a rising function between two points; an end where it has none."""
+    """The root of a rising function between two points; an end if it has none."""
     for _ in range(steps):
         middle = (low + high) / 2
         if middle in (low, high):

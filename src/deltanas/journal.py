@@ -42,13 +42,13 @@ class Attempt:
     """One proposal for a slot, and the gate that refused it (`refusal` None: it passed all of them).
 
     Attributes:
-        edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said where it holds no edit.
-        rung: the rung of the ladder on which the edit applied ("exact", ...), None where it did not apply.
-        goal: what the model was asked to do, in words; "" where no model was asked.
+        edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said if it holds no edit.
+        rung: the rung of the ladder on which the edit applied ("exact", ...), None if it did not apply.
+        goal: what the model was asked to do, in words; "" if no model was asked.
         round: 0 for the first proposals of the slot; the later ones had the refusals of the rounds before.
         program: identity of the edited program; equal to the parent's if only comments or layout changed.
-        trace, effective: as in `Draft`; None where it did not build.
-        kind: kind of the edit in the space of edits ("width", "activation", ...), "" where it is not known.
+        trace, effective: as in `Draft`; None if it did not build.
+        kind: kind of the edit in the space of edits ("width", "activation", ...), "" if it is not known.
         note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
         part: the part of the program that the edit is of.
     """
@@ -73,7 +73,7 @@ class Attempt:
 
     @property
     def aim(self) -> str:
-        """The goal in words, or the kind of the edit where no goal was set."""
+        """The goal in words, or the kind of the edit if no goal was set."""
         return self.goal or self.kind
 
 
@@ -86,7 +86,7 @@ class Draft:
         trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
             compute alike.
         probe: what the network computes, in a few figures (`train/build.py` says how they are made).
-        effective: the traced operations differ from the parent's, and so does the probe. None where the parent's
+        effective: the traced operations differ from the parent's, and so does the probe. None if the parent's
             probe is not known, or for a baseline.
     """
 
@@ -103,7 +103,7 @@ class Measurement:
     """A figure of a trained network that no training gives.
 
     Attributes:
-        name: what was measured, as "latency_ms". value: the median of `n` repetitions; None where `detail` says why
+        name: what was measured, as "latency_ms". value: the median of `n` repetitions; None if `detail` says why
             there is none. low, high: the quartiles of the repetitions.
     """
 
@@ -212,7 +212,7 @@ class Telemetry:
     """What the earlier cycles know of a parent, and of the goals that were asked for.
 
     Attributes:
-        score: the parent's. params: number of its trainable parameters. None where it was not trained.
+        score: the parent's. params: number of its trainable parameters. None if it was not trained.
         gains: by goal, the mean gain in score over their parents of the candidates that were trained for it.
         metric: what the score is.
     """
@@ -444,7 +444,7 @@ class Journal(Sequence[Candidate]):
         return self.lineage(candidate)[0].label
 
     def before(self, cycle: int) -> Journal:
-        """The journal of the cycles before this one, all of which are settled: it grows with the cycles asked for."""
+        """The journal of the cycles before this one, which are all settled: it grows with the cycles asked for."""
         if self._earlier is None or self._earlier[0] > cycle:
             self._earlier = (0, Journal(metric=self.metric))
         _, earlier = self._earlier

@@ -153,7 +153,7 @@ class Narrator:
             self.say("\n".join([head, _shown(last), *self._assumed(candidate)]))
 
     def _assumed(self, candidate: Candidate) -> list[str]:
-        """Of the hyperparameters that the edit declares anew."""
+        """A line on the hyperparameters that the edit newly declares."""
         known = self._given.get(candidate.parent or "")
         if known is None or candidate.program is None:
             return []

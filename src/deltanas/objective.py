@@ -28,7 +28,7 @@ class Objective:
     """A figure of a candidate that should be high, or low.
 
     Attributes:
-        name: as it is given and written. of: the figure; None where it is not known, as of a network not trained.
+        name: as it is given and written. of: the figure; None if it is not known, as of a network not trained.
         shown: the figure in words. ratio: its distances are ratios (costs span orders of magnitude), not differences.
     """
 

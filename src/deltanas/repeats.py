@@ -13,7 +13,7 @@ from deltanas.program import Failed, Trained
 BATCH = 4
 """So many trainings are given out at a time; a few workers are kept busy, and the next ones know how these ended."""
 CERTAIN = 2.5
-"""A candidate whose mean lies so many standard errors below its bar is not trained again."""
+"""Number of standard errors below its bar at which a candidate is not trained again."""
 CHOSEN = 0.25
 """Worth of knowing better what is chosen, beside choosing right. 0.1 and 0.6 did as well in simulations; 0 did not."""
 _NORMAL = NormalDist()
@@ -26,7 +26,7 @@ class Repeats:
     Attributes:
         each: trainings of every candidate; a baseline has two at least where there is a budget, as they tell the noise.
         budget: further trainings in each cycle, at most.
-        top: the choice that they serve: the best so many of the run.
+        top: number of best candidates of the run that the choice serves.
 
     A candidate is chosen if it beats its parent and is among the best `top` of the baselines and of all that beat
     theirs; its bar is the higher of the two. With z the distance of a mean above its bar in standard errors s, by the
@@ -131,5 +131,5 @@ def _grain(candidates: Sequence[Candidate]) -> float:
 
 
 def _worth(z: float) -> float:
-    """Of a training, in standard errors of the mean; z: how many of them it lies above its bar."""
+    """Value of a training, in standard errors of the mean. z: how many of them the mean lies above its bar."""
     return _NORMAL.pdf(z) - abs(z) * _NORMAL.cdf(-abs(z)) + CHOSEN * _NORMAL.cdf(z)

@@ -57,7 +57,7 @@ class Ask:
         return replace(self._numbered(len(earlier)), earlier=earlier)
 
     def several(self, count: int) -> list[Ask]:
-        """So many asks of one round, none of which knows of the others."""
+        """`count` asks of one round; none knows the others."""
         return [self._numbered(self.attempt + place) for place in range(count)]
 
     def _numbered(self, attempt: int) -> Ask:
@@ -160,7 +160,7 @@ class Built:
     """What building a program and running one training step showed; the fields mean what they mean in `Draft`.
 
     widths: the first two sizes of each parameter (of a layer's weights what goes out and what comes in), in the
-        network's order; empty where there are too many to tell.
+        network's order; empty if there are too many to tell.
     """
 
     params: int

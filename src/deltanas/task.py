@@ -28,12 +28,12 @@ class Metric:
     Attributes:
         name: as it is written in tables and in JSON. better: which end is better.
         interval: the score's 95 % interval, given the score, the number of images, and the score of each image if that
-            is known; it tells how another sample of images would move the score. None where it can't be told.
+            is known; it tells how another sample of images would move the score. None if it can't be told.
         shown: a score, or the spread of scores, in words.
-        gain: a difference of two scores in words; of a gain it is positive where the child is better (`over`).
-        unit: of the difference, as `gain` shows it; "" where it has none.
+        gain: a difference of two scores in words; of a gain it is positive if the child is better (`over`).
+        unit: of the difference, as `gain` shows it; "" if it has none.
         factor, sign: an axis and a column of a table show `factor` times the score, under this sign, which follows a
-            number at once. digits: after the point, where the score is told exactly.
+            number at once. digits: after the point, if the score is told exactly.
         limits: between which every score lies.
     """
 
@@ -49,7 +49,7 @@ class Metric:
     limits: tuple[float, float] = (-inf, inf)
 
     def over(self, child: float, parent: float) -> float:
-        """The gain of a score over another: positive where it is better, whichever end is."""
+        """The gain of a score over another: positive if it is better, whichever end is."""
         return child - parent if self.better == "higher" else parent - child
 
     def key(self, score: float) -> float:
@@ -106,7 +106,7 @@ class Task(Protocol):
         """The scores as they are kept with a training."""
 
     def unpacked(self, packed: bytes, n: int) -> Floats:
-        """The scores of n images. Raises ValueError where the bytes are of another number of images."""
+        """The scores of n images. Raises ValueError if the bytes are of another number of images."""
 
 
 def _share(score: float, n: int, per_image: Floats | None) -> Estimate | None:  # noqa: ARG001
@@ -177,7 +177,7 @@ def task_of(manifest: Mapping[str, object]) -> Task:
 
 
 def image_scores(task: Task, trainings: Sequence[object]) -> Floats | None:
-    """The mean score of each image over the trainings that ended well; None where one of them has not kept it."""
+    """The mean score of each image over the trainings that ended well; None if one of them has not kept it."""
     scored = [each for each in trainings if isinstance(each, Trained)]
     if not scored or any(each.per_image is None for each in scored):
         return None

@@ -24,7 +24,7 @@ def test_the_strategy_of_the_first_page_proposes(tmp_path: Path, monkeypatch: py
     monkeypatch.syspath_prepend(tmp_path)
     try:
         proposer = proposer_of(read_config({"strategy": named}), None, None)
-        asks = [Ask(1, index, 0, f"0:1:{index}:0", Program(nets.baselines()["mlp"])) for index in range(4)]
+        asks = [Ask(1, index, 0, f"0:1:{index}:0", Program.of(nets.baselines()["mlp"])) for index in range(4)]
         proposals = proposer.propose(asks)
     finally:
         sys.modules.pop(name, None)

@@ -49,8 +49,8 @@ class RunArchive:
     """The journal of one run (the Protocol `seams.Archive`), for one thread. Every method is one transaction.
 
     A reader sees what is committed and writes nothing; the one writer of a run holds a lock on it until `close`.
-    Texts are stored as they are, save that NUL and lone surrogates become U+FFFD (`tables.clean`). Of programs of
-    one identity the run keeps the text that came first. Every method raises ArchiveError where the database fails.
+    Texts are stored as they are, save that NUL and lone surrogates become U+FFFD (`tables.clean`). If two texts
+    share an id, the run keeps the first. Every method raises ArchiveError where the database fails.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class RunArchive:
             return self._finals(connection)
 
     def pulse(self) -> tuple[int, ...]:
-        """Counts of which one moves whenever something is written: to ask for them costs little."""
+        """Counts; one of them moves whenever something is written. To ask for them costs little."""
         counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
         settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()

@@ -1,4 +1,4 @@
-"""The command line. Thin: it reads arguments, calls the house, prints. Data on stdout, narration on stderr.
+"""The command line. Thin: it reads arguments, calls the package, prints. Data on stdout, narration on stderr.
 
 Exit status: 0 done, 1 failed, 2 usage.
 """
@@ -18,7 +18,7 @@ from deltanas.errors import DeltanasError, UsageError
 
 app = typer.Typer(
     name="deltanas",
-    help="A language model edits PyTorch networks by diffs; every edit is trained in a sandbox and ranked.",
+    help="Search for neural networks by edits; measure what a language model adds over a sampler.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -41,9 +41,11 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
-    """A language model edits PyTorch networks by diffs; every edit is trained in a sandbox and ranked."""
+    """Search for neural networks by edits; measure what a language model adds over a sampler."""
 
 
 def main() -> None:

@@ -17,16 +17,16 @@ def add_to(app: typer.Typer) -> None:
 def calibrate(
     dataset: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
     train_size: Annotated[int | None, typer.Option(help="Number of training images.", min=1)] = None,
-    resize: Annotated[int | None, typer.Option(help="Height and width that images are squeezed to.", min=1)] = None,
-    net: Annotated[str, typer.Option(help="A built-in baseline.")] = "resnet",
-    batch: Annotated[int, typer.Option(help="Images a step.", min=1)] = 32,
-    repeats: Annotated[int, typer.Option(help="Number of turns, each with every shape.", min=1)] = 3,
+    resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.", min=1)] = None,
+    net: Annotated[str, typer.Option(help="Name of a built-in baseline.")] = "resnet",
+    batch: Annotated[int, typer.Option(help="Batch size.", min=1)] = 32,
+    repeats: Annotated[int, typer.Option(help="Number of turns; each measures every workers x threads.", min=1)] = 3,
     keep: Annotated[
-        bool, typer.Option(help="Store the best, for searches that set neither workers nor threads.")
+        bool, typer.Option(help="Store the result for searches that set neither workers nor threads.")
     ] = True,
     as_json: Json = False,
 ) -> None:
-    """Measure which workers x threads train most candidates an hour on this machine; later searches use the best."""
+    """Measure which workers x threads train the most candidates an hour here; later searches use them."""
     found = machine.calibrate(
         dataset=dataset, size=train_size, resize=resize, net=net, batch=batch, repeats=repeats, keep=keep, say=say
     )

@@ -21,15 +21,17 @@ def add_to(runs: typer.Typer) -> None:
 
 def runs_export(
     run: RunArgument,
-    out: Annotated[Path, typer.Option(help="Folder to write to; made if it is not there.")],
-    top: Annotated[int, typer.Option(help="So many of the best elites.", min=1)] = 3,
+    out: Annotated[Path, typer.Option(help="Folder to write to; created if missing.")],
+    top: Annotated[int, typer.Option(help="Number of elites to write, the best first.", min=1)] = 3,
     epochs: Annotated[
         int | None,
-        typer.Option(help="Epochs of their training, as in the search if not given; 0: sources alone.", min=0),
+        typer.Option(
+            help="Number of epochs of their training; default: as in the search; 0: write sources only.", min=0
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the best elites: source, weights, checked ONNX, and a card. Status 1 where one has no weights."""
+    """Write the best elites: source, weights, checked ONNX and a card. Status 1 if one has no weights."""
     nets: list[Net] = []
     with read_folder(run).open() as archive:
         view = archive.view()

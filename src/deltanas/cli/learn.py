@@ -27,7 +27,7 @@ from deltanas.llm import Lesson, Loss, Preference, Tunable
 
 T = TypeVar("T")
 
-learn = typer.Typer(help="What the model learns from, and the tuning itself.", no_args_is_help=True)
+learn = typer.Typer(help="Measured edits, and tuning a model on them.", no_args_is_help=True)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,11 +43,13 @@ def corpus(
         ),
     ],
     out: Annotated[Path, typer.Option(help="File to write, JSON lines.", metavar="F.jsonl")],
-    distance: Annotated[int, typer.Option(help="Imported programs: lines that two may differ in.", min=1)] = 12,
-    parents: Annotated[int, typer.Option(help="Imported programs: nearest parents of each.", min=1)] = 2,
+    distance: Annotated[
+        int, typer.Option(help="Imported programs: number of lines in which two may differ.", min=1)
+    ] = 12,
+    parents: Annotated[int, typer.Option(help="Imported programs: number of nearest parents of each.", min=1)] = 2,
     as_json: Json = False,
 ) -> None:
-    """Collect measured edits, gains and losses: what each edit of a program did to its accuracy, and how surely."""
+    """Collect measured edits: the gain or loss in accuracy of each edit of a program, with its standard error."""
     from deltanas.wiring.teaching import measured_edits
 
     found = [edit for place in sources for edit in measured_edits(place, distance=distance, parents=parents)]
@@ -79,17 +81,19 @@ def corpus(
     }
 )
 def tune_command(
-    corpora: Annotated[list[Path], typer.Argument(help="Measured edits, as for `learn corpus`.", metavar="CORPUS...")],
+    corpora: Annotated[
+        list[Path], typer.Argument(help="Sources of measured edits, as for `learn corpus`.", metavar="CORPUS...")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the new adapter.", metavar="DIR")],
     options: Options,
-    config: Annotated[Path | None, typer.Option(help="Settings in TOML: [learn], [tuning], [model].")] = None,
+    config: Annotated[Path | None, typer.Option(help="File of settings, TOML: [learn], [tuning], [model].")] = None,
     preferences: Annotated[
         bool,
-        typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO), not by --rule."),
+        typer.Option("--preferences", help="Learn from pairs of a better and a worse edit (DPO) instead of by --rule."),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Tune a model on measured edits; how likely it finds held-out ones before and after. The same command resumes."""
+    """Tune a model on measured edits; print the likelihood of held-out ones before and after. Resumes."""
     from deltanas.wiring.proposing import model_of, proposer_of
     from deltanas.wiring.teaching import measured_edits, teaching_of
 
@@ -110,7 +114,7 @@ def tune_command(
 def _elites(
     edits: list[MeasuredEdit], held: list[str], model: Tunable, phrasing: Phrasing, teaching: Teaching, out: Path
 ) -> tuple[dict[str, object], list[str]]:
-    """Tune on the elites; what came of it, as JSON and as lines."""
+    """Tune on the lessons; the result, as JSON and as lines."""
     from deltanas.learn import tune
 
     elites = teaching.learn.chosen(edits)
@@ -127,7 +131,7 @@ def _elites(
 def _preferences(
     edits: list[MeasuredEdit], held: list[str], model: Tunable, phrasing: Phrasing, teaching: Teaching, out: Path
 ) -> tuple[dict[str, object], list[str]]:
-    """Tune on pairs; of how many pairs the better edit is the likelier one, as JSON and as lines."""
+    """Tune on pairs; the number of pairs with the better edit likelier, as JSON and as lines."""
     from deltanas.learn import tune_preferences
 
     found, held_out = preferences_of(edits, phrasing, held, teaching.learn.beyond)
@@ -156,13 +160,13 @@ def _preferences(
 
 
 def _measured(teaching: Teaching, *sides: Sequence[T]) -> list[list[T]]:
-    """Of either side so many as are measured before and after the tuning, drawn."""
+    """A draw from each side: those measured before and after the tuning."""
     chance = Random(f"{teaching.seed}:likelihood")
     return [some_of(side, teaching.learn.measured, chance) for side in sides]
 
 
 def _right(model: Tunable, pairs: Sequence[Preference]) -> int:
-    """Of how many pairs the model finds the better answer likelier than the worse."""
+    """Number of pairs in which the model finds the better answer likelier than the worse."""
     answers = [Lesson(pair.messages, said, pair.family) for pair in pairs for said in (pair.better, pair.worse)]
     losses = model.losses(answers)
     return sum(better.nll < worse.nll for better, worse in zip(losses[::2], losses[1::2], strict=True))
@@ -211,10 +215,12 @@ def _likelihoods(
 def export(
     run: RunArgument,
     out: Annotated[Path, typer.Argument(help="New folder.", metavar="DIR")],
-    cycle: Annotated[int | None, typer.Option(help="The adapter made after this cycle; the last if not given.")] = None,
-    base: Annotated[str | None, typer.Option(help="What the server calls the base model.")] = None,
+    cycle: Annotated[
+        int | None, typer.Option(help="Cycle after which the adapter was made; default: the last.")
+    ] = None,
+    base: Annotated[str | None, typer.Option(help="Name of the base model on the server.")] = None,
 ) -> None:
-    """Copy an adapter of a run, in PEFT's format, for a server or for `model.adapter`."""
+    """Copy an adapter of a run in PEFT's format, for a server or for `model.adapter`."""
     folder = read_folder(run)
     with folder.open() as opened:
         line = opened.adapters()

@@ -43,11 +43,11 @@ def add_to(app: typer.Typer) -> None:
 @lemur.command("import")
 def import_lemur(
     source: Annotated[Path, typer.Argument(help="A wheel of nn-dataset or a folder.", metavar="WHEEL|DIR")],
-    run: Annotated[Path | None, typer.Option(help="Folder of the run; runs/lemur-VERSION if not given.")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/lemur-VERSION.")] = None,
     archive: Annotated[str | None, typer.Option(help="Archive URL, e.g. postgresql://HOST/NAME.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Read programs and trials into an archive, without running them. What is there already is not added again."""
+    """Import programs and trials into an archive without running them. Nothing is added twice."""
     with ExitStack() as stack:
         tree = stack.enter_context(open_tree(source))
         path = run or Path("runs") / f"lemur-{_version(source)}"
@@ -107,10 +107,10 @@ def _bar() -> Progress:
 @lemur.command("export")
 def export_lemur(
     run: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="New or empty folder; RUN/lemur if not given.")] = None,
+    out: Annotated[Path | None, typer.Option(help="New or empty folder; default: RUN/lemur.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Write programs and trials in LEMUR's layout: imported ones as they came, or what a search trained."""
+    """Write programs and trials in LEMUR's layout: imported ones unchanged, or those that a search trained."""
     folder = out or run / "lemur"
     with read_folder(run).open() as opened:
         if SOURCE in opened.manifest:
@@ -126,14 +126,17 @@ def export_lemur(
 @lemur.command("trials")
 def trials_lemur(
     run: RunArgument,
-    as_csv: Annotated[bool, typer.Option("--csv", help="One row a training, for `study convergence`.")] = False,
-    dataset: Annotated[str | None, typer.Option(help="Of this data set only, by LEMUR's name.")] = None,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="CSV with one row for each training, for `study convergence`.")
+    ] = False,
+    dataset: Annotated[str | None, typer.Option(help="LEMUR's name of a data set; default: all.")] = None,
     epochs: Annotated[
-        int | None, typer.Option(help="With --csv: the target is the score after so many.", min=2)
+        int | None,
+        typer.Option(help="With --csv: number of epochs after which the target was scored; default: the most.", min=2),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The imported trials by program and data set; with --csv: one epoch against the longest training."""
+    """List imported trials by program and data set. With --csv: one epoch against the longest training."""
     with read_folder(run).open() as opened:
         identities = opened.trials.identities()
         found = list(curves(opened.trials.trials(dataset=dataset)))

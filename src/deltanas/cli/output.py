@@ -15,7 +15,7 @@ from rich.table import Table
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")]
 Against = Annotated[
-    list[Path] | None, typer.Option(help="Another run to compare with, as the control; may be repeated.", metavar="RUN")
+    list[Path] | None, typer.Option(help="Run to compare with, as the control; may be repeated.", metavar="RUN")
 ]
 RunOption = Annotated[Path, typer.Option("--run", help="Folder of the run.", metavar="RUN")]
 

@@ -22,9 +22,9 @@ from deltanas.report import Counts, Step, summary
 from deltanas.task import Metric, task_of
 from deltanas.train.data import available, prepare
 
-runs = typer.Typer(help="The runs of a folder.", no_args_is_help=True)
-programs = typer.Typer(help="The programs of a run.", no_args_is_help=True)
-datasets = typer.Typer(help="The data sets.", no_args_is_help=True)
+runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
+programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
+datasets = typer.Typer(help="List and download data sets.", no_args_is_help=True)
 
 Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
 Identity = Annotated[str, typer.Argument(help="Identity of the program, or its beginning.", metavar="PROGRAM")]
@@ -45,7 +45,7 @@ def _view(path: Path) -> RunView:
 
 @runs.command("list")
 def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
-    """The runs in a folder, the newest last."""
+    """List the runs in a folder, the newest last."""
     found = []
     for folder in list_folders(root):
         with folder.open() as run:
@@ -82,7 +82,7 @@ def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
 
 @runs.command("show")
 def runs_show(run: RunArgument, as_json: Json = False) -> None:
-    """What a run came to, and where its figures come from."""
+    """Show the results of a run and where they come from."""
     view = _view(run)
     found = summary(view)
     if as_json:
@@ -156,10 +156,10 @@ def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
 @programs.command("list")
 def programs_list(
     run: RunOption,
-    baselines: Annotated[bool, typer.Option("--baselines", help="The baselines too, as cycle 0.")] = False,
+    baselines: Annotated[bool, typer.Option("--baselines", help="Include the baselines, as cycle 0.")] = False,
     as_json: Json = False,
 ) -> None:
-    """The candidates of a run, in the order in which they were proposed."""
+    """List the candidates of a run in the order in which they were proposed."""
     view = _view(run)
     metric = task_of(view.manifest).metric
     rows = [_row(candidate, metric) for candidate in view.candidates if candidate.cycle or baselines]
@@ -179,7 +179,7 @@ def _cell(value: object, metric: Metric) -> object:
 
 @programs.command("show")
 def programs_show(program: Identity, run: RunOption, as_json: Json = False) -> None:
-    """A program's source."""
+    """Print the source of a program."""
     found = _found(program, _view(run))
     if as_json:
         usual = {part: found.part(part) for part in EMPTY}
@@ -194,9 +194,9 @@ def programs_show(program: Identity, run: RunOption, as_json: Json = False) -> N
 def programs_diff(
     program: Identity,
     run: RunOption,
-    against: Annotated[str | None, typer.Option(help="Another program; its parent if not given.")] = None,
+    against: Annotated[str | None, typer.Option(help="Program to compare with; default: the parent.")] = None,
 ) -> None:
-    """What a program changes, as a unified diff."""
+    """Print what a program changes, as a unified diff."""
     view = _view(run)
     found = _found(program, view)
     other = against or found.parent
@@ -218,7 +218,7 @@ def _found(identity: str, view: RunView) -> Program:
 
 def report(
     run: RunArgument,
-    out: Annotated[Path | None, typer.Option(help="Where to write the page; report.html in the run's folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to write; default: report.html in the run's folder.")] = None,
     against: Against = None,
 ) -> None:
     """Write the report of a run: one HTML file that needs no network."""
@@ -228,7 +228,7 @@ def report(
 
 @datasets.command("list")
 def datasets_list(as_json: Json = False) -> None:
-    """The data sets that are known, and whether they are on this machine."""
+    """List the known data sets and whether they are on this machine."""
     infos = available()
     if as_json:
         print_json([asdict(info) for info in infos])
@@ -249,13 +249,13 @@ def _shape(shape: tuple[int, int, int] | None) -> str:
 
 @datasets.command("prepare")
 def datasets_prepare(
-    name: Annotated[str, typer.Argument(help="A published data set.", metavar="NAME")],
+    name: Annotated[str, typer.Argument(help="Name of a published data set.", metavar="NAME")],
     root: Annotated[
-        Path | None, typer.Option("--dir", help="Folder for data sets; DELTANAS_DATA or the cache if not given.")
+        Path | None, typer.Option("--dir", help="Folder for data sets; default: DELTANAS_DATA or the cache.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Download a published data set, whole or not at all, and compare its checksums; its folder on stdout."""
+    """Download a published data set, compare its checksums and print its folder."""
     folder = prepare(name, root)
     if as_json:
         print_json({"name": name, "folder": str(folder)})
@@ -264,7 +264,7 @@ def datasets_prepare(
 
 
 def doctor(as_json: Json = False) -> None:
-    """What is found on this machine, what is missing and how to mend it. Status 1 where a search would not run."""
+    """Show what this machine has, what is missing and how to mend it. Status 1 if a search would not run."""
     findings = examine()
     if as_json:
         print_json([asdict(finding) for finding in findings])

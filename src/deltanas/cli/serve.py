@@ -21,11 +21,13 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     run: RunArgument,
-    host: Annotated[str, typer.Option(help="Where to listen; beyond this machine a token is asked for.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)] = 8642,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; readers on other machines need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.", min=0, max=65535)] = 8642,
     against: Against = None,
 ) -> None:
-    """Serve the report of a run as a page that follows the search; the address on stdout. Ctrl-C ends it."""
+    """Serve the report of a run as a page that follows the search; print its address. Ctrl-C ends it."""
     try:
         from deltanas.serve import serve as served
     except ModuleNotFoundError as error:

@@ -29,17 +29,13 @@ def _study() -> None:
 @study.command("convergence")
 def convergence(
     source: Annotated[
-        Path, typer.Argument(help="Run, imported trials, or a table of trainings.", metavar="RUN|LEMUR|FILE.csv")
+        Path, typer.Argument(help="A run, imported trials, or a table of trainings.", metavar="RUN|LEMUR|FILE.csv")
     ],
-    dataset: Annotated[
-        str | None, typer.Option(help="Of imported trials: those on this data set, by LEMUR's name.")
-    ] = None,
-    repeats: Annotated[
-        int, typer.Option(help="Ask about the mean of so many trainings as the score.", metavar="R", min=1)
-    ] = 1,
+    dataset: Annotated[str | None, typer.Option(help="With imported trials: LEMUR's name of the data set.")] = None,
+    repeats: Annotated[int, typer.Option(help="Number of trainings whose mean is the score.", metavar="R", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
-    """Six diagnostics of a search: does it converge, and can its ranking be trusted? With 95 % intervals."""
+    """Diagnose a search with 95 % intervals: does it converge, and can its ranking be trusted?"""
     from deltanas.study import as_json as plain  # SciPy takes a second to load
     from deltanas.study import convergence as diagnosed
     from deltanas.study import convergence_of, convergence_of_imported, described, read_trials

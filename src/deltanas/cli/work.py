@@ -32,9 +32,9 @@ from deltanas.wiring import (
     program_of,
 )
 
-Files = Annotated[list[Path], typer.Argument(help="Programs by the LEMUR contract.", metavar="FILE...")]
-Prm = Annotated[list[str] | None, typer.Option("--prm", help="NAME=VALUE, a hyperparameter; may be repeated.")]
-Unsafe = Annotated[bool, typer.Option("--unsafe", help="Go on where the sandbox is weaker than tier B.")]
+Files = Annotated[list[Path], typer.Argument(help="Programs that follow the LEMUR contract.", metavar="FILE...")]
+Prm = Annotated[list[str] | None, typer.Option("--prm", help="A hyperparameter, NAME=VALUE; may be repeated.")]
+Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run even if the sandbox is weaker than tier B.")]
 TRAINING = {
     "--train-size": "train.size",
     "--resize": "train.resize",
@@ -79,21 +79,23 @@ def add_to(app: typer.Typer) -> None:
 )
 def search(
     options: Options,
-    config: Annotated[Path | None, typer.Argument(help="Settings in TOML.", metavar="[CONFIG.toml]")] = None,
+    config: Annotated[Path | None, typer.Argument(help="File of settings, TOML.", metavar="[CONFIG.toml]")] = None,
     preset: Annotated[
-        str | None, typer.Option(help="Published settings by name; the file's are laid over them.")
+        str | None, typer.Option(help="Name of published settings; CONFIG.toml and options override them.")
     ] = None,
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Any setting, as in model.top_k=50; may be repeated.", metavar="KEY=VALUE"),
+        typer.Option("--set", help="Any setting, as model.top_k=50; may be repeated.", metavar="KEY=VALUE"),
     ] = None,
     prm: Prm = None,
-    run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing one is resumed.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do and what is lacking here.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No line per candidate.")] = False,
+    run: Annotated[Path | None, typer.Option(help="Folder of the run; an existing run is resumed.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the search would do and what is missing for it.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no line for each candidate.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Search: edit, check, train, rank, cycle after cycle. The same command on the same --run resumes it."""
+    """Search: edit, check, train and rank networks in cycles. The same command with the same --run resumes."""
     said = {**options, "prm": _hyperparameters(prm) or None, **dict(map(setting, changes or ()))}
     given = given_settings(config, said, preset)
     if dry_run:
@@ -131,15 +133,15 @@ def search(
 
 def check(
     files: Files,
-    dataset: Annotated[str | None, typer.Option(help="Take the shapes of this data set.")] = None,
-    shape: Annotated[str, typer.Option(help="Channels x height x width of an image.")] = "3x32x32",
+    dataset: Annotated[str | None, typer.Option(help="Data set that gives the shapes.")] = None,
+    shape: Annotated[str, typer.Option(help="Shape of an image: channels x height x width.")] = "3x32x32",
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
-    resize: Annotated[int | None, typer.Option(help="Height and width of the data set's images, squeezed.")] = None,
+    resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.")] = None,
     prm: Prm = None,
     unsafe: Unsafe = False,
     as_json: Json = False,
 ) -> None:
-    """Check programs: contract, shapes, parameters and FLOPs; why not, line by line."""
+    """Check whether programs follow the contract, build and train a step; count parameters and FLOPs."""
     config = read_config({"train": {"resize": resize, "unsafe": unsafe, "workers": 1}}).train
     values = _hyperparameters(prm)
     programs = _programs(files, values)
@@ -190,11 +192,15 @@ def evaluate(
 
 def edit(
     base: Annotated[Path, typer.Argument(help="The program to edit.", metavar="BASE")],
-    edit: Annotated[Path, typer.Argument(help="A unified diff or SEARCH/REPLACE blocks; - for stdin.", metavar="EDIT")],
-    inverse: Annotated[bool, typer.Option("--diff", help="EDIT is the edited program: print the diff to it.")] = False,
+    edit: Annotated[
+        Path, typer.Argument(help="A unified diff or SEARCH/REPLACE blocks; - reads stdin.", metavar="EDIT")
+    ],
+    inverse: Annotated[
+        bool, typer.Option("--diff", help="EDIT is the edited program: print the diff that makes it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Apply an edit, exactly or not at all; the edited program on stdout. With --diff: the least edit between two."""
+    """Apply an edit exactly or not at all and print the program. With --diff: print the diff between two programs."""
     source = _text(base)
     text = sys.stdin.read() if str(edit) == "-" else _text(edit)
     result = {"diff": diff(source, text, base.name)} if inverse else asdict(apply_edit(source, text))

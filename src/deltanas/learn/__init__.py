@@ -35,7 +35,7 @@ def tune(
         pause: seconds between two times that what was learned is kept in a file beside `into`.
         note: told after each step: how many are done, of how many, and the loss before it.
 
-    The model wears what it wore before, whatever happens. Raises ModelError where there is nothing to learn from, where
+    Afterwards the model has its adapter of before. Raises ModelError where there is nothing to learn from, where
     `after` is of another base model or other sizes, where memory or the disk runs out, and for a server's model.
     """
     from deltanas.learn import lora

@@ -41,7 +41,7 @@ class Corpus:
 
     @property
     def digest(self) -> str:
-        """Of the lessons that are learned from; 16 hexadecimal digits."""
+        """Digest of the lessons that are learned from, 16 hexadecimal digits."""
         rows = [[[list(message) for message in one.messages], one.completion] for one in self.tuning]
         return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
@@ -68,9 +68,9 @@ def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[
 def preferences_of(
     edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[str], beyond: float = 1.645
 ) -> tuple[tuple[Preference, ...], tuple[Preference, ...]]:
-    """Pairs of edits that answer the same question, of which one gained more, beyond noise: (tuning, held out).
+    """Pairs of edits that answer the same question, one with a higher gain beyond noise: (tuning, held out).
 
-    Of each question the best edit is paired with the worst, the second best with the second worst, and so on: an edit
+    For each question the best edit is paired with the worst, the second best with the second worst, and so on: an edit
     is in one pair at most. Edits whose noise is not known are in none. What is held out is as with lessons.
     """
     known = [edit for edit in edits if edit.noise is not None]
@@ -125,7 +125,7 @@ def _taught(
 
 
 def held_families(families: Iterable[str], share: float, seed: int) -> list[str]:
-    """The families to hold out: so much of them, rounded, drawn by the seed."""
+    """The families to hold out: this share of them, rounded, drawn by the seed."""
     names = sorted(set(families), key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
     return names[: round(share * len(names))]
 

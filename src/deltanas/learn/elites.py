@@ -24,15 +24,15 @@ class EliteRule(Section):
     """
 
     rule: Rule = Field(
-        "gain", description="which edits are learned from: gain (over the parent, beyond noise) | floor | quantile"
+        "gain", description="which edits to learn from: gain (over the parent, beyond noise) | floor | quantile"
     )
-    beyond: float = Field(1.645, ge=0, description="with gain: standard errors that a gain must exceed")
-    floor: float = Field(0.40, ge=0, le=1, description="with floor: the least accuracy")
-    fallback: float = Field(0.35, ge=0, le=1, description="with floor: the least accuracy, where too few reach `floor`")
-    least: int = Field(15, ge=0, description="with floor: fewer than so many are too few")
-    share: float = Field(0.25, gt=0, le=1, description="with quantile: so much of the edits, the most accurate")
+    beyond: float = Field(1.645, ge=0, description="with gain: number of standard errors that a gain must exceed")
+    floor: float = Field(0.40, ge=0, le=1, description="with floor: least accuracy")
+    fallback: float = Field(0.35, ge=0, le=1, description="with floor: least accuracy if too few edits reach `floor`")
+    least: int = Field(15, ge=0, description="with floor: least number of edits; fewer are too few")
+    share: float = Field(0.25, gt=0, le=1, description="with quantile: share of the most accurate edits to take")
     per_family: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="elites of one family (a baseline and its descendants) at most; all if not given"
+        None, description="largest number of lessons from one family, a baseline and its descendants; default: all"
     )
 
     def chosen(self, edits: Sequence[MeasuredEdit]) -> list[MeasuredEdit]:

@@ -37,16 +37,16 @@ class Tune(Protocol):
 class Learning(EliteRule):
     """What the model learns from after each cycle. Families are held out for good."""
 
-    enabled: bool = Field(False, description="tune the model after each cycle on the elites so far")
-    held_out: float = Field(
-        0.2, ge=0, lt=1, description="share of the baselines that are not learned from, nor their descendants"
-    )
-    fewest: int = Field(4, ge=1, description="with fewer lessons a cycle leaves the model as it is")
+    enabled: bool = Field(False, description="tune the model after each cycle on the edits that gained so far")
+    held_out: float = Field(0.2, ge=0, lt=1, description="share of the baselines to hold out, with their descendants")
+    fewest: int = Field(4, ge=1, description="least number of lessons; a cycle with fewer does not tune the model")
     measured: int = Field(
-        32, ge=0, description="elites (or pairs) learned from, and held out, measured before and after a tuning"
+        32,
+        ge=0,
+        description="number of lessons (or pairs) to measure before and after a tuning, learned from and held out each",
     )
     corpus: tuple[str, ...] = Field(
-        (), description="files of measured edits (`deltanas learn corpus` writes them), learned from in each cycle"
+        (), description="files of measured edits (`deltanas learn corpus` writes them) to learn from in each cycle"
     )
 
 
@@ -86,7 +86,7 @@ class LoraLearner:
         teaching: Teaching,
         tune: Tune,
     ) -> None:
-        """folder: the run's. The model is to wear the adapter `teaching.start`, or none."""
+        """folder: the run's. The model has the adapter `teaching.start` loaded, or none."""
         self._model = model
         self._phrasing = phrasing
         self._archive = archive

@@ -170,7 +170,7 @@ def _found(folder: Path, key: str) -> Tuned:
 
 @contextmanager
 def _learning(model: LocalModel, settings: Tuning, place: Place) -> Iterator[None]:
-    """The model wears the adapter to be trained; afterwards what it wore before."""
+    """The model has the adapter to be trained; afterwards the one that it had before."""
     worn = model.adapter
     with torch.random.fork_rng(devices=[model.network.device] if model.network.device.type == "cuda" else []):
         torch.manual_seed(place.seed)

@@ -1,4 +1,4 @@
-"""Measured edits out of programs that others trained: two that are nearly alike, of which one scored higher."""
+"""Measured edits out of programs that others trained: two that are nearly alike, one with a higher score."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lemur_edits(
     never near to what is learned.
 
     Args:
-        sources: programs by name. trials: of which the classifiers' are taken.
+        sources: programs by name. trials: those of classifiers are taken.
         distance: lines that may differ, those taken out and those put in. parents: of one program, at most.
     """
     groups = _by_protocol(trials, sources)

@@ -29,7 +29,7 @@ def training_noise(repeats: Iterable[tuple[str, Sequence[float]]]) -> Mapping[st
 
 
 def gain_noise(known: Mapping[str, float], family: str, child: int, parent: int) -> float | None:
-    """Standard error of the gain between means over so many seeds each; None where no noise is known."""
+    """Standard error of the gain between two means, given the number of seeds of each; None where no noise is known."""
     one = known.get(family, known.get(""))
     return None if one is None else one * sqrt(1 / child + 1 / parent)
 

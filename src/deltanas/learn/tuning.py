@@ -1,4 +1,4 @@
-"""How a model is tuned and what came of it; importing this costs nothing."""
+"""How a model is tuned, and the result; importing this costs nothing."""
 
 from __future__ import annotations
 
@@ -22,24 +22,27 @@ class Tuning(Section):
     """
 
     rank: int = Field(16, ge=1, description="rank of the adapter")
-    alpha: int = Field(32, ge=1, description="the adapter's output is scaled by alpha / rank")
-    dropout: float = Field(0.0, ge=0, lt=1, description="of the adapter's input")
+    alpha: int = Field(32, ge=1, description="scale of the adapter's output, as alpha / rank")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout of the adapter's input")
     targets: Annotated[tuple[str, ...], Field(min_length=1)] = Field(
-        ("all-linear",), description="layers that get it, as q_proj or lm_head; all-linear: all but the output layer"
+        ("all-linear",),
+        description="layers that get an adapter, as q_proj or lm_head; all-linear: all but the output layer",
     )
     rate: float = Field(2e-4, gt=0, description="highest learning rate")
-    schedule: Schedule = Field("cosine", description="cosine | linear | constant: the rate after the warm-up")
-    warmup: int = Field(0, ge=0, description="steps that lead up to the highest rate")
+    schedule: Schedule = Field("cosine", description="learning rate after the warm-up: cosine | linear | constant")
+    warmup: int = Field(0, ge=0, description="number of warm-up steps")
     decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
     clip: float = Field(1.0, gt=0, description="largest norm of a step's gradient")
-    epochs: int = Field(1, ge=1, description="passes over the lessons")
-    steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, in place of the epochs")
-    batch: int = Field(8, ge=1, description="lessons that go through the model at once")
-    accumulation: int = Field(1, ge=1, description="batches of an optimizer step")
-    together: int = Field(8, ge=1, description="lessons of one program that stay side by side, so that they share work")
-    packing: Packing = Field("prefix", description="prefix (what prompts share is worked out once) | none")
-    max_length: int = Field(4096, ge=16, description="longer lessons are left out, in tokens")
-    checkpointing: bool = Field(False, description="recompute activations: less memory, about a third more time")
+    epochs: int = Field(1, ge=1, description="number of passes over the lessons")
+    steps: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="number of optimizer steps, in place of the epochs"
+    )
+    batch: int = Field(8, ge=1, description="number of lessons in a batch")
+    accumulation: int = Field(1, ge=1, description="number of batches in an optimizer step")
+    together: int = Field(8, ge=1, description="number of lessons of one program that stay side by side, to share work")
+    packing: Packing = Field("prefix", description="prefix (compute shared parts of prompts once) | none")
+    max_length: int = Field(4096, ge=16, description="longest lesson, tokens; longer ones are left out")
+    checkpointing: bool = Field(False, description="recompute activations: saves memory, costs about a third more time")
 
 
 @dataclass(frozen=True, slots=True)

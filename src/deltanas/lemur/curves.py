@@ -39,7 +39,7 @@ class Curve:
         return found
 
     def target(self, epochs: int | None = None) -> float | None:
-        """The mean accuracy after so many epochs, or after the longest training; None if that is one epoch, or none."""
+        """Mean accuracy after `epochs` epochs, or after the longest training; None if that is one epoch, or none."""
         chosen = self.accuracy[self.epoch == (self.epoch[-1] if epochs is None else epochs)]
         return float(chosen.mean()) if chosen.size and self.epoch[-1] > 1 else None
 

@@ -45,7 +45,7 @@ def open_model(
         dtype: what a model on this machine computes in; None: float32, on CUDA bfloat16.
         four_bit: hold the weights in 4 bits (NF4, bitsandbytes); needs CUDA.
         timeout: with a server: seconds for one reply. retries: with a server: further tries of a request that failed.
-        adapter: folder of a LoRA adapter that a model on this machine wears.
+        adapter: folder of a LoRA adapter to load into a model on this machine.
 
     Raises UsageError for an unknown form of spec, ModelError where the model or what it needs is missing or unusable.
     """

@@ -126,7 +126,7 @@ def lineage(folder: Path) -> Lineage | None:
 
 
 def save(dressed: Any, folder: Path, *, base: str, print_: str, parent: str | None) -> None:
-    """Write the adapter that `dressed` wears, and its lineage, into an empty folder."""
+    """Write the adapter of `dressed`, and its lineage, into an empty folder."""
     safetensors.torch.save_file(weights_of(dressed), folder / WEIGHTS, metadata={"format": "pt"})
     config = copy.copy(dressed.peft_config["default"])
     config.base_model_name_or_path, config.inference_mode = base, True

@@ -13,7 +13,7 @@ from deltanas.llm.compat import DynamicLayer, layers_of
 ROOM = 128
 """Places that keys and values get at a time."""
 MOST_OWN = 3
-"""Replies stand side by side behind the head that they share until they are so many times as long as it together.
+"""Replies stand side by side behind the head that they share until together they are this many times as long as it.
 
 Then each gets a copy of the head. Side by side each of them passes over the keys of all: on two CPUs that took as long
 as the copies from here on.
@@ -86,7 +86,7 @@ class Batch:
         self._owners = torch.zeros((1, 0), dtype=torch.long, device=model.device)
         """[group, place]: who sees the key there: `_ALL` rows of the group, the one of that name, or `_NOBODY`."""
         self._groups, self._names, self._lengths = [0], [_ALL], [0]
-        """Of each row: its group, what its keys are marked with, and how many tokens it was fed."""
+        """For each row its group, what its keys are marked with, and the number of tokens that it was fed."""
 
     @property
     def rows(self) -> int:

@@ -12,7 +12,7 @@ from deltanas.llm.model import Message, Model, Reply, Request
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """What the model is asked and what it should answer. family: of which kind it is; splits keep families whole."""
+    """What the model is asked and what it should answer. family: what it belongs to; splits keep families whole."""
 
     messages: tuple[Message, ...]
     completion: str
@@ -38,15 +38,15 @@ class Loss:
 
 
 class Tunable(Model, Protocol):
-    """A model on this machine. Its `name` tells the adapter that it wears."""
+    """A model on this machine. Its `name` tells which adapter is loaded."""
 
     def losses(self, lessons: Sequence[Lesson]) -> list[Loss]:
         """How unlikely it finds each lesson's completion, without dropout. Work that prompts share is done once."""
 
     def adapt(self, folder: Path | None) -> None:
-        """Wear the LoRA adapter in `folder` in place of the one worn so far; None: none.
+        """Load the LoRA adapter in `folder` in place of the one loaded so far; None unloads it.
 
-        Raises ModelError for an adapter that is missing, corrupt or of another base model; what was worn stays on.
+        Raises ModelError for an adapter that is missing, corrupt or of another base model; the loaded one stays.
         """
 
 
@@ -54,7 +54,7 @@ class Ranker(Model, Protocol):
     """A model on this machine that tells how likely it finds answers, in its choices."""
 
     def choose(self, requests: Sequence[Request], answers: Sequence[Sequence[str]]) -> list[Reply]:
-        """For each request that one of its `answers` (one or more) which the adapter worn made likeliest.
+        """For each request that one of its `answers` (one or more) which the loaded adapter made likeliest.
 
         That is the answer whose likelihood the adapter raised most over the base model's: the reward that DPO teaches,
         but for a factor (Rafailov et al., 2023, equation 5). Without an adapter it is the one likeliest per token.

@@ -34,7 +34,7 @@ class LocalModel:
     """A causal language model with its tokenizer; see `Tunable` and `Ranker` for what it promises.
 
     Attributes:
-        base: the spec of the model. network: it, with the adapter that it wears, if any. adapter: that one's folder.
+        base: the spec of the model. network: the model, with its adapter, if any. adapter: folder of that adapter.
     """
 
     def __init__(self, base: str, model: Any, tokenizer: Any) -> None:
@@ -163,7 +163,7 @@ class LocalModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the base model's weights."""
+        """Fingerprint of the base model's weights."""
         return fingerprint(self._bare)
 
     def adapt(self, folder: Path | None) -> None:
@@ -179,7 +179,7 @@ class LocalModel:
     def wear(self, config: Any, weights: dict[str, torch.Tensor] | None = None, folder: Path | None = None) -> None:
         """Wear an adapter that PEFT's `config` describes, with new weights if none are given.
 
-        Raises ModelError if it does not fit; what was worn stays on.
+        Raises ModelError if it does not fit; the loaded one stays.
         """
         from deltanas.llm import adapters
 
@@ -222,7 +222,7 @@ class LocalModel:
 
 
 class _Row:
-    """One reply in the making. `tokens`: the reply so far, of which the grammar left no choice for `forced`."""
+    """One reply in the making. tokens: so far. forced: number of them for which the grammar left no choice."""
 
     def __init__(self, request: Request, guide: LLTokenizer, ends: set[int], spent: Spent) -> None:
         self._request = request

@@ -31,7 +31,7 @@ class Request:
         grammar: in llguidance's dialect of Lark; the reply ends where it ends. None: any text.
         stop: texts that end the reply (and belong to it), looked for where there is no grammar.
         max_tokens: the reply is cut off there. temperature: 0 takes the likeliest token.
-        top_k: draw from the likeliest so many tokens; 0: from all.
+        top_k: number of likeliest tokens to draw from; 0: all.
         top_p: of these, from the likeliest that together have this probability.
     """
 
@@ -54,7 +54,7 @@ class Reply:
         text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
         seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
         error: why there is no reply, or none that may be used; "" if all is well.
-        forced: so many of the reply's tokens the grammar left no choice for.
+        forced: number of the reply's tokens for which the grammar left no choice.
         estimated: the numbers of tokens are estimates, as a server did not say.
     """
 
@@ -75,7 +75,7 @@ class Spent:
 
     Attributes:
         prompt: seconds of wall clock in the network, up to the scores of each reply's first token.
-        network: the same for all later tokens, of which `drawn` were drawn.
+        network: the same for all later tokens; `drawn` of them were drawn.
         grammar: seconds of compiling grammars, of masks and of following what was drawn. draw: of drawing.
     """
 

@@ -64,7 +64,7 @@ def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> t
 
 
 def fingerprint(network: Any) -> str:
-    """Of a base model: its sizes and some of its embeddings, which are the same at all precisions down to bfloat16."""
+    """Hash of a base model: its sizes and some embeddings, which are the same at all precisions down to bfloat16."""
     table = network.get_input_embeddings().weight
     some = table[:: max(1, len(table) // 256)].detach().to(torch.bfloat16).float().cpu().numpy()
     layers = network.config.get_text_config().num_hidden_layers

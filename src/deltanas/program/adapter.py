@@ -1,4 +1,4 @@
-"""A tuning of the language model, and what came of it: the record of an adapter."""
+"""A tuning of the language model and its result: the record of an adapter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Likelihood:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A tuning of the model, and what came of it. Adapters form a line: each goes on from the one before it.
+    """A tuning of the model and its result. Adapters form a lineage: each continues the one before it.
 
     Attributes:
         cycle: the model was tuned after this cycle; the next ones propose with the adapter.

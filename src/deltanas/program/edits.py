@@ -70,7 +70,7 @@ def apply_edit(base: str, edit: str) -> AppliedEdit:
     is said twice counts once. Kept lines stay as they are in `base`, down to their line endings; whether the text ends
     in a newline changes only where a diff says so.
 
-    Raises EditError where the text holds no edit, a hunk has no place or several, hunks contradict one another, new
+    Raises EditError if the text holds no edit, a hunk has no place or several, hunks contradict one another, new
     text is left out (`# ... existing code ...`), or nothing changes.
     """
     if len(edit) > MOST_CHARACTERS:
@@ -122,7 +122,7 @@ def _refuse_elision(number: int, reading: Reading, lines: Sequence[str]) -> None
 
 
 def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
-    """The one place of a hunk. A rung is tried only where the rungs above it found no place at all."""
+    """The one place of a hunk. A rung is tried only if the rungs above it found no place at all."""
     if lines and not all(reading.old for reading in hunk.readings):
         raise EditError(
             f"Edit {number} adds lines without saying where.",
@@ -224,7 +224,7 @@ def _shifted(number: int, reading: Reading, shift: Shift) -> Reading:
 
 
 def _rendered(lines: list[str], endings: list[str], ordered: list[_Placed]) -> str:
-    """The text with the hunks applied, which are ordered by place. Raises EditError where two of them clash."""
+    """The text with the hunks applied, which are ordered by place. Raises EditError if two of them clash."""
     _refuse_clashes(ordered)
     default = next((ending for ending in endings if ending), "\n")
     removed: set[int] = set()
@@ -255,7 +255,7 @@ def _rendered(lines: list[str], endings: list[str], ordered: list[_Placed]) -> s
 def _refuse_clashes(ordered: list[_Placed]) -> None:
     """Hunks may overlap in what they quote, where one comes before the other; but not where both quote the same.
 
-    Two that quote the same lines are most often two proposals, of which one was to be chosen.
+    Two that quote the same lines are most often two proposals, and one was to be chosen.
     """
     for place, one in enumerate(ordered):
         for other in ordered[place + 1 :]:

@@ -84,5 +84,5 @@ def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
 
 
 def standard_error(scores: Sequence[float]) -> float | None:
-    """Of the mean over trainings that differ in their seeds alone; None for fewer than two."""
+    """Standard error of the mean over trainings that differ only in their seeds; None for fewer than two."""
     return stdev(scores) / len(scores) ** 0.5 if len(scores) > 1 else None

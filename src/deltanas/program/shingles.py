@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from deltanas.program.program import EMPTY, Program
 
 Hashes = NDArray[np.uint64]
-"""Of a text, sorted, each once."""
+"""The shingles of a text, sorted, each once."""
 
 SHINGLE = 5
 """Tokens a shingle."""

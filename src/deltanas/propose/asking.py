@@ -30,25 +30,28 @@ class Asking(Section):
     """What a model is asked for, and how its replies are drawn."""
 
     decoding: Decoding = Field(
-        "typed", description="what an edit is held to: typed (simple edits) | anchored (the program's lines) | free"
+        "typed",
+        description="what an edit must be: typed (a simple edit) | anchored (on given lines of the program) | free",
     )
     choice: Choice = Field(
         "goal",
-        description="with delta at level typed the model chooses among: goal (edits of one kind that meet a drawn goal)"
-        " | any (edits of any kinds, as the control draws them) | ranked (the same; it writes nothing, and the edit is"
-        " taken that the adapter made likeliest; of a local model)",
+        description="with delta at level typed, what the model chooses among: goal (edits of one kind that meet a drawn"
+        " goal) | any (edits of any kinds, as the control draws them) | ranked (as any, but the model writes nothing:"
+        " the edit that the adapter made likeliest is taken; needs a local model)",
     )
-    offers: int = Field(6, ge=2, description="with delta at level typed: so many edits are offered, at most")
+    offers: int = Field(6, ge=2, description="with delta at level typed: largest number of edits to offer")
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
-    top_p: float = Field(0.9, gt=0, le=1, description="nucleus of the sampling")
-    top_k: int = Field(0, ge=0, description="draw among the likeliest so many tokens; 0: among all")
+    top_p: float = Field(0.9, gt=0, le=1, description="nucleus sampling: probability mass to draw from")
+    top_k: int = Field(0, ge=0, description="number of likeliest tokens to draw from; 0: all")
     max_prompt: int = Field(
-        4096, ge=64, description="longest prompt, in tokens; a slot that needs a longer one is refused"
+        4096, ge=64, description="longest prompt, tokens; a slot that needs a longer one is refused"
     )
     max_tokens: Annotated[int, Field(ge=16)] | None = Field(
-        None, description="longest reply, in tokens; 512, of a whole program 1536, if not given"
+        None, description="longest reply, tokens; default: 512, for a whole program 1536"
     )
-    batch: int = Field(8, ge=1, description="replies decoded at a time; with a server, requests under way at a time")
+    batch: int = Field(
+        8, ge=1, description="number of replies decoded at a time; with a server, number of requests at a time"
+    )
 
 
 @dataclass(frozen=True, slots=True)

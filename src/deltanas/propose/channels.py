@@ -25,7 +25,7 @@ from deltanas.task import Metric
 MOST_AXES = 12
 """Widths that are shown, those that move most of the network."""
 MOST_TOLD = 4
-"""Vectors that are told of: so many of the best, and so many of the last."""
+"""Number of vectors in a prompt: of the best, and of the last."""
 _REASON = 80
 """Characters of a reason that are told."""
 
@@ -131,7 +131,7 @@ def line_of(ask: Ask) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A vector that was tried, what came of it in a few words, and its score, None where it has none."""
+    """A vector that was tried, its outcome in a few words, and its score, None where it has none."""
 
     vector: Mapping[str, int]
     result: str
@@ -167,7 +167,7 @@ def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | Non
 
 
 def described(survey: Survey, measured: Sequence[Row], metric: Metric) -> str:
-    """The widths with their values, then the vectors that were tried, the best and the last, with what came of them."""
+    """The widths with their values, then the vectors that were tried, the best and the last, with their outcomes."""
     lines = [f"{axis.name} is {axis.value}, in line {axis.group.line}: {axis.group.text}" for axis in survey.axes]
     scored = [(metric.key(row.score), row) for row in measured if row.score is not None]
     best = [row for _, row in sorted(scored, key=itemgetter(0))[:MOST_TOLD]]

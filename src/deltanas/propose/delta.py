@@ -105,7 +105,7 @@ def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> P
 
 
 def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit, ...]:
-    """At most so many of the edits, in their order."""
+    """A draw of at most `most` of the edits, in their order."""
     places = ask.rng("offer").sample(range(len(edits)), min(most, len(edits)))
     return tuple(edits[place] for place in sorted(places))
 

@@ -35,7 +35,7 @@ class Tournament(Section):
     """
 
     population: int = Field(
-        100, ge=1, description="with evolution: population size, the most recently trained candidates"
+        100, ge=1, description="with evolution: population size, counted in the most recently trained candidates"
     )
     share: float = Field(0.25, gt=0, le=1, description="with evolution: share of the population in each tournament")
 

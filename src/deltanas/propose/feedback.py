@@ -48,13 +48,13 @@ _SAID = re.compile(r"^\W*(problem|suggestion)\W*:\W*(.+)$", re.IGNORECASE | re.M
 class FeedbackSettings(Section):
     """How strategy `feedback` remembers and what it writes."""
 
-    window: int = Field(5, ge=0, description="with feedback: trials that the model is told of, the last ones")
-    form: Form = Field("delta", description="with feedback: writes delta (an edit) | full (whole programs)")
+    window: int = Field(5, ge=0, description="with feedback: number of last trials in the prompt")
+    form: Form = Field("delta", description="with feedback: the model writes delta (an edit) | full (a whole program)")
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What was seen to be wrong, what was suggested, and what came of it. Each at most `FIELD` characters."""
+    """A problem, a suggestion and its outcome, each of at most `FIELD` characters."""
 
     problem: str
     suggestion: str
@@ -144,7 +144,7 @@ def cut(text: str) -> str:
 
 
 def window(ask: Ask, most: int) -> list[Trial]:
-    """The last so many trials before this ask, oldest first: of earlier cycles, then of the slot's own rounds."""
+    """The last trials before this ask, oldest first: those of earlier cycles, then of the slot's own rounds."""
     found: list[Trial] = []
     for trial in _backwards(ask):
         if len(found) == most:

@@ -31,12 +31,12 @@ class Context:
     settings: Section | None = None
 
     def own(self, kind: type[S]) -> S:
-        """The strategy's own settings, the defaults where none were given."""
+        """The strategy's own settings, the defaults if none were given."""
         return self.settings if isinstance(self.settings, kind) else kind()
 
     @property
     def asked(self) -> Model:
-        """The language model. Raises UsageError where the strategy's record says that it asks none."""
+        """The language model. Raises UsageError if the strategy's record says that it asks none."""
         if self.model is None:
             raise UsageError("the strategy asks a language model, and its record says none", "set `calls` of Strategy")
         return self.model

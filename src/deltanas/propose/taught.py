@@ -72,7 +72,7 @@ def true_goal(ask: Ask, edit: SpaceEdit | None, goal: str) -> str:
 def one_block(source: str, made: str) -> tuple[str, str] | None:
     """The fewest whole lines of `source` that stand in one place of it alone, and the lines of `made` in their place.
 
-    Of the second each ends in a newline; they may be none. None where the two differ in line endings alone.
+    Each text of the second ends in a newline; there may be none. None where the two differ in line endings alone.
     """
     (old, _), (new, _) = split_lines(source), split_lines(made)
     start, end = 0, 0

@@ -22,7 +22,7 @@ from deltanas.seams import Builds, Built
 LEAST, MOST = 4, 1024
 """Widths that are asked for; one that is larger already may stay as it is, or shrink."""
 _STEPS = 8
-"""A width goes by about so many steps from what it is to its double."""
+"""Number of steps, about, from a width to its double."""
 _NAMED = re.compile(r"\b(w\d+)=(\d+)\b")
 
 Vector = Mapping[str, int]
@@ -66,7 +66,7 @@ class Survey:
         return prod(len(axis.allowed) for axis in self.axes)
 
     def narrowed(self, most: int) -> Survey:
-        """With so many of the axes at most, those that move most sizes."""
+        """With at most this number of axes: those that move most sizes."""
         ranked = sorted(self.axes, key=lambda axis: -sum(map(bool, axis.moves)))[:most]
         return replace(self, axes=tuple(axis for axis in self.axes if axis in ranked))
 
@@ -125,7 +125,7 @@ class Survey:
 
 
 def surveys(programs: Sequence[Program], builds: Builds) -> list[tuple[Survey, ...]]:
-    """For each program, the families of its widths of which some are free; none where it does not build itself."""
+    """For each program the families of its widths with a free one; none if the program itself does not build."""
     bases = builds.build(programs)
     probes = [
         (place, number, group, edit.apply(program))

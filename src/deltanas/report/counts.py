@@ -61,7 +61,7 @@ class Counts:
         first: of the first round's proposals, which know of no refusal. proposals: of all. Steps, each of all that were
             proposed: "parsed" (an edit could be read), "applied", "changed" (the syntax tree differs from the
             parent's), "contract" (kept), "built" (and gave outputs of the right shape), "valid" (and trained a step),
-            "effective" (and the function differs from the parent's; those of which this is not known are left out of
+            "effective" (and the function differs from the parent's; those without a known answer are left out of
             `of`), "distinct" (different traces among the effective), "passed" (all gates, novelty too).
         rungs: how the edits applied. repaired: by another rung than the exact one. retried: in a later round.
         slots: "filled" (a proposal passed) and "trained" (to a score), each of all slots that are settled as far.

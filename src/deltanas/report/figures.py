@@ -49,7 +49,7 @@ class Network:
         program: identity. name: "cycle.index". score, low, high: with the 95 % interval of the task's metric, None
             where it has none.
         n: number of validation images. params, flops: as in `Draft`.
-        seeds: number of trainings, of which `score` is the mean. standard_error: of that mean over the seeds, None
+        seeds: number of trainings, whose mean is `score`. standard_error: of that mean over the seeds, None
             for one; the interval is that of the choice of images alone.
         over_baseline, over_parent: None where the run holds no score of that ancestor.
         prices: what it costs, and how many times what the baseline at its root costs.

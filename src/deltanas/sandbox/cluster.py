@@ -103,7 +103,7 @@ class _Flight:
 
 
 class _Batch:
-    """The jobs of one call, each of which ends exactly once: what a lost node may still send is not waited for."""
+    """The jobs of one call. Each ends exactly once: what a lost node may still send is not waited for."""
 
     def __init__(self, crew: Crew, number: int, jobs: Sequence[Job], common: tuple[Any, ...], timeout: float) -> None:
         self._crew = crew

@@ -52,7 +52,7 @@ class Target:
 
 
 def due(floats: int) -> int:
-    """Most bytes that an answer may have whose outputs have so many values."""
+    """Largest number of bytes of an answer, given the number of values of its outputs."""
     return HEADER_LIMIT + floats * _FLOAT
 
 

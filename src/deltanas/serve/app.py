@@ -19,7 +19,7 @@ from starlette.routing import Route
 PAUSE = 0.5
 """Seconds between two looks at the run."""
 SHARE = 6
-"""A drawing is followed by a pause of so many times its duration: the search needs the processor."""
+"""Length of the pause after a drawing, in durations of that drawing: the search needs the processor."""
 SILENCE = 10.0
 """Seconds after which an idle stream says that it is alive, and so learns of readers that are gone."""
 Value = TypeVar("Value")

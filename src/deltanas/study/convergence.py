@@ -47,7 +47,7 @@ def convergence(
     """The diagnostics of a table. `tunings` and `novelty` need what a table does not hold, and are computed apart.
 
     Args:
-        repeats: the score whose reliability is asked about is the mean of so many trainings.
+        repeats: number of trainings whose mean is the score.
     """
     rows = trials.candidates()
     first = [group[0] for group in rows]

@@ -14,7 +14,7 @@ from deltanas.study.components import Groups
 from deltanas.study.estimate import Floats, Integers, LackingError
 
 SUBSETS = 60
-"""At most so many of the ways to choose R trainings of a program are averaged."""
+"""Largest number of ways to choose R trainings of a program that are averaged."""
 _BLOCK = 256
 """Programs compared at a time, to bound the memory."""
 
@@ -83,7 +83,7 @@ def _scale(proxy: Groups, target: Groups) -> float:
 def averaged(groups: Groups, repeats: int) -> Groups:
     """The means of every choice of `repeats` scores of each program; programs with fewer are left out.
 
-    Where a program has more than `SUBSETS` choices, so many are drawn, by a seed of their own.
+    If a program has more than `SUBSETS` choices, `SUBSETS` are drawn, by a seed of their own.
     """
     if repeats == 1:
         return groups

@@ -91,7 +91,7 @@ def reliability(
         program: name of the program of each training. proxy: its cheap score; NaN is left out.
         target: its score after the long training, NaN where it had none. A program's rows may all hold the same value
             (a target without repeats, taken as noiseless) or different ones (each one long training).
-        repeats: R: the score is the mean of so many trainings.
+        repeats: R, the number of trainings whose mean is the score.
 
     Raises:
         DataError: columns that don't fit together, or hold something else than numbers.

@@ -32,7 +32,7 @@ class _Row:
 
 
 def convergence_of(view: RunView, *, repeats: int = 1) -> Convergence:
-    """The diagnostics of a run. `repeats`: the score that is asked about is the mean of so many trainings."""
+    """The diagnostics of a run. repeats: number of trainings whose mean is the score."""
     return convergence(trials_of(view), repeats=repeats, tunings=_tunings(view), novelty=_novelty(view))
 
 
@@ -105,7 +105,7 @@ def _valid(attempt: Attempt) -> float:
 
 
 def _tunings(view: RunView) -> tuple[TuningNll, ...]:
-    """Of each tuning the elites learned from and those held out, where there are enough for an interval."""
+    """For each tuning the elites learned from and those held out, if there are enough for an interval."""
     found = []
     for adapter in view.adapters:
         for held_out in (False, True):

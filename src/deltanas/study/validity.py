@@ -75,7 +75,7 @@ def predicted_ratio(eps: float, tokens: float, over_tokens: float) -> float:
 
 
 def largest_ratio(base_rate: float) -> float:
-    """1 / base rate: no share is above 1, so none can be more than so many times a share of `base_rate`."""
+    """1 / base rate: no share is above 1, so no share exceeds one of `base_rate` by a larger factor."""
     return 1 / base_rate if base_rate > 0 else inf
 
 

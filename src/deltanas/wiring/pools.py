@@ -42,7 +42,7 @@ def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConf
 
 
 def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
-    """A pool on this machine that trains as the run did, for so many epochs or as many.
+    """A pool on this machine that trains as the run did, for `epochs` epochs or as many as the run.
 
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """

@@ -299,7 +299,7 @@ class Source:
 
     @cached_property
     def looked_into(self) -> set[str]:
-        """Attributes of which the program reads an attribute or an item (`self.conv.weight`)."""
+        """Attributes with an attribute or an item that the program reads (`self.conv.weight`)."""
         nodes = (node.value for node in ast.walk(self.tree) if isinstance(node, ast.Attribute | ast.Subscript))
         return {node.attr for node in nodes if isinstance(node, ast.Attribute)}
 

@@ -87,7 +87,7 @@ class WidthVectors:
         return found[1] if found else None
 
     def _difference(self, site: ast.expr, factor: tuple[int, int], times: int) -> str:
-        """What a sum grows by where the width that stands at `site` is in it so many times."""
+        """What a sum grows by for each time that the width at `site` is in it."""
         value = literal_int(site)
         if value is not None:
             return str(times * (value * factor[0] // factor[1] - value))

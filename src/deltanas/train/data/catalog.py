@@ -53,7 +53,7 @@ def prepared(
             f"a training size of {train_size} is not possible on {name}",
             f"give {least} to {len(data.train)} (all of them)",
         )
-    # The training images lie in an order of which every prefix is stratified.
+    # The order of the training images is such that every prefix is stratified.
     return replace(data, train=Images(data.train.x[:train_size], data.train.y[:train_size]))
 
 
