@@ -40,12 +40,13 @@ from typing import Any
 import deltanas
 from deltanas import intervals
 from deltanas.config import TrainConfig
-from deltanas.journal import Candidate, Journal, RunView
+from deltanas.journal import Journal
 from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.propose.bandit import thompson
+from deltanas.records import Candidate, RunView
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds
 from deltanas.search import training_seed

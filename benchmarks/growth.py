@@ -29,11 +29,11 @@ from statistics import median
 from deltanas import nets
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.check import BuildGate, ContractGate
-from deltanas.journal import Attempt, Candidate, Draft
 from deltanas.novelty import NoveltyGate
 from deltanas.plan import Plan
 from deltanas.program import Failed, Probe, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask, Built, Event, Gate, Proposal, Proposer, Settled, Split
 from deltanas.search import Search
 

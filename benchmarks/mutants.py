@@ -24,9 +24,9 @@ from deltanas.cli.output import Json, print_figures, say
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
-from deltanas.journal import Draft
 from deltanas.program import Program, Refused
 from deltanas.propose.widths import Survey, surveys
+from deltanas.records import Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Built
 from deltanas.wiring import kept_builds, open_shape_pool, program_of

@@ -20,7 +20,8 @@ from deltanas.archive import read_folder
 from deltanas.calibrate import where
 from deltanas.gains import Measured, compared, measured
 from deltanas.intervals import Estimate, difference, wilson
-from deltanas.journal import Journal, RunView
+from deltanas.journal import Journal
+from deltanas.records import RunView
 from deltanas.task import task_of
 from deltanas.whole import write_whole
 

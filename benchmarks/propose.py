@@ -20,9 +20,10 @@ from deltanas.cli.output import Json, print_figures, say
 from deltanas.config import SearchConfig, given_settings, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.llm import Message, Model
 from deltanas.program import Program, Refused, Stage, Trained
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal, Slot
 from deltanas.search import training_seed

@@ -21,8 +21,8 @@ from pathlib import Path
 from random import Random
 
 from deltanas.archive import begin_run
-from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft
 from deltanas.wiring import builtin_programs
 
 CYCLE = 50

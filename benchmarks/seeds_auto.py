@@ -20,9 +20,10 @@ from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 
-from deltanas.journal import Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.policy import by_rank
 from deltanas.program import Program, Trained, combined
+from deltanas.records import Candidate, Draft
 from deltanas.repeats import Repeats
 from deltanas.seams import Slot
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltanas.errors import DeltanasError, UsageError
-from deltanas.journal import Candidate, Draft, Journal, Measurement
+from deltanas.journal import Journal
 from deltanas.objective import (
     COSTS,
     along,
@@ -29,6 +29,7 @@ from deltanas.objective import (
 )
 from deltanas.policy import POPULATION, AlongFront, by_rank, finalists
 from deltanas.program import Failed, Program, Trained
+from deltanas.records import Candidate, Draft, Measurement
 from deltanas.seams import Slot
 from deltanas.task import CLASSIFY
 

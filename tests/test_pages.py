@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deltanas.archive import DATABASE, begin_run
-from deltanas.journal import Attempt, Candidate, Draft, Final
 from deltanas.pages import Followed
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Candidate, Draft, Final
 
 BASE = Program.of("x = 1")
 SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")

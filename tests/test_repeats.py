@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.journal import Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Failed, Program, Refused, Trained, combined
+from deltanas.records import Candidate, Draft
 from deltanas.repeats import BATCH, Repeats
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Measurement
+from deltanas.journal import Journal
 from deltanas.novelty import NoveltyGate
 from deltanas.objective import LATENCY, along, figures, front, objectives_of
 from deltanas.plan import Plan
@@ -32,6 +32,7 @@ from deltanas.program import (
 )
 from deltanas.propose import RandomProposer, Tournament
 from deltanas.propose import Space as Sampler
+from deltanas.records import Attempt, Call, Candidate, Draft, Measurement
 from deltanas.repeats import Repeats
 from deltanas.report.counts import counted
 from deltanas.seams import Ask, Built, Choice, Gate, Proposal, Slot, Split, silent

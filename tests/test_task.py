@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from deltanas.errors import DeltanasError
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.narrate import Narrator
 from deltanas.policy import by_rank
 from deltanas.program import Program
 from deltanas.propose.channels import goal
 from deltanas.propose.evolution import Tournament
 from deltanas.propose.goals import facts
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.repeats import Repeats
 from deltanas.seams import Planned, Settled, Slot
 from deltanas.task import CLASSIFY, TASKS, task_of

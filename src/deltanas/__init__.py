@@ -22,8 +22,8 @@ import deltanas.check as _check  # noqa: F401
 import deltanas.search as _search  # noqa: F401
 from deltanas.assess import Evaluation, Verdict, assumed_of, check_programs, evaluate_programs
 from deltanas.errors import DeltanasError, EditError, UsageError
-from deltanas.journal import RunView
 from deltanas.program import AppliedEdit, apply_edit
+from deltanas.records import RunView
 from deltanas.seams import Builds, Listener, Proposer
 
 if TYPE_CHECKING:

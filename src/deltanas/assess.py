@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Literal
 
-from deltanas.journal import Draft
 from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Failed, Program, Refused, Trained, standard_error
+from deltanas.records import Draft
 from deltanas.seams import Gate, Runner, judged
 from deltanas.search import training_seed
 from deltanas.task import CLASSIFY

@@ -9,8 +9,9 @@ from math import isfinite
 import numpy as np
 
 from deltanas.intervals import Estimate, difference, mean_difference, paired, pooled_difference
-from deltanas.journal import Candidate, Noise
+from deltanas.journal import Noise
 from deltanas.program import Trained
+from deltanas.records import Candidate
 from deltanas.task import Floats, Metric, Task, image_scores
 
 SEVERAL = 4

@@ -11,9 +11,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deltanas.assess import told_assumed
-from deltanas.journal import Attempt, Candidate, Final, Measurement
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
+from deltanas.records import Attempt, Candidate, Final, Measurement
 from deltanas.seams import (
     Began,
     Event,

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import UsageError
-from deltanas.journal import Candidate
+from deltanas.records import Candidate
 from deltanas.task import Better, Floats, Task, task_of
 
 LATENCY = "latency_ms"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
 from deltanas.errors import DeltanasError, UsageError
-from deltanas.journal import RunView
+from deltanas.records import RunView
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
 from deltanas.whole import write_whole
 

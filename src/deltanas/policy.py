@@ -9,9 +9,10 @@ from math import ceil, log
 from random import Random
 
 from deltanas.errors import DeltanasError
-from deltanas.journal import Candidate, Journal
+from deltanas.journal import Journal
 from deltanas.objective import Objective, along, figures, ranked
 from deltanas.program import Failed, Program, Refused
+from deltanas.records import Candidate
 from deltanas.seams import Slot
 
 MOST_PROPOSALS = 8

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import NormalDist, fmean, variance
 
-from deltanas.journal import Candidate, Journal, Noise
+from deltanas.journal import Journal, Noise
 from deltanas.program import Failed, Trained
+from deltanas.records import Candidate
 
 BATCH = 4
 """So many trainings are given out at a time; a few workers are kept busy, and the next ones know how these ended."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Literal, Protocol
 
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Journal, Measurement, Telemetry
+from deltanas.journal import Journal
 from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
 from deltanas.program.adapter import Adapter
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement, Telemetry
 
 Split = Literal["validation", "test"]
 Phase = Literal["check", "propose", "train", "repeat", "measure", "learn", "test"]

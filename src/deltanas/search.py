@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from random import Random
 
-from deltanas.journal import Candidate, Final, Journal
+from deltanas.journal import Journal
 from deltanas.plan import Plan
 from deltanas.policy import finalists, proposals_due, require_baseline
 from deltanas.program import Failed, Program, Refused, Trained, combined, parts_of_one_text
+from deltanas.records import Candidate, Final
 from deltanas.seams import (
     Archive,
     Ask,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from deltanas.journal import Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Refused
+from deltanas.records import Candidate, Draft
 from deltanas.seams import Ask, Choice, Choose, Gate, Proposal, Proposer, judged
 
 

@@ -18,8 +18,8 @@ import pytest
 from deltanas.archive import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.place import place_of
 from deltanas.errors import ArchiveError
-from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft
 
 TRAINED = Trained(0.5, 1000, 1, 1.0, 1.0, "A")
 
@@ -170,7 +170,7 @@ import resource, sys
 from deltanas.archive import create_run
 from deltanas.errors import ArchiveError
 from deltanas.program import Program
-from deltanas.journal import (Candidate, Draft)
+from deltanas.records import Candidate, Draft
 run = create_run(sys.argv[1], "first", {})
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
@@ -221,7 +221,7 @@ WRITER = """
 import sys
 from deltanas.archive import create_run
 from deltanas.program import Program, Trained
-from deltanas.journal import (Attempt, Call, Candidate, Draft)
+from deltanas.records import Attempt, Call, Candidate, Draft
 run = create_run(sys.argv[1], "first", {})
 for index in range(100000):
     attempt = Attempt("e" * 3000, "exact", "g", None, (Call("m", "p" * 5000, str(index), 1, 2, 0.5),) * 3)

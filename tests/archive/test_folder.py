@@ -9,7 +9,7 @@ import pytest
 
 from deltanas.archive import POINTER, begin_run, create_run, list_folders, read_folder, sqlite_url
 from deltanas.errors import ArchiveError, UsageError
-from deltanas.journal import Candidate
+from deltanas.records import Candidate
 
 
 def test_a_folder_knows_its_run_and_can_be_moved(tmp_path: Path) -> None:

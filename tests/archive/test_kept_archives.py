@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deltanas.archive import list_runs, open_run, sqlite_url
-from deltanas.journal import Candidate
 from deltanas.program import EMPTY, Failed, Trained
+from deltanas.records import Candidate
 
 ARCHIVES = Path(__file__).parents[1] / "archives"
 KEPT = sorted(ARCHIVES.glob("*.db"))

@@ -27,8 +27,8 @@ from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema
 from deltanas.archive.place import place_of
 from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.program import Failed, Program, Refused, Trained, combined
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.seams import Archive
 from deltanas.testing import ArchiveContract
 
@@ -327,7 +327,7 @@ class StoreContract(ArchiveContract):
     def test_two_processes_write_two_runs(self, url: str) -> None:
         script = (
             "import sys; from deltanas.archive import create_run; from deltanas.program import Trained, Program\n"
-            "from deltanas.journal import Candidate, Draft\n"
+            "from deltanas.records import Candidate, Draft\n"
             "with create_run(*sys.argv[1:], {}) as run:\n"
             "    for index in range(40):\n"
             "        run.open([Candidate(0, index, 'random', None, Draft(Program.of(f'x = {index}\\n')))])\n"

@@ -13,8 +13,8 @@ from typing import Any
 
 from deltanas import __version__
 from deltanas.archive import create_run, open_run, sqlite_url
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, RunView
 
 NET = """import torch.nn as nn
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from deltanas.check import BuildGate
-from deltanas.journal import Draft
 from deltanas.program import Failed, Probe, Program, Refused, Trained, prm_text, same_function
+from deltanas.records import Draft
 from deltanas.seams import Built, Split
 
 PROBE: Probe = (1.0, -2.0, 3.0, 40.0, 0.5, 0.25, -1e-3, 2e-3)

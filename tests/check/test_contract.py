@@ -10,8 +10,8 @@ import pytest
 
 from deltanas import nets
 from deltanas.check import MAX_CHARACTERS, ContractGate, contract_faults
-from deltanas.journal import Draft
 from deltanas.program import Program, Refused
+from deltanas.records import Draft
 
 GOOD = textwrap.dedent(
     """

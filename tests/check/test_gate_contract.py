@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltanas.check import BuildGate, ContractGate
-from deltanas.journal import Draft
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused
+from deltanas.records import Draft
 from deltanas.seams import Builds, Built, Gate
 from deltanas.testing import GateContract
 from deltanas.testing.examples import BASE, CHILD, OTHER, program

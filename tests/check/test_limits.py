@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from deltanas.check import LimitedBuilds, LimitGate, Limits
-from deltanas.journal import Draft
 from deltanas.program import Program, Refused
+from deltanas.records import Draft
 from deltanas.seams import Built
 
 PROGRAMS = [Program.of(f"n = {size}\n") for size in (10, 1000, 1001)]

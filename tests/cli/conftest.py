@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deltanas import open_run
-from deltanas.journal import RunView
+from deltanas.records import RunView
 from support import ARGUMENTS
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from deltanas import nets
-from deltanas.journal import Journal, RunView
+from deltanas.journal import Journal
 from deltanas.program import Trained
+from deltanas.records import RunView
 from support import Command
 
 

@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from deltanas import nets, open_run
-from deltanas.journal import RunView
+from deltanas.records import RunView
 from support import ARGUMENTS, SMALL, Command
 
 

@@ -15,8 +15,8 @@ from safetensors.torch import load_file
 
 from deltanas import nets
 from deltanas.export import export_best
-from deltanas.journal import Attempt, Candidate, Draft, RunView
 from deltanas.program import Failed, Program, Trained, prm_text
+from deltanas.records import Attempt, Candidate, Draft, RunView
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.sandbox.exported import judge_export, read_weights
 from deltanas.sandbox.judge import Target

@@ -12,7 +12,7 @@ import pytest
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.errors import ArchiveError, ModelError
-from deltanas.journal import Journal, RunView
+from deltanas.journal import Journal
 from deltanas.learn import tune
 from deltanas.learn.learner import Learning, LoraLearner, Teaching
 from deltanas.learn.measured import MeasuredEdit
@@ -23,6 +23,7 @@ from deltanas.plan import Plan
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.propose import Asking, DeltaProposer, Space
+from deltanas.records import RunView
 from deltanas.seams import Ask, Built, Proposal, Slot, Split, silent
 from deltanas.search import Search
 from deltanas.study import EliteNll, convergence_of, described

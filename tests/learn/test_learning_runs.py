@@ -20,9 +20,9 @@ from deltanas import nets
 from deltanas.archive import begin_run, read_folder
 from deltanas.cli import app
 from deltanas.errors import DataError, DeltanasError
-from deltanas.journal import RunView
 from deltanas.learn.measured import MeasuredEdit, write_measured
 from deltanas.program import edits_of
+from deltanas.records import RunView
 from support import Command
 
 pytest_plugins = ["tiny_model"]

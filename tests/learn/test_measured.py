@@ -11,7 +11,6 @@ import pytest
 
 from deltanas import nets
 from deltanas.errors import DataError, UsageError
-from deltanas.journal import Attempt, Candidate, Draft
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.measured import MeasuredEdit, read_measured, write_measured
 from deltanas.learn.near import lemur_edits
@@ -19,6 +18,7 @@ from deltanas.learn.noise import gain_noise, training_noise
 from deltanas.learn.sources import gains_edits, own_edits
 from deltanas.program import Program, Refused, Trained, apply_edit, combined, edits_of, prm_text
 from deltanas.program.trial import Experiment, Trial
+from deltanas.records import Attempt, Candidate, Draft
 from lemur_wheels import net
 
 A, B = (f"width = {value}\ndepth = 3\n" for value in (8, 9))

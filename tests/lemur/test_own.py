@@ -7,10 +7,10 @@ import json
 import pytest
 
 from deltanas.errors import DataError
-from deltanas.journal import Candidate, Draft, RunView
 from deltanas.lemur import own_programs
 from deltanas.program import Failed, Program, Trained, prm_text
 from deltanas.program.trial import Experiment
+from deltanas.records import Candidate, Draft, RunView
 from lemur_wheels import net
 
 PRM = {"batch": 4, "dropout": 0.5, "lr": 0.0061, "momentum": 0.7549}

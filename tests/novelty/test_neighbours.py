@@ -8,12 +8,12 @@ import pytest
 
 from benchmarks.novelty import bench_novelty
 from deltanas.errors import DeltanasError
-from deltanas.journal import Draft
 from deltanas.nets import baselines
 from deltanas.novelty import Neighbours, NoveltyGate
 from deltanas.novelty.neighbours import FOUND, PERMUTATIONS, rows_of_a_band
 from deltanas.program import Program, Refused, prm_text
 from deltanas.program.shingles import Hashes, fingerprint, jaccard, shingles
+from deltanas.records import Draft
 
 
 def changed(source: str, lines: int, rng: Random) -> str:

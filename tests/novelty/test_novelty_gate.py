@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deltanas.journal import Draft
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, prm_text
+from deltanas.records import Draft
 
 
 def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:

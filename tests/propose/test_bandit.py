@@ -6,11 +6,12 @@ from collections import Counter
 
 import pytest
 
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Program, Trained
 from deltanas.propose import BanditProposer
 from deltanas.propose.bandit import SPREAD, pooled, thompson_kinds
 from deltanas.propose.edits import open_edits
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]

@@ -11,12 +11,13 @@ from random import Random
 import pytest
 
 from deltanas.config import TrainConfig
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.llm import Message, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Failed, Program, Refused, Trained, width_vectors
 from deltanas.propose import ChannelsProposer
 from deltanas.propose.widths import Survey, read, steps, surveys, told
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask, Builds, Built, Proposal
 from deltanas.wiring import kept_builds, open_shape_pool, program_of
 

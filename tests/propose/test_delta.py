@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from deltanas.journal import Attempt, Draft
 from deltanas.llm import Message, Model, Ranker, Reply, Request
 from deltanas.nets import baselines
 from deltanas.program import Part, Program, Refused, edits_of
@@ -17,6 +16,7 @@ from deltanas.propose import Asking, Decoding, DeltaProposer, RandomProposer, Sp
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.propose.grammar import written
+from deltanas.records import Attempt, Draft
 from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]

@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from deltanas.journal import Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Failed, Program, Trained
 from deltanas.propose import EvolutionProposer, RandomProposer, Space, Tournament
+from deltanas.records import Candidate, Draft
 from deltanas.seams import Ask, Slot
 
 pytest_plugins = ["tiny_model"]

@@ -13,7 +13,7 @@ import pytest
 from llguidance import LLMatcher, LLTokenizer
 
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
-from deltanas.journal import Attempt, Call, Candidate, Draft, Journal, Telemetry
+from deltanas.journal import Journal
 from deltanas.llm import Message, Model, Reply, Request
 from deltanas.novelty import NoveltyGate
 from deltanas.plan import Plan
@@ -21,6 +21,7 @@ from deltanas.program import Failed, Program, Refused, Trained, edits_of
 from deltanas.propose import Asking, FeedbackProposer, Space
 from deltanas.propose.feedback import ADVICE, FIELD, FeedbackSettings, Form, Trial, window
 from deltanas.propose.prompt import render
+from deltanas.records import Attempt, Call, Candidate, Draft, Telemetry
 from deltanas.seams import Ask, Built, Split, silent
 from deltanas.search import Search
 

@@ -8,11 +8,11 @@ import pytest
 
 from deltanas.check import ContractGate
 from deltanas.errors import EditError
-from deltanas.journal import Draft
 from deltanas.llm import Message, Reply, Request
 from deltanas.program import Program, apply_edit
 from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
 from deltanas.propose.full import RUNG, extracted
+from deltanas.records import Draft
 from deltanas.seams import Ask, Proposal
 
 pytest_plugins = ["tiny_model"]

@@ -10,7 +10,6 @@ import llguidance
 import pytest
 from llguidance import LLMatcher
 
-from deltanas.journal import Attempt, Call, Telemetry
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, SpaceEdit, apply_edit, edits_of
 from deltanas.propose.asking import MOST_EARLIER, recalled
@@ -18,6 +17,7 @@ from deltanas.propose.feedback import Trial
 from deltanas.propose.goals import Goal, any_goal, drawn_goal, facts, goals
 from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
 from deltanas.propose.prompt import render
+from deltanas.records import Attempt, Call, Telemetry
 from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.journal import Attempt, Candidate, Journal
+from deltanas.journal import Journal
 from deltanas.nets import baselines
 from deltanas.program import Part, Program, Refused, edits_of
 from deltanas.propose import RandomProposer, Space
+from deltanas.records import Attempt, Candidate
 from deltanas.seams import Ask, Proposal
 
 pytest_plugins = ["tiny_model"]

@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from deltanas.config import TrainConfig
-from deltanas.journal import Attempt
 from deltanas.nets import baselines
 from deltanas.program import Part, Program, Refused, apply_edit, edits_of
 from deltanas.propose import CachedBuilds, Space
 from deltanas.propose.goals import drawn_goal, goals
 from deltanas.propose.space import WIDTHS
+from deltanas.records import Attempt
 from deltanas.seams import Ask, Built
 from deltanas.wiring import open_shape_pool, program_of
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from deltanas.journal import Telemetry
 from deltanas.llm import Lesson, Model, Reply
 from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, diff, edits_of
@@ -12,6 +11,7 @@ from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
 from deltanas.propose.asking import Decoding, Question, TaughtProposer
 from deltanas.propose.goals import goals
 from deltanas.propose.taught import GENERAL
+from deltanas.records import Telemetry
 from deltanas.seams import Ask
 
 pytest_plugins = ["tiny_model"]

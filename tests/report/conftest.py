@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.nets import baseline
 from deltanas.program import Failed, Outcome, Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, RunView
 
 MANIFEST: dict[str, object] = {
     "version": "0.1.0",

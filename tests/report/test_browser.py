@@ -10,8 +10,8 @@ import pytest
 
 from browser import CHROMIUM, Browser, chromium
 from deltanas import report
-from deltanas.journal import Attempt, Candidate, Draft, RunView
 from deltanas.program import Program, Trained
+from deltanas.records import Attempt, Candidate, Draft, RunView
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from deltanas import report
-from deltanas.journal import Candidate, Draft, RunView
 from deltanas.nets import baseline
 from deltanas.program import Program, Trained
 from deltanas.program.shingles import fingerprint, jaccard
+from deltanas.records import Candidate, Draft, RunView
 from deltanas.report.atlas import atlas, mapped
 from deltanas.report.control import comparison
 from deltanas.report.figures import summarise

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.journal import Candidate, Draft, Measurement, RunView
 from deltanas.program import Failed, Program, Trained
+from deltanas.records import Candidate, Draft, Measurement, RunView
 from deltanas.report import render, summary
 from deltanas.report.front import priced, prices, standing_front
 from deltanas.report.reading import Reading

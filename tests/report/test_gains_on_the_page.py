@@ -15,8 +15,8 @@ import pytest
 from deltanas import report
 from deltanas.archive import open_run, sqlite_url
 from deltanas.intervals import paired_shares
-from deltanas.journal import Attempt, Candidate, Draft, Final, RunView
 from deltanas.program import Program, Trained
+from deltanas.records import Attempt, Candidate, Draft, Final, RunView
 from deltanas.report.control import comparison
 from deltanas.report.reading import Reading
 from deltanas.task import CLASSIFY, TASKS, Classify, Floats

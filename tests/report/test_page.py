@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import pytest
 
 from deltanas import report
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.nets import baseline
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.report import cards, page
 from deltanas.report.reading import Reading
 

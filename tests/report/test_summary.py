@@ -8,8 +8,8 @@ import pytest
 
 from deltanas import report
 from deltanas.intervals import difference, wilson
-from deltanas.journal import Attempt, Call, Candidate, RunView
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, RunView
 from deltanas.report import Counts, Step
 from deltanas.report.refusals import Reason, reasons
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deltanas import open_run
-from deltanas.journal import RunView
+from deltanas.records import RunView
 from support import Command
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))

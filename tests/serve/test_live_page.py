@@ -16,9 +16,9 @@ import pytest
 from browser import CHROMIUM, Browser, chromium
 from deltanas.archive import begin_run, read_folder
 from deltanas.errors import DeltanasError
-from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.nets import baseline
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft
 from support import ARGUMENTS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")

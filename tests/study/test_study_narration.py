@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Trained, combined
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Began, Planned, Settled
 
 

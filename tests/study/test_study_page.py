@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from deltanas.archive import begin_run
-from deltanas.journal import RunView
 from deltanas.pages import write_report
+from deltanas.records import RunView
 from deltanas.report import Diagnostic, render
 
 EMPTY = RunView("run", False, {}, (), {})

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deltanas.errors import DataError, UsageError
-from deltanas.journal import Attempt, Call, Candidate, Draft, RunView
 from deltanas.program import Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft, RunView
 from deltanas.study import Absent, as_json, convergence, convergence_of, described, read_trials, trials_of
 from support import Command
 

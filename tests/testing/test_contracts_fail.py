@@ -13,9 +13,10 @@ import pytest
 
 import deltanas.testing
 from deltanas.intervals import Estimate
-from deltanas.journal import Candidate, Draft, Final, Journal
+from deltanas.journal import Journal
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
+from deltanas.records import Candidate, Draft, Final
 from deltanas.seams import Ask, Built, Event, Planned, Proposal, Proposed, Split
 from deltanas.task import Classify
 from deltanas.testing import (

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from deltanas.journal import Attempt, Candidate, Draft, Final, Journal
+from deltanas.journal import Journal
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Attempt, Candidate, Draft, Final
 from deltanas.seams import Began, Planned, Proposed, Scored, Settled, silent
 from deltanas.trackers import Mirror
 from deltanas.trackers.mlflow import MlFlow

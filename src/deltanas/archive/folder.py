@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from deltanas.archive.store import RunArchive, create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.store import RunArchive
 from deltanas.errors import ArchiveError, UsageError
 from deltanas.whole import write_whole
 

@@ -8,7 +8,7 @@ from sqlalchemy import Column, Connection, Double, ForeignKeyConstraint, Integer
 
 from deltanas.archive.tables import CleanText, metadata
 from deltanas.errors import ArchiveError
-from deltanas.journal import Measurement
+from deltanas.records import Measurement
 
 measurements = Table(
     "measurements",

@@ -15,8 +15,8 @@ from sqlalchemy import Row
 
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
-from deltanas.journal import Attempt, Call, Candidate, Draft, Final, Measurement
 from deltanas.program import EMPTY, Failed, Outcome, Probe, Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement
 
 Values = dict[str, Any]
 Slot = tuple[int, int]

@@ -11,9 +11,10 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
-from deltanas.journal import Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import USUAL, Program, Refused, Stage, declared
 from deltanas.program.transforms import transform_faults
+from deltanas.records import Draft
 from deltanas.seams import Builds, Built
 
 

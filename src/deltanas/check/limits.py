@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltanas.journal import Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Program, Refused, Stage
+from deltanas.records import Draft
 from deltanas.seams import Builds, Built
 
 

@@ -15,9 +15,9 @@ from deltanas.cli.networks import print_networks
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text
 from deltanas.doctor import examine
 from deltanas.errors import UsageError
-from deltanas.journal import Candidate, RunView
 from deltanas.pages import write_report
 from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
+from deltanas.records import Candidate, RunView
 from deltanas.report import Counts, Step, summary
 from deltanas.task import Metric, task_of
 from deltanas.train.data import available, prepare

@@ -11,8 +11,8 @@ import typer
 from deltanas.archive import POINTER, read_folder
 from deltanas.cli.output import Against, RunArgument, print_text
 from deltanas.errors import DeltanasError, UsageError
-from deltanas.journal import RunView
 from deltanas.pages import Followed
+from deltanas.records import RunView
 
 
 def add_to(app: typer.Typer) -> None:

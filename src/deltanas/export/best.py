@@ -12,10 +12,11 @@ import numpy as np
 from deltanas.export.card import card
 from deltanas.export.net import Net, score
 from deltanas.export.safetensors import safetensors_bytes
-from deltanas.journal import Candidate, Journal, RunView
+from deltanas.journal import Journal
 from deltanas.objective import stored_objectives
 from deltanas.policy import finalists
 from deltanas.program import Failed, Program
+from deltanas.records import Candidate, RunView
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.search import training_seed
 from deltanas.task import task_of

@@ -10,8 +10,8 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from deltanas.export.net import Net, Score
-from deltanas.journal import Candidate, RunView
 from deltanas.program import Refused
+from deltanas.records import Candidate, RunView
 from deltanas.report import Gain
 from deltanas.report.figures import gain
 from deltanas.report.reading import Reading

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 
 from deltanas.errors import DataError, UsageError
-from deltanas.journal import Telemetry
 from deltanas.program import SPACES, Part, Program, apply_edit
+from deltanas.records import Telemetry
 from deltanas.seams import Ask
 from deltanas.whole import write_whole
 

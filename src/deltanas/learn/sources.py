@@ -11,10 +11,11 @@ from typing import Any
 
 from deltanas import nets
 from deltanas.errors import DataError, EditError
-from deltanas.journal import Attempt, Candidate, Journal
+from deltanas.journal import Journal
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
 from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text
+from deltanas.records import Attempt, Candidate
 
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 

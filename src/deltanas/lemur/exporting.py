@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from deltanas.errors import DataError, UsageError
-from deltanas.journal import RunView
 from deltanas.lemur.layout import PUBLISHED, program_path, trials_path, trials_text
 from deltanas.program import Program, Trained
 from deltanas.program.trial import Experiment, Trial
+from deltanas.records import RunView
 
 
 def write_layout(folder: Path, sources: Mapping[str, str], trials: Iterable[Trial]) -> tuple[int, int]:

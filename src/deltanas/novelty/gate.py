@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.journal import Draft, Journal
+from deltanas.journal import Journal
 from deltanas.novelty.neighbours import Neighbours
 from deltanas.program import Refused, Stage
 from deltanas.program.shingles import fingerprint
+from deltanas.records import Draft
 
 NO_OP = "the edit has no effect: with equal weights the outputs are the parent's, before and after training steps"
 

@@ -10,11 +10,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from deltanas.errors import EditError
-from deltanas.journal import Attempt, Call
 from deltanas.llm import Lesson, Message, Model, Reply, Request
 from deltanas.program import Refused, SpaceEdit, apply_edit
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
+from deltanas.records import Attempt, Call
 from deltanas.seams import Ask, Proposal
 from deltanas.settings import Section
 

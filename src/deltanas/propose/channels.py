@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 
 from deltanas.errors import EditError
-from deltanas.journal import Call, Candidate
 from deltanas.llm import Model, Reply
 from deltanas.program import Failed, Outcome, Program, Refused, Trained, diff
 from deltanas.propose.asking import Asking, ModelProposer, Question
 from deltanas.propose.edits import proposal_of
 from deltanas.propose.strategy import Strategy
 from deltanas.propose.widths import Survey, read, surveys, told
+from deltanas.records import Call, Candidate
 from deltanas.seams import Ask, Builds, Proposal
 from deltanas.task import Metric
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from deltanas.journal import Call, Draft
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit, edits_of
 from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer
@@ -15,6 +14,7 @@ from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_gramm
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
 from deltanas.propose.taught import GENERAL, taught_block, taught_choice
+from deltanas.records import Call, Draft
 from deltanas.seams import Ask, Choice, Proposal
 
 

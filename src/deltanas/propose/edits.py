@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from deltanas.errors import EditError
-from deltanas.journal import Call
 from deltanas.program import Refused, SpaceEdit, Stage, apply_edit, edits_in
 from deltanas.program.edit_formats import hunks_of
+from deltanas.records import Call
 from deltanas.seams import Ask, Proposal
 
 

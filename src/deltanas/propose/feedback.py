@@ -14,7 +14,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from deltanas.journal import Attempt, Call, Candidate
 from deltanas.llm import Model, Reply, Request
 from deltanas.program import Failed, Refused, SpaceEdit, Trained
 from deltanas.propose.asking import Asking, ModelProposer, Question
@@ -25,6 +24,7 @@ from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
+from deltanas.records import Attempt, Call, Candidate
 from deltanas.seams import Ask, Proposal
 from deltanas.settings import Section
 from deltanas.task import Metric

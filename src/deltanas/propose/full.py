@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from deltanas.journal import Call
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
 from deltanas.propose.asking import Asking, Question, Taught, TaughtProposer
@@ -13,6 +12,7 @@ from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
 from deltanas.propose.taught import taught_program
+from deltanas.records import Call
 from deltanas.seams import Ask, Proposal
 
 LONGEST = 1536

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from deltanas.journal import Telemetry
 from deltanas.program import SpaceEdit
 from deltanas.propose.prompt import prompt_text
+from deltanas.records import Telemetry
 from deltanas.seams import Ask
 
 _KIND = re.compile(r"^# (\w+)\n", re.MULTILINE)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from deltanas.journal import Candidate
 from deltanas.program import Program, Refused
 from deltanas.program.shingles import Hashes, fingerprint
+from deltanas.records import Candidate
 from deltanas.report.reading import AbsentError, Reading, label
 
 HEIGHT = 440

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from deltanas.gains import Measured, interval, measured
-from deltanas.journal import Candidate, Final
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Candidate, Final
 from deltanas.report import charts
 from deltanas.report.atlas import atlas
 from deltanas.report.control import comparison

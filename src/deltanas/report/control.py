@@ -8,8 +8,8 @@ from itertools import chain, count
 from statistics import fmean
 
 from deltanas.intervals import Estimate, mean, mean_difference, wilson
-from deltanas.journal import RunView
 from deltanas.program import parts_named
+from deltanas.records import RunView
 from deltanas.report import charts
 from deltanas.report.figures import Gain, told
 from deltanas.report.reading import AbsentError, Reading, label

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from deltanas.intervals import wilson
-from deltanas.journal import Attempt, Call, Candidate, RunView
 from deltanas.program import Stage, Trained
+from deltanas.records import Attempt, Call, Candidate, RunView
 
 _PASSED: dict[Stage, tuple[str, ...]] = {
     "parse": (),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from deltanas.gains import Compared
 from deltanas.intervals import Estimate
-from deltanas.journal import Candidate, RunView
 from deltanas.program import Failed, Refused, Trained
+from deltanas.records import Candidate, RunView
 from deltanas.report.counts import Counts, counted
 from deltanas.report.front import Front, Price, prices, standing_front
 from deltanas.report.reading import Reading, label

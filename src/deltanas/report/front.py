@@ -9,9 +9,9 @@ from math import ceil, floor, log10
 
 import numpy as np
 
-from deltanas.journal import Candidate
 from deltanas.objective import COSTS, Objective, figures, front, hypervolume, improves, score_of, stored_objectives
 from deltanas.program import Trained
+from deltanas.records import Candidate
 from deltanas.report import charts
 from deltanas.report.reading import AbsentError, Reading, label
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from deltanas.journal import Candidate
 from deltanas.program import Program, diff, differing_parts
+from deltanas.records import Candidate
 from deltanas.report.figures import Gain, Summary, gain
 from deltanas.report.reading import AbsentError, Reading, label
 

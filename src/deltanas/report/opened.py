@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from deltanas.journal import Attempt, Candidate
 from deltanas.program import EMPTY, Failed, Program, Refused, Trained, diff, differing_parts
+from deltanas.records import Attempt, Candidate
 from deltanas.report.reading import Reading, label
 
 _TITLES = {"net": "Source", "transform": "Transform", "prm": "Hyperparameters"}

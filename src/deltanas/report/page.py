@@ -14,8 +14,8 @@ from math import isfinite
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from deltanas.journal import RunView
 from deltanas.objective import stored_objectives
+from deltanas.records import RunView
 from deltanas.report.cards import CARDS, FRONT, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within

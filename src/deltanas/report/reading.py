@@ -8,8 +8,9 @@ from functools import cached_property
 
 from deltanas.gains import Compared, Measured, compared, interval, measured_candidate, score_of
 from deltanas.intervals import Estimate
-from deltanas.journal import Candidate, Journal, RunView
+from deltanas.journal import Journal
 from deltanas.program import Trained
+from deltanas.records import Candidate, RunView
 from deltanas.task import task_of
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from deltanas.journal import Candidate
 from deltanas.program import Failed, Refused, Stage
+from deltanas.records import Candidate
 
 
 @dataclass(frozen=True, slots=True)

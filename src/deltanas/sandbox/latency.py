@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from deltanas.journal import Measurement
 from deltanas.objective import LATENCY
+from deltanas.records import Measurement
 from deltanas.sandbox.judge import failed_as, parted
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.job import HEADER_LIMIT, LATENCY_RUNS

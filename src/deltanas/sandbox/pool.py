@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import SandboxError
-from deltanas.journal import Measurement
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Measurement
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import Target, due, judge_build, judge_training, outputs_of

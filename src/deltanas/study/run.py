@@ -8,9 +8,9 @@ from math import nan
 
 import numpy as np
 
-from deltanas.journal import Attempt, Candidate, RunView
 from deltanas.program import Program, Refused, Trained
 from deltanas.program.shingles import fingerprint
+from deltanas.records import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
 from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.nll import TuningNll, elite_nll

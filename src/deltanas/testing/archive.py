@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deltanas.journal import Final
 from deltanas.program import combined
+from deltanas.records import Final
 from deltanas.seams import Archive
 from deltanas.testing.examples import BASE, BETTER, CHILD, FAILED, OTHER, TRAINED, error_of, program, rows
 from deltanas.testing.listener import ADAPTER

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from deltanas.errors import DeltanasError
-from deltanas.journal import Attempt, Call, Candidate, Draft
 from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.records import Attempt, Call, Candidate, Draft
 
 SMALL = """import torch
 from torch import nn

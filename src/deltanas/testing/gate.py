@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.journal import Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Refused
+from deltanas.records import Draft
 from deltanas.seams import Gate
 
 

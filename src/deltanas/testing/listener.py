@@ -7,9 +7,10 @@ import io
 from collections.abc import Iterator
 from dataclasses import replace
 
-from deltanas.journal import Candidate, Final, Journal
+from deltanas.journal import Journal
 from deltanas.program import Refused
 from deltanas.program.adapter import Adapter
+from deltanas.records import Candidate, Final
 from deltanas.seams import (
     Began,
     Event,

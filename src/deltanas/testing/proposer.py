@@ -6,8 +6,9 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
-from deltanas.journal import Attempt, Candidate, Draft, Journal
+from deltanas.journal import Journal
 from deltanas.program import Program, Refused, apply_edit
+from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask, Proposal, Proposer
 from deltanas.testing.examples import BASE, BETTER, OTHER, TRAINED
 

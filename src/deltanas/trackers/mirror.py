@@ -14,8 +14,9 @@ from statistics import fmean
 from typing import Literal, Protocol
 
 from deltanas.errors import DeltanasError
-from deltanas.journal import Candidate, Journal
+from deltanas.journal import Journal
 from deltanas.program import Failed, Refused, Trained
+from deltanas.records import Candidate
 from deltanas.seams import Began, Event, Listener, Planned, Proposed, Scored, Settled
 from deltanas.task import Metric
 from deltanas.trackers.mlflow import MlFlow

@@ -1,0 +1,242 @@
+"""The records of a run: what was proposed, what became of it, and all of it at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from deltanas.program import Failed, Outcome, Part, Probe, Program, Refused, Trained, standard_error
+from deltanas.program.adapter import Adapter
+from deltanas.task import CLASSIFY, Metric
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of a language model.
+
+    Attributes:
+        prompt, reply: the texts; "" in a row of a `Journal`, which does without them.
+        prompt_tokens, reply_tokens: number of tokens; `estimated`: these numbers are estimates.
+        seconds: wall clock.
+    """
+
+    model: str
+    prompt: str
+    reply: str
+    prompt_tokens: int
+    reply_tokens: int
+    seconds: float
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One proposal for a slot, and the gate that refused it (`refusal` None: it passed all of them).
+
+    Attributes:
+        edit: the edit as text: SEARCH/REPLACE blocks or a unified diff; what the model said if it holds no edit.
+        rung: the rung of the ladder on which the edit applied ("exact", ...), None if it did not apply.
+        goal: what the model was asked to do, in words; "" if no model was asked.
+        round: 0 for the first proposals of the slot; the later ones had the refusals of the rounds before.
+        program: identity of the edited program; equal to the parent's if only comments or layout changed.
+        trace, effective: as in `Draft`; None if it did not build.
+        kind: kind of the edit in the space of edits ("width", "activation", ...), "" if it is not known.
+        note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
+        part: the part of the program that the edit is of.
+    """
+
+    edit: str
+    rung: str | None
+    goal: str
+    refusal: Refused | None
+    calls: tuple[Call, ...] = ()
+    round: int = 0
+    program: str | None = None
+    trace: str | None = None
+    effective: bool | None = None
+    kind: str = ""
+    note: str = ""
+    part: Part = "net"
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed all gates; another of the slot's proposals may have been chosen."""
+        return self.refusal is None or self.refusal.stage == "ranked"
+
+    @property
+    def aim(self) -> str:
+        """The goal in words, or the kind of the edit if no goal was set."""
+        return self.goal or self.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A program on its way through the gates, with what is known of it so far.
+
+    Attributes:
+        params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
+        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
+            compute alike.
+        probe: what the network computes, in a few figures (`train/build.py` says how they are made).
+        effective: the traced operations differ from the parent's, and so does the probe. None if the parent's
+            probe is not known, or for a baseline.
+    """
+
+    program: Program
+    params: int | None = None
+    flops: int | None = None
+    trace: str | None = None
+    probe: Probe | None = None
+    effective: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A figure of a trained network that no training gives.
+
+    Attributes:
+        name: what was measured, as "latency_ms". value: the median of `n` repetitions; None if `detail` says why
+            there is none. low, high: the quartiles of the repetitions.
+    """
+
+    name: str
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A row of the journal. Cycle 0 holds the baselines.
+
+    Attributes:
+        attempts: all proposals for the slot. `draft` is of the one that is trained, or of the last one refused.
+        outcome: None: opened, not settled. Several trainings are combined into one (`program.outcome.combined`).
+        trainings: every training, in the order of the seeds.
+        name: a baseline's name; "" for a candidate of the search.
+        parent: identity of the program that the slot was to edit, the first of `parents`.
+        measurements: what else was measured of it, after its last training, one of each name.
+    """
+
+    cycle: int
+    index: int
+    strategy: str
+    parent: str | None
+    draft: Draft | None
+    attempts: tuple[Attempt, ...] = ()
+    outcome: Outcome | None = None
+    trainings: tuple[Trained | Failed, ...] = ()
+    name: str = ""
+    measurements: tuple[Measurement, ...] = ()
+
+    @property
+    def program(self) -> Program | None:
+        return self.draft.program if self.draft else None
+
+    @property
+    def parents(self) -> tuple[str, ...]:
+        """Identities of all programs that it was made from; none for a baseline."""
+        first = () if self.parent is None else (self.parent,)
+        made = self.program.parents if self.program else ()
+        return made if made[:1] == first else first
+
+    @property
+    def score(self) -> float | None:
+        """In the unit of the task's first metric; None if it was not trained: no candidate scores unmeasured."""
+        return self.outcome.score if isinstance(self.outcome, Trained) else None
+
+    @property
+    def standard_error(self) -> float | None:
+        """Standard error of the score over the seeds; None for fewer than two trainings, or without a score."""
+        scores = self.scores
+        return standard_error(scores) if isinstance(self.outcome, Trained) else None
+
+    @property
+    def scores(self) -> list[float]:
+        """The score of each training that ended well."""
+        return [each.score for each in self.trainings if isinstance(each, Trained)]
+
+    def measured(self, name: str) -> Measurement | None:
+        """The measurement of this name; None if it was not made."""
+        return next((each for each in self.measurements if each.name == name), None)
+
+    @property
+    def kept(self) -> Attempt | None:
+        """The attempt whose program is trained."""
+        return next((attempt for attempt in self.attempts if attempt.refusal is None), None)
+
+    @property
+    def label(self) -> str:
+        """A short name: a baseline's own, or the place in the run, as "2.5" for slot 5 of cycle 2."""
+        return self.name if self.cycle == 0 and self.name else f"{self.cycle}.{self.index}"
+
+    def tried(self, attempt: Attempt, draft: Draft | None) -> Candidate:
+        """The row with one more attempt: refused for now, or open with the first that passed."""
+        attempts = (*self.attempts, attempt)
+        if self.kept:
+            return replace(self, attempts=attempts)
+        return replace(self, attempts=attempts, draft=draft, outcome=attempt.refusal)
+
+    def slim(self, parent: Program | None) -> Candidate:
+        """The row in less memory: its program packed, and without texts of calls, probe and scores an image.
+
+        The loop reads none of these again. parent: the program that this one was edited from, if it is held.
+        """
+        attempts = tuple(
+            replace(attempt, calls=tuple(replace(call, prompt="", reply="") for call in attempt.calls))
+            for attempt in self.attempts
+        )
+        draft = self.draft and replace(self.draft, program=self.draft.program.packed(parent), probe=None)
+        trainings = tuple(_slim(each) for each in self.trainings)
+        outcome = trainings[0] if len(trainings) == 1 and self.outcome else self.outcome
+        outcome = _slim(outcome) if isinstance(outcome, Trained | Failed) else outcome
+        return replace(self, attempts=attempts, draft=draft, trainings=trainings, outcome=outcome)
+
+
+def _slim(training: Trained | Failed) -> Trained | Failed:
+    return replace(training, per_image=None) if isinstance(training, Trained) and training.per_image else training
+
+
+@dataclass(frozen=True, slots=True)
+class Telemetry:
+    """What the earlier cycles know of a parent, and of the goals that were asked for.
+
+    Attributes:
+        score: the parent's. params: number of its trainable parameters. None if it was not trained.
+        gains: by goal, the mean gain in score over their parents of the candidates that were trained for it.
+        metric: what the score is.
+    """
+
+    score: float | None = None
+    params: int | None = None
+    gains: Mapping[str, float] = field(default_factory=dict)
+    metric: Metric = CLASSIFY.metric
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A program trained again with a fresh seed and scored once on the test split, after the search."""
+
+    program: str
+    outcome: Trained | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """All that a report needs of a run, read at one moment.
+
+    Attributes:
+        manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
+        candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
+        adapters: by cycle.
+    """
+
+    name: str
+    finished: bool
+    manifest: dict[str, object]
+    candidates: tuple[Candidate, ...]
+    programs: dict[str, Program]
+    finals: tuple[Final, ...] = field(default=())
+    adapters: tuple[Adapter, ...] = ()
