@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -164,16 +165,17 @@ def main() -> None:
         return
     rows = []
     for size in given.sizes:
-        for proposer in ("scripted", "random"):
-            with tempfile.TemporaryDirectory() as folder:
-                url = sqlite_url(Path(folder) / "archive.db")
-                with create_run(url, "run", {}) as archive:
-                    fill(archive, size)
+        with tempfile.TemporaryDirectory() as folder:
+            filled = Path(folder) / "filled.db"
+            with create_run(sqlite_url(filled), "run", {}) as archive:
+                fill(archive, size)
+            for proposer in ("scripted", "random"):
+                url = sqlite_url(Path(shutil.copy(filled, Path(folder) / f"{proposer}.db")))
                 command = [sys.executable, "-m", "benchmarks", "growth"]
                 command += ["--one", str(size), "--url", url, "--proposer", proposer]
                 done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            rows.append({"proposer": proposer, **json.loads(done.stdout)})
-            print(rows[-1], flush=True)  # noqa: T201
+                rows.append({"proposer": proposer, **json.loads(done.stdout)})
+                print(rows[-1], flush=True)  # noqa: T201
     if given.out:
         given.out.write_text(json.dumps(rows, indent=1) + "\n")
 
