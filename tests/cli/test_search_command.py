@@ -69,8 +69,8 @@ def test_the_programs_as_json(deltanas: Command, undisturbed: tuple[RunView, str
     assert [(row["cycle"], row["index"]) for row in rows] == [(cycle, index) for cycle in (1, 2) for index in range(4)]
     for row in rows:
         assert set(row) == {
-            "cycle", "index", "strategy", "status", "program", "parent", "accuracy", "standard_error", "accuracies",
-            "rung", "reason", "score", "scores", "metric",
+            "cycle", "index", "strategy", "status", "program", "parent", "parents", "accuracy", "standard_error",
+            "accuracies", "rung", "reason", "score", "scores", "metric",
         }  # fmt: skip
         assert (row["metric"], row["score"], row["scores"]) == ("accuracy", row["accuracy"], row["accuracies"])
         assert row["standard_error"] is None

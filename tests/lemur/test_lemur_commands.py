@@ -102,7 +102,8 @@ def test_a_search_starts_from_programs_drawn_by_rank(deltanas: Command, tmp_path
     write_wheel(tmp_path / "lemur.whl", {**source, **trials})
     deltanas("lemur", "import", "lemur.whl", "--run", "runs/lemur-1")
     (tmp_path / "config.toml").write_text(
-        "lemur_programs = 4\nstrategy = 'random'\ncycles = 1\ncandidates = 1\nfinals = 0\ntrain.size = 200\n"
+        "lemur_programs = 4\nstrategy = 'random'\ncycles = 1\ncandidates = 1\nfinals = 0\n"
+        "train.size = 200\ntrain.epochs = 1\n"
     )
     result = CliRunner().invoke(app, ["search", "config.toml", "--baselines", "lemur", "--run", "search"])
     assert "Aaa: refused (contract)" in result.stderr

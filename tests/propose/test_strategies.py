@@ -32,7 +32,7 @@ class ToyProposer(RandomProposer):
     strategy = "toy"
 
 
-def first(journal, rng):
+def first(slot, journal, rng):
     return journal[0].program
 
 

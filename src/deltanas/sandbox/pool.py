@@ -268,10 +268,10 @@ class LocalPool(Pool):
         data_fd = self._data[split]
         results: SimpleQueue[tuple[int, Ended | BaseException]] = SimpleQueue()
         places = count()
-        stop_fd = os.eventfd(0)
+        stop_fd, stopping = os.eventfd(0), threading.Event()
 
         def work(slot: int) -> None:
-            while (position := next(places)) < len(jobs):
+            while not stopping.is_set() and (position := next(places)) < len(jobs):
                 try:
                     ended = run_child(server, jobs[position], data_fd, limits, due=most, slot=slot, stop_fd=stop_fd)
                 except BaseException as error:  # noqa: BLE001  carried over to the thread that waits
@@ -291,9 +291,11 @@ class LocalPool(Pool):
                     raise ended
                 yield position, ended
         finally:
+            stopping.set()
             os.eventfd_write(stop_fd, 1)
             for thread in threads:
-                thread.join()
+                if thread.ident is not None:  # else an interrupt came before it began: it will end at once
+                    thread.join()
             os.close(stop_fd)
 
 
