@@ -61,14 +61,14 @@ def test_a_node_lost_in_the_middle_costs_no_result() -> None:
     printed = run(
         """
 with RayPool(load("digits"), address=cluster.address) as pool:
-    before = train_one(pool, HONEST).accuracy
+    before = train_one(pool, HONEST).score
     threading.Timer(2.0, cluster.remove_node, (others[0],), {"allow_graceful": False}).start()
     outcomes = list(pool.train([SLOW] * 8, seed=0))
     print(sorted(place for place, _ in outcomes) == list(range(8)))
-    print({outcome.accuracy for _, outcome in outcomes} == {before})
+    print({outcome.score for _, outcome in outcomes} == {before})
     while sum(node["Alive"] for node in ray.nodes()) > 1:
         time.sleep(0.2)
-    print(train_one(pool, HONEST).accuracy == before)
+    print(train_one(pool, HONEST).score == before)
 """,
         1,
         1,

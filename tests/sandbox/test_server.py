@@ -113,7 +113,7 @@ def test_a_server_that_is_killed_as_it_starts_costs_no_result() -> None:
         done.set()
         second.join()
     assert isinstance(before, Trained)
-    assert [getattr(outcome, "accuracy", outcome) for outcome in outcomes.values()] == [before.score] * 3
+    assert [getattr(outcome, "score", outcome) for outcome in outcomes.values()] == [before.score] * 3
     assert len(killed) >= 3  # one kill may meet a server twice: the one that starts and the one it forks
 
 
@@ -170,7 +170,7 @@ def test_stubborn_candidates_end_in_time_and_leave_the_next_score_alone(pool: Lo
         assert isinstance(outcome, Failed), (name, outcome)
         assert outcome.seconds < 3 + 2, (name, outcome)
     honest = [outcomes[place] for place in range(hostile, len(candidates))]
-    assert [getattr(outcome, "accuracy", outcome) for outcome in honest] == [before.score] * 4
+    assert [getattr(outcome, "score", outcome) for outcome in honest] == [before.score] * 4
     assert not descendants()
 
 
