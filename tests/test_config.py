@@ -133,6 +133,9 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
         ("net", ("net",)),
         ("recipe, net", ("net", "recipe")),
         (["recipe", "net"], ("net", "recipe")),
+        (["recipe,net"], ("net", "recipe")),
+        (["both"], ("net", "recipe")),
+        (["architecture"], ("net",)),
     ],
 )
 def test_parts_are_read_by_their_names_and_by_those_of_earlier_versions(words: object, parts: tuple[str, ...]) -> None:
@@ -142,8 +145,14 @@ def test_parts_are_read_by_their_names_and_by_those_of_earlier_versions(words: o
     assert resumed_config({**stored, "edits": words}, {"edits": ",".join(parts)}) == config
 
 
-@pytest.mark.parametrize("words", ["transform", "net,transform", "", [], 3, [3]])
+@pytest.mark.parametrize("words", ["transform", "net,transform", "", [], 3, [3], [[3]]])
 def test_a_part_without_a_space_of_edits_is_refused_with_the_known_ones(words: object) -> None:
     with pytest.raises(UsageError, match="no space of edits for the part ") as caught:
         read_config({"edits": words})
     assert caught.value.hint == "known parts: net, recipe"
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_hyperparameter_is_a_finite_number(value: float) -> None:
+    with pytest.raises(UsageError, match=r"`prm\.batch` = \w+: input should be a finite number"):
+        read_config({"prm": {"batch": value}})

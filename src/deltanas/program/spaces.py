@@ -48,15 +48,15 @@ SPACES: dict[Part, EditSpace] = {space.part: space for space in (SourceSpace("ne
 
 
 def parts_named(names: object) -> tuple[Part, ...]:
-    """The parts that a setting names, as "net,recipe" or a list, in the order of `SPACES`.
+    """The parts that a setting names, as "net,recipe" or a list of such texts, in the order of `SPACES`.
 
     Raises UsageError where it names none, or one without a space of edits.
     """
-    if isinstance(names, str):
-        names = _FORMER.get(names, tuple(name.strip() for name in names.split(",")))
-    given = list(names) if isinstance(names, list | tuple) else [names]
+    given: list[object] = []
+    for name in list(names) if isinstance(names, list | tuple) else [names]:
+        given += _FORMER.get(name, tuple(map(str.strip, name.split(",")))) if isinstance(name, str) else [name]
     for name in given or [""]:
-        if name not in SPACES:
+        if not isinstance(name, str) or name not in SPACES:
             raise UsageError(f"no space of edits for the part {name!r}", f"known parts: {', '.join(SPACES)}")
     return tuple(part for part in SPACES if part in given)
 
