@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, create_model, field_validator
+from pydantic import BeforeValidator, Field, FiniteFloat, create_model, field_validator
 
 from deltanas.errors import UsageError
 from deltanas.learn import Tuning
@@ -157,7 +157,7 @@ class SearchConfig(Section):
     track: tuple[Tracker, ...] = Field(
         (), description="trackers to send the search to while it runs: tensorboard | mlflow"
     )
-    prm: dict[str, float] = Field({}, description="hyperparameters, in place of the default recipe's")
+    prm: dict[str, FiniteFloat] = Field({}, description="hyperparameters, in place of the default recipe's")
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     novelty: NoveltyConfig = NoveltyConfig()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from math import isfinite, nan
 from pathlib import Path
 from typing import Annotated
 
@@ -246,9 +247,12 @@ def _hyperparameters(texts: Sequence[str] | None) -> dict[str, float]:
 def _hyperparameter(text: str) -> tuple[str, float]:
     name, _, value = text.partition("=")
     try:
-        return name, float(value)
+        number = float(value)
     except ValueError:
-        raise UsageError(f"--prm {text}: not NAME=VALUE with a number") from None
+        number = nan
+    if not name or not isfinite(number):
+        raise UsageError(f"--prm {text}: not NAME=VALUE with a number", "as in --prm dropout=0.2")
+    return name, number
 
 
 def _shape(text: str) -> tuple[int, int, int]:

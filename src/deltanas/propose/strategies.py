@@ -56,6 +56,8 @@ def strategy_named(name: str) -> Strategy:
 def _imported(place: str) -> object:
     """The object at `package.module:NAME`. Modules of the working directory are found too, after all others."""
     module, _, attribute = place.partition(":")
+    if module.startswith("."):
+        raise UsageError(f"`strategy` = {place!r}: {module!r} is a relative name", "give package.module:NAME")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
