@@ -45,7 +45,7 @@ from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
 from deltanas.propose import RandomProposer, Space
-from deltanas.propose.bandit import thompson
+from deltanas.propose.bandit import Known, thompson
 from deltanas.records import Candidate, RunView
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds
@@ -65,7 +65,8 @@ class Rule(RandomProposer):
     strategy = "rule"
 
     def __init__(self, builds: Builds, known: Mapping[str, Sequence[float]]) -> None:
-        super().__init__(Space(builds, kinds=lambda ask: thompson(known, ask.rng("kind"))))
+        gains = Known.of(known)
+        super().__init__(Space(builds, kinds=lambda ask: thompson(gains, ask.rng("kind"))))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from deltanas.journal import Journal
 from deltanas.program import Program, Trained
-from deltanas.propose import BanditProposer
-from deltanas.propose.bandit import SPREAD, pooled, thompson_kinds
+from deltanas.propose import BanditProposer, bandit
+from deltanas.propose.bandit import SPREAD, ThompsonKinds, pooled
 from deltanas.propose.edits import open_edits
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask
@@ -36,7 +37,8 @@ def journal(gains: dict[str, list[float]]) -> list[Candidate]:
 
 def choices(known: list[Candidate], n: int = 600) -> Counter[str]:
     asks = [Ask(2, index, 0, f"0:2:{index}:0", Program.of(net=""), journal=Journal(known)) for index in range(n)]
-    return Counter(thompson_kinds(ask)(KINDS) for ask in asks)
+    kinds = ThompsonKinds()
+    return Counter(kinds(ask)(KINDS) for ask in asks)
 
 
 def test_without_a_journal_each_kind_is_as_likely_however_many_edits_are_of_it() -> None:
@@ -54,6 +56,23 @@ def test_what_paid_is_taken_the_more_the_surer_it_is() -> None:
     assert many["activation"] > 590
 
 
+def test_the_gains_are_read_once_a_cycle_and_again_when_they_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(gains: dict[str, list[float]]) -> float:
+        read.append(sum(map(len, gains.values())))
+        return pooled(gains)
+
+    monkeypatch.setattr(bandit, "pooled", counted)
+    held, kinds = Journal(journal({"activation": [0.03], "pooling": [-0.03]})), ThompsonKinds()
+    later = row(3, "width", 0.6, held[0].program.id if held[0].program else None)
+    for cycle in (2, 2, 2, 3, 3):
+        if cycle == 3 and held[-1].cycle == 1:
+            held.open([replace(later, cycle=2)])
+        kinds(Ask(cycle, 0, 0, f"0:{cycle}:0:0", Program.of(net=""), journal=held))(KINDS)
+    assert read == [0, 2, 3], "nothing before the first ask, then each cycle's once"
+
+
 def test_the_spread_is_that_within_kinds() -> None:
     assert pooled({"activation": [1.0], "pooling": [5.0]}) == SPREAD
     assert pooled({"activation": [1.0, 3.0], "pooling": [11.0, 13.0]}) == pytest.approx(2**0.5)
@@ -65,5 +84,5 @@ def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> No
         2, index, 0, f"0:2:{index}:0", small, journal=Journal(journal({"activation": [0.1, 0.2], "width": [-0.1]}))
     )
     [proposal] = BanditProposer(None).propose([ask])
-    assert proposal.kind == thompson_kinds(ask)([edit.kind for edit in open_edits(ask)])
+    assert proposal.kind == ThompsonKinds()(ask)([edit.kind for edit in open_edits(ask)])
     assert [proposal] == BanditProposer(None).propose([ask])
