@@ -31,6 +31,8 @@ from deltanas.task import CLASSIFY, Metric
 
 LINES = 4
 """So many lines of an edit are shown."""
+GROWN = 1.05
+"""What the ranking is worth is told again once there are so many times as many candidates: it takes all of them."""
 
 VERBS: dict[Phase, str] = {
     "check": "checking the baselines",
@@ -59,6 +61,7 @@ class Narrator:
         self._seeds = 1
         self._top = 1
         self._settled: list[Candidate] = []
+        self._judged = 0
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -117,7 +120,8 @@ class Narrator:
         where = f"cycle {cycle}/{self._cycles}: " if cycle and phase not in ("check", "test") else ""
         ours = cycle == 0 and phase in ("train", "repeat", "measure")
         what = f"{VERBS[phase]} the baselines" if ours else VERBS[phase]
-        if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
+        grown = len(self._settled) >= GROWN * self._judged
+        if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
             self._judge()
         self._progress.update(self._task, description=f"{where}{what}")
         if total:
@@ -127,6 +131,7 @@ class Narrator:
         """Say what the ranking is worth, where there were repeats, and whether the search narrows down."""
         from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
 
+        self._judged = len(self._settled)
         named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.score is not None]
         key = self._metric.key
         scores = [(name, -key(each.score)) for name, made in named for each in made if isinstance(each, Trained)]
@@ -210,7 +215,7 @@ class Narrator:
     def _note(self, candidate: Candidate) -> None:
         if candidate.outcome:
             attempts = tuple(replace(attempt, edit="", calls=()) for attempt in candidate.attempts)
-            self._settled.append(replace(candidate, attempts=attempts))
+            self._settled.append(replace(candidate, attempts=attempts).slim(None))
         if candidate.program and candidate.score is not None:
             self._scores[candidate.program.id] = candidate.score
             self._names[candidate.program.id] = candidate.label

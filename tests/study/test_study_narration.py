@@ -11,7 +11,7 @@ from deltanas.journal import Journal
 from deltanas.narrate import Narrator
 from deltanas.program import Program, Trained, combined
 from deltanas.records import Attempt, Candidate, Draft
-from deltanas.seams import Began, Planned, Settled
+from deltanas.seams import Began, Phase, Planned, Settled
 
 
 def journal(seeds: int) -> list[Candidate]:
@@ -52,6 +52,22 @@ def test_what_is_not_known_yet_is_said(capsys: pytest.CaptureFixture[str]) -> No
     quiet(Planned(2, 40, 2, 3, Journal(journal(2))))
     quiet(Began(2, "propose", 8))
     assert "ranking" not in capsys.readouterr().err
+
+
+def test_in_a_long_run_the_ranking_is_judged_again_once_it_has_grown(capsys: pytest.CaptureFixture[str]) -> None:
+    narrator, held = Narrator(), journal(3)
+    narrator(Planned(9, 40, 3, 4, Journal([replace(c, cycle=1 + number // 4) for number, c in enumerate(held * 4)])))
+    heard: list[tuple[int, Phase, bool]] = [
+        (0, "propose", True),
+        (3, "propose", False),
+        (0, "test", True),
+        (4, "propose", True),
+    ]
+    for settled, phase, said in heard:
+        for candidate in held[:settled]:
+            narrator(Settled(candidate))
+        narrator(Began(9, phase, 8))
+        assert ("the ranking separates" in capsys.readouterr().err) is said, (settled, phase)
 
 
 def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[str]) -> None:
