@@ -20,6 +20,7 @@ from deltanas.program import Program, Refused, Trained, apply_edit, combined, ed
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import Attempt, Candidate, Draft
 from lemur_wheels import net
+from toy_task import ERROR
 
 A, B = (f"width = {value}\ndepth = 3\n" for value in (8, 9))
 
@@ -100,6 +101,12 @@ def test_what_a_search_measured() -> None:
     assert [one.before for one in found] == pytest.approx([0.51, 0.51, 0.62])
     spread = ((0.0002 + 0.0008 + 0.0002 + 0.0) / 4) ** 0.5  # pooled over four programs of two trainings each
     assert [one.noise for one in found] == pytest.approx([spread] * 3)
+
+
+def test_a_gain_is_positive_where_the_score_got_better() -> None:
+    base = row(0, 0, A, None, 0.9)
+    (one,) = own_edits([base, row(1, 0, B, base.program, 0.8)], metric=ERROR)
+    assert one.gain == pytest.approx(0.1), "an error that fell"
 
 
 def test_with_one_seed_the_noise_is_that_of_the_images() -> None:

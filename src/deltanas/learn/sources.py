@@ -16,6 +16,7 @@ from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
 from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text
 from deltanas.records import Attempt, Candidate
+from deltanas.task import CLASSIFY, Metric
 
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 
@@ -61,7 +62,7 @@ class OwnEdits:
             family,
             parent.program.net,
             edit,
-            gain=outcome.score - parent.score,
+            gain=journal.metric.over(outcome.score, parent.score),
             accuracy=outcome.score,
             noise=scoring_noise(parent.score, outcome.score, outcome.n),
             goal=kept.goal,
@@ -76,9 +77,11 @@ class OwnEdits:
         self._found.append((measured, len(candidate.scores), len(parent.scores)))
 
 
-def own_edits(candidates: Sequence[Candidate], origin: str = "run") -> list[MeasuredEdit]:
-    """The measured edits of a search's candidates, which come in the order of the journal."""
-    return OwnEdits(origin).edits(Journal(candidates))
+def own_edits(
+    candidates: Sequence[Candidate], origin: str = "run", metric: Metric = CLASSIFY.metric
+) -> list[MeasuredEdit]:
+    """The measured edits of a search's candidates, which come in the order of the journal. metric: of their scores."""
+    return OwnEdits(origin).edits(Journal(candidates, metric=metric))
 
 
 def _edit_text(parent: Program, child: Program, kept: Attempt) -> str | None:

@@ -18,6 +18,7 @@ from deltanas.learn.sources import EDITS, gains_edits, own_edits
 from deltanas.llm import Model, Tunable, parse_spec
 from deltanas.propose import STRATEGIES
 from deltanas.seams import Archive, Listener, Proposer, Stepped
+from deltanas.task import task_of
 
 
 def require_tunable(config: SearchConfig) -> None:
@@ -76,7 +77,7 @@ def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
         raise UsageError(f"{place} holds no measured edits", f"name a run, a file, or a folder with {EDITS}")
     with read_folder(place).open() as run:
         if "config" in run.manifest:
-            return own_edits(run.candidates(), run.name)
+            return own_edits(run.candidates(), run.name, task_of(run.manifest).metric)
         # After one epoch, as candidates of a search are scored; later ones would tell of the same pairs again.
         trials = run.trials.trials(task="img-classification", epoch=1)
         return lemur_edits(run.trials.sources(), trials, origin=run.name, **near)
