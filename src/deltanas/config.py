@@ -246,7 +246,10 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
     """
     name = values.get("strategy")
     own = [strategy_named(name)] if isinstance(name, str) else []
-    return with_sections([*STRATEGIES.values(), *own]).read(values)
+    config = with_sections([*STRATEGIES.values(), *own]).read(values)
+    # The metric alone is what is meant where no objective is given.
+    alone = config.objectives == (TASKS[config.task].metric.name,)
+    return config.model_copy(update={"objectives": ()}) if alone else config
 
 
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:

@@ -241,11 +241,10 @@ class StoreContract(ArchiveContract):
             first, second = list_runs(url)
         assert (first.name, second.name) == ("first", "second")
         assert first.counts == {"open": 1, "refused": 2, "failed": 1, "trained": 1}
-        assert first.best == TRAINED.score
         assert abs((begun - first.created).total_seconds()) < 60
         assert first.finished is not None
         assert first.finished >= first.created
-        assert (second.finished, second.best, sum(second.counts.values())) == (None, None, 0)
+        assert (second.finished, sum(second.counts.values())) == (None, 0)
         assert run.finished
 
     def test_names(self, url: str, run: RunArchive) -> None:
@@ -338,7 +337,7 @@ class StoreContract(ArchiveContract):
         writers = [subprocess.Popen([sys.executable, "-c", script, url, name]) for name in ("one", "two")]
         assert [writer.wait(60) for writer in writers] == [0, 0]
         for summary in list_runs(url):
-            assert (summary.counts["trained"], summary.best) == (40, 39 / 40)
+            assert summary.counts["trained"] == 40
             assert summary.finished is not None
 
     def test_further_parts_and_parents_are_kept_and_all_parents_must_be_known(self, url: str, run: RunArchive) -> None:

@@ -25,14 +25,12 @@ class RunSummary:
     Attributes:
         created, finished: in UTC; `finished` None while the run goes on or was cut off.
         counts: candidates (baselines too) by status: "open", "refused", "failed", "trained".
-        best: highest score on the validation split, None while nothing is trained.
     """
 
     name: str
     created: datetime
     finished: datetime | None
     counts: dict[str, int]
-    best: float | None
 
 
 def sqlite_url(path: Path) -> str:
@@ -111,13 +109,10 @@ def list_runs(url: str) -> list[RunSummary]:
     table = candidates.c
     none = dict.fromkeys(("open", "refused", "failed", "trained"), 0)
     with explained(place.name), place.engine(write=False).begin() as connection:
-        tally = select(table.run, table.status, func.count(), func.max(table.score)).group_by(table.run, table.status)
+        tally = select(table.run, table.status, func.count()).group_by(table.run, table.status)
         counts: dict[int, dict[str, int]] = {}
-        best: dict[int, float | None] = {}
-        for run, status, count, highest in connection.execute(tally):
+        for run, status, count in connection.execute(tally):
             counts.setdefault(run, dict(none))[status] = count
-            if status == "trained":
-                best[run] = highest
         rows = connection.execute(select(runs).order_by(runs.c.id)).all()
     return [
         RunSummary(
@@ -125,7 +120,6 @@ def list_runs(url: str) -> list[RunSummary]:
             created=datetime.fromisoformat(row.created),
             finished=None if row.finished is None else datetime.fromisoformat(row.finished),
             counts=counts.get(row.id, dict(none)),
-            best=best.get(row.id),
         )
         for row in rows
     ]

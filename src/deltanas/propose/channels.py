@@ -77,7 +77,7 @@ class ChannelsProposer(ModelProposer):
         assert question.survey is not None
         assert question.parent is not None
         survey, vector = question.survey, read(reply.text)
-        refused = Proposal(None, reply.text, None, question.goal, None, calls, "width", told(vector))
+        refused = Proposal(None, reply.text, None, "", None, calls, "width", told(vector))
         if wrong := survey.misfit(vector):
             return replace(refused, refusal=Refused("parse", wrong))
         edit, made = survey.edit(vector), survey.made(vector)
@@ -88,7 +88,7 @@ class ChannelsProposer(ModelProposer):
             return replace(refused, refusal=Refused("apply", reason))
         try:
             direct = edit.text if edit and ask.parent.net == survey.program.net else ""
-            proposal = proposal_of(ask, direct or diff(ask.parent.net, net), question.goal, calls, "width")
+            proposal = proposal_of(ask, direct or diff(ask.parent.net, net), "", calls, "width")
             return replace(proposal, note=refused.note)
         except EditError as error:
             return replace(refused, refusal=Refused("apply", str(error)))
@@ -185,6 +185,6 @@ def vector_grammar(survey: Survey, tried: Sequence[str]) -> str:
 CHANNELS = Strategy(
     name="channels",
     about="other widths; its prompt tells the widths tried so far",
-    build=lambda context: ChannelsProposer(context.asked, context.builds, context.asking),
+    build=lambda context: ChannelsProposer(context.asked, context.unlimited or context.builds, context.asking),
     calls=1,
 )

@@ -20,12 +20,14 @@ class Context:
     """What a search gives to its strategy.
 
     Attributes:
-        builds: verifies edits of the space; None: nothing does.
+        builds: verifies edits of the space; None: nothing does. unlimited: the same without limits of size, which shows
+            what an edit moves even where the edited network is too large; None: there are no limits.
         model: the language model, opened; None for a strategy that asks none.
         asking: how the model is asked. settings: the strategy's own; see `own`.
     """
 
     builds: Builds | None = None
+    unlimited: Builds | None = None
     model: Model | None = None
     asking: Asking = field(default_factory=Asking)
     settings: Section | None = None

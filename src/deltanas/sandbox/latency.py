@@ -16,6 +16,20 @@ MOST_BYTES = HEADER_LIMIT + 8 * LATENCY_RUNS[1]
 """Of the answer of a timing."""
 
 
+TRIES = 3
+NO_TIMING = Measurement(
+    LATENCY,
+    None,
+    detail=f"no timing ended in {TRIES} tries: each was out of time or of memory, or was ended by a signal",
+)
+
+
+def cut_off(ended: Ended, limits: Limits) -> bool:
+    """Whether the child ran out of time or of memory, or was ended by a signal: a busy machine may be the reason."""
+    failure = failed_as(ended, parted(ended.answer)[0], limits)
+    return failure is not None and failure[0] in ("timeout", "memory", "crash")
+
+
 def judge_graph(ended: Ended, limits: Limits) -> bytes | Measurement:
     """The ONNX file, or the measurement that there is none of."""
     header, raw = parted(ended.answer)

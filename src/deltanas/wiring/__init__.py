@@ -21,7 +21,7 @@ from deltanas.plan import Plan
 from deltanas.program import Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
-from deltanas.seams import Builds, Listener, Proposer
+from deltanas.seams import Builds, Choose, Listener, Proposer
 from deltanas.search import Search
 from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
@@ -123,7 +123,7 @@ def open_search(
             run,
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
-            choose=choice_of(config, parts.proposer),
+            choose=parts.choose,
             measure=measure_of(config, parts.runner),
         )
         yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
@@ -133,6 +133,7 @@ def open_search(
 class _Parts:
     baselines: dict[str, Program]
     proposer: Proposer
+    choose: Choose | None
     builds: Builds
     runner: Pool
     data: dict[str, object]
@@ -152,8 +153,9 @@ def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, datas
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
         offered = LimitedBuilds(builds, limits) if (limits := limits_of(config)) else builds
-        proposer = own(offered) if own else proposer_of(config, offered, model)
-        yield _Parts(baselines, proposer, builds, runner, dataset.record, model, teaching, tuple(told))
+        proposer = own(offered) if own else proposer_of(config, builds, model)
+        choose = None if own else choice_of(config, proposer)
+        yield _Parts(baselines, proposer, choose, builds, runner, dataset.record, model, teaching, tuple(told))
 
 
 def _plan(config: SearchConfig, metric: Metric) -> Plan:

@@ -26,6 +26,11 @@ def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
             f"strategy {config.strategy} chooses its parents by the score alone, and there are several objectives",
             "give --strategy random, or one objective",
         )
+    if len(objectives) > 1 and (config.seeds == "auto" or config.seeds_budget):
+        raise UsageError(
+            "repeats are given out by the score alone, and there are several objectives",
+            "give --seeds a number, which repeats every candidate, or one objective",
+        )
     if any(one.name == LATENCY for one in objectives):
         if config.train.executor != "local":
             raise UsageError(f"{LATENCY} is measured on this machine alone", "give --executor local")

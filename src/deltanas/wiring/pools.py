@@ -112,7 +112,10 @@ def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int
 
 def kept_builds(runner: Pool) -> CachedBuilds:
     """The pool's build checks, kept between runs under all that their answers depend on but the program."""
-    code = [files("deltanas.train").joinpath(name).read_text("utf-8") for name in ("build.py", "loop.py", "tasks.py")]
+    code = [
+        files("deltanas.train").joinpath(name).read_text("utf-8")
+        for name in ("build.py", "compat.py", "job.py", "loop.py", "tasks.py")
+    ]
     asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape]
     check = json.dumps([*asked, platform.python_version(), metadata.version("torch"), *code])
     return CachedBuilds(runner, cache_folder() / "builds", check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from deltanas.check import LimitedBuilds
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.llm import Model, open_model, parse_spec
@@ -10,16 +11,19 @@ from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
+from deltanas.wiring.choosing import limits_of
 
 
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
     own = getattr(config, config.proposing.name, None)
-    return Context(builds=builds, model=model, asking=config.model, settings=own)
+    limits = limits_of(config)
+    offered = LimitedBuilds(builds, limits) if builds and limits else builds
+    return Context(builds=offered, unlimited=builds, model=model, asking=config.model, settings=own)
 
 
 def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:
-    """Who proposes. model: opened, where the strategy asks one (`model_of`)."""
+    """Who proposes. builds: without limits of size. model: opened, where the strategy asks one (`model_of`)."""
     return config.proposing.build(context_of(config, builds, model))
 
 
@@ -31,9 +35,7 @@ def proposals_of(config: SearchConfig) -> int | None:
 
 
 def choice_of(config: SearchConfig, proposer: Proposer) -> Choose | None:
-    """What takes one of a slot's passing proposals; None: the first is taken, as where the proposer is a given one."""
-    if proposer.strategy != config.proposing.name:
-        return None
+    """What takes one of a slot's passing proposals; None: the first is taken. proposer: of `proposer_of`."""
     return config.proposing.choose(context_of(config), proposer)
 
 
