@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 from sqlalchemy import (
@@ -72,56 +70,25 @@ def adapters_of(connection: Connection, run: int) -> list[Adapter]:
         found.setdefault(row.cycle, []).append(likelihood)
     made = []
     for row in connection.execute(select(adapters).where(adapters.c.run == run).order_by(adapters.c.cycle)):
-        made.append(
-            Adapter(
-                cycle=row.cycle,
-                folder=row.folder,
-                parent=row.parent,
-                model=row.model,
-                settings=json.loads(row.settings),
-                lessons=row.lessons,
-                digest=row.digest,
-                dropped=json.loads(row.dropped),
-                losses=tuple(json.loads(row.losses)),
-                steps=row.steps,
-                tokens=row.tokens,
-                seconds=row.seconds,
-                likelihoods=tuple(found.get(row.cycle, ())),
-            )
-        )
+        held = {name: value for name, value in row._asdict().items() if name not in ("run", "made")}
+        held |= {name: json.loads(held[name]) for name in _IN_JSON}
+        losses, known = tuple(held.pop("losses")), tuple(found.get(row.cycle, ()))
+        made.append(Adapter(**held, losses=losses, likelihoods=known))
     return made
 
 
-class AdapterStore:
-    """The adapters of one run; `read` and `write` begin its transactions."""
-
-    def __init__(
-        self,
-        run: int,
-        read: Callable[[], AbstractContextManager[Connection]],
-        write: Callable[[], AbstractContextManager[Connection]],
-    ) -> None:
-        self._run = run
-        self._read = read
-        self._write = write
-
-    def all(self) -> list[Adapter]:
-        with self._read() as connection:
-            return adapters_of(connection, self._run)
-
-    def add(self, adapter: Adapter) -> None:
-        """Raises ArchiveError if there is one of this cycle or a later one: the line only grows."""
-        values = {name: value for name, value in asdict(adapter).items() if name != "likelihoods"}
-        texts = {name: json.dumps(values[name]) for name in _IN_JSON}
-        slot = {"run": self._run, "cycle": adapter.cycle}
-        rows = [{**slot, "number": place, **asdict(one)} for place, one in enumerate(adapter.likelihoods)]
-        with self._write() as connection:
-            here = (adapters.c.run == self._run, adapters.c.cycle >= adapter.cycle)
-            if connection.execute(select(adapters.c.cycle).where(*here)).first() is not None:
-                raise ArchiveError(
-                    f"the run has an adapter of cycle {adapter.cycle} or a later one already",
-                    "What is recorded stays as it was.",
-                )
-            connection.execute(insert(adapters), [{**values, **texts, **slot, "made": records.now()}])
-            if rows:
-                connection.execute(insert(likelihoods), rows)
+def add_adapter(connection: Connection, run: int, adapter: Adapter) -> None:
+    """Raises ArchiveError if there is one of this cycle or a later one: the line only grows."""
+    values = {name: value for name, value in asdict(adapter).items() if name != "likelihoods"}
+    texts = {name: json.dumps(values[name]) for name in _IN_JSON}
+    slot = {"run": run, "cycle": adapter.cycle}
+    rows = [{**slot, "number": place, **asdict(one)} for place, one in enumerate(adapter.likelihoods)]
+    here = (adapters.c.run == run, adapters.c.cycle >= adapter.cycle)
+    if connection.execute(select(adapters.c.cycle).where(*here)).first() is not None:
+        raise ArchiveError(
+            f"the run has an adapter of cycle {adapter.cycle} or a later one already",
+            "What is recorded stays as it was.",
+        )
+    connection.execute(insert(adapters), [{**values, **texts, **slot, "made": records.now()}])
+    if rows:
+        connection.execute(insert(likelihoods), rows)

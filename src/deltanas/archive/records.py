@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from sys import intern
@@ -87,8 +87,8 @@ def outcome_values(outcome: Outcome | None) -> Values:
     return {**unknown, **known}
 
 
-def _fields(outcome: Failed | Trained, names: str) -> Values:
-    return {name: getattr(outcome, name) for name in names.split()}
+def _fields(record: object, names: str) -> Values:
+    return {name: getattr(record, name) for name in names.split()}
 
 
 def outcome_from(row: Row[Any]) -> Outcome | None:
@@ -118,19 +118,14 @@ def measurement_from(row: Row[Any]) -> Measurement:
 
 
 def candidate_values(run: int, candidate: Candidate) -> Values:
-    draft = candidate.draft
+    built = dict.fromkeys(("program", "params", "flops", "trace", "probe"))
+    if draft := candidate.draft:
+        probe = None if draft.probe is None else json.dumps(draft.probe)
+        built = {**_fields(draft, "params flops trace"), "program": draft.program.id, "probe": probe}
     return {
-        "run": run,
-        "cycle": candidate.cycle,
-        "index": candidate.index,
-        "strategy": candidate.strategy,
-        "name": candidate.name,
-        "parent": candidate.parent,
-        "program": None if draft is None else draft.program.id,
-        "params": None if draft is None else draft.params,
-        "flops": None if draft is None else draft.flops,
-        "trace": None if draft is None else draft.trace,
-        "probe": None if draft is None or draft.probe is None else json.dumps(draft.probe),
+        **_key(run, candidate),
+        **_fields(candidate, "strategy name parent"),
+        **built,
         "opened": now(),
         **outcome_values(candidate.outcome),
     }
@@ -139,48 +134,27 @@ def candidate_values(run: int, candidate: Candidate) -> Values:
 def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
     for number, attempt in enumerate(candidate.attempts):
         yield {
-            "run": run,
-            "cycle": candidate.cycle,
-            "index": candidate.index,
+            **_key(run, candidate),
             "attempt": number,
-            "edit": attempt.edit,
-            "rung": attempt.rung,
-            "goal": attempt.goal,
-            "stage": None if attempt.refusal is None else attempt.refusal.stage,
-            "reason": None if attempt.refusal is None else attempt.refusal.reason,
-            "round": attempt.round,
-            "program": attempt.program,
-            "trace": attempt.trace,
-            "effective": attempt.effective,
-            "kind": attempt.kind,
-            "note": attempt.note,
-            "part": attempt.part,
+            **_fields(attempt, "edit rung goal round program trace effective kind note part"),
+            "stage": attempt.refusal and attempt.refusal.stage,
+            "reason": attempt.refusal and attempt.refusal.reason,
         }
 
 
 def training_values(run: int, candidate: Candidate) -> Iterator[Values]:
     for repeat, training in enumerate(candidate.trainings):
-        slot = {"run": run, "cycle": candidate.cycle, "index": candidate.index, "repeat": repeat}
-        yield {**slot, **training_fields(training)}
+        yield {**_key(run, candidate), "repeat": repeat, **training_fields(training)}
 
 
 def call_values(run: int, candidate: Candidate) -> Iterator[Values]:
     for attempt_number, attempt in enumerate(candidate.attempts):
         for number, call in enumerate(attempt.calls):
-            yield {
-                "run": run,
-                "cycle": candidate.cycle,
-                "index": candidate.index,
-                "attempt": attempt_number,
-                "number": number,
-                "model": call.model,
-                "prompt": call.prompt,
-                "reply": call.reply,
-                "prompt_tokens": call.prompt_tokens,
-                "reply_tokens": call.reply_tokens,
-                "seconds": call.seconds,
-                "estimated": call.estimated,
-            }
+            yield {**_key(run, candidate), "attempt": attempt_number, "number": number, **asdict(call)}
+
+
+def _key(run: int, candidate: Candidate) -> Values:
+    return {"run": run, "cycle": candidate.cycle, "index": candidate.index}
 
 
 def _slot(row: Row[Any]) -> Slot:

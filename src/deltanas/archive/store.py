@@ -11,7 +11,7 @@ from typing import Any, Self
 from sqlalchemy import Connection, Row, Table, func, insert, select, update
 
 from deltanas.archive import records
-from deltanas.archive.adapters import AdapterStore, adapters, adapters_of
+from deltanas.archive.adapters import adapters, adapters_of, add_adapter
 from deltanas.archive.faults import explained
 from deltanas.archive.lock import FileLock
 from deltanas.archive.measurements import add_measurement, measurements
@@ -44,7 +44,6 @@ class RunArchive:
         self._writer = writer
         self._lock = lock
         self.trials = TrialStore(row.id, self._transaction, self._write)
-        self._adapters = AdapterStore(row.id, self._transaction, self._write)
 
     @property
     def finished(self) -> bool:
@@ -181,11 +180,13 @@ class RunArchive:
             self._insert(connection, finals, [values])
 
     def adapters(self) -> list[Adapter]:
-        return self._adapters.all()
+        with self._transaction() as connection:
+            return adapters_of(connection, self._run)
 
     def add_adapter(self, adapter: Adapter) -> None:
         """Raises ArchiveError if there is one of this cycle or a later one: the line only grows."""
-        self._adapters.add(adapter)
+        with self._write() as connection:
+            add_adapter(connection, self._run, adapter)
 
     def finish(self) -> None:
         """Note that the search ended; a second call keeps the first time."""
