@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import metadata
-from types import TracebackType
 from typing import Literal
 
 import numpy as np
@@ -54,13 +53,11 @@ class DevicePool(LocalPool):
         """The letter of the self-test, for the boundary around a training, and the device."""
         return f"{self._training_server.tier} ({self.device})"
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._trainer is not None:
             self._trainer.close()
             self._trainer = None
-        super().__exit__(kind, error, trace)
+        super().__exit__()
 
     @property
     def _training_server(self) -> ForkServer:

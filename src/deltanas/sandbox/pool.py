@@ -11,7 +11,6 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import count
 from math import prod
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
@@ -81,9 +80,7 @@ class Pool(ABC):
     def __enter__(self) -> Self: ...
 
     @abstractmethod
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     @abstractmethod
     def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
@@ -197,13 +194,11 @@ class LocalPool(Pool):
         try:
             self._open()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._server.close()
         while self._data:
             os.close(self._data.popitem()[1])
