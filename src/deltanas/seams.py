@@ -116,7 +116,10 @@ class Proposer(Protocol):
 
 
 class Gate(Protocol):
-    """Judges drafts: each comes back richer, or refused. Judging alone changes nothing in the gate."""
+    """Judges drafts: each comes back richer, or refused. Judging alone changes nothing in the gate.
+
+    A gate that derives from it has a `remember` and a `told` that do nothing.
+    """
 
     @property
     def stage(self) -> Stage: ...

@@ -11,14 +11,13 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
-from deltanas.journal import Journal
 from deltanas.program import USUAL, Program, Refused, Stage, declared
 from deltanas.program.transforms import transform_faults
 from deltanas.records import Draft
-from deltanas.seams import Builds, Built
+from deltanas.seams import Builds, Built, Gate
 
 
-class ContractGate:
+class ContractGate(Gate):
     """Refuses a program whose parts do not fulfil their contracts. Static: microseconds, nothing runs."""
 
     stage: Stage = "contract"
@@ -28,18 +27,12 @@ class ContractGate:
             Refused("contract", "; ".join(faults)) if (faults := _faults(draft.program)) else draft for draft in drafts
         ]
 
-    def remember(self, drafts: Sequence[Draft]) -> None:
-        """Each program is judged by itself."""
-
-    def told(self, journal: Journal) -> None:
-        """Scores don't matter."""
-
 
 def _faults(program: Program) -> tuple[str, ...]:
     return (*contract_faults(program.net), *transform_faults(program.transform))
 
 
-class BuildGate:
+class BuildGate(Gate):
     """Builds each network in the sandbox, checks its output shape and runs its first training steps.
 
     What passes comes back with its parameters, FLOPs, the hash of its traced operations, its probe and, where its
@@ -61,9 +54,6 @@ class BuildGate:
 
     def remember(self, drafts: Sequence[Draft]) -> None:
         self._known |= {draft.program.id: _known(draft) for draft in drafts}
-
-    def told(self, journal: Journal) -> None:
-        """Scores don't matter."""
 
     def _passed(self, draft: Draft, built: Built) -> Draft:
         parent = self._known.get(draft.program.parent or "")

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from deltanas.journal import Journal
 from deltanas.program import Program, Refused, Stage
 from deltanas.records import Draft
-from deltanas.seams import Builds, Built
+from deltanas.seams import Builds, Built, Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Limits:
         return Refused("limit", f"the network is too large: {'; '.join(faults)}; make it smaller") if faults else None
 
 
-class LimitGate:
+class LimitGate(Gate):
     """Refuses a network over the limits, a baseline too. It comes after the build gate, which knows the sizes."""
 
     stage: Stage = "limit"
@@ -41,12 +40,6 @@ class LimitGate:
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
         return [self._limits.fault(draft.params, draft.flops) or draft for draft in drafts]
-
-    def remember(self, drafts: Sequence[Draft]) -> None:
-        """Each network is judged by itself."""
-
-    def told(self, journal: Journal) -> None:
-        """The limits are fixed."""
 
 
 class LimitedBuilds:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.journal import Journal
 from deltanas.novelty.neighbours import Neighbours
 from deltanas.program import Refused, Stage
 from deltanas.program.shingles import fingerprint
 from deltanas.records import Draft
+from deltanas.seams import Gate
 
 NO_OP = "the edit has no effect: with equal weights the outputs are the parent's, before and after training steps"
 
 
-class NoveltyGate:
+class NoveltyGate(Gate):
     """Refuses a program that the run holds already, one that computes what another computes, and one too like another.
 
     Two programs are the same if their canonical sources and hyperparameters are equal, or if they trace to the same
@@ -42,9 +42,6 @@ class NoveltyGate:
                     self._similar.add(draft.program.id, self._similar.sketched(fingerprint(draft.program)))
             if draft.trace is not None:
                 self._traces.setdefault(_key(draft, draft.trace), draft.program.id)
-
-    def told(self, journal: Journal) -> None:
-        """Scores don't matter."""
 
     def _judge(self, draft: Draft) -> Draft | Refused:
         program = draft.program
