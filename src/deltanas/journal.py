@@ -57,6 +57,15 @@ class Noise:
         self.images = min([self.images, *(each.n for each in candidate.trainings if isinstance(each, Trained))])
 
 
+def families(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
+    """By program, the candidate at the root of its line; parents come before their children."""
+    roots: dict[str, Candidate] = {}
+    for candidate in candidates:
+        if candidate.program is not None:
+            roots.setdefault(candidate.program.id, roots.get(candidate.parent or "", candidate))
+    return roots
+
+
 class Journal(Sequence[Candidate]):
     """The candidates of a run in the order of (cycle, index), with an index that grows as they do.
 

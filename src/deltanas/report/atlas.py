@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.journal import families
 from deltanas.program import Program, Refused
 from deltanas.program.shingles import Hashes, fingerprint
 from deltanas.records import Candidate
@@ -47,13 +48,13 @@ def atlas(reading: Reading) -> dict[str, object]:
         raise AbsentError(f"A map needs three programs, and the run has {len(shown)}.")
     places, kept = mapped([fingerprint(program) for _, program in shown])
     elites = {id(elite) for elite in reading.elites()}
-    families = _families(reading)
+    roots = families(reading.view.candidates)
     across, up = (_scaled(column) for column in places.T)
     spots = []
     for (candidate, program), x, y in zip(shown, across, up, strict=True):
         known = reading.value(candidate) is not None
         kind = "base" if candidate.cycle == 0 else "elite" if id(candidate) in elites else "trained"
-        family = "" if candidate.cycle == 0 else f", from {families[program.id]}"
+        family = "" if candidate.cycle == 0 else f", from {label(roots[program.id])}"
         title = f"{label(candidate)}{family}: {reading.told(candidate)}"
         spots.append(
             Spot(f"{candidate.cycle}.{candidate.index}", x, HEIGHT * (1 - y / 100), kind if known else "other", title)
@@ -122,15 +123,6 @@ def _shown(reading: Reading) -> list[tuple[Candidate, Program]]:
     rest = [each for each in found if each[0].cycle and id(each[0]) not in best]
     even = np.linspace(0, len(rest) - 1, max(0, MOST - len(first))).round().astype(int)
     return [*first, *(rest[place] for place in even)]
-
-
-def _families(reading: Reading) -> dict[str, str]:
-    """For each program the name of the baseline that it descends from; parents come before their children."""
-    families: dict[str, str] = {}
-    for candidate in reading.view.candidates:
-        if candidate.program is not None:
-            families.setdefault(candidate.program.id, families.get(candidate.parent or "", label(candidate)))
-    return families
 
 
 def _scaled(values: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from math import isfinite
 from typing import TypeVar
@@ -10,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from deltanas.study.concentration import Concentration, concentration
-from deltanas.study.estimate import Absent, Floats, LackingError
+from deltanas.study.estimate import Absent, Floats, LackingError, tried
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll
 from deltanas.study.novelty import Novelty
@@ -18,7 +17,6 @@ from deltanas.study.reliability import Reliability, reliability, unknown
 from deltanas.study.trials import Texts, Trials
 from deltanas.study.validity import Validity, validity
 
-Found = TypeVar("Found")
 Column = TypeVar("Column", Floats, Texts)
 
 NO_NLL = "the likelihood of the elites under the model before and after a tuning was not recorded"
@@ -58,11 +56,11 @@ def convergence(
 
     return Convergence(
         nll=max(tunings, key=lambda one: (one.cycle, one.held_out)).nll if tunings else Absent(NO_NLL),
-        monotone=_tried(lambda: monotone(_column(trials.cycle, "cycle")[first], quality())),
-        concentration=_tried(
+        monotone=tried(lambda: monotone(_column(trials.cycle, "cycle")[first], quality())),
+        concentration=tried(
             lambda: concentration(_column(trials.cycle, "cycle")[first], _column(trials.elite, "elite")[first])
         ),
-        validity=_tried(
+        validity=tried(
             lambda: validity(
                 None if trials.generator is None else [trials.generator[row] or "(not named)" for row in first],
                 _column(trials.tokens, "tokens")[first],
@@ -84,13 +82,6 @@ def _column(column: Column | None, name: str) -> Column:
     if column is None:
         raise LackingError(f"no column `{name}`")
     return column
-
-
-def _tried(diagnose: Callable[[], Found]) -> Found | Absent:
-    try:
-        return diagnose()
-    except LackingError as lacking:
-        return Absent(lacking.message)
 
 
 def _reliability(trials: Trials, repeats: int) -> Reliability:

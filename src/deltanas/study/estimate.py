@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log, sqrt
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +15,7 @@ from deltanas.intervals import CHI2, Estimate, bisect
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,14 @@ class Absent:
 
 class LackingError(DataError):
     """The data can't answer this question; the message says what is lacking."""
+
+
+def tried(diagnose: Callable[[], Found]) -> Found | Absent:
+    """What is found, or what is lacking for it."""
+    try:
+        return diagnose()
+    except LackingError as lacking:
+        return Absent(lacking.message)
 
 
 def column(values: ArrayLike, name: str) -> Floats:

@@ -76,7 +76,8 @@ def monotone(cycle: ArrayLike, quality: ArrayLike) -> Monotone:
     if len(np.unique(np.concatenate(groups))) == 1:
         raise LackingError("all candidates have the same score: there is no trend to test")
     trend = _trend(cycles, groups)
-    rows = tuple(CycleMean(c, len(g), _mean(g)) for c, g in zip(cycles, groups, strict=True))
+    single = Absent("1 value: an interval needs two or more")
+    rows = tuple(CycleMean(c, len(g), mean(g) or single) for c, g in zip(cycles, groups, strict=True))
     return Monotone(rows, trend, _falls(cycles, groups), _verdict(trend))
 
 
@@ -86,10 +87,6 @@ def _by_cycle(cycle: ArrayLike, quality: ArrayLike) -> tuple[list[int], list[Flo
     used = ~(np.isnan(when) | np.isnan(score))
     cycles = np.unique(when[used])
     return [int(c) for c in cycles], [np.sort(score[used & (when == c)]) for c in cycles]
-
-
-def _mean(values: Floats) -> Estimate | Absent:
-    return mean(values) or Absent("1 value: an interval needs two or more")
 
 
 def _trend(cycles: list[int], groups: list[Floats]) -> Trend:

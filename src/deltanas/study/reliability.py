@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from deltanas.errors import DataError
 from deltanas.intervals import Estimate
 from deltanas.study.components import Components, Groups, components_of, grouped
-from deltanas.study.estimate import Absent, Floats, LackingError, column
+from deltanas.study.estimate import Absent, Floats, LackingError, column, tried
 from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman
@@ -103,11 +103,11 @@ def reliability(
     noisy = targets is not None and _repeated(targets)
     form: Form = "both noisy" if noisy else "noiseless target"
     other: Form = "noiseless target" if noisy else "both noisy"
-    parts = _components(scores)
+    parts = tried(lambda: components_of(scores))
     snr = parts if isinstance(parts, Absent) else parts.snr
     rho = _attenuated(scores, targets, parts, repeats) if noisy and targets else _closed(snr, repeats, form)
     pairs = _pairs(scores, targets, noisy, repeats)
-    measured = pairs if isinstance(pairs, Absent) else _measured(*pairs)
+    measured = pairs if isinstance(pairs, Absent) else tried(lambda: spearman(*pairs))
     rows = column(target, "target") if noisy and target is not None else None
     paired = _paired(program, column(proxy, "proxy"), rows)
     predicted = _spearman(rho)
@@ -175,13 +175,6 @@ def _closed(snr: Estimate | Absent, repeats: int, form: Form) -> Estimate | Abse
     return _mapped(snr, lambda ratio: pearson_of(repeats * ratio, form))
 
 
-def _components(scores: Groups) -> Components | Absent:
-    try:
-        return components_of(scores)
-    except LackingError as lacking:
-        return Absent(lacking.message)
-
-
 def _repeated(groups: Groups) -> bool:
     """Does a program have two different values? The same value on each of its rows is one value, told often."""
     if not groups.names:
@@ -191,7 +184,7 @@ def _repeated(groups: Groups) -> bool:
 
 
 def _attenuated(scores: Groups, targets: Groups, parts: Components | Absent, repeats: int) -> Estimate | Absent:
-    other = _components(targets)
+    other = tried(lambda: components_of(targets))
     if isinstance(parts, Absent):
         return parts
     if isinstance(other, Absent):
@@ -234,13 +227,6 @@ def _paired(program: Sequence[str], proxy: Floats, target: Floats | None) -> Est
         with suppress(LackingError):
             found.append(coefficient(_single(proxy[drawn]), _single(target[drawn])))
     return fisher(float(np.mean(found)), k) if found else Absent("the programs are all alike")
-
-
-def _measured(scores: Groups, targets: Groups) -> Estimate | Absent:
-    try:
-        return spearman(scores, targets)
-    except LackingError as lacking:
-        return Absent(lacking.message)
 
 
 def _best_measured(pairs: tuple[Groups, Groups] | Absent) -> Estimate | Absent:

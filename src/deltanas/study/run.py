@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
+from typing import Any
 
 import numpy as np
 
+from deltanas.journal import families
 from deltanas.program import Program, Refused, Trained
 from deltanas.program.shingles import fingerprint
 from deltanas.records import Attempt, Candidate, RunView
 from deltanas.study.convergence import Convergence, convergence
-from deltanas.study.estimate import Absent, LackingError
+from deltanas.study.estimate import Absent, tried
 from deltanas.study.nll import TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, collapse, novelty
 from deltanas.study.trials import Trials
@@ -53,11 +55,7 @@ def convergence_of_imported(
         target=np.array([nan if score is None else score for score in targets], float),
     )
     texts = [fingerprint(Program.of(sources[name])) for name in dict.fromkeys(names)]
-    try:
-        alike: Novelty | Absent = novelty(texts)
-    except LackingError as lacking:
-        alike = Absent(lacking.message)
-    return convergence(trials, repeats=repeats, novelty=alike)
+    return convergence(trials, repeats=repeats, novelty=tried(lambda: novelty(texts)))
 
 
 def trials_of(view: RunView) -> Trials:
@@ -117,34 +115,27 @@ def _tunings(view: RunView) -> tuple[TuningNll, ...]:
 
 
 def _novelty(view: RunView) -> Novelty | Absent:
-    kept = [c for c in view.candidates if c.program is not None and not isinstance(c.outcome, Refused)]
-    proposals = [(c.cycle, a) for c in view.candidates if c.cycle for a in c.attempts if _valid(a)]
-    programs = [c.program for c in kept if c.program is not None]
-    families = _families(view.candidates)
-    try:
-        return novelty(
-            [fingerprint(program) for program in programs],
-            cycle=[c.cycle or nan for c in kept],
-            family=[families[program.id] for program in programs],
-            threshold=_threshold(view.manifest),
-            proposal_cycle=[float(cycle) for cycle, _ in proposals],
-            repeat=[float(not attempt.passed) for _, attempt in proposals],
-        )
-    except LackingError as lacking:
-        return Absent(lacking.message)
+    programs, columns = _kept(view.candidates)
+    threshold = _threshold(view.manifest)
+    return tried(lambda: novelty([fingerprint(program) for program in programs], threshold=threshold, **columns))
 
 
 def collapse_so_far(candidates: Sequence[Candidate]) -> str | None:
     """An early sign that a search comes back to few families, or to what it has: in words, None where there is none."""
-    families = _families(candidates)
-    made = [(c.cycle, c.program) for c in candidates if c.cycle and c.program and not isinstance(c.outcome, Refused)]
+    return collapse(**_kept(candidates)[1])
+
+
+def _kept(candidates: Sequence[Candidate]) -> tuple[list[Program], dict[str, Any]]:
+    """The programs that the run holds, and the columns that `novelty` reads of them and of all proposals."""
+    kept = [(c.cycle, c.program) for c in candidates if c.program and not isinstance(c.outcome, Refused)]
     proposals = [(c.cycle, a) for c in candidates if c.cycle for a in c.attempts if _valid(a)]
-    return collapse(
-        [float(cycle) for cycle, _ in made],
-        [families[program.id] for _, program in made],
-        proposal_cycle=[float(cycle) for cycle, _ in proposals],
-        repeat=[float(not attempt.passed) for _, attempt in proposals],
-    )
+    roots = families(candidates)
+    return [program for _, program in kept], {
+        "cycle": [cycle or nan for cycle, _ in kept],
+        "family": [roots[program.id].label for _, program in kept],
+        "proposal_cycle": [float(cycle) for cycle, _ in proposals],
+        "repeat": [float(not attempt.passed) for _, attempt in proposals],
+    }
 
 
 def _threshold(manifest: Mapping[str, object]) -> float:
@@ -154,13 +145,3 @@ def _threshold(manifest: Mapping[str, object]) -> float:
             return float(threshold)
         case _:
             return 1.0
-
-
-def _families(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """For each program the baseline that it descends from; parents come before their children."""
-    families: dict[str, str] = {}
-    for candidate in candidates:
-        if candidate.program is not None:
-            own = candidate.program.id
-            families.setdefault(own, families.get(candidate.parent or "", own))
-    return families

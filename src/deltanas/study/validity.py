@@ -24,6 +24,7 @@ from deltanas.study.estimate import (
     likelihood,
     ratio,
     same_length,
+    tried,
 )
 
 
@@ -127,20 +128,13 @@ def _comparison(short: Generator, long: Generator, answers: dict[str, tuple[Floa
     return Comparison(
         short.name,
         long.name,
-        _seen(good_a, good_b),
+        tried(lambda: ratio(int(good_a.sum()), len(good_a), int(good_b.sum()), len(good_b))),
         predicted,
         chance_of(common),
         _one_fits_both((a, good_a), (b, good_b)),
         largest,
         isinstance(predicted, Estimate) and predicted.value > largest,
     )
-
-
-def _seen(a: Floats, b: Floats) -> Estimate | Absent:
-    try:
-        return ratio(int(a.sum()), len(a), int(b.sum()), len(b))
-    except LackingError as lacking:
-        return Absent(lacking.message)
 
 
 def _predicted(rate: Estimate, a: Floats, b: Floats) -> Estimate | Absent:
