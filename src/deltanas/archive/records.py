@@ -15,7 +15,7 @@ from sqlalchemy import Row
 
 from deltanas.archive.tables import clean
 from deltanas.errors import ArchiveError
-from deltanas.program import EMPTY, Failed, Outcome, Probe, Program, Refused, Trained
+from deltanas.program import EMPTY, Failed, Outcome, Program, Refused, Trained
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement
 
 Values = dict[str, Any]
@@ -217,7 +217,8 @@ def candidates_from(
         last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
         program = _own_program(row, shared)
         if program is not None:
-            known = (row.params, row.flops, shared(row.trace), _probe(row.probe), last.effective if last else None)
+            probe = None if row.probe is None else tuple(json.loads(row.probe))
+            known = (row.params, row.flops, shared(row.trace), probe, last.effective if last else None)
             candidate = replace(candidate, draft=Draft(program, *known))
         yield candidate
 
@@ -242,10 +243,6 @@ def _own_program(row: Row[Any], shared: Callable[[str | None], Any]) -> Program 
     if own["id"] is None or _digest(own) != own["digest"]:
         return None
     return _program(own, shared)
-
-
-def _probe(text: str | None) -> Probe | None:
-    return None if text is None else tuple(json.loads(text))
 
 
 def final_from(row: Row[Any]) -> Final:

@@ -192,9 +192,9 @@ def _learning(model: LocalModel, settings: Tuning, place: Place) -> Iterator[Non
 def _begin(model: LocalModel, settings: Tuning) -> None:
     every = settings.targets == ("all-linear",)
     if not every:
-        layers = [name.rpartition(".")[2] for name, _ in model.network.named_modules()]
-        unknown = sorted(set(settings.targets) - set(layers))
-        linear = {name.rpartition(".")[2] for name, layer in model.network.named_modules() if _is_linear(layer)}
+        layers = [(name.rpartition(".")[2], layer) for name, layer in model.network.named_modules()]
+        unknown = sorted(set(settings.targets) - {name for name, _ in layers})
+        linear = {name for name, layer in layers if isinstance(layer, torch.nn.Linear)}
         if unknown:
             raise ModelError(
                 f"{model.base} has no layers {', '.join(unknown)} to put an adapter on.",
@@ -237,10 +237,6 @@ def _keep_activations(model: LocalModel, keep: bool) -> None:
             model.network.gradient_checkpointing_enable({"use_reentrant": False})
         except ValueError as error:
             raise ModelError(f"{model.base} can't recompute activations.", "Leave checkpointing out.") from error
-
-
-def _is_linear(layer: torch.nn.Module) -> bool:
-    return isinstance(layer, torch.nn.Linear)
 
 
 @contextmanager

@@ -68,7 +68,8 @@ def drawn_goal(ask: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, tuple[SpaceEd
     """
     kind = edits[0].kind
     possible = [goal for goal in goals().get(kind, ()) if any(map(goal.fits, edits))]
-    weights = [2.0 ** _sign(ask.telemetry.gains.get(goal.text, 0.0)) for goal in possible]
+    gains = [ask.telemetry.gains.get(goal.text, 0.0) for goal in possible]
+    weights = [2.0 ** ((gain > 0) - (gain < 0)) for gain in gains]
     goal = ask.rng("goal").choices(possible, weights)[0] if possible else Goal(f"Change the {kind}.")
     return goal.text, tuple(filter(goal.fits, edits))
 
@@ -88,7 +89,3 @@ def facts(goal: str, telemetry: Telemetry) -> list[str]:
     if goal in telemetry.gains:
         told.append(f"Edits for this goal moved it by {telemetry.metric.moved(telemetry.gains[goal])} on average.")
     return told
-
-
-def _sign(value: float) -> int:
-    return (value > 0) - (value < 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
+from itertools import islice
 
 from deltanas.program import Program, Refused, SpaceEdit
 from deltanas.propose.edits import open_edits
@@ -59,7 +60,7 @@ class Space:
 
     def offer(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
         """Up to `most` edits of one kind a slot, in the order of the source; none where no edit is left."""
-        return [edits for _, edits in self.aimed(asks, most, _any)]
+        return [edits for _, edits in self.aimed(asks, most, lambda _, edits: ("", edits))]
 
     def aimed(self, asks: Sequence[Ask], most: int, aim: Aim) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
         """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ())."""
@@ -148,14 +149,9 @@ class Space:
             return {slot: [True] * len(edits) for _, _, slot, edits in wanted}
         results = iter(self._builds.build([edit.apply(parent) for parent, _, _, edits in wanted for edit in edits]))
         return {
-            slot: [isinstance(origin, Built) and _differs(next(results), origin) for _ in edits]
+            slot: [
+                isinstance(child, Built) and isinstance(origin, Built) and child.differs(origin)
+                for child in islice(results, len(edits))
+            ]
             for _, origin, slot, edits in wanted
         }
-
-
-def _any(_: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, Sequence[SpaceEdit]]:
-    return "", edits
-
-
-def _differs(child: Built | Refused, parent: Built) -> bool:
-    return isinstance(child, Built) and child.differs(parent)

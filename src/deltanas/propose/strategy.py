@@ -44,18 +44,6 @@ class Context:
         return self.model
 
 
-def _never(_: Context) -> bool:
-    return False
-
-
-def _once(_: Context) -> int:
-    return 1
-
-
-def _first(_: Context, __: Proposer) -> Choose | None:
-    return None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """A strategy of search.
@@ -79,7 +67,7 @@ class Strategy:
     settings: type[Section] | None = None
     calls: int = 0
     taught: bool = False
-    ranks: Callable[[Context], bool] = _never
+    ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None
-    draws: Callable[[Context], int] = _once
-    choose: Callable[[Context, Proposer], Choose | None] = _first
+    draws: Callable[[Context], int] = lambda _: 1
+    choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None

@@ -43,7 +43,7 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
     header: dict[str, object]
     raw = b""
     try:
-        job = Job.from_bytes(_read(job_fd))
+        job = Job.from_bytes(os.pread(job_fd, os.fstat(job_fd).st_size, 0))
         torch.set_num_threads(job.threads)
         header, raw = _done(job, data_fd)
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
@@ -90,7 +90,3 @@ def _kind(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
         return "memory"
     return "output" if isinstance(error, OutputError) else "error"
-
-
-def _read(fd: int) -> bytes:
-    return os.pread(fd, os.fstat(fd).st_size, 0)

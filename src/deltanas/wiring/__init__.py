@@ -104,7 +104,10 @@ def open_search(
         else:
             config = read_config(given)
             dataset = load_dataset(data or config.dataset, config.train)
-            asked, config = config.train.epochs, _settled(config, len(dataset.train))
+            asked = config.train.epochs
+            # What depends on the machine and the data; a resumed run keeps what it has.
+            train = settled_training(config.train, len(dataset.train), config.prm)
+            config = config.model_copy(update={"train": train})
             epochs = [_told_epochs(config.train, len(dataset.train))] if asked == "auto" else []
             parts = stack.enter_context(_parts(config, own, dataset))
             origin = {**manifest(config, parts.runner.tier), "data": parts.data}
@@ -180,11 +183,6 @@ def repeats_of(config: SearchConfig) -> Repeats:
     if config.seeds_budget is not None:
         budget = config.seeds_budget
     return Repeats(each, budget, max(1, config.finals))
-
-
-def _settled(config: SearchConfig, images: int) -> SearchConfig:
-    """The settings of a new run with what depends on the machine and the data; a resumed run keeps what it has."""
-    return config.model_copy(update={"train": settled_training(config.train, images, config.prm)})
 
 
 def _told_epochs(config: TrainConfig, images: int) -> str:
