@@ -124,11 +124,13 @@ class Gate(Protocol):
     @property
     def stage(self) -> Stage: ...
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]: ...
-    def remember(self, drafts: Sequence[Draft]) -> None:
+    def remember(self, drafts: Sequence[Draft]) -> None:  # noqa: ARG002
         """Take note of programs that the run holds: those that are kept, and on resume the candidates so far."""
+        return
 
-    def told(self, journal: Journal) -> None:
+    def told(self, journal: Journal) -> None:  # noqa: ARG002
         """What was measured: the journal after each cycle, all of it settled. A resumed run begins with the earlier."""
+        return
 
 
 @dataclass(frozen=True, slots=True)
