@@ -4,7 +4,7 @@ SQLite: one file in WAL mode, on a local disk (WAL needs shared memory, which ne
 """
 
 from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, read_folder
-from deltanas.archive.opening import RunSummary, create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.store import RunArchive
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "POINTER",
     "RunArchive",
     "RunFolder",
-    "RunSummary",
     "begin_run",
     "create_run",
     "list_folders",

@@ -38,7 +38,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def _view(path: Path) -> RunView:
+def view_of(path: Path) -> RunView:
     with read_folder(path).open() as run:
         return run.view()
 
@@ -83,7 +83,7 @@ def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
 @runs.command("show")
 def runs_show(run: RunArgument, as_json: Json = False) -> None:
     """Show the results of a run and where they come from."""
-    view = _view(run)
+    view = view_of(run)
     found = summary(view)
     if as_json:
         print_json({"manifest": view.manifest, **keyed(asdict(found), found.metric)})
@@ -160,7 +160,7 @@ def programs_list(
     as_json: Json = False,
 ) -> None:
     """List the candidates of a run in the order in which they were proposed."""
-    view = _view(run)
+    view = view_of(run)
     metric = task_of(view.manifest).metric
     rows = [_row(candidate, metric) for candidate in view.candidates if candidate.cycle or baselines]
     if as_json:
@@ -180,7 +180,7 @@ def _cell(value: object, metric: Metric) -> object:
 @programs.command("show")
 def programs_show(program: Identity, run: RunOption, as_json: Json = False) -> None:
     """Print the source of a program."""
-    found = _found(program, _view(run))
+    found = _found(program, view_of(run))
     if as_json:
         usual = {part: found.part(part) for part in EMPTY}
         print_json(
@@ -197,7 +197,7 @@ def programs_diff(
     against: Annotated[str | None, typer.Option(help="Program to compare with; default: the parent.")] = None,
 ) -> None:
     """Print what a program changes, as a unified diff."""
-    view = _view(run)
+    view = view_of(run)
     found = _found(program, view)
     other = against or found.parent
     if other is None:
@@ -223,7 +223,7 @@ def report(
 ) -> None:
     """Write the report of a run: one HTML file that needs no network."""
     folder = read_folder(run)
-    print_text(str(write_report(folder, _view(run), out, [_view(other) for other in against or ()])))
+    print_text(str(write_report(folder, view_of(run), out, [view_of(other) for other in against or ()])))
 
 
 @datasets.command("list")

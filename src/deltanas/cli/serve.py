@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deltanas.archive import POINTER, read_folder
 from deltanas.cli.output import Against, RunArgument, print_text
+from deltanas.cli.read import view_of
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.pages import Followed
-from deltanas.records import RunView
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,13 +37,8 @@ def serve(
         raise UsageError(f"{run} is not a run: it has no {POINTER}", "`deltanas runs list` shows the runs")
     else:
         sys.stderr.write(f"there is no run at {run} yet; the page waits for it\n")
-    others = [_view(other) for other in against or ()]
+    others = [view_of(other) for other in against or ()]
     try:
         served(Followed(run, others), host, port, print_text)
     except KeyboardInterrupt:
         sys.stderr.write("ended; the run is as it was\n")
-
-
-def _view(path: Path) -> RunView:
-    with read_folder(path).open() as run:
-        return run.view()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from deltanas.learn.tuning import Packing, Schedule, Tuned, Tuning
+from deltanas.learn.tuning import Packing, Tuned, Tuning
 from deltanas.llm import Lesson, Model, Preference
 
-__all__ = ["PAUSE", "Packing", "Schedule", "Tuned", "Tuning", "export_adapter", "tune", "tune_preferences"]
+__all__ = ["PAUSE", "Packing", "Tuned", "Tuning", "export_adapter", "tune", "tune_preferences"]
 
 PAUSE = 60.0
 """Seconds between two times that a tuning keeps what it knows, so that a killed one loses no more."""

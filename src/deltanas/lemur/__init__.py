@@ -6,18 +6,15 @@ prior, not a controlled comparison (docs/lemur.md).
 
 from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked
 from deltanas.lemur.exporting import own_programs, write_layout
-from deltanas.lemur.importing import Broken, Imported, Shelf, import_tree
-from deltanas.lemur.tree import Tree, open_tree
+from deltanas.lemur.importing import Imported, import_tree
+from deltanas.lemur.tree import open_tree
 
 __all__ = [
     "CSV_COLUMNS",
     "METRIC",
     "TASK",
-    "Broken",
     "Curve",
     "Imported",
-    "Shelf",
-    "Tree",
     "csv_rows",
     "curves",
     "drawn",

@@ -8,14 +8,13 @@ from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, c
 from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
 from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
-from deltanas.program.spaces import SPACES, EditSpace, edits_in, parts_named, parts_of_one_text
+from deltanas.program.spaces import SPACES, edits_in, parts_named, parts_of_one_text
 
 __all__ = [
     "EMPTY",
     "SPACES",
     "USUAL",
     "AppliedEdit",
-    "EditSpace",
     "Failed",
     "Outcome",
     "Part",

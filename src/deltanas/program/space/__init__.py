@@ -24,7 +24,7 @@ from deltanas.program.space.structure import structure_changes
 from deltanas.program.space.vectors import WidthGroup, WidthVectors, width_vectors
 from deltanas.program.space.wiring import wiring_changes
 
-__all__ = ["Change", "SpaceEdit", "WidthGroup", "WidthVectors", "edits_of", "width_vectors"]
+__all__ = ["SpaceEdit", "WidthGroup", "WidthVectors", "edits_of", "width_vectors"]
 
 _GENERATORS = (
     layer_changes,
