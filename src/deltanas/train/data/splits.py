@@ -66,7 +66,10 @@ def settled(name: str, splits: Splits) -> Dataset:
     fault = _fault(train, validation, splits.test, splits.classes)
     if fault:
         repeats = f"; {dropped} were left out as repeats of others" if dropped else ""
-        raise DataError(f"{name}: {fault}", f"add images, at least five different ones a class{repeats}")
+        least = (
+            f"at least five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
+        )
+        raise DataError(f"{name}: {fault}", f"add images: {least}{repeats}")
     return Dataset(name, train, validation, splits.test, splits.classes, dropped)
 
 
