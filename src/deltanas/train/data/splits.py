@@ -66,9 +66,7 @@ def settled(name: str, splits: Splits) -> Dataset:
     fault = _fault(train, validation, splits.test, splits.classes)
     if fault:
         repeats = f"; {dropped} were left out as repeats of others" if dropped else ""
-        least = (
-            f"five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
-        )
+        least = f"five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
         raise DataError(f"{name}: {fault}", f"add images: {least}{repeats}")
     return Dataset(name, train, validation, splits.test, splits.classes, dropped)
 
