@@ -37,6 +37,10 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
         ({"train": {"size": 0}}, r"`train.size` = 0"),
         ({"model": {"temperature": "hot"}}, r"`model.temperature` = 'hot': .*valid number"),
         ({"train": 3}, r"`train` = 3"),
+        ({"train": {"timeout": float("inf")}}, r"`train\.timeout` = inf: input should be a finite number"),
+        ({"train": {"epochs": "0"}}, r"`train\.epochs` = '0': .*greater than or equal to 1, or 'auto'"),
+        ({"proposals": "x"}, r"`proposals` = 'x': .*valid integer.*, or 'auto'"),
+        ({"objectives": ["accuracy", 1]}, r"`objectives\.1` = 1: "),
     ],
 )
 def test_each_mistake_is_named(values: dict[str, Any], message: str) -> None:
@@ -156,3 +160,13 @@ def test_a_part_without_a_space_of_edits_is_refused_with_the_known_ones(words: o
 def test_a_hyperparameter_is_a_finite_number(value: float) -> None:
     with pytest.raises(UsageError, match=r"`prm\.batch` = \w+: input should be a finite number"):
         read_config({"prm": {"batch": value}})
+
+
+def test_a_value_nested_too_deep_to_read_is_a_usage_error(tmp_path: Path) -> None:
+    deep = f"cycles={'[' * 5000}"
+    with pytest.raises(UsageError, match="`cycles` = "):
+        read_config(given_settings(options=dict([setting(deep)])))
+    file = tmp_path / "deep.toml"
+    file.write_text(deep)
+    with pytest.raises(UsageError, match="is not valid TOML: "):
+        given_settings(file)

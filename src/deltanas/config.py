@@ -220,7 +220,7 @@ def setting(text: str) -> tuple[str, Any]:
         raise UsageError(f"{text!r} sets nothing", "give key=value, as in model.top_k=50")
     try:
         parsed = tomllib.loads(f"value = {value}")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):  # it is nested too deep to be a setting
         return key, value
     return key, parsed["value"] if len(parsed) == 1 else value
 
@@ -308,5 +308,5 @@ def _toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"no config file {path}", "give a TOML file, or leave it out for the defaults") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} can't be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None

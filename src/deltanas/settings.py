@@ -14,7 +14,7 @@ from deltanas.errors import UsageError
 class Section(BaseModel):
     """Settings that one reader has, defined beside it. Every field has a default and a description."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
@@ -22,24 +22,41 @@ class Section(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise UsageError(*_explained(error, cls)) from None
+            raise UsageError(*_explained(error, cls, values)) from None
 
     def but(self, **changes: Any) -> Self:
         """These settings with some of them changed. Raises as `read`."""
         return self.read({**self.model_dump(), **changes})
 
 
-def _explained(error: ValidationError, section: type[BaseModel]) -> tuple[str, str]:
+def _explained(error: ValidationError, section: type[BaseModel], values: Mapping[str, Any]) -> tuple[str, str]:
     """The first fault as a message and a hint."""
-    fault = error.errors()[0]
-    place = [str(part) for part in fault["loc"]]
+    fault, *more = error.errors()
+    place = _place(fault["loc"], values)
     key = ".".join(place)
     if fault["type"] == "extra_forbidden":
         known = _known(section, place[:-1])
         close = difflib.get_close_matches(place[-1], known, 1)
         hint = f"did you mean `{close[0]}`? " if close else ""
         return f"unknown config key `{key}`", f"{hint}known keys: {', '.join(known)}"
-    return f"`{key}` = {fault['input']!r}: {fault['msg'][:1].lower()}{fault['msg'][1:]}", ""
+    words = [
+        one["ctx"]["expected"] for one in more if one["type"] == "literal_error" and place == _place(one["loc"], values)
+    ]
+    return f"`{key}` = {fault['input']!r}: {', or '.join([fault['msg'][:1].lower() + fault['msg'][1:], *words])}", ""
+
+
+def _place(path: Sequence[str | int], values: Any) -> list[str]:
+    """The keys on the path of a fault: one in a union of types ends with the name of a type, which nobody gave."""
+    place = []
+    for part in path:
+        if isinstance(part, int):
+            values = values[part] if isinstance(values, list | tuple) else None
+        elif isinstance(values, Mapping) and part in values:
+            values = values[part]
+        else:
+            break
+        place.append(str(part))
+    return place
 
 
 def _known(section: Any, path: Sequence[str]) -> list[str]:
