@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-from deltanas.archive import DATABASE, begin_run
-from deltanas.pages import Followed
+import pytest
+
+from deltanas.archive import DATABASE, begin_run, read_folder
+from deltanas.errors import ArchiveError, UsageError
+from deltanas.pages import Followed, current_report, write_report
 from deltanas.program import Program, Refused, Trained
 from deltanas.records import Attempt, Candidate, Draft, Final
 
@@ -51,3 +55,25 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
         file.unlink()
     assert "missing" in again.draw().parts["top"]
     assert "missing" in str(again.stamp())
+
+
+def test_a_folder_in_place_of_the_page_is_told_and_is_no_page(tmp_path: Path) -> None:
+    folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
+    with run:
+        run.finish()
+        folder.report.mkdir()
+        assert current_report(folder, run) is None
+        with pytest.raises(UsageError, match=r"report\.html is a folder"):
+            write_report(folder, run.view())
+    assert [file.name for file in folder.path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_a_damaged_manifest_is_told_with_its_row(tmp_path: Path) -> None:
+    folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
+    run.close()
+    connection = sqlite3.connect(tmp_path / "run" / DATABASE)
+    with connection:
+        connection.execute("UPDATE runs SET manifest = '{'")
+    connection.close()
+    with pytest.raises(ArchiveError, match="table runs, key 1: the stored manifest is damaged"):
+        read_folder(folder.path).open()

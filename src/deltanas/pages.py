@@ -14,8 +14,10 @@ from deltanas.whole import write_whole
 
 
 def write_report(folder: RunFolder, view: RunView, path: Path | None = None, against: Sequence[RunView] = ()) -> Path:
-    """Write the page whole or not at all. against: runs to compare it with."""
+    """Write the page whole or not at all. against: runs to compare it with. Raises UsageError: a folder is there."""
     target = path or folder.report
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder, so the report can't be written there", "move it away and try again")
     write_whole(target, render(view, lambda: _diagnostics(view), against))
     return target
 
@@ -23,7 +25,7 @@ def write_report(folder: RunFolder, view: RunView, path: Path | None = None, aga
 def current_report(folder: RunFolder, run: RunArchive) -> Path | None:
     """The page of a run, if it was written after the search ended; a run that has ended does not change."""
     ended, page = run.ended, folder.report
-    return page if ended and page.exists() and page.stat().st_mtime >= ended.timestamp() else None
+    return page if ended and page.is_file() and page.stat().st_mtime >= ended.timestamp() else None
 
 
 def _diagnostics(view: RunView) -> list[Diagnostic]:

@@ -37,7 +37,7 @@ class RunArchive:
         self, place: Place, connection: Connection, row: Row[Any], *, writer: bool, lock: FileLock | None
     ) -> None:
         self.name: str = row.name
-        self.manifest: dict[str, object] = json.loads(row.manifest)
+        self.manifest: dict[str, object] = _manifest(row)
         self._run: int = row.id
         self._place = place
         self._connection = connection
@@ -309,3 +309,13 @@ _CANDIDATES = candidates  # inside the class the name is a method's
 
 def manifest_text(manifest: dict[str, object]) -> str:
     return json.dumps(manifest, sort_keys=True, allow_nan=False)
+
+
+def _manifest(row: Row[Any]) -> dict[str, object]:
+    try:
+        found: dict[str, object] = json.loads(row.manifest)
+    except ValueError:
+        raise ArchiveError(
+            f"table runs, key {row.id}: the stored manifest is damaged", "Restore the archive from a copy."
+        ) from None
+    return found
