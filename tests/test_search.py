@@ -2,191 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 
 import pytest
 
-from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
+from deltanas.archive import create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
 from deltanas.journal import Journal
 from deltanas.novelty import NoveltyGate
-from deltanas.objective import LATENCY, along, figures, front, objectives_of
+from deltanas.objective import LATENCY, along, figures, front
 from deltanas.plan import Plan
 from deltanas.policy import AlongFront, by_rank, proposals_due
 from deltanas.program import (
-    SPACES,
     Failed,
     Program,
     Refused,
-    SpaceEdit,
-    Stage,
     Trained,
-    differing_parts,
-    parts_named,
 )
-from deltanas.propose import RandomProposer, Tournament
-from deltanas.propose import Space as Sampler
-from deltanas.records import Attempt, Call, Candidate, Draft, Measurement
+from deltanas.propose import Tournament
+from deltanas.records import Attempt, Call, Candidate, Draft
 from deltanas.repeats import Repeats
-from deltanas.report.counts import counted
-from deltanas.seams import Ask, Built, Choice, Gate, Proposal, Slot, Split, silent
+from deltanas.seams import Ask, Proposal, Slot, Split, silent
 from deltanas.search import Search, training_seed
-from deltanas.task import CLASSIFY
-
-BASELINES = {name: Program.of(net=f"start = {value}\n") for name, value in (("a", 1), ("b", 2), ("c", 3))}
-
-
-class StopError(Exception):
-    """Stands for a kill: raised at a chosen moment."""
-
-
-class Fuse:
-    """Raises `StopError` at its n-th call."""
-
-    def __init__(self, calls: int | None = None) -> None:
-        self.calls = calls
-
-    def burn(self) -> None:
-        if self.calls is not None:
-            self.calls -= 1
-            if self.calls < 0:
-                raise StopError
-
-
-class Scripted:
-    """Appends a drawn number to the parent; every fifth draw gives no program."""
-
-    strategy = "scripted"
-    batch = 3
-
-    def __init__(self, fuse: Fuse) -> None:
-        self.fuse = fuse
-        self.asks: list[Ask] = []
-
-    def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
-        self.fuse.burn()
-        self.asks += asks
-        return [self._one(ask) for ask in asks]
-
-    def _one(self, ask: Ask) -> Proposal:
-        number = ask.rng("edit").randrange(30)
-        if number % 5 == 0:
-            return Proposal(None, f"no {number}", None, "goal", Refused("apply", f"{number} does not apply"))
-        return Proposal(ask.parent.edited("net", f"{ask.parent.net}more({number})\n"), f"+{number}", "exact", "goal")
-
-
-class Scores:
-    """A runner that scores a program by its identity and the seed, and ends them in a scrambled order."""
-
-    tier = "C"
-
-    def __init__(self, fuse: Fuse) -> None:
-        self.fuse = fuse
-        self.trained: Counter[tuple[str, Split]] = Counter()
-
-    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
-        raise AssertionError("no gate here builds")
-
-    def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
-    ) -> Iterator[tuple[int, Trained | Failed]]:
-        for place in Random(len(programs)).sample(range(len(programs)), len(programs)):
-            self.fuse.burn()
-            self.trained[programs[place].id, split] += 1
-            share = int(hashlib.sha256(f"{programs[place].id}{seed}".encode()).hexdigest(), 16) % 1000 / 1000
-            if share < 0.1:
-                yield place, Failed("error", "scripted", 0.1, 0.1, "C")
-            else:
-                yield place, Trained(share, 100, seed, 0.1, 0.1, "C")
-
-
-class Weighed:
-    """A gate that lets all pass, and with it a choice: by the number that is edited in and by what was measured."""
-
-    stage: Stage = "novelty"
-
-    def __init__(self) -> None:
-        self.heard: list[list[Candidate]] = []
-        self.chose: list[tuple[Ask, list[str], int]] = []
-
-    def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
-        return list(drafts)
-
-    def remember(self, drafts: Sequence[Draft]) -> None:
-        """All are alike to it."""
-
-    def told(self, journal: Journal) -> None:
-        assert all(candidate.outcome for candidate in journal)
-        self.heard.append(list(journal))
-
-    def choose(self, ask: Ask, passing: Sequence[tuple[Proposal, Draft]]) -> Choice:
-        assert self.heard[-1] == list(ask.journal.before(ask.cycle)), "it knows the cycles before, and no more"
-        assert all(draft.program == proposal.program for proposal, draft in passing)
-        measured = sum(candidate.score is not None for candidate in self.heard[-1])
-        numbers = [(int(proposal.edit) + measured) % 7 for proposal, _ in passing]
-        place = numbers.index(max(numbers))
-        self.chose.append((ask, [proposal.edit for proposal, _ in passing], place))
-        reasons = ["" if at == place else f"{number} is less" for at, number in enumerate(numbers)]
-        return Choice(place, tuple(reasons), (Call("weigher", "which?", str(place), 3, 1, 0.0),))
-
-
-class Sizes:
-    """A gate that gives each program a size by its identity."""
-
-    stage: Stage = "build"
-
-    def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
-        return [replace(draft, params=1 + int(draft.program.id, 16) % 50, flops=7) for draft in drafts]
-
-    def remember(self, drafts: Sequence[Draft]) -> None:
-        """Nothing is remembered."""
-
-    def told(self, journal: Journal) -> None:
-        """Nothing is learned."""
-
-
-class Clock:
-    """Measures a latency by the identity of a program; of every seventh there is none."""
-
-    def __init__(self, fuse: Fuse) -> None:
-        self.fuse = fuse
-        self.measured: Counter[str] = Counter()
-
-    def __call__(self, programs: Sequence[Program]) -> Iterator[Measurement]:
-        for program in programs:
-            self.fuse.burn()
-            self.measured[program.id] += 1
-            time = int(program.id, 16) % 7
-            yield Measurement(LATENCY, time or None, 1.0, 2.0, 30, "" if time else "it can't be exported")
-
-
-FRONT = objectives_of(["accuracy", "params", LATENCY], CLASSIFY)
-
-
-def passed_by(candidate: Candidate) -> list[bool]:
-    return [attempt.refusal is None for attempt in candidate.attempts]
-
-
-def run(
-    archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None, weighed: Weighed | None = None
-) -> tuple[Scripted, Scores]:
-    burning = Fuse(fuse)
-    proposer, runner = Scripted(burning), Scores(burning)
-    plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    clock = Clock(burning) if len(plan.objectives) > 1 else None
-    checks: list[Gate] = [Sizes()] if clock else []
-    checks += [weighed] if weighed else []
-    choose = weighed.choose if weighed else None
-    parts = (plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent)
-    Search(*parts, choose=choose, measure=clock).run()
-    assert clock is None or max(clock.measured.values(), default=1) == 1
-    return proposer, runner
+from scripted_search import BASELINES, FRONT, Fuse, Scores, Scripted, StopError, Weighed, passed_by, run
 
 
 @pytest.fixture
@@ -320,102 +162,6 @@ def test_of_several_proposals_the_first_that_passes_is_kept(url: str) -> None:
     assert {ask.key for ask in proposer.asks if (ask.cycle, ask.index) == (1, 0)} >= {f"5:1:0:{n}" for n in range(4)}
     kept = [c.program.id for c in journal if c.program]
     assert len(set(kept)) == len(kept)
-
-
-def test_a_choice_takes_one_of_those_that_pass_and_the_others_are_on_record_with_the_reason(url: str) -> None:
-    weighed = Weighed()
-    with create_run(url, "run", {}) as archive:
-        run(archive, plan=Plan(cycles=3, candidates=7, seed=5, proposals=4), weighed=weighed)
-        view = archive.view()
-    chosen = {(ask.cycle, ask.index): (edits, place) for ask, edits, place in weighed.chose}
-    assert any(place > 0 for _, place in chosen.values())
-    for c in view.candidates:
-        ranked = [attempt for attempt in c.attempts if attempt.refusal and attempt.refusal.stage == "ranked"]
-        if (c.cycle, c.index) not in chosen:
-            assert not ranked
-            continue
-        edits, place = chosen[c.cycle, c.index]
-        assert [attempt.edit for attempt in c.attempts if attempt.passed] == edits
-        assert c.kept is not None
-        assert c.kept.edit == edits[place]
-        assert c.program is not None
-        assert c.kept.program == c.program.id
-        assert [call.model for call in c.kept.calls] == ["weigher"]
-        assert len(ranked) == len(edits) - 1
-        assert all(attempt.refusal and attempt.refusal.reason.endswith("is less") for attempt in ranked)
-        tried = Journal(view.candidates).tried(c.parent or "")
-        assert c.kept.edit in tried
-    (counts,) = [one for one in counted(view) if one.strategy == "scripted"]
-    passed = sum(attempt.passed for c in view.candidates if c.cycle for attempt in c.attempts)
-    assert next(step.count for step in counts.proposals if step.name == "passed") == passed
-
-
-def test_gates_hear_each_cycle_once_and_on_resume_what_came_before(url: str) -> None:
-    whole, first, second = Weighed(), Weighed(), Weighed()
-    with create_run(url, "whole", {}) as archive:
-        run(archive, weighed=whole)
-    assert [max(c.cycle for c in heard) for heard in whole.heard] == [0, 1, 2, 3]
-    with create_run(url, "stopped", {}) as archive, pytest.raises(StopError):
-        run(archive, fuse=25, weighed=first)
-    with open_run(url, "stopped", writer=True) as archive:
-        run(archive, weighed=second)
-    assert first.heard == whole.heard[: len(first.heard)]
-    assert second.heard == whole.heard[-len(second.heard) :]
-    assert len(first.heard) < 4
-
-
-def test_a_slot_of_two_texts_gets_one_of_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A space is one entry: it needs nothing of the loop, of a strategy or of the archive."""
-
-    class Batch:
-        part = of = "prm"
-
-        def edits(self, program: Program) -> list[SpaceEdit]:
-            more = [f'{{"batch": {2**n}}}' for n in range(1, 9) if f'{{"batch": {2**n}}}' != program.prm]
-            return [SpaceEdit("batch", self.part, program.prm, text, of=self.of) for text in more]
-
-    monkeypatch.setitem(SPACES, "prm", Batch())
-    baselines = {name: Program.of(f"x = nn.{name}()\n", prm='{"batch": 1}') for name in ("ReLU", "GELU")}
-    plan = Plan(cycles=2, candidates=8, seed=0, parts=parts_named("prm,net"))
-    with create_run(url, "run", {}) as archive:
-        proposer = RandomProposer(Sampler(None))
-        Search(plan, baselines, proposer, [], NoveltyGate(), Scores(Fuse()), archive, silent).run()
-        journal = Journal(archive.candidates())
-    made = [c for c in journal if c.cycle and c.kept]
-    assert {c.kept.part for c in made if c.kept} == {"prm"}, "these nets admit no edit"
-    assert any(c.kept is None and c.cycle for c in journal), "a slot of the network finds none"
-    for c in made:
-        parent = journal.of(c.parent or "")
-        assert parent is not None
-        assert c.program is not None
-        assert parent.program is not None
-        assert [part for part, _, _ in differing_parts(parent.program, c.program)] == ["prm"]
-
-
-def test_a_program_of_several_parents_is_of_the_first_ones_family(url: str) -> None:
-    class Mixing(Scripted):
-        def _one(self, ask: Ask) -> Proposal:
-            others = [one.id for one in BASELINES.values() if one.id != ask.parent.id]
-            program = ask.parent.edited("net", f"{ask.parent.net}mix({ask.key!r})\n")
-            mixed = Program({**program.parts, "experts": "4"}, (ask.parent.id, *others))
-            return Proposal(mixed, f"mix {ask.key}", None, "goal")
-
-    with create_run(url, "run", {}) as archive:
-        Search(Plan(2, 3, 0), BASELINES, Mixing(Fuse()), [], NoveltyGate(), Scores(Fuse()), archive, silent).run()
-        journal = Journal(archive.rows())
-    mixed = [c for c in journal if c.cycle and c.program]
-    assert len(mixed) == 6
-    for c in mixed:
-        assert c.program is not None
-        assert c.program.part("experts") == "4"
-        assert c.parents == c.program.parents
-        assert c.parents[0] == c.parent
-        assert len(c.parents) in (3, 4)
-        assert all(c in journal.children(parent) for parent in c.parents)
-        first = journal.of(c.parents[0])
-        assert first is not None
-        assert journal.family(c) == journal.family(first)
-        assert journal.lineage(c)[-2:] == [first, c]
 
 
 def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
