@@ -6,7 +6,9 @@ Each size is measured in a process of its own. Its archive is filled with that m
 edited descendants of the built-in baselines, one training a row with its scores an image. Then the search is taken up
 for some more cycles with a runner that answers at once, so that what is left is the loop: parents, proposals, gates,
 the archive, the listener. `scripted`: a proposer that appends a line, which costs next to nothing; `random`: the
-strategy of that name, which derives the space of edits of each new parent. Milliseconds are of CPU time.
+strategy of that name, which derives the space of edits of each new parent; `checked`: the same with real build checks
+in the sandbox, as a search on digits has them (a parent was checked when it was a candidate). Milliseconds are of CPU
+time, with `checked` of wall clock, as the checks run in children.
 """
 
 from __future__ import annotations
@@ -20,26 +22,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
 from statistics import median
 
-from deltanas import nets
 from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
 from deltanas.check import BuildGate, ContractGate
+from deltanas.config import TrainConfig
 from deltanas.novelty import NoveltyGate
 from deltanas.plan import Plan
 from deltanas.program import Failed, Probe, Program, Refused, Trained
 from deltanas.propose import RandomProposer, Space
 from deltanas.records import Attempt, Candidate, Draft
-from deltanas.seams import Ask, Built, Event, Gate, Proposal, Proposer, Settled, Split
+from deltanas.sandbox import Pool
+from deltanas.seams import Ask, Builds, Built, Event, Gate, Proposal, Proposer, Settled, Split
 from deltanas.search import Search
+from deltanas.wiring import builtin_programs, open_dataset_pool
 
 IMAGES, CANDIDATES, CYCLES = 360, 8, 12
-BASELINES = {name: Program.of(source) for name, source in nets.baselines().items()}
+BASELINES = builtin_programs({})
 
 
 class Instant:
@@ -96,6 +101,18 @@ def fill(archive: RunArchive, rows: int) -> None:
         archive.open(batch)
 
 
+class Checked:
+    """Checks what is new in the sandbox; what the run holds was checked when it was a candidate."""
+
+    def __init__(self, pool: Pool, known: set[str]) -> None:
+        self._pool, self._known, self._held = pool, known, Instant()
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        new = [program for program in programs if program.id not in self._known]
+        answers = dict(zip((program.id for program in new), self._pool.build(new), strict=True))
+        return [answers.get(program.id) or self._held.build([program])[0] for program in programs]
+
+
 class Scripted:
     """Appends a line to the parent."""
 
@@ -111,25 +128,34 @@ class Scripted:
 
 
 class Clock:
-    """A listener that notes the CPU time at which each cycle was settled."""
+    """A listener that notes the time at which each cycle was settled."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.cycles: dict[int, float] = {}
+        self._clock = clock
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Settled):
-            self.cycles[event.candidate.cycle] = time.process_time()
+            self.cycles[event.candidate.cycle] = self._clock()
 
 
-def measured(url: str, size: int, proposer: Proposer) -> dict[str, float]:
+def measured(url: str, size: int, name: str) -> dict[str, float]:
     last = -(-(size - len(BASELINES)) // CANDIDATES)
-    clock, before, start = Clock(), _rss(), time.perf_counter()
-    with open_run(url, "run", writer=True) as archive:
+    clock = Clock(time.perf_counter if name == "checked" else time.process_time)
+    before, start = _rss(), time.perf_counter()
+    with ExitStack() as stack:
+        archive = stack.enter_context(open_run(url, "run", writer=True))
+        builds: Builds = Instant()
+        if name == "checked":
+            pool = stack.enter_context(open_dataset_pool("digits", TrainConfig(workers=1)))
+            builds = Checked(pool, {row.program.id for row in archive.rows() if row.program})
+        space = Space(builds if name == "checked" else None)
+        proposer: Proposer = Scripted() if name == "scripted" else RandomProposer(space)
 
         def search(cycles: int) -> Search:
-            plan, runner = Plan(cycles, CANDIDATES, 1, finals=0), Instant()
-            gates: list[Gate] = [ContractGate(), BuildGate(runner)]
-            return Search(plan, BASELINES, proposer, gates, NoveltyGate(), runner, archive, clock)
+            gates: list[Gate] = [ContractGate(), BuildGate(builds)]
+            plan = Plan(cycles, CANDIDATES, 1, finals=0)
+            return Search(plan, BASELINES, proposer, gates, NoveltyGate(), Instant(), archive, clock)
 
         taken_up = search(last)
         taken_up.run()
@@ -160,8 +186,7 @@ def main() -> None:
         parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.one:
-        proposers: dict[str, Proposer] = {"scripted": Scripted(), "random": RandomProposer(Space(None))}
-        print(json.dumps(measured(given.url, given.one, proposers[given.proposer])))  # noqa: T201
+        print(json.dumps(measured(given.url, given.one, given.proposer)))  # noqa: T201
         return
     rows = []
     for size in given.sizes:
@@ -169,7 +194,7 @@ def main() -> None:
             filled = Path(folder) / "filled.db"
             with create_run(sqlite_url(filled), "run", {}) as archive:
                 fill(archive, size)
-            for proposer in ("scripted", "random"):
+            for proposer in ("scripted", "random", "checked"):
                 url = sqlite_url(Path(shutil.copy(filled, Path(folder) / f"{proposer}.db")))
                 command = [sys.executable, "-m", "benchmarks", "growth"]
                 command += ["--one", str(size), "--url", url, "--proposer", proposer]
