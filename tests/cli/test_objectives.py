@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from deltanas import wiring
+from deltanas.config import read_config
 from deltanas.errors import DeltanasError
-from deltanas.seams import silent
+from deltanas.program import Program, Refused
+from deltanas.seams import Built, silent
+from deltanas.wiring.proposing import context_of
 from support import Command
 
 FRONT = ("search", "--strategy", "random", "--baseline", "mlp", "--baseline", "nin", "--cycles", "2", "--epochs", "1")
@@ -78,3 +82,23 @@ def test_a_latency_is_measured_of_each_network_and_kept(deltanas: Command) -> No
     for member in members:
         latency = next(price for price in member["prices"] if price["name"] == "latency_ms")
         assert 0 < latency["low"] <= latency["value"] <= latency["high"]
+
+
+def test_repeats_that_go_by_the_score_alone_are_refused_with_several_objectives(deltanas: Command) -> None:
+    for repeats in (("--seeds", "auto"), ("--seeds-budget", "4")):
+        done = deltanas(*FRONT, "--candidates", "1", "--objective", "accuracy,params", *repeats, "--run", "run")
+        assert done.returncode == 2
+        assert "by the score alone" in done.stderr
+
+
+def test_widths_are_surveyed_without_the_limits_that_hold_for_offers() -> None:
+    class Large:
+        def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+            return [Built(100, 7, "trace", (1.0,) * 4) for _ in programs]
+
+    builds, program = Large(), Program.of("x = 1\n")
+    held = context_of(read_config({"strategy": "channels", "max_params": 50}), builds)
+    assert held.unlimited is builds
+    assert held.builds is not None
+    assert [type(one) for one in held.builds.build([program])] == [Refused]
+    assert context_of(read_config({"strategy": "channels"}), builds).builds is builds

@@ -10,7 +10,6 @@ from math import ceil
 from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
-from deltanas.check import LimitedBuilds
 from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
 from deltanas.errors import UsageError
 from deltanas.learn.learner import Teaching
@@ -27,7 +26,7 @@ from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset
 from deltanas.train.epochs import LEAST_STEPS
-from deltanas.wiring.choosing import limits_of, measure_of, require_objectives
+from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
 from deltanas.wiring.pools import (
     epochs_of,
@@ -155,8 +154,7 @@ def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, datas
     model = model_of(config)
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
-        offered = LimitedBuilds(builds, limits) if (limits := limits_of(config)) else builds
-        proposer = own(offered) if own else proposer_of(config, builds, model)
+        proposer = own(limited(builds, config)) if own else proposer_of(config, builds, model)
         choose = None if own else choice_of(config, proposer)
         yield _Parts(baselines, proposer, choose, builds, runner, dataset.record, model, teaching, tuple(told))
 

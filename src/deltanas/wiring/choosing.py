@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from deltanas.check import Limits
+from deltanas.check import LimitedBuilds, Limits
 from deltanas.config import SearchConfig
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.objective import LATENCY, Objective, objectives_of
 from deltanas.sandbox import LocalPool, Pool
-from deltanas.seams import Measure
+from deltanas.seams import Builds, Measure
 from deltanas.task import TASKS
 
 
@@ -45,6 +45,12 @@ def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
 
 def limits_of(config: SearchConfig) -> Limits:
     return Limits(config.max_params, config.max_flops)
+
+
+def limited(builds: Builds, config: SearchConfig) -> Builds:
+    """The build checks, which refuse what is over the limits, if there are any."""
+    limits = limits_of(config)
+    return LimitedBuilds(builds, limits) if limits else builds
 
 
 def measure_of(config: SearchConfig, pool: Pool) -> Measure | None:

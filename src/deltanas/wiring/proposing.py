@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from deltanas.check import LimitedBuilds
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.llm import Model, open_model, parse_spec
@@ -11,15 +10,15 @@ from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
-from deltanas.wiring.choosing import limits_of
+from deltanas.wiring.choosing import limited
 
 
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
     own = getattr(config, config.proposing.name, None)
-    limits = limits_of(config)
-    offered = LimitedBuilds(builds, limits) if builds and limits else builds
-    return Context(builds=offered, unlimited=builds, model=model, asking=config.model, settings=own)
+    return Context(
+        builds=builds and limited(builds, config), unlimited=builds, model=model, asking=config.model, settings=own
+    )
 
 
 def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:
