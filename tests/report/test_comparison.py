@@ -22,7 +22,7 @@ from deltanas.report.reading import AbsentError, Reading
 Make = Callable[..., RunView]
 
 
-def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: Make, **config: object) -> RunView:
+def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: Make, data: str = "a") -> RunView:
     """A baseline of 80 % and cycles of candidates edited from it."""
     base = Program.of("x = 0")
     rows = [Candidate(0, 0, "baseline", None, Draft(base), (), Trained(0.8, 1000, 1, 1.0, 1.0, "A"))]
@@ -30,12 +30,12 @@ def run_of(name: str, strategy: str, accuracies: list[list[float]], make_view: M
         for index, value in enumerate(values):
             draft = Draft(Program.of(f"x = '{name}', {cycle}, {index}"))
             rows.append(Candidate(cycle, index, strategy, base.id, draft, (), Trained(value, 1000, 1, 1.0, 1.0, "A")))
-    return replace(make_view(rows), name=name, manifest={"config": {"dataset": "digits", **config}})
+    return replace(make_view(rows), name=name, manifest={"data": {"sha256": data}})
 
 
 def test_a_strategy_stands_beside_the_control_cycle_by_cycle(make_view: Make) -> None:
     mine = run_of("mine", "delta", [[0.81, 0.83, 0.79], [0.86, 0.84]], make_view)
-    control = run_of("control", "random", [[0.78, 0.80], [0.82, 0.80], [0.9, 0.9]], make_view, dataset="mnist")
+    control = run_of("control", "random", [[0.78, 0.80], [0.82, 0.80], [0.9, 0.9]], make_view, data="b")
     found = comparison(Reading(mine, [control]))
     groups = {group.name: group.stretches for group in found["groups"]}  # type: ignore[attr-defined]
     assert list(groups) == ["delta (mine)", "random (control)"]
@@ -48,7 +48,7 @@ def test_a_strategy_stands_beside_the_control_cycle_by_cycle(make_view: Make) ->
     assert second.over.value == pytest.approx(0.04)
     assert every.over.value == pytest.approx(0.826 - 0.80)  # the control's first two cycles: mine has no third
     assert all(stretch.over is None for stretch in groups["random (control)"])
-    assert found["warnings"] == ["control differs from mine in dataset"]
+    assert found["warnings"] == ["control differs from mine in data"]
     assert "the difference is not the strategy" in report.render(mine, against=[control])
 
 

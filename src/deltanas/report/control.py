@@ -17,8 +17,8 @@ from deltanas.task import Metric
 
 CONTROL = "random"
 _ALIKE = (
-    ("data",),
-    *(("config", key) for key in ("dataset", "baselines", "edits", "seeds", "proposals", "prm")),
+    ("data", "sha256"),
+    *(("config", key) for key in ("baselines", "edits", "seeds", "proposals", "prm")),
     *(("config", "train", key) for key in ("size", "resize", "epochs", "augment")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
@@ -101,7 +101,7 @@ def _rivals(reading: Reading) -> Iterator[Rival]:
         theirs = next(iter(other.ranked()), None)
         if mine is None or theirs is None or theirs.program is None or other.task != reading.task:
             continue
-        known = [_recorded(each.view.manifest, ("data",)) for each in (reading, other)]
+        known = [_recorded(each.view.manifest, ("data", "sha256")) for each in (reading, other)]
         one, two = reading.measured(mine), other.measured(theirs)
         if one is None or two is None or ... in known or known[0] != known[1]:
             continue
@@ -170,7 +170,10 @@ def _stretch(
 
 def _unlike(view: RunView, other: RunView) -> str:
     """What is recorded of both runs and differs."""
-    pairs = [(path[-1], _recorded(view.manifest, path), _recorded(other.manifest, path)) for path in _ALIKE]
+    pairs = [
+        ("data" if path[0] == "data" else path[-1], _recorded(view.manifest, path), _recorded(other.manifest, path))
+        for path in _ALIKE
+    ]
     unlike = [name for name, one, two in pairs if ... not in (one, two) and one != two]
     return f"{other.name} differs from {view.name} in {', '.join(unlike)}" if unlike else ""
 

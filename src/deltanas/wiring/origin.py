@@ -14,6 +14,9 @@ from deltanas.config import SearchConfig, TrainConfig
 from deltanas.errors import DataError, UsageError
 from deltanas.sandbox import cores
 
+CONTENT = ("train", "validation", "test", "shape", "classes", "dropped", "sha256")
+"""What is compared of a data set's record. What it tells besides, as names of classes, may be told anew."""
+
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
     """Where every figure of the run comes from."""
@@ -69,8 +72,8 @@ def require_same_data(run: RunArchive, data: Mapping[str, object]) -> None:
     """Raises DataError where the run was begun on other images, labels or splits."""
     begun = run.manifest.get("data", data)
     assert isinstance(begun, dict)
-    if begun != data:
-        first = next(key for key in data if begun.get(key) != data[key])
+    first = next((key for key in CONTENT if begun.get(key) != data[key]), None)
+    if first:
         raise DataError(
             f"the data is not what the run was begun with: `{first}` was {begun.get(first)}, and is {data[first]}",
             "put the data back as it was, or begin another run with --run",

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from deltanas.train.data.catalog import available, dataset_of, load, prepared
 from deltanas.train.data.fetch import prepare
-from deltanas.train.data.records import Dataset, Images
+from deltanas.train.data.records import Dataset, Images, LeftOut, Provenance
 
-__all__ = ["Dataset", "Images", "available", "dataset_of", "load", "prepare", "prepared"]
+__all__ = ["Dataset", "Images", "LeftOut", "Provenance", "available", "dataset_of", "load", "prepare", "prepared"]

@@ -44,7 +44,8 @@ def prepared(
     train, validation, test = (
         Images(resized(part.x, resize), part.y) for part in (splits.train, splits.validation, splits.test)
     )
-    data = settled(name, Splits(train, validation, test, splits.classes, splits.dropped))
+    source = replace(splits.source, resize=resize or splits.source.resize)
+    data = settled(name, Splits(train, validation, test, splits.classes, splits.dropped, splits.conflicts, source))
     if train_size is None:
         return data
     if not max(1, data.classes) <= train_size <= len(data.train):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -28,11 +29,40 @@ class Images:
         return Images(np.ascontiguousarray(self.x[indices]), np.ascontiguousarray(self.y[indices]))
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Files or images that a loader did not take: why, how many, and one of them ("" where they have no name)."""
+
+    reason: str
+    number: int
+    example: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """How the images came to be what they are: what an image of a user's own must go through, and what it means.
+
+    Attributes:
+        names: of the classes, by label; () where the data has none.
+        resize: height and width that every image was squeezed to, in pixels; None for images as they are.
+        notes: what was done to the whole set, each a short clause ("3 palette images read as RGB").
+        left_out: what was not taken. Repeats are counted in `dropped` and `conflicts` of the data set.
+    """
+
+    names: tuple[str, ...] = ()
+    resize: int | None = None
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
 @dataclass(frozen=True)
 class Dataset:
     """A data set in three splits that share no image; selection sees `validation`, the final report `test`.
 
-    classes: number of classes, 0 where images have none. dropped: images left out as repeats of others, pixel by pixel.
+    Attributes:
+        classes: number of classes, 0 where images have none.
+        dropped: number of images left out as repeats of others, pixel by pixel.
+        conflicts: number of those that had another label than the image they repeat.
     """
 
     name: str
@@ -41,6 +71,8 @@ class Dataset:
     test: Images
     classes: int
     dropped: int = 0
+    conflicts: int = 0
+    source: Provenance = Provenance()
 
     @property
     def in_shape(self) -> tuple[int, int, int, int]:
@@ -73,6 +105,8 @@ class Dataset:
             "classes": self.classes,
             "dropped": self.dropped,
             "sha256": self.fingerprint,
+            "conflicts": self.conflicts,
+            **json.loads(json.dumps(asdict(self.source))),
         }
 
 
@@ -85,13 +119,15 @@ def _known(y: NDArray[Any]) -> bytes:
 
 @dataclass(frozen=True)
 class Splits:
-    """What a loader returns: three splits that may still share images. dropped: repeats left out already."""
+    """What a loader returns: three splits that may still share images. dropped, conflicts: repeats left out already."""
 
     train: Images
     validation: Images
     test: Images
     classes: int
     dropped: int = 0
+    conflicts: int = 0
+    source: Provenance = Provenance()
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,11 @@ def settled(name: str, splits: Splits) -> Dataset:
         repeats = f"; {dropped} were left out as repeats of others" if dropped else ""
         least = f"five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
         raise DataError(f"{name}: {fault}", f"add images: {least}{repeats}")
-    return Dataset(name, train, validation, splits.test, splits.classes, dropped)
+    return replace(
+        Dataset(name, train, validation, splits.test, splits.classes, dropped),
+        conflicts=splits.conflicts,
+        source=splits.source,
+    )
 
 
 def _fault(train: Images, validation: Images, test: Images, classes: int) -> str:
