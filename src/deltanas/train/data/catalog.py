@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError, UsageError
+from deltanas.train.data.folders import read_folder
 from deltanas.train.data.official import OFFICIAL, data_folder, read_official
-from deltanas.train.data.own import read_folder, read_npz, splits_of
+from deltanas.train.data.own import read_npz, splits_of
 from deltanas.train.data.pictures import resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
 from deltanas.train.data.splits import in_three, settled

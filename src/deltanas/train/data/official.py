@@ -15,8 +15,8 @@ import numpy as np
 import platformdirs
 
 from deltanas.errors import DataError
+from deltanas.train.data.folders import read_classes
 from deltanas.train.data.idx import IDX_FILES, read_idx
-from deltanas.train.data.own import read_classes
 from deltanas.train.data.pictures import VISION_HINT, read_images
 from deltanas.train.data.records import Images, Splits
 from deltanas.train.data.splits import with_test

@@ -1,8 +1,7 @@
-"""A user's own data: a folder with a folder of images for each class, or an npz file of arrays."""
+"""A user's own data: an npz file of arrays, or arrays in memory."""
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -12,50 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.pictures import SUFFIXES, read_images
 from deltanas.train.data.records import Images, Splits
-from deltanas.train.data.splits import in_three, stratified_order, with_test
+from deltanas.train.data.splits import as_given, in_three
 
-_LAYOUT = "make a folder for each class in it, with the images of the class inside, or train/ and test/ of such folders"
-_SPLITS = ("train", "val", "test")
 _ARRAYS = (
     "save it with numpy.savez(path, x=images, y=labels); x: uint8 [n, h, w] or [n, c, h, w], y: integers from 0 [n]"
 )
-
-
-def read_folder(folder: Path, *, resize: int | None) -> Splits:
-    """Class folders of images, or `train`, `test` and perhaps `val` with class folders in each.
-
-    Classes are numbered in the order of their names. Without given splits 60 % train, 20 % validate, 20 % test.
-
-    Raises:
-        DataError: no such folder, no image, one class, or what `read_images` refuses.
-    """
-    names = [path.name for path in _folders(folder)]
-    if not set(names) & set(_SPLITS):
-        return in_three(read_classes(folder, names, resize=resize), len(names))
-    if not {"train", "test"} <= set(names) <= set(_SPLITS):
-        raise DataError(
-            f"{folder}: holds {', '.join(names)}, which are neither classes nor splits",
-            "splits are train and test, and val if you like; rename the others, or the class of such a name",
-        )
-    classes = [path.name for path in _folders(folder / "train")]
-    for split in names:
-        strange = {path.name for path in _folders(folder / split)} - set(classes)
-        if strange:
-            raise DataError(f"{folder / split / min(strange)}: a class that {folder / 'train'} does not have", _LAYOUT)
-    # Read as one, so that sizes and kinds are compared across the splits too.
-    parts = {split: _files(folder / split, classes) for split in names}
-    x = read_images([path for files, _ in parts.values() for path in files], resize=resize)
-    bounds = np.cumsum([len(files) for files, _ in parts.values()])[:-1]
-    images = {s: Images(part, parts[s][1]) for s, part in zip(parts, np.split(x, bounds), strict=True)}
-    return _given(images["train"], images.get("val"), images["test"], len(classes))
-
-
-def read_classes(folder: Path, classes: list[str], *, resize: int | None, colour: bool = False) -> Images:
-    """The images of class folders, at any depth. Raises DataError where a class has none."""
-    files, y = _files(folder, classes)
-    return Images(read_images(files, resize=resize, colour=colour), y)
 
 
 def read_npz(path: Path) -> Splits:
@@ -85,43 +46,7 @@ def splits_of(path: Path | str, arrays: Mapping[str, NDArray[np.generic]]) -> Sp
         if images.y.max() >= classes:
             fault = f"label {images.y.max()} in y{suffix} is out of range: y_train has the classes 0 to {classes - 1}"
             raise DataError(f"{path}: {fault}", "give each class training images, or take the others out")
-    return _given(train, validation, test, classes)
-
-
-def _given(train: Images, validation: Images | None, test: Images, classes: int) -> Splits:
-    if validation is None:
-        return with_test(train, test, classes)
-    return Splits(train.take(stratified_order(train.y)), validation, test, classes)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        raise DataError(f"{folder} can't be read as a folder of images: {error.strerror}", _LAYOUT) from None
-    if not inside:
-        raise DataError(f"{folder}: no class folder with images in it", _LAYOUT)
-    if len(inside) == 1:
-        raise DataError(f"{folder}: {inside[0].name} is the only class; there is nothing to tell apart", _LAYOUT)
-    return inside
-
-
-def _files(folder: Path, classes: list[str]) -> tuple[list[Path], NDArray[np.int64]]:
-    """The image files of each class in the order of their names, and the labels."""
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(
-            Path(place, file)
-            for place, _, inside in os.walk(folder / name)
-            for file in inside
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-        )
-        if not found:
-            raise DataError(f"{folder / name}: no image ({', '.join(SUFFIXES)})", _LAYOUT)
-        files += found
-        labels += [label] * len(found)
-    return files, np.array(labels, np.int64)
+    return as_given(train, validation, test, classes)
 
 
 def _arrays(path: Path) -> Mapping[str, NDArray[np.generic]]:

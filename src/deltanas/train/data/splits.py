@@ -52,6 +52,13 @@ def with_test(both: Images, test: Images, classes: int) -> Splits:
     return Splits(both.take(train), both.take(validation), test, classes)
 
 
+def as_given(train: Images, validation: Images | None, test: Images, classes: int) -> Splits:
+    """The splits that a user made; without a validation split it is taken from the training images."""
+    if validation is None:
+        return with_test(train, test, classes)
+    return Splits(train.take(stratified_order(train.y)), validation, test, classes)
+
+
 def settled(name: str, splits: Splits) -> Dataset:
     """The data set: splits that share no image and can be trained on.
 

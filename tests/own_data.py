@@ -1,0 +1,46 @@
+"""Makes a user's own data, and looks at what becomes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from deltanas.errors import DataError
+from deltanas.train.data import Dataset, load
+
+CHANCE = np.random.RandomState(7)
+
+
+def pixels(n: int, *shape: int) -> NDArray[np.uint8]:
+    """Images that all differ."""
+    return CHANCE.randint(0, 256, (n, *shape)).astype(np.uint8)
+
+
+def classes_in(folder: Path, n: int = 40, *shape: int, names: tuple[str, ...] = ("cat", "dog")) -> Path:
+    """A folder for each class with n images, RGB of 6 x 5 pixels unless a shape is given."""
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number, image in enumerate(pixels(n, *(shape or (5, 6, 3)))):
+            Image.fromarray(image).save(folder / name / f"{number:03}.png")
+    return folder
+
+
+def refused(name: object, *words: str, kind: str = "folder", resize: int | None = None) -> None:
+    with pytest.raises(DataError) as caught:
+        load(f"{kind}:{name}", resize=resize)
+    for word in words:
+        assert word in str(caught.value), caught.value
+    assert caught.value.hint
+
+
+def images_of(data: Dataset) -> list[set[bytes]]:
+    return [{image.tobytes() for image in part.x} for part in (data.train, data.validation, data.test)]
+
+
+def disjoint(data: Dataset) -> bool:
+    train, validation, test = images_of(data)
+    return not (train & validation or train & test or validation & test)
