@@ -18,7 +18,7 @@ from deltanas.train.data.official import OFFICIAL, data_folder, read_official
 from deltanas.train.data.own import read_npz, splits_of
 from deltanas.train.data.pictures import resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
-from deltanas.train.data.splits import in_three, settled
+from deltanas.train.data.splits import in_three, settled, subset
 
 _OWN = "a run on a data set passed from Python goes on where that is passed again"
 _SKLEARN_HINT = "pip install scikit-learn"
@@ -55,8 +55,7 @@ def prepared(
             f"a training size of {train_size} is not possible on {name}",
             f"give {least} to {len(data.train)} (all of them)",
         )
-    # The order of the training images is such that every prefix is stratified.
-    return replace(data, train=Images(data.train.x[:train_size], data.train.y[:train_size]))
+    return replace(data, train=subset(data.train, train_size, data.classes))
 
 
 def dataset_of(name: str, **arrays: NDArray[Any]) -> Dataset:

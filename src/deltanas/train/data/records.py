@@ -62,7 +62,7 @@ class Dataset:
     Attributes:
         classes: number of classes, 0 where images have none.
         dropped: number of images left out as repeats of others, pixel by pixel.
-        conflicts: number of those that had another label than the image they repeat.
+        conflicts: number of those that had another label than an equal image.
     """
 
     name: str

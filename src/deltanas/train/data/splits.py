@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,8 @@ from deltanas.nets import DEFAULT_PRM
 from deltanas.train.data.records import Dataset, Images, Splits
 
 BATCH = int(DEFAULT_PRM["batch"])
+UNEVEN = 1.5
+"""A class with more than this many times its even share is told."""
 
 
 def stratified_order(y: NDArray[Any]) -> NDArray[np.int64]:
@@ -34,22 +37,32 @@ def stratified_order(y: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def in_three(images: Images, classes: int) -> Splits:
-    """60 % to train on, 20 % to validate, 20 % to test. Of equal images only the first is kept, so none is in two."""
+    """60 % to train on, 20 % to validate, 20 % to test, with an image of each class in every split.
+
+    Of equal images only the first is kept, so none is in two splits. None of them is kept where they have several
+    labels: no label of such an image can be trusted, neither to learn from nor to be scored by.
+    """
     first: dict[bytes, int] = {}
-    for place, digest in enumerate(_digests(images)):
+    torn: set[bytes] = set()
+    digests = _digests(images)
+    for place, digest in enumerate(digests):
+        if classes and images.y[place] != images.y[first.setdefault(digest, place)]:
+            torn.add(digest)
         first.setdefault(digest, place)
-    kept = images.take(np.array(list(first.values()), np.int64))
+    kept = images.take(np.array([place for digest, place in first.items() if digest not in torn], np.int64))
+    conflicts, dropped = sum(digest in torn for digest in digests), len(images) - len(kept)
     bounds = [round(0.6 * len(kept)), round(0.8 * len(kept))]
-    train, validation, test = np.split(stratified_order(kept.y), bounds)
-    dropped = len(images) - len(kept)
-    return Splits(kept.take(train), kept.take(validation), kept.take(test), classes, dropped)
+    parts = _in_every(np.split(stratified_order(kept.y), bounds), kept.y, classes)
+    train, validation, test = (kept.take(part) for part in parts)
+    return Splits(train, validation, test, classes, dropped, conflicts)
 
 
 def with_test(both: Images, test: Images, classes: int) -> Splits:
     """A sixth of the training images becomes the validation split; the test split stays as its makers made it."""
     order = stratified_order(both.y)
-    train, validation = np.split(order, [len(order) - len(order) // 6])
-    return Splits(both.take(train), both.take(validation), test, classes)
+    parts = _in_every(np.split(order, [len(order) - len(order) // 6]), both.y, classes)
+    train, validation = (both.take(part) for part in parts)
+    return Splits(train, validation, test, classes)
 
 
 def as_given(train: Images, validation: Images | None, test: Images, classes: int) -> Splits:
@@ -59,40 +72,104 @@ def as_given(train: Images, validation: Images | None, test: Images, classes: in
     return Splits(train.take(stratified_order(train.y)), validation, test, classes)
 
 
+def subset(train: Images, size: int, classes: int) -> Images:
+    """`size` training images with one of each class among them. A smaller subset lies within a larger one."""
+    first = np.unique(train.y, return_index=True)[1] if classes else np.empty(0, np.int64)
+    others = np.setdiff1d(np.arange(len(train)), first)
+    return train.take(np.sort(np.concatenate([first, others[: size - len(first)]])))
+
+
 def settled(name: str, splits: Splits) -> Dataset:
     """The data set: splits that share no image and can be trained on.
 
     An image of the test split is dropped from the other two, one of the validation split from the training images.
 
     Raises:
-        DataError: a split is empty, a class has no training image, or there is less to train on than one batch.
+        DataError: a split is empty, a class has no training image or fewer than three images in all, or there is less
+            to train on than one batch.
     """
-    test = _digests(splits.test)
-    validation = _without(splits.validation, test)
-    train = _without(splits.train, [*test, *_digests(validation)])
+    digests = [_digests(part) for part in (splits.train, splits.validation, splits.test)]
+    held = dict(zip(digests[2], splits.test.y.tolist(), strict=True))
+    validation, torn = _without(splits.validation, digests[1], held)
+    held |= zip(digests[1], splits.validation.y.tolist(), strict=True)
+    train, torn_too = _without(splits.train, digests[0], held)
     dropped = splits.dropped + len(splits.train) - len(train) + len(splits.validation) - len(validation)
-    fault = _fault(train, validation, splits.test, splits.classes)
+    data = Dataset(name, train, validation, splits.test, splits.classes, dropped, splits.conflicts + torn + torn_too)
+    fault = _fault(data, splits.source.names)
     if fault:
-        repeats = f"; {dropped} were left out as repeats of others" if dropped else ""
+        remedy = "add images, or take the class out" if fault.startswith("class") else "add images"
         least = f"five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
-        raise DataError(f"{name}: {fault}", f"add images: {least}{repeats}")
-    return replace(
-        Dataset(name, train, validation, splits.test, splits.classes, dropped),
-        conflicts=splits.conflicts,
-        source=splits.source,
-    )
+        torn_word = f", {data.conflicts} of them under another label" if data.conflicts else ""
+        repeats = f"; {dropped} were left out as repeats of others{torn_word}" if dropped else ""
+        raise DataError(f"{name}: {fault}", f"{remedy}: {least}{repeats}")
+    notes = [*_notes(data, splits.source.names), *_torn(splits, digests)]
+    new = [note for note in notes if note not in splits.source.notes]
+    return replace(data, source=replace(splits.source, notes=(*splits.source.notes, *new)))
 
 
-def _fault(train: Images, validation: Images, test: Images, classes: int) -> str:
-    for split, images in (("validation", validation), ("test", test)):
+def _in_every(parts: list[NDArray[np.int64]], y: NDArray[Any], classes: int) -> list[NDArray[np.int64]]:
+    """Each class in every part, as far as it has the images: one that lacks it trades with the one that has most."""
+    tally = np.array([np.bincount(y[part], minlength=classes) if classes else [] for part in parts])
+    for lacking, label in zip(*np.nonzero(tally == 0), strict=True):
+        giver = tally[:, label].argmax()
+        if tally[giver, label] < 2:
+            continue
+        given = parts[giver][y[parts[giver]] == label][-1:]
+        common = tally[lacking].argmax()
+        back = parts[lacking][y[parts[lacking]] == common][-1:] if tally[lacking, common] > 1 else given[:0]
+        for part, out, new in ((giver, given, back), (lacking, back, given)):
+            parts[part] = np.concatenate([parts[part][~np.isin(parts[part], out)], new])
+            tally[part] = np.bincount(y[parts[part]], minlength=classes)
+    return parts
+
+
+def _fault(data: Dataset, names: Sequence[str]) -> str:
+    for split, images in (("validation", data.validation), ("test", data.test)):
         if not len(images):
             return f"the {split} split has no image"
-    lacking = sorted(set(range(classes)) - set(train.y.tolist())) if classes else ()
+    lacking = _lacking(data.train, data.classes)
     if lacking:
-        return f"class {lacking[0]} (counted from 0) has no image to train on"
-    if len(train) < BATCH:
-        return f"{len(train)} images to train on are fewer than one batch of {BATCH}"
+        return f"class {_named(lacking[0], names)} has no image to train on"
+    rare = [label for label, number in enumerate(_tally(data)) if number < 3]
+    if rare:
+        more = f", as have {len(rare) - 1} others" if len(rare) > 1 else ""
+        return (
+            f"class {_named(rare[0], names)} has fewer than three images (to train, to validate and to test on){more}"
+        )
+    if len(data.train) < BATCH:
+        return f"{len(data.train)} images to train on are fewer than one batch of {BATCH}"
     return ""
+
+
+def _notes(data: Dataset, names: Sequence[str]) -> Iterator[str]:
+    """What accuracy on this data can't tell."""
+    if not data.classes:
+        return
+    for split, part in (("validate", data.validation), ("test", data.test)):
+        lacking = _lacking(part, data.classes)
+        if lacking:
+            more = f" and {len(lacking) - 3} more" * (len(lacking) > 3)
+            yield f"no image of class {', '.join(_named(label, names) for label in lacking[:3])}{more} to {split} on"
+    largest = int(np.bincount(data.train.y).argmax())
+    share = float((data.validation.y == largest).mean())
+    if share > UNEVEN / data.classes:
+        yield f"uneven classes: {share:.1%} of the validation images are of class {_named(largest, names)}"
+
+
+def _tally(data: Dataset) -> list[int]:
+    """Number of images of each class."""
+    if not data.classes:
+        return []
+    every = np.concatenate([part.y for part in (data.train, data.validation, data.test)])
+    return [int(number) for number in np.bincount(every, minlength=data.classes)]
+
+
+def _lacking(images: Images, classes: int) -> list[int]:
+    return sorted(set(range(classes)) - set(images.y.tolist())) if classes else []
+
+
+def _named(label: int, names: Sequence[str]) -> str:
+    return repr(names[label]) if names else f"{label} (counted from 0)"
 
 
 def _digests(images: Images) -> list[bytes]:
@@ -100,8 +177,20 @@ def _digests(images: Images) -> list[bytes]:
     return [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images.x)]
 
 
-def _without(images: Images, others: list[bytes]) -> Images:
-    """The images whose hash is not among `others`."""
-    known = set(others)
-    keep = np.array([digest not in known for digest in _digests(images)], bool)
-    return images if keep.all() else images.take(np.flatnonzero(keep))
+def _torn(splits: Splits, digests: Sequence[list[bytes]]) -> Iterator[str]:
+    """Which splits hold an image under two labels."""
+    parts = ("training", splits.train), ("validation", splits.validation), ("test", splits.test)
+    for (split, part), hashed in zip(parts if splits.classes else (), digests, strict=False):
+        first = dict(zip(reversed(hashed), reversed(part.y.tolist()), strict=True))
+        number = sum(first[digest] != label for digest, label in zip(hashed, part.y.tolist(), strict=True))
+        if number:
+            yield f"{number} {split} images repeat another under another label"
+
+
+def _without(images: Images, digests: list[bytes], others: Mapping[bytes, object]) -> tuple[Images, int]:
+    """The images whose hash is not among `others`, and how many of the rest have another label there."""
+    keep = np.array([digest not in others for digest in digests], bool)
+    if keep.all():
+        return images, 0
+    torn = sum(d in others and others[d] != y for d, y in zip(digests, images.y.tolist(), strict=True))
+    return images.take(np.flatnonzero(keep)), torn
