@@ -44,3 +44,18 @@ def images_of(data: Dataset) -> list[set[bytes]]:
 def disjoint(data: Dataset) -> bool:
     train, validation, test = images_of(data)
     return not (train & validation or train & test or validation & test)
+
+
+def meaning(data: Dataset) -> dict[bytes, str]:
+    """The name of the class of each image, by its pixels."""
+    names = data.source.names or [str(label) for label in range(data.classes)]
+    assert len(names) == data.classes
+    every: dict[bytes, str] = {}
+    for part in (data.train, data.validation, data.test):
+        every |= {x.tobytes(): names[label] for x, label in zip(part.x, part.y, strict=True)}
+    return every
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """What lies in a folder, by path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

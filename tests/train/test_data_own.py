@@ -39,37 +39,6 @@ def test_too_little_to_train_on(tmp_path: Path) -> None:
     refused(tmp_path / "repeated.npz", fault, "20 were left out as repeats", kind="npz")
 
 
-@pytest.mark.parametrize(
-    ("arrays", "words"),
-    [
-        ({}, ("no array x and no array y", "numpy.savez")),
-        ({"x": X}, ("no array y",)),
-        ({"x_train": X, "y_train": Y}, ("no array x_test and no array y_test",)),
-        ({"x": X / 255, "y": Y}, ("x is float64, not uint8", "(x * 255)")),
-        ({"x": X[:, :, :, None].repeat(3, 3), "y": Y}, ("channels last", "transpose(0, 3, 1, 2)")),
-        ({"x": X[0], "y": Y}, ("shape (4, 4), not [n, h, w]",)),
-        ({"x": X[:0], "y": Y[:0]}, ("shape (0, 4, 4)",)),
-        ({"x": X, "y": Y / 2}, ("y is float64; labels are integers", "astype('int64')")),
-        ({"x": X, "y": Y.astype(str)}, ("labels are integers",)),
-        ({"x": X, "y": Y[:, None]}, ("y has the shape (60, 1)", "y.ravel()")),
-        ({"x": X, "y": Y[:50]}, ("y has the shape (50,) for 60 images",)),
-        ({"x": X, "y": Y - 1}, ("label -1 in y is out of range", "from 0")),
-        ({"x": X, "y": Y + 1}, ("labels go up to 3, but no image has the label 0", "without gaps")),
-        ({"x": X, "y": Y * 2}, ("labels go up to 4, but no image has the label 1", "without gaps")),
-        ({"x": X, "y": Y * 0}, ("every label is 0", "nothing to tell apart")),
-        ({"x_train": X, "y_train": Y, "x_test": X, "y_test": Y + 1}, ("label 3 in y_test is out of range",)),
-        ({"x_train": X, "y_train": Y, "x_test": X[:, 1:], "y_test": Y}, ("x_test are (1, 3, 4)",)),
-        (
-            {"x_train": X, "y_train": Y, "x_test": X, "y_test": Y},
-            ("the validation split has no image", "60 were left out"),
-        ),
-    ],
-)
-def test_an_npz_with_a_fault_is_named(tmp_path: Path, arrays: dict[str, Any], words: tuple[str, ...]) -> None:
-    np.savez(tmp_path / "data.npz", **arrays)
-    refused(tmp_path / "data.npz", "data.npz", *words, kind="npz")
-
-
 class Hostile:
     """Unpickling it makes a file."""
 
@@ -83,7 +52,7 @@ class Hostile:
 def test_nothing_in_an_npz_is_unpickled(tmp_path: Path) -> None:
     trace = tmp_path / "ran"
     np.savez(tmp_path / "object.npz", x=X, y=np.array([Hostile(trace)] * 60, object))
-    refused(tmp_path / "object.npz", "object.npz can't be read", "allow_pickle", kind="npz")
+    refused(tmp_path / "object.npz", "y is an array of objects", "if you trust the file", kind="npz")
     (tmp_path / "pickle.npz").write_bytes(pickle.dumps(Hostile(trace)))
     refused(tmp_path / "pickle.npz", "pickle.npz can't be read", kind="npz")
     assert not trace.exists()

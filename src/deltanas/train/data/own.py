@@ -5,96 +5,106 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.records import Images, Splits
+from deltanas.train.data.labels import coded
+from deltanas.train.data.mending import Mender, beside
+from deltanas.train.data.records import Images, LeftOut, Provenance, Splits
+from deltanas.train.data.roles import ARRAYS, role_of, roles_of
+from deltanas.train.data.scales import scaled
 from deltanas.train.data.splits import as_given, in_three
-
-_ARRAYS = (
-    "save it with numpy.savez(path, x=images, y=labels); x: uint8 [n, h, w] or [n, c, h, w], y: integers from 0 [n]"
-)
 
 
 def read_npz(path: Path) -> Splits:
     """Arrays `x` and `y`; or `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_val`, `y_val`.
 
-    Nothing in the file is unpickled.
+    Other usual names are known too (`roles.py`). Nothing in the file is unpickled.
 
     Raises:
-        DataError: not an npz file, an array that is missing or of the wrong type or shape, labels with gaps.
+        DataError: not an npz file, or arrays that can't be read as they are meant.
     """
-    return splits_of(path, _arrays(path))
-
-
-def splits_of(path: Path | str, arrays: Mapping[str, NDArray[np.generic]]) -> Splits:
-    """The splits that arrays make, which are named as `read_npz` says. path: where they are from, for messages."""
-    if "x" in arrays or "x_train" not in arrays:
-        images = _images(path, arrays, "")
-        return in_three(images, _classes(path, images.y))
-    train, test = _images(path, arrays, "_train"), _images(path, arrays, "_test")
-    validation = _images(path, arrays, "_val") if "x_val" in arrays else None
-    classes = _classes(path, train.y)
-    for suffix, images in (("_test", test), ("_val", validation or test)):
-        if images.x.shape[1:] != train.x.shape[1:]:
-            raise DataError(
-                f"{path}: images of x{suffix} are {images.x.shape[1:]}, of x_train {train.x.shape[1:]}", _ARRAYS
-            )
-        if images.y.max() >= classes:
-            fault = f"label {images.y.max()} in y{suffix} is out of range: y_train has the classes 0 to {classes - 1}"
-            raise DataError(f"{path}: {fault}", "give each class training images, or take the others out")
-    return as_given(train, validation, test, classes)
-
-
-def _arrays(path: Path) -> Mapping[str, NDArray[np.generic]]:
-    known = [f"{kind}{suffix}" for kind in "xy" for suffix in ("", "_train", "_val", "_test")]
     try:
         # Opened here: numpy leaves the file open where it is cut short.
         with path.open("rb") as raw:
             file = np.load(raw, allow_pickle=False)
             if isinstance(file, np.ndarray):
-                raise ValueError("it holds one array without a name")
-            return {name: file[name] for name in known if name in file}
+                raise _one_array(path, file)
+            arrays = {name: _array(path, file, name) for name in file.files if role_of(name)}
+            others = [name for name in file.files if not role_of(name)]
     except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", _ARRAYS) from None
+        named = path.with_name(f"{path.name}.npz")
+        hint = f"name npz:{named}" if not path.exists() and named.exists() else ARRAYS
+        raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", hint) from None
+    return _splits(path, arrays, others)
 
 
-def _images(path: Path | str, arrays: Mapping[str, NDArray[np.generic]], suffix: str) -> Images:
-    names = f"x{suffix}", f"y{suffix}"
-    missing = [name for name in names if name not in arrays]
-    if missing:
-        raise DataError(f"{path}: no array {' and no array '.join(missing)}", _ARRAYS)
-    x, y = (arrays[name] for name in names)
-    if x.dtype != np.uint8:
+def splits_of(name: str, arrays: Mapping[str, NDArray[Any]]) -> Splits:
+    """The splits that arrays in memory make, which are named as `read_npz` says."""
+    return _splits(name, {key: np.asarray(array) for key, array in arrays.items()}, [])
+
+
+def _splits(where: Path | str, arrays: Mapping[str, NDArray[Any]], others: list[str]) -> Splits:
+    roles = roles_of(where, arrays)
+    others = [
+        *others,
+        *sorted((name for name in arrays if name not in roles.values()), key=lambda name: role_of(name) != ""),
+    ]
+    mender = Mender(where, roles)
+    suffixes = [suffix for suffix in ("", "_train", "_val", "_test") if f"x{suffix}" in roles]
+    x = {suffix: arrays[roles[f"x{suffix}"]] for suffix in suffixes}
+    y = {suffix: arrays[roles[f"y{suffix}"]] for suffix in suffixes}
+    for suffix in suffixes:
+        _in_front(mender, suffix, x[suffix], y[suffix])
+    images = scaled(mender, x, str(arrays[roles["layout"]]) if "layout" in roles else None)
+    sizes = {suffix: len(part) for suffix, part in images.x.items()}
+    labels = coded(mender, y, sizes, arrays[roles["names"]] if "names" in roles else None)
+    parts = {suffix: Images(images.x[suffix], labels.y[suffix]) for suffix in suffixes}
+    classes = max(int(part.y.max()) for part in parts.values()) + 1
+    left = (LeftOut("an array that is neither images nor labels", len(others), others[0]),) if others else ()
+    notes = [*images.notes, *labels.notes]
+    if suffixes == [""] or suffixes == ["_train"]:
+        splits = in_three(parts[suffixes[0]], classes)
+    else:
+        if "_test" not in parts:
+            notes.append(f"no test split: {roles['x_val']} is it, and a sixth of {roles['x_train']} validates")
+            parts["_test"] = parts.pop("_val")
+        splits = as_given(parts["_train"], parts.get("_val"), parts["_test"], classes)
+    return replace(splits, source=Provenance(labels.names, None, tuple(notes), left))
+
+
+def _in_front(mender: Mender, suffix: str, x: NDArray[Any], y: NDArray[Any]) -> None:
+    """Raises DataError where the images are counted by the last axis, as MATLAB keeps them."""
+    if x.ndim > 2 and x.shape[-1] == len(np.atleast_1d(y)) != len(x):
+        role = f"x{suffix}"
         raise DataError(
-            f"{path}: {names[0]} is {x.dtype}, not uint8", "values from 0 to 1: (x * 255).round().astype('uint8')"
+            f"{mender.where}: {mender.names[role]} has the shape {x.shape} for {len(y)} labels: images come last",
+            f"put them first: {mender.hint({role: f'numpy.moveaxis({mender[role]}, -1, 0)'})}",
         )
-    if x.ndim == 4 and x.shape[3] in (1, 3, 4) and x.shape[1] not in (1, 3):
-        raise DataError(f"{path}: {names[0]} has its channels last, {x.shape}", "x.transpose(0, 3, 1, 2)")
-    if x.ndim not in (3, 4) or 0 in x.shape:
-        raise DataError(f"{path}: {names[0]} has the shape {x.shape}, not [n, h, w] or [n, c, h, w]", _ARRAYS)
-    if not np.issubdtype(y.dtype, np.integer):
-        raise DataError(f"{path}: {names[1]} is {y.dtype}; labels are integers", "y.astype('int64'), classes from 0")
-    if y.shape != x.shape[:1]:
-        raise DataError(
-            f"{path}: {names[1]} has the shape {y.shape} for {len(x)} images", "one label an image: y.ravel()"
-        )
-    if y.min() < 0:
-        raise DataError(f"{path}: label {y.min()} in {names[1]} is out of range", "number the classes from 0")
-    return Images(x.astype(np.uint8).reshape(len(x), -1, *x.shape[-2:]), y.astype(np.int64))
 
 
-def _classes(path: Path | str, y: NDArray[np.int64]) -> int:
-    present = np.unique(y)
-    if len(present) == 1:
-        raise DataError(f"{path}: every label is {present[0]}; there is nothing to tell apart", "add another class")
-    if present[-1] != len(present) - 1:
-        gap = int(np.flatnonzero(present != np.arange(len(present)))[0])
+def _array(path: Path, file: Any, name: str) -> NDArray[Any]:
+    try:
+        return np.asarray(file[name])
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise
+        opened = f"a = numpy.load({str(path)!r}, allow_pickle=True)"
+        plain = "{name: numpy.array(array.tolist()) for name, array in a.items()}"
+        saved = f"numpy.savez({str(beside(path))!r}, **{plain})"
         raise DataError(
-            f"{path}: labels go up to {present[-1]}, but no image has the label {gap}",
-            "number the classes without gaps: numpy.unique(y, return_inverse=True)[1]",
-        )
-    return len(present)
+            f"{path}: {name} is an array of objects, which numpy pickles, and nothing is unpickled here",
+            f"if you trust the file, as opening it so runs code that is in it: `import numpy; {opened}; {saved}`,"
+            f" then name npz:{beside(path)}",
+        ) from None
+
+
+def _one_array(path: Path, array: NDArray[Any]) -> DataError:
+    said = f"{path} holds one array without a name, of the shape {array.shape}: images without labels"
+    code = f"import numpy; numpy.savez({str(beside(path))!r}, x=numpy.load({str(path)!r}), y=labels)"
+    return DataError(said, f"save it with its labels: `{code}`, then name npz:{beside(path)}")
