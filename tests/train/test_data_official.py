@@ -261,6 +261,7 @@ def test_pixels_and_labels_arrive_as_they_were_published(
     batches = [pickle.loads(file.read_bytes()) for file in sorted(folder.glob("data_batch_*"))]
     truth = {row.tobytes(): label for part in batches for row, label in zip(part["data"], part["labels"], strict=True)}
     data = load("cifar10")
+    assert data.source.names == tuple("abcdefghij")
     for part in (data.train, data.validation):
         assert [truth[image.tobytes()] for image in part.x] == part.y.tolist()
     publish("svhn", served, monkeypatch)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError, UsageError
+from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_folder
 from deltanas.train.data.official import OFFICIAL, data_folder, read_official
 from deltanas.train.data.own import read_npz, splits_of
@@ -90,7 +91,7 @@ def _digits(_: int | None) -> Splits:
         raise DataError(f"digits comes with scikit-learn, which can't be imported: {error}", _SKLEARN_HINT) from error
     x, y = load_digits(return_X_y=True)
     x = np.rint(x.reshape(-1, 1, 8, 8) * (255 / 16)).astype(np.uint8)
-    return in_three(Images(x, y.astype(np.int64)), 10)
+    return named("digits", in_three(Images(x, y.astype(np.int64)), 10))
 
 
 def _digits_info() -> DatasetInfo:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import numpy as np
 import platformdirs
 
 from deltanas.errors import DataError
+from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_classes
 from deltanas.train.data.idx import IDX_FILES, read_idx
 from deltanas.train.data.pictures import VISION_HINT, read_images
-from deltanas.train.data.records import Images, Splits
+from deltanas.train.data.records import Images, Provenance, Splits
 from deltanas.train.data.splits import with_test
 
 DEBIAN = {"fashion-mnist": Path("/usr/share/datasets/fashion-mnist")}
@@ -144,7 +145,8 @@ class _Cifar(Official):
         # The files are pickles, so none is opened before its sum is right; torchvision compares once more.
         self.verify(folder)
         both, test = (self.torchvision(folder, train=train) for train in (True, False))
-        return with_test(self._images(both), self._images(test), len(both.classes))
+        splits = with_test(self._images(both), self._images(test), len(both.classes))
+        return replace(splits, source=Provenance(tuple(both.classes)))
 
     def _images(self, part: Any) -> Images:
         return Images(part.data.transpose(0, 3, 1, 2), np.array(part.targets, np.int64))
@@ -289,4 +291,4 @@ def read_official(name: str, resize: int | None) -> Splits:
     if folder is None:
         lacking = next(part for part in entry.parts if not (data_folder() / name / part).exists())
         raise DataError(f"{name}: {lacking} not found in {data_folder() / name}", entry.advice())
-    return entry.read(folder, resize)
+    return named(name, entry.read(folder, resize))
