@@ -6,7 +6,8 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,24 +46,6 @@ def trickle(handler: Handler, _: dict[str, Any]) -> None:
     while not handler.server.over.wait(0.05):
         handler.wfile.write(b" ")
         handler.wfile.flush()
-
-
-FAULTS: dict[str, tuple[Say, str]] = {
-    "hang": (hang, "no reply within"),
-    "trickle": (trickle, "no reply within"),
-    "drop": (drop, "the connection failed"),
-    "drop half way": (drop_half_way, "the connection failed"),
-    "500": (answers(500, "boom"), "status 500: boom"),
-    "400": (answers(400, json.dumps({"error": {"message": "too long"}})), "status 400: too long"),
-    "prose": (answers(200, "<html>Please log in</html>"), "no chat completion: <html>Please log in"),
-    "json of another kind": (answers(200, "[1, 2]"), "no chat completion"),
-    "no choice": (answers(200, '{"choices": []}'), "no choice"),
-    "empty text": (says(""), "empty"),
-    "no text": (says(None), "empty"),
-    "10 MB": (says("x" * 10_000_000), "longer than"),
-    "binary": (lambda handler, _: handler.send(200, "\x00\x01"), "no chat completion"),
-}
-"""What a server does wrong, and words of the reason that is told."""
 
 
 class Server(ThreadingHTTPServer):
@@ -115,13 +98,13 @@ class Handler(BaseHTTPRequestHandler):
     def send(
         self,
         status: int,
-        body: str,
+        body: str | bytes,
         *,
         cut: int | None = None,
         length: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        content = body.encode()
+        content = body.encode() if isinstance(body, str) else body
         self.send_response(status)
         self.send_header("Content-Length", str(len(content) if length is None else length))
         for name, value in (headers or {}).items():
@@ -141,3 +124,14 @@ def slowly(say: Say, seconds: float = 0.3) -> Say:
         say(handler, body)
 
     return wait
+
+
+@contextmanager
+def running_server() -> Iterator[Server]:
+    with Server() as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield running
+        running.over.set()
+        running.shutdown()
+        thread.join()

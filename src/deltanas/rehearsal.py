@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
-from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec
+from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec, read_chat
 from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.sandbox import cuda_devices
@@ -19,10 +19,11 @@ from deltanas.trackers import require_trackers
 from deltanas.train.data import load
 from deltanas.wiring import epochs_of, programs_of, repeats_of
 from deltanas.wiring.choosing import require_objectives
-from deltanas.wiring.proposing import context_of
+from deltanas.wiring.proposing import context_of, first_request
 from deltanas.wiring.teaching import teaching_of
 
 T = TypeVar("T")
+Check = Callable[[SearchConfig], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,11 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     """Raises UsageError where the settings themselves are wrong."""
     config = read_config(given)
     lacks: list[Lack] = []
-    programs = _tried(lacks, lambda: len(programs_of(config)) if config.baselines else len(baselines()))
+    texts = _tried(lacks, lambda: _texts(config))
+    programs = None if texts is None else len(texts)
     images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
-    for check in (_device, _packages, _model):
+    checks: tuple[Check, ...] = (_device, _packages, partial(_model, texts=texts or ()))
+    for check in checks:
         _tried(lacks, partial(check, config))
     _tried(lacks, lambda: teaching_of(config) if config.learn.enabled else None)
     _tried(lacks, lambda: require_trackers(config.track))
@@ -66,6 +69,11 @@ def _tried(lacks: list[Lack], work: Callable[[], T]) -> T | None:
     except DeltanasError as error:
         lacks.append(Lack(error.message, error.hint))
         return None
+
+
+def _texts(config: SearchConfig) -> list[str]:
+    """The baselines."""
+    return [one.net for one in programs_of(config).values()] if config.baselines else list(baselines().values())
 
 
 def _device(config: SearchConfig) -> None:
@@ -89,16 +97,25 @@ def _packages(config: SearchConfig) -> None:
         raise DeltanasError(f"the model needs {', '.join(missing)}", f"pip install 'deltanas[{extras}]'")
 
 
-def _model(config: SearchConfig) -> None:
-    """What can be said of the model without its weights; a server is asked for it."""
+def _model(config: SearchConfig, texts: Sequence[str]) -> None:
+    """What can be said of the model without its weights; a server is asked for it, as the search would ask it."""
     model = config.model
     if not config.proposing.calls:
         return
     spec = parse_spec(model.spec)
     if spec.kind == "openai":
-        open_model(model.spec, four_bit=model.four_bit, timeout=model.timeout, retries=0, adapter=model.adapter)
+        open_model(
+            model.spec,
+            four_bit=model.four_bit,
+            timeout=model.timeout,
+            retries=0,
+            adapter=model.adapter,
+            first=first_request(config, texts),
+        )
         return
     _located(spec)
+    if find_spec("transformers"):
+        read_chat(spec)
     if model.adapter and not (Path(model.adapter) / "adapter_config.json").is_file():
         raise DeltanasError(f"{model.adapter} is no adapter: it holds no adapter_config.json", "name its folder")
 

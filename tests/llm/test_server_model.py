@@ -12,10 +12,11 @@ from llguidance import LLMatcher, grammar_from
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm import Message, Model, Request, open_model
 from deltanas.llm.gbnf import gbnf
-from deltanas.llm.server import CONTEXT, KEY, MOST_BYTES
+from deltanas.llm.line import MOST_BYTES
+from deltanas.llm.server import CONTEXT, KEY
 from deltanas.nets import baselines
 from deltanas.propose.grammar import anchored_grammar
-from faulty_server import FAULTS, Server, answers, drop, hang, says, slowly
+from faulty_server import Server, answers, hang, says, slowly
 
 GRAMMAR = 'start: "    a = " /[0-9]+/ "\\n=>\\n" ("b" | "c")\n'
 HELD = "    a = 12\n=>\nb"
@@ -73,22 +74,6 @@ def test_a_reply_cut_off_is_not_complete(server: Server) -> None:
     assert not model.generate([ask()])[0].complete
 
 
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_costs_one_reply_and_is_told(server: Server, name: str) -> None:
-    fault, words = FAULTS[name]
-    model = opened(server, timeout=1.0)
-    server.plan = [fault]
-    began = time.monotonic()
-    replies = model.generate([ask(str(number)) for number in range(4)])
-    assert time.monotonic() - began < 4
-    assert sorted(reply.text for reply in replies) == ["", "yes", "yes", "yes"]
-    (bad,) = [reply for reply in replies if not reply.text]
-    assert bad.error.startswith("server: ")
-    assert words in bad.error
-    assert not bad.complete
-    assert len(bad.error) < 500
-
-
 def test_replies_come_in_the_order_of_their_requests_and_side_by_side(server: Server) -> None:
     model = opened(server)
     server.otherwise = lambda handler, body: slowly(says(f"seed {body['seed']}"))(handler, body)
@@ -99,20 +84,6 @@ def test_replies_come_in_the_order_of_their_requests_and_side_by_side(server: Se
     again = [model.generate([ask(str(number))])[0].text for number in range(2)]
     assert [reply.text for reply in replies[:2]] == again
     assert len({reply.text for reply in replies}) == 8
-
-
-def test_what_may_pass_is_tried_again(server: Server) -> None:
-    model = opened(server, retries=2)
-    server.plan = [answers(500, "boom"), drop]
-    assert model.generate([ask()])[0].text == "yes"
-    assert len(server.bodies) == 3
-
-
-def test_what_will_not_pass_is_not(server: Server) -> None:
-    model = opened(server, retries=5)
-    server.plan = [answers(404, "no such model")]
-    assert "404" in model.generate([ask()])[0].error
-    assert len(server.bodies) == 1
 
 
 def test_the_server_says_how_long_to_wait(server: Server) -> None:
@@ -127,17 +98,17 @@ def test_no_reply_outlives_its_deadline_with_retries(server: Server) -> None:
     model = opened(server, timeout=1.0, retries=50)
     server.otherwise = answers(503, "loading")
     began = time.monotonic()
-    (reply,) = model.generate([ask()])
+    with pytest.raises(ModelError, match="503: loading"):
+        model.generate([ask()])
     assert time.monotonic() - began < 3
-    assert "503: loading" in reply.error
 
 
 def test_an_answer_of_many_megabytes_is_not_read_to_its_end(server: Server) -> None:
     model = opened(server)
     server.plan = [says("x" * (MOST_BYTES - 1000)), says("x" * MOST_BYTES)]
-    good, bad = (model.generate([ask()])[0] for _ in range(2))
-    assert len(good.text) == MOST_BYTES - 1000
-    assert bad.text == ""
+    assert len(model.generate([ask()])[0].text) == MOST_BYTES - 1000
+    with pytest.raises(ModelError, match="longer than"):
+        model.generate([ask()])
 
 
 def test_a_reply_is_held_to_its_grammar(server: Server) -> None:
@@ -199,14 +170,6 @@ def test_a_grammar_that_gbnf_can_not_say_goes_to_llguidance(server: Server) -> N
     assert server.bodies[0]["grammar"] == f"%llguidance {{}}\n{grammar}"
 
 
-def test_a_server_that_knows_the_limit_by_another_name(server: Server) -> None:
-    model = opened(server)
-    told = {"error": {"message": "Unsupported parameter: use 'max_completion_tokens' instead."}}
-    server.plan = [answers(400, json.dumps(told))]
-    assert model.generate([ask()])[0].text == "yes"
-    assert [body.get("max_completion_tokens") for body in server.bodies] == [None, 32]
-
-
 def test_what_ends_a_reply_belongs_to_it_and_the_rest_does_not(server: Server) -> None:
     model = opened(server)
     server.plan = [says("a >>> REPLACE and more", end="length"), says("no end")]
@@ -229,8 +192,9 @@ def test_the_key_goes_to_the_server_and_nowhere_else(server: Server, monkeypatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-another")
     model = opened(server)
     server.plan = [answers(401, "bad key sk-very-secret"), says("your key is sk-very-secret")]
-    for _ in range(2):
-        assert "sk-very-secret" not in repr(model.generate([ask()]))
+    with pytest.raises(ModelError, match=r"bad key \*\*\*"):
+        model.generate([ask()])
+    assert model.generate([ask()])[0].text == "your key is ***"
     assert set(server.keys) == {"Bearer sk-very-secret"}
     assert "secret" not in model.name
 
@@ -249,7 +213,7 @@ def test_no_server_at_the_start_is_an_error_with_a_way_out(server: Server) -> No
     assert "/v1" in caught.value.hint
 
 
-@pytest.mark.parametrize(("status", "hint"), [(401, KEY), (403, KEY), (404, "'some/model'"), (500, "'some/model'")])
+@pytest.mark.parametrize(("status", "hint"), [(401, KEY), (403, KEY), (404, "'some/model'"), (500, "Try again")])
 def test_a_server_that_does_not_work_at_the_start_is_an_error(server: Server, status: int, hint: str) -> None:
     server.otherwise = answers(status, json.dumps({"detail": "no"}))
     with pytest.raises(ModelError, match=f"status {status}: no") as caught:

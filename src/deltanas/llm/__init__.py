@@ -27,6 +27,7 @@ __all__ = [
     "cache_folder",
     "open_model",
     "parse_spec",
+    "read_chat",
 ]
 
 
@@ -38,6 +39,7 @@ def open_model(
     timeout: float = 120.0,
     retries: int = 3,
     adapter: str | None = None,
+    first: Request | None = None,
 ) -> Model:
     """Load the model that `spec` names, or meet the server that runs it.
 
@@ -46,6 +48,7 @@ def open_model(
         four_bit: hold the weights in 4 bits (NF4, bitsandbytes); needs CUDA.
         timeout: with a server: seconds for one reply. retries: with a server: further tries of a request that failed.
         adapter: folder of a LoRA adapter to load into a model on this machine.
+        first: with a server: what it is asked first, to find what it does not take; None: a word.
 
     Raises UsageError for an unknown form of spec, ModelError where the model or what it needs is missing or unusable.
     """
@@ -58,9 +61,9 @@ def open_model(
                 raise UsageError(
                     "A server puts adapters on itself.", "Give it the adapter, and name that as its model."
                 )
-            from deltanas.llm.server import ServerModel
+            from deltanas.llm.server import FIRST, ServerModel
 
-            return ServerModel.open(parsed, timeout=timeout, retries=retries)
+            return ServerModel.open(parsed, timeout=timeout, retries=retries, first=first or FIRST)
         from deltanas.llm.local import LocalModel
     except ModuleNotFoundError as error:
         hint = "pip install 'deltanas[llm]'" if parsed.kind == "openai" else how_to_install(parsed)
@@ -69,3 +72,14 @@ def open_model(
     if adapter:
         model.adapt(Path(adapter))
     return model
+
+
+def read_chat(spec: Spec) -> None:
+    """Put the chat template of a model on this machine to the test, without its weights.
+
+    Raises ModelError where it writes no prompt, or its tokenizer can't be read.
+    """
+    from deltanas.llm.chat import Chat
+    from deltanas.llm.weights import read_tokenizer
+
+    Chat(read_tokenizer(spec), str(spec))

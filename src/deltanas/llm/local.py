@@ -20,6 +20,7 @@ from llguidance import LLMatcher, LLTokenizer
 
 from deltanas.errors import ModelError
 from deltanas.llm.batch import Batch
+from deltanas.llm.chat import Chat
 from deltanas.llm.lesson import Lesson, Loss
 from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
 from deltanas.llm.packing import MOST, Row, answers_nll, packs
@@ -43,6 +44,7 @@ class LocalModel:
         self.network = self._bare = model
         self.adapter: Path | None = None
         self._tokenizer = tokenizer
+        self._chat = Chat(tokenizer, base)
         self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=max(model.config.vocab_size, len(tokenizer)))
         ends = model.generation_config.eos_token_id
         self.spent = Spent()
@@ -62,7 +64,7 @@ class LocalModel:
         return self._guide
 
     def count(self, messages: Sequence[Message]) -> int:
-        return len(self._tokens(self._prompt(messages)))
+        return len(self._tokens(self._chat.text(messages)))
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         if not requests:
@@ -70,8 +72,8 @@ class LocalModel:
         start = time.perf_counter()
         with self.spent.on("grammar"):
             rows = [_Row(request, self._guide, self._ends, self.spent) for request in requests]
-        prompts = [self._prompt(request.messages) for request in requests]
-        stems = [self._stem(request.messages, prompt) for request, prompt in zip(requests, prompts, strict=True)]
+        prompts = [self._chat.text(request.messages) for request in requests]
+        stems = [self._chat.stem(request.messages, prompt) for request, prompt in zip(requests, prompts, strict=True)]
         heads = [self._tokens(stem) for stem in stems]
         tails = [self._tokens(prompt[len(stem) :]) for prompt, stem in zip(prompts, stems, strict=True)]
         with torch.inference_mode():
@@ -123,7 +125,7 @@ class LocalModel:
         seconds = (time.perf_counter() - start) / max(1, len(requests))
         return [
             Reply(
-                self._prompt(request.messages),
+                self._chat.text(request.messages),
                 some[place],
                 complete=True,
                 prompt_tokens=group[place].begin,
@@ -145,8 +147,8 @@ class LocalModel:
 
     def row(self, messages: Sequence[Message], completion: str) -> Row:
         """A question and its answer as tokens, as `generate` reads and writes them, with the mark that ends it."""
-        prompt = self._prompt(messages)
-        stem = self._stem(messages, prompt)
+        prompt = self._chat.text(messages)
+        stem = self._chat.stem(messages, prompt)
         question = self._tokens(stem) + self._tokens(prompt[len(stem) :])
         if not question:
             raise ModelError("A lesson asks nothing.", "Its messages make an empty prompt.")
@@ -200,21 +202,9 @@ class LocalModel:
     @cached_property
     def _end(self) -> list[int]:
         """The token that ends an answer: what the chat template puts after one, where the model knows it as an end."""
-        said = self._prompt([Message("user", "?"), Message("assistant", "!")], answer=False)
+        said = self._chat.text([Message("user", "?"), Message("assistant", "!")], answer=False)
         after = self._tokens(said.rpartition("!")[2])
         return [token for token in [*after[:1], self._tokenizer.eos_token_id, *self._ends] if token in self._ends][:1]
-
-    def _prompt(self, messages: Sequence[Message], *, answer: bool = True) -> str:
-        if self._tokenizer.chat_template is None:
-            return "".join(f"{message.content}\n\n" for message in messages)
-        turns = [message._asdict() for message in messages]
-        text: str = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=answer)
-        return text
-
-    def _stem(self, messages: Sequence[Message], prompt: str) -> str:
-        """The text that all requests with the same messages but the last share, "" where the template mixes them."""
-        stem = self._prompt(messages[:-1], answer=False) if len(messages) > 1 else ""
-        return stem if prompt.startswith(stem) else ""
 
     def _tokens(self, text: str) -> list[int]:
         tokens: list[int] = self._tokenizer(text, add_special_tokens=False)["input_ids"]

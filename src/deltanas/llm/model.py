@@ -20,6 +20,21 @@ class Message(NamedTuple):
     content: str
 
 
+def plain_turns(messages: Sequence[Message]) -> list[Message]:
+    """The same chat for a model that knows no system role: user and assistant take turns, and the user begins.
+
+    What the system says goes before the first question; what one says twice in a row is one turn.
+    """
+    said = [message._replace(role="user") if message.role == "system" else message for message in messages]
+    turns: list[Message] = []
+    for message in said:
+        if turns and turns[-1].role == message.role:
+            turns[-1] = Message(message.role, f"{turns[-1].content}\n\n{message.content}")
+        else:
+            turns.append(message)
+    return turns
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One reply to sample.
@@ -53,7 +68,8 @@ class Reply:
         prompt: the whole text that the model read, with the marks of its chat template.
         text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
         seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
-        error: why there is no reply, or none that may be used; "" if all is well.
+        error: why there is no reply, or none that may be used; "" if all is well. unread: the server did not take the
+            prompt, as it is too long for the model or filtered; no model said anything.
         forced: number of the reply's tokens for which the grammar left no choice.
         estimated: the numbers of tokens are estimates, as a server did not say.
     """
@@ -67,6 +83,7 @@ class Reply:
     error: str = ""
     estimated: bool = False
     forced: int = 0
+    unread: bool = False
 
 
 @dataclass

@@ -1,70 +1,62 @@
 """A language model behind an OpenAI-compatible server: requests side by side, with deadlines, retried with backoff.
 
-What a server does wrong costs the one reply, which comes back with the reason (`Reply.error`). A server that can't be
-worked with at the start, or that is gone for a whole batch, is a `ModelError`.
+A fault of the server is never a reply. One that passes is waited for; what the server does not take and can be done
+without is left out, and said once; any other fault is a `ModelError`, which ends a run that the same command takes up
+again. Only a prompt that the server does not take comes back as such (`Reply.unread`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
-import json
+import logging
 import math
-import os
+import random
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
 
-import httpx2 as httpx
+from httpx2 import AsyncClient
 from pydantic import BaseModel, ValidationError
 
 from deltanas.errors import ModelError
+from deltanas.llm.answers import AnswerError, Completion, completion
 from deltanas.llm.gbnf import gbnf
 from deltanas.llm.held import fault
-from deltanas.llm.model import Message, Reply, Request
+from deltanas.llm.line import KEY, Line
+from deltanas.llm.model import Message, Reply, Request, plain_turns
 from deltanas.llm.spec import Spec
 
-KEY = "DELTANAS_API_KEY"
-"""The environment variable that holds the server's key. Not OPENAI_API_KEY: only the server meant is to see a key."""
-MOST_BYTES = 2**20
-"""Longest answer of a server that is read. 512 tokens take a few kilobytes."""
 CONTEXT = 8192
 """Tokens of prompt and reply together, where the server does not say."""
 CHARACTERS_A_TOKEN = 3
 """Of code; few, so that an estimated prompt is rather too long than too short."""
+PAUSE, LONGEST_PAUSE = 0.5, 30.0
+"""Seconds before the second try, twice as many before each further one, and the longest that is not asked for."""
 GRAMMARS: dict[str, Callable[[str], dict[str, Any]]] = {
     "vllm": lambda grammar: {"structured_outputs": {"grammar": gbnf(grammar) or grammar}},
     "llamacpp": lambda grammar: {"grammar": gbnf(grammar) or f"%llguidance {{}}\n{grammar}"},
     "sglang": lambda grammar: {"ebnf": gbnf(grammar) or grammar},
 }
 """How servers take a grammar, by what they call themselves in `owned_by`. What one can't read, it refuses (400)."""
+FIRST = Request((Message("system", "You answer in one word."), Message("user", "Say yes.")), "first", max_tokens=16)
+"""What a server is asked first, where nobody says what it will be asked."""
 _GRAMMAR_KEYS = ("structured_outputs", "grammar", "ebnf")
-_AGAIN = (408, 409, 425, 429)
-_LONGEST_PAUSE = 30.0
+_OPTIONAL = {
+    "seed": ("seed",),
+    "top_k": ("top_k",),
+    "top_p": ("top_p",),
+    "stop": ("include_stop_str_in_output", "stop", "stop_sequences"),
+    "temperature": ("temperature",),
+    "max_tokens": ("max_tokens", "max_new_tokens", "max_output_tokens", "max_completion_tokens"),
+    "max_completion_tokens": ("max_completion_tokens",),
+}
+"""What a request can do without, by how servers call it. The first that a server refuses is left out first."""
+_ENDS = ("stop", "eos", "end_turn", "stop_sequence")
 T = TypeVar("T")
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int
-    completion_tokens: int
-
-
-class _Completion(BaseModel):
-    choices: list[_Choice]
-    usage: _Usage | None = None
+_log = logging.getLogger("deltanas")
 
 
 class _Meta(BaseModel):
@@ -84,24 +76,6 @@ class _Listing(BaseModel):
     data: list[_Listed]
 
 
-class _ReplyError(Exception):
-    """Why there is no reply. `again`: another try may help, after `pause` seconds if the server says how many."""
-
-    def __init__(self, reason: str, *, status: int = 0, again: bool = False, pause: float = 0.0) -> None:
-        super().__init__(reason)
-        self.status, self.again, self.pause = status, again, pause
-
-
-class _NoConnectionError(_ReplyError):
-    """No connection was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    completion: _Completion | None
-    fault: _ReplyError | None
-
-
 class ServerModel:
     """A model that a server runs; see `Model` for what it promises. It estimates a prompt's tokens."""
 
@@ -111,18 +85,24 @@ class ServerModel:
         self.context = CONTEXT
         self._url, _, self._model = spec.where.rpartition("#")
         self._url = self._url.rstrip("/")
+        self._line = Line(self._url, timeout)
         self._timeout = timeout
         self._retries = retries
-        self._key = os.environ.get(KEY, "")
         self._kind = ""
+        self._met = False
         self._takes_grammar = True
+        self._plain_turns = False
         self._limit_name = "max_tokens"
+        self._without: set[str] = set()
 
     @classmethod
-    def open(cls, spec: Spec, *, timeout: float, retries: int) -> Self:
-        """Raises ModelError where the server can't be reached, refuses the key or does not answer a first request."""
+    def open(cls, spec: Spec, *, timeout: float, retries: int, first: Request = FIRST) -> Self:
+        """Meet the server: it is asked `first`, which holds all that later requests hold.
+
+        Raises ModelError where the server can't be reached or worked with.
+        """
         model = cls(spec, timeout=timeout, retries=retries)
-        _run(model._greet())
+        _run(model._greet(first))
         return model
 
     def count(self, messages: Sequence[Message]) -> int:
@@ -133,35 +113,67 @@ class ServerModel:
         if not requests:
             return []
         start = time.perf_counter()
-        answers = _run(self._all(requests))
-        faults = [answer.fault for answer in answers]
-        if all(isinstance(fault, _NoConnectionError) for fault in faults):
-            raise ModelError(f"The server at {self._url} is gone: {faults[0]}", "Start it and resume the run.")
+        try:
+            answers = _run(self._all(requests))
+        except AnswerError as error:
+            hint = f"{self._hint(error)} The run is kept; the same command resumes it."
+            said = "is gone" if error.cause == "gone" else "no longer answers as it should"
+            raise ModelError(f"The server at {self._url} {said}: {error}", hint) from error
         seconds = (time.perf_counter() - start) / len(requests)
         return [self._reply(request, answer, seconds) for request, answer in zip(requests, answers, strict=True)]
 
-    async def _greet(self) -> None:
+    async def _greet(self, first: Request) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 await self._look_up()
         except TimeoutError:
             pass  # the request that follows says what is wrong
-        first = Request((Message("user", "Say yes."),), key="first", max_tokens=16)
-        (answer,) = await self._all([first])
-        fault = answer.fault
-        if fault is None:
-            return
-        hints = {401: f"Put its key into {KEY}.", 403: f"Put its key into {KEY}."}
-        reached = "Is it running, and does the URL end as it should (most end in /v1)?"
-        hint = hints.get(fault.status, f"Is {self._model!r} the model's name there?" if fault.status else reached)
-        raise ModelError(f"The server at {self._url} does not answer as it should: {fault}", hint)
+        try:
+            (answer,) = await self._all([first])
+            if isinstance(answer, AnswerError):
+                self._shrink(answer)
+                short = tuple(message._replace(content=message.content[:200]) for message in first.messages)
+                (answer,) = await self._all([replace(first, messages=short)])
+            if isinstance(answer, AnswerError):
+                raise answer
+        except AnswerError as error:
+            told = f"The server at {self._url} does not answer as it should: {error}"
+            raise ModelError(told, self._hint(error)) from error
+        self._met = True
+        if first.grammar and not (self._kind and self._takes_grammar):
+            _log.warning(
+                "%s holds no reply to a grammar: replies are only checked against it, and nearly all are refused; level"
+                " `free` needs none (model.decoding)",
+                self._url,
+            )
+
+    def _shrink(self, error: AnswerError) -> None:
+        """It refuses the first prompt, which is as long as any baseline makes one."""
+        self.context = min(self.context, error.size or self.context)
+        _log.warning("%s takes no prompt as long as those of the longest baseline: %s", self._url, error)
+
+    def _hint(self, error: AnswerError) -> str:
+        url = "Does the URL end as it should (most end in /v1)?"
+        hints = {
+            "key": f"Put a key that is valid there into {KEY}.",
+            "quota": f"The account behind {KEY} has nothing left to spend: add to it, or wait.",
+            "page": f"{url} Does a proxy or a login stand before it?",
+            "elsewhere": "If that address is the right one, name it in place of this one.",
+            "slow": "Give it more time: model.timeout.",
+            "gone": f"Is it running? {url}",
+        }
+        if error.kind == "prompt":
+            return "Give the model a longer context, or lower model.max_tokens."
+        asked = f"Is {self._model!r} the model's name there?"
+        return hints.get(error.cause) or (asked if error.kind == "stays" else "Is it overloaded? Try again later.")
 
     async def _look_up(self) -> None:
         """Learn what the server tells of itself: its kind, and how much the model reads. Many tell nothing."""
-        async with self._client() as client:
+        async with self._line.client() as client:
             try:
-                listing = _Listing.model_validate_json(await self._read(client, "GET", "models"))
-            except (_ReplyError, ValidationError):
+                status, _, content = await self._line.read(client, "GET", "models")
+                listing = _Listing.model_validate_json(content if status == 200 else b"")
+            except (AnswerError, ValidationError):
                 return
         # llama.cpp serves one model, under whatever name it is asked for.
         only = listing.data[0] if len(listing.data) == 1 else None
@@ -170,48 +182,79 @@ class ServerModel:
         if mine:
             self.context = mine.max_model_len or (mine.meta and mine.meta.n_ctx) or self.context
 
-    def _client(self) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        limits = httpx.Limits(max_connections=None)
-        timeout = httpx.Timeout(None, connect=min(10.0, self._timeout))
-        return httpx.AsyncClient(headers=headers, limits=limits, timeout=timeout, trust_env=not _is_loopback(self._url))
+    async def _all(self, requests: Sequence[Request]) -> list[Completion | AnswerError]:
+        """What came of each request: an AnswerError for a prompt that the server does not take; others are raised."""
+        async with self._line.client() as client:
+            tasks = [asyncio.create_task(self._ask(client, request)) for request in requests]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _all(self, requests: Sequence[Request]) -> list[_Answer]:
-        async with self._client() as client:
-            return await asyncio.gather(*(self._ask(client, request) for request in requests))
-
-    async def _ask(self, client: httpx.AsyncClient, request: Request) -> _Answer:
-        """One reply, tried again where that may help, until the deadline."""
-        fault = _ReplyError("no answer")
-        tries, plain = 0, not self._takes_grammar
+    async def _ask(self, client: AsyncClient, request: Request) -> Completion | AnswerError:
+        """One reply, asked for again where that may help, until the deadline."""
+        last, tries, plain = AnswerError("no answer"), 0, not self._takes_grammar
+        deadline = time.monotonic() + self._timeout
         try:
             async with asyncio.timeout(self._timeout):
                 while True:
                     body = self._body(request, plain=plain)
                     try:
-                        completion = _completion(await self._read(client, "POST", "chat/completions", body))
+                        found = completion(*await self._line.read(client, "POST", "chat/completions", body))
                         self._takes_grammar &= not plain
-                        return _Answer(completion, None)
-                    except _ReplyError as error:
-                        fault = error
-                    refused = fault.status in (400, 422)
-                    if refused and "max_tokens" in body and "max_completion_tokens" in str(fault):
-                        self._limit_name = "max_completion_tokens"
-                    elif refused and body.keys() & _GRAMMAR_KEYS:
+                        return found
+                    except AnswerError as error:
+                        last = error
+                    if self._does_without(last, body):
+                        continue
+                    if last.kind == "prompt":
+                        return last
+                    if not plain and body.keys() & _GRAMMAR_KEYS and self._may_be_grammar(last):
                         plain = True
-                    elif fault.again and tries < self._retries:
-                        await asyncio.sleep(max(fault.pause, 0.5 * 2**tries))
-                        tries += 1
-                    else:
-                        return _Answer(None, fault)
+                        continue
+                    if last.kind != "passes" or tries == self._retries:
+                        raise last
+                    if time.monotonic() + last.pause > deadline:
+                        raise AnswerError(f"{last} (it asks to wait {last.pause:,.0f} s)", cause="slow")
+                    pause = min(LONGEST_PAUSE, PAUSE * 2**tries) * random.uniform(0.5, 1)
+                    tries += 1
+                    await asyncio.sleep(max(last.pause, pause))
         except TimeoutError:
-            return _Answer(None, _ReplyError(f"no reply within {self._timeout:g} s; last: {fault}"))
+            raise AnswerError(f"no reply within {self._timeout:g} s; last: {last}", cause="slow") from None
+
+    def _may_be_grammar(self, error: AnswerError) -> bool:
+        """Whether the grammar may be what it refuses: it says so, or refuses the first request of all."""
+        return error.about_request and (error.about_grammar or not self._met)
+
+    def _does_without(self, error: AnswerError, body: dict[str, Any]) -> bool:
+        """Whether the request can be put in another form: without what the server does not take, said once."""
+        messages = [Message(**message) for message in body["messages"]]
+        if error.about_turns and error.status not in (401, 402, 403, 429) and plain_turns(messages) != messages:
+            if not self._plain_turns:
+                self._plain_turns = True
+                _log.warning("%s takes no system role: its text goes before the first question", self._url)
+            return True
+        if error.kind == "prompt" or not error.about_request or error.cause in ("key", "quota"):
+            return False
+        for field, names in _OPTIONAL.items():
+            if field not in body or not any(error.names(name) for name in names):
+                continue
+            if field == "max_tokens" and self._limit_name == field:
+                self._limit_name = "max_completion_tokens"
+            elif field not in self._without:
+                self._without.add(field)
+                _log.warning("%s does not take the field %r: it is left out (%s)", self._url, field, error)
+            return True
+        return False
 
     def _body(self, request: Request, *, plain: bool) -> dict[str, Any]:
         """plain: without the grammar. `stop` goes only to servers that leave it in the reply: else it looks cut off."""
+        messages = plain_turns(request.messages) if self._plain_turns else request.messages
         body: dict[str, Any] = {
             "model": self._model,
-            "messages": [message._asdict() for message in request.messages],
+            "messages": [message._asdict() for message in messages],
             self._limit_name: request.max_tokens,
             "temperature": request.temperature,
             "top_p": request.top_p,
@@ -219,55 +262,27 @@ class ServerModel:
         }
         if request.top_k:
             body["top_k"] = request.top_k  # no part of OpenAI's own interface: a server that has none refuses it
-        if request.stop and self._kind == "vllm":
+        if request.stop and self._kind == "vllm" and "stop" not in self._without:
             body |= {"stop": list(request.stop), "include_stop_str_in_output": True}
         if request.grammar and self._kind and not plain:
             body |= GRAMMARS[self._kind](request.grammar)
-        return body
+        return {name: value for name, value in body.items() if name not in self._without}
 
-    async def _read(self, client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None) -> str:
-        """The body of the answer. Raises _ReplyError for any other status than 200, and where it is too long."""
-        try:
-            async with client.stream(method, f"{self._url}/{path}", json=body) as response:
-                content = bytearray()
-                async for piece in response.aiter_bytes():
-                    content += piece
-                    if len(content) > MOST_BYTES:
-                        raise _ReplyError(f"the answer is longer than {MOST_BYTES:,} bytes")
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise _NoConnectionError(f"no connection: {_told(error)}", again=True) from error
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise _ReplyError(f"the connection failed: {_told(error)}", again=True) from error
-        except httpx.InvalidURL as error:
-            raise _ReplyError(f"the URL is malformed: {_told(error)}") from error
-        text = content.decode("utf-8", "replace")
-        if response.status_code != 200:
-            status = response.status_code
-            again = status in _AGAIN or status >= 500
-            pause = _seconds(response.headers.get("Retry-After", ""))
-            raise _ReplyError(f"status {status}: {self._clean(_gist(text))}", status=status, again=again, pause=pause)
-        return text
-
-    def _clean(self, text: str) -> str:
-        """Without the key, should the server repeat it."""
-        return text.replace(self._key, "***") if self._key else text
-
-    def _reply(self, request: Request, answer: _Answer, seconds: float) -> Reply:
+    def _reply(self, request: Request, answer: Completion | AnswerError, seconds: float) -> Reply:
         prompt = "".join(f"[{role}]\n{content}\n\n" for role, content in request.messages)
-        if answer.completion is None:
-            told = f"server: {answer.fault}"
-            count = self.count(request.messages)
-            return Reply(prompt, "", False, count, 0, seconds, error=told, estimated=True)
-        choice, usage = answer.completion.choices[0], answer.completion.usage
-        text = self._clean(choice.message.content or "")
+        count = self.count(request.messages)
+        if isinstance(answer, AnswerError):
+            told = f"the server does not take the prompt: {answer}"
+            return Reply(prompt, "", False, count, 0, seconds, error=told, estimated=True, unread=True)
+        text = answer.text
+        estimated = answer.prompt_tokens is None or answer.reply_tokens is None
         tokens = (
-            (usage.prompt_tokens, usage.completion_tokens)
-            if usage
-            else (self.count(request.messages), _estimated(text))
+            count if answer.prompt_tokens is None else answer.prompt_tokens,
+            _estimated(text) if answer.reply_tokens is None else answer.reply_tokens,
         )
-        complete, error = choice.finish_reason in ("stop", "eos"), ""
+        complete, error = answer.finish in _ENDS, ""
         if not text.strip():
-            error = "server: the reply is empty"
+            error = f"the reply is empty{f' (it ended by {answer.finish})' if answer.finish not in _ENDS else ''}"
         elif request.grammar:
             text, error = _held(request.grammar, text)
             if error and not (self._kind and self._takes_grammar):
@@ -276,7 +291,7 @@ class ServerModel:
             ends = [text.index(stop) + len(stop) for stop in request.stop if stop in text]
             text, complete = (text[: min(ends)], True) if ends else (text, complete)
         done = complete and not error
-        return Reply(prompt, text, done, *tokens, seconds, error=error, estimated=usage is None)
+        return Reply(prompt, text, done, *tokens, seconds, error=error, estimated=estimated)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
@@ -287,16 +302,6 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(asyncio.run, work).result()
-
-
-def _completion(text: str) -> _Completion:
-    try:
-        completion = _Completion.model_validate_json(text)
-    except ValidationError as error:
-        raise _ReplyError(f"the answer is no chat completion: {_gist(text)}") from error
-    if not completion.choices:
-        raise _ReplyError("the answer holds no choice")
-    return completion
 
 
 def _held(grammar: str, text: str) -> tuple[str, str]:
@@ -311,31 +316,3 @@ def _held(grammar: str, text: str) -> tuple[str, str]:
 
 def _estimated(text: str) -> int:
     return math.ceil(len(text) / CHARACTERS_A_TOKEN)
-
-
-def _gist(text: str) -> str:
-    """The message of an error in JSON, else the text; its beginning."""
-    try:
-        told = json.loads(text)
-    except ValueError:
-        told = text
-    while isinstance(told, dict) and (found := told.get("error") or told.get("message") or told.get("detail")):
-        told = found
-    return " ".join(str(told).split())[:200]
-
-
-def _told(error: Exception) -> str:
-    return str(error) or type(error).__name__
-
-
-def _seconds(text: str) -> float:
-    return min(float(text), _LONGEST_PAUSE) if text.strip().isdecimal() else 0.0
-
-
-def _is_loopback(url: str) -> bool:
-    """Whether the server is on this machine, where no proxy is to be asked."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

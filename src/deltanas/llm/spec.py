@@ -50,7 +50,11 @@ def parse_spec(text: str) -> Spec:
 def _names_server(where: str) -> bool:
     """Whether it is URL#MODEL. A URL with a user, a password or a query is none: specs are stored with the run."""
     url, mark, model = where.rpartition("#")
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # a host in brackets that is none, or a port that is no number
+        return False
     plain = "@" not in parts.netloc and not parts.query and "#" not in url
     return bool(mark and model and parts.scheme in ("http", "https") and parts.hostname and plain)
 

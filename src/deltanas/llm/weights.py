@@ -63,6 +63,19 @@ def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> t
             raise ValueError("a server's weights are not here")
 
 
+def read_tokenizer(spec: Spec) -> Any:
+    """The tokenizer alone, of a model that is on this machine. Raises ModelError where it can't be read."""
+    source, options = str(Path(spec.where).expanduser()) if spec.kind == "path" else spec.where, {}
+    if spec.kind in ("smollm2", "gguf"):
+        gguf = _embedded() if spec.kind == "smollm2" else Path(spec.where).expanduser()
+        copy = _copy_of(gguf)
+        source, options = (str(copy), {}) if copy.is_dir() else (str(gguf.parent), {"gguf_file": gguf.name})
+    try:
+        return hf.AutoTokenizer.from_pretrained(source, local_files_only=True, **options)
+    except FAULTS as error:
+        raise failed(f"read the tokenizer of {spec}", error) from error
+
+
 def fingerprint(network: Any) -> str:
     """Hash of a base model: its sizes and some embeddings, which are the same at all precisions down to bfloat16."""
     table = network.get_input_embeddings().weight
@@ -112,16 +125,7 @@ def _embedded() -> Path:
 
 def _load_gguf(gguf: Path, **options: Any) -> tuple[Any, Any]:
     """From the cache; what is missing there or can't be read is made (anew) from the GGUF."""
-    try:
-        state = gguf.stat()
-        with gguf.open("rb") as file:
-            magic = file.read(4)
-    except OSError as error:
-        raise ModelError(f"The model file {gguf} can't be read: {error.strerror}.", "Is the path right?") from error
-    if magic != b"GGUF":
-        raise ModelError(f"{gguf} is no GGUF file.", "Fetch it again, or name another.")
-    key = hashlib.sha256(f"{gguf.name}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:16]
-    copy = cache_folder() / "models" / key
+    copy = _copy_of(gguf)
     if copy.is_dir():
         try:
             return _from_pretrained(str(copy), local_files_only=True, **options)
@@ -131,6 +135,20 @@ def _load_gguf(gguf: Path, **options: Any) -> tuple[Any, Any]:
             shutil.rmtree(copy, ignore_errors=True)
     _convert(gguf, copy)
     return _read(str(copy), f"Remove {copy} and try again.", local_files_only=True, **options)
+
+
+def _copy_of(gguf: Path) -> Path:
+    """Where the copy of a GGUF file lies, once it is made."""
+    try:
+        state = gguf.stat()
+        with gguf.open("rb") as file:
+            magic = file.read(4)
+    except OSError as error:
+        raise ModelError(f"The model file {gguf} can't be read: {error.strerror}.", "Is the path right?") from error
+    if magic != b"GGUF":
+        raise ModelError(f"{gguf} is no GGUF file.", "Fetch it again, or name another.")
+    key = hashlib.sha256(f"{gguf.name}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()[:16]
+    return cache_folder() / "models" / key
 
 
 def _damage(folder: Path, needed: Sequence[str] = ()) -> str:

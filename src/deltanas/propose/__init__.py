@@ -1,6 +1,6 @@
 """Where edits come from: one file a strategy."""
 
-from deltanas.propose.asking import Asking, Decoding
+from deltanas.propose.asking import Asking, Decoding, ModelProposer
 from deltanas.propose.bandit import BanditProposer
 from deltanas.propose.channels import ChannelsProposer
 from deltanas.propose.delta import DeltaProposer
@@ -25,6 +25,7 @@ __all__ = [
     "EvolutionProposer",
     "FeedbackProposer",
     "FullProposer",
+    "ModelProposer",
     "RandomProposer",
     "Space",
     "Strategy",

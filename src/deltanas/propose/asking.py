@@ -162,8 +162,7 @@ class ModelProposer(ABC):
 
     def _answered(self, waiting: Prepared, reply: Reply) -> Proposal:
         calls = (*waiting[0].calls, self._on_record(reply))
-        if reply.error:
-            refusal = Refused("parse", reply.error)
+        if refusal := unusable(reply):
             return Proposal(None, reply.text, None, waiting[0].goal, refusal, calls, note=waiting[0].note)
         answered = self.answer(waiting[0], reply, calls)
         return replace(answered, note=answered.note or waiting[0].note)
@@ -208,6 +207,11 @@ class TaughtProposer(ModelProposer):
         if made.program is None or made.program.id != wanted.id:
             return made.refusal or Refused("apply", "the answer makes another program")
         return Lesson(prepared[1].messages, answer, family)
+
+
+def unusable(reply: Reply) -> Refused | None:
+    """Why nothing can be made of a reply; None if something can. A prompt that was not read was never answered."""
+    return Refused("apply" if reply.unread else "parse", reply.error) if reply.error else None
 
 
 def recalled(earlier: Sequence[Attempt]) -> str:

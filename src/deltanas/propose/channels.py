@@ -187,4 +187,5 @@ CHANNELS = Strategy(
     about="other widths; its prompt tells the widths tried so far",
     build=lambda context: ChannelsProposer(context.asked, context.unlimited or context.builds, context.asking),
     calls=1,
+    held=lambda _: True,
 )

@@ -124,6 +124,7 @@ DELTA = Strategy(
     about="an edit of the parent, at one of three levels of decoding",
     build=_built,
     calls=1,
+    held=lambda context: context.asking.decoding != "free",
     taught=True,
     ranks=_ranks,
     draws=lambda context: context.asking.offers if _ranks(context) else 1,

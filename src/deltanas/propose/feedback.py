@@ -16,7 +16,7 @@ from pydantic import Field
 
 from deltanas.llm import Model, Reply, Request
 from deltanas.program import Failed, Refused, SpaceEdit, Trained
-from deltanas.propose.asking import Asking, ModelProposer, Question
+from deltanas.propose.asking import Asking, ModelProposer, Question, unusable
 from deltanas.propose.delta import edit_question, written_edit
 from deltanas.propose.edits import exhausted
 from deltanas.propose.full import END_OF_FILE, LONGEST, written_program
@@ -121,9 +121,11 @@ class FeedbackProposer(ModelProposer):
     def _question(self, ask: Ask, edits: Sequence[SpaceEdit], reply: Reply) -> Question | Proposal:
         calls = (self._on_record(reply),)
         _, suggestion = advice(reply.text)
-        if reply.error or not suggestion:
-            reason = reply.error or "the advice holds no line `Suggestion: ...`"
-            return Proposal(None, reply.text, None, "", Refused("parse", reason), calls, note=reply.text)
+        refusal = unusable(reply)
+        if refusal is None and not suggestion:
+            refusal = Refused("parse", "the advice holds no line `Suggestion: ...`")
+        if refusal:
+            return Proposal(None, reply.text, None, "", refusal, calls, note=reply.text)
         ask = replace(ask, earlier=())  # what was refused stands in the window
         if self._form == "full":
             return Question(ask, suggestion, "full", stop=(END_OF_FILE,), calls=calls, note=reply.text)
@@ -196,4 +198,5 @@ FEEDBACK = Strategy(
     build=_built,
     settings=FeedbackSettings,
     calls=2,
+    held=lambda _: True,
 )

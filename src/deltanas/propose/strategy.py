@@ -54,6 +54,7 @@ class Strategy:
         build: makes the proposer.
         settings: its own settings, if it has some.
         calls: number of calls of a language model for one proposal; 0: it asks none.
+        held: whether replies are held to a grammar.
         taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank.
@@ -66,6 +67,7 @@ class Strategy:
     build: Callable[[Context], Proposer]
     settings: type[Section] | None = None
     calls: int = 0
+    held: Callable[[Context], bool] = lambda _: False
     taught: bool = False
     ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None

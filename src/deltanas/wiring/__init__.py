@@ -151,7 +151,7 @@ def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, datas
     told: list[str] = []
     baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
     teaching = teaching_of(config) if config.learn.enabled else None
-    model = model_of(config)
+    model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
         proposer = own(limited(builds, config)) if own else proposer_of(config, builds, model)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
-from deltanas.llm import Model, open_model, parse_spec
+from deltanas.llm import Message, Model, Request, open_model, parse_spec
 from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
-from deltanas.propose import Context
+from deltanas.propose import Context, ModelProposer
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
 from deltanas.wiring.choosing import limited
@@ -46,8 +48,34 @@ def parent_rule_of(config: SearchConfig) -> ParentRule:
     return AlongFront(objectives) if len(objectives) > 1 else by_rank
 
 
-def model_of(config: SearchConfig) -> Model | None:
+def first_request(config: SearchConfig, texts: Iterable[str]) -> Request:
+    """What a server is asked first: one word, by a request that has all that the search's own have.
+
+    texts: of the baselines; the longest is in the prompt.
+    """
+    m = config.model
+    messages = (
+        Message("system", "You improve small PyTorch networks by editing their source."),
+        Message("user", f"Here is a file.\n{max(texts, key=len, default='')}"),
+        Message("assistant", "Do you want to change it?"),
+        Message("user", "Say yes."),
+    )
+    return Request(
+        messages,
+        key="first",
+        grammar='start: "yes"\n' if config.proposing.held(context_of(config)) else None,
+        stop=("yes", "Yes"),
+        max_tokens=m.max_tokens or ModelProposer.longest_reply,
+        temperature=m.temperature,
+        top_p=m.top_p,
+        top_k=m.top_k,
+    )
+
+
+def model_of(config: SearchConfig, texts: Iterable[str] = ()) -> Model | None:
     """The language model that the settings name, opened; None where the strategy asks none.
+
+    texts: of the baselines, for the first request to a server.
 
     Raises UsageError, ModelError: see `open_model`; and where a model behind a server is to rank edits.
     """
@@ -60,5 +88,11 @@ def model_of(config: SearchConfig) -> Model | None:
             "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
         )
     return open_model(
-        m.spec, dtype=m.dtype, four_bit=m.four_bit, timeout=m.timeout, retries=m.retries, adapter=m.adapter
+        m.spec,
+        dtype=m.dtype,
+        four_bit=m.four_bit,
+        timeout=m.timeout,
+        retries=m.retries,
+        adapter=m.adapter,
+        first=first_request(config, texts),
     )
