@@ -76,7 +76,9 @@ class ModelConfig(Asking):
     )
     four_bit: bool = Field(False, description="load a local model's weights in 4 bits (NF4); needs CUDA")
     timeout: float = Field(120.0, gt=0, description="with a server: limit for one reply with all its retries, seconds")
-    retries: int = Field(3, ge=0, description="with a server: number of retries of a failed request")
+    retries: int = Field(
+        6, ge=0, description="with a server: number of retries of a request that failed by a fault that may pass"
+    )
     adapter: str | None = Field(
         None, description="folder of a LoRA adapter to load into a local model; with learning, the first of its lineage"
     )

@@ -37,7 +37,7 @@ def open_model(
     dtype: Dtype | None = None,
     four_bit: bool = False,
     timeout: float = 120.0,
-    retries: int = 3,
+    retries: int = 6,
     adapter: str | None = None,
     first: Request | None = None,
 ) -> Model:

@@ -29,9 +29,13 @@ def _parts(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 FORMS: dict[str, Turns] = {
     "": _plain,
-    "knows no system role: its text goes before the first question": lambda messages: _plain(plain_turns(messages)),
-    "takes texts as lists of parts alone": _parts,
-    "takes no system role, and lists of parts alone": lambda messages: _parts(plain_turns(messages)),
+    "the chat template of %s knows no system role: its text goes before the first question": lambda messages: _plain(
+        plain_turns(messages)
+    ),
+    "the chat template of %s takes lists of parts alone": _parts,
+    "the chat template of %s knows no system role, and takes lists of parts alone": lambda messages: _parts(
+        plain_turns(messages)
+    ),
 }
 """How a chat is given to a template, and what is said of a template that needs it so. The first that works is used."""
 
@@ -46,11 +50,11 @@ class Chat:
         """name: of the model."""
         self._tokenizer, self._name = tokenizer, name
         self._turns = _plain
-        if tokenizer.chat_template is None:
-            return
-        said, self._turns = self._fitting()
+        said = "%s has no chat template: it reads what is asked as plain text"
+        if tokenizer.chat_template is not None:
+            said, self._turns = self._fitting()
         if said:
-            logging.getLogger("deltanas").warning("the chat template of %s %s", name, said)
+            logging.getLogger("deltanas").warning(said, name)
 
     def text(self, messages: Sequence[Message], *, answer: bool = True) -> str:
         """answer: it ends where the answer begins."""
