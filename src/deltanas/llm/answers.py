@@ -209,8 +209,8 @@ def _inner_status(value: dict[str, Any]) -> int:
     """The status that an error inside a 200 gives itself, as OpenRouter's do; 0 if none."""
     error = value.get("error")
     told = error if isinstance(error, dict) else value
-    codes = (told.get("code"), told.get("status"), told.get("status_code"))
-    return next((int(code) for code in codes if str(code).isdecimal() and 400 <= int(code) < 600), 0)
+    codes = [str(told.get(name)) for name in ("code", "status", "status_code")]
+    return next((int(code) for code in codes if re.fullmatch(r"[45]\d\d", code)), 0)
 
 
 def _fault(status: int, headers: Mapping[str, str], text: str, value: object, what: str = "") -> AnswerError:

@@ -49,7 +49,7 @@ class Chat:
     def __init__(self, tokenizer: Any, name: str) -> None:
         """name: of the model."""
         self._tokenizer, self._name = tokenizer, name
-        self._turns = _plain
+        self._turns: Turns = _plain
         said = "%s has no chat template: it reads what is asked as plain text"
         if tokenizer.chat_template is not None:
             said, self._turns = self._fitting()

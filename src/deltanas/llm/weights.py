@@ -65,7 +65,8 @@ def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> t
 
 def read_tokenizer(spec: Spec) -> Any:
     """The tokenizer alone, of a model that is on this machine. Raises ModelError where it can't be read."""
-    source, options = str(Path(spec.where).expanduser()) if spec.kind == "path" else spec.where, {}
+    source = str(Path(spec.where).expanduser()) if spec.kind == "path" else spec.where
+    options: dict[str, str] = {}
     if spec.kind in ("smollm2", "gguf"):
         gguf = _embedded() if spec.kind == "smollm2" else Path(spec.where).expanduser()
         copy = _copy_of(gguf)
