@@ -12,8 +12,8 @@ from llguidance import LLMatcher, grammar_from
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm import Message, Model, Request, open_model
 from deltanas.llm.gbnf import gbnf
-from deltanas.llm.line import MOST_BYTES
-from deltanas.llm.server import CONTEXT, KEY
+from deltanas.llm.line import KEY, MOST_BYTES
+from deltanas.llm.server import CONTEXT
 from deltanas.nets import baselines
 from deltanas.propose.grammar import anchored_grammar
 from faulty_server import Server, answers, hang, says, slowly
