@@ -206,7 +206,7 @@ def test_a_lengthened_run_goes_on_and_tests_no_program_twice(url: str) -> None:
         long = archive.view()
     with create_run(url, "run", {}) as archive:
         _, first = run(archive, plan=Plan(cycles=2, candidates=7, seed=5))
-        archive.reopen({})
+        archive.amend({}, reopen=True)
         _, second = run(archive, plan=Plan(cycles=4, candidates=7, seed=5))
         view = archive.view()
     assert view.finished

@@ -254,10 +254,21 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
     return config.model_copy(update={"objectives": ()}) if alone else config
 
 
+PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "baselines", "archive"))
+"""Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
+
+
+def setting_of(values: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted key."""
+    for name in key.split("."):
+        values = values[name]
+    return values
+
+
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
     """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
 
-    The run may be lengthened: `cycles` may grow.
+    The run may be lengthened: `cycles` may grow. `PLACES` may differ: the caller compares what lies there.
 
     Raises:
         UsageError: `given` asks for something else than the run was begun with.
@@ -275,6 +286,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
         "train.address",
         "model.timeout",
         "model.retries",
+        *PLACES,
     }
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())

@@ -208,7 +208,7 @@ class StoreContract(ArchiveContract):
 
     def test_a_run_can_be_lengthened(self, url: str, run: RunArchive) -> None:
         run.finish()
-        run.reopen({"config": {"cycles": 9}})
+        run.amend({"config": {"cycles": 9}}, reopen=True)
         assert not run.finished
         with open_run(url, "first") as reader:
             assert (reader.manifest, reader.finished) == ({"config": {"cycles": 9}}, False)

@@ -225,7 +225,7 @@ def test_a_lengthened_run_tunes_on(url: str, tmp_path: Path, whole: tuple[RunVie
     with create_run(url, "run", {}) as archive:
         run(archive, tmp_path / "run", cycles=2)
         assert len(archive.adapters()) == 2
-        archive.reopen({})
+        archive.amend({}, reopen=True)
         run(archive, tmp_path / "run")
         assert archive.adapters() == list(whole[0].adapters)
 

@@ -3,7 +3,7 @@
 SQLite: one file in WAL mode, on a local disk (WAL needs shared memory, which network file systems lack).
 """
 
-from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, read_folder
+from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, moved_run, read_folder
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.store import RunArchive
 
@@ -16,6 +16,7 @@ __all__ = [
     "create_run",
     "list_folders",
     "list_runs",
+    "moved_run",
     "open_run",
     "read_folder",
     "sqlite_url",

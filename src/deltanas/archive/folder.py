@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.store import RunArchive
@@ -43,6 +44,22 @@ def read_folder(path: Path) -> RunFolder:
         UsageError: there is no such folder, or it holds no run.
         ArchiveError: its `run.json` is damaged, or was written by a newer version.
     """
+    values = _pointer(path)
+    if values["format"] != FORMAT:
+        raise ArchiveError(
+            f"{path} was written in run format {values['format']}; this deltanas reads format {FORMAT}",
+            "use the version of deltanas that wrote it; the folder is left as it is",
+        )
+    return RunFolder(path, values["name"], values["archive"])
+
+
+def _write_pointer(folder: RunFolder, run: RunArchive) -> None:
+    pointer = {"format": FORMAT, "name": folder.name, "archive": folder.archive, "created": run.created}
+    write_whole(folder.path / POINTER, json.dumps(pointer), lasting=True)
+
+
+def _pointer(path: Path) -> dict[str, Any]:
+    """What is written in a run's `run.json`: at least its format, name and archive."""
     pointer = path / POINTER
     try:
         text = pointer.read_text(encoding="utf-8")
@@ -51,18 +68,13 @@ def read_folder(path: Path) -> RunFolder:
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{pointer} can't be read: {error}") from None
     try:
-        values = json.loads(text)
-        version, name, archive = values["format"], values["name"], values["archive"]
+        values: dict[str, Any] = json.loads(text)
+        _ = values["format"], values["name"], values["archive"]
     except (ValueError, KeyError, TypeError):
         raise ArchiveError(
             f"{pointer} is damaged", f"the run itself is in the archive ({DATABASE}); put the file back from a backup"
         ) from None
-    if version != FORMAT:
-        raise ArchiveError(
-            f"{path} was written in run format {version}; this deltanas reads format {FORMAT}",
-            "use the version of deltanas that wrote it; the folder is left as it is",
-        )
-    return RunFolder(path, name, archive)
+    return values
 
 
 def list_folders(root: Path) -> list[RunFolder]:
@@ -75,6 +87,24 @@ def list_folders(root: Path) -> list[RunFolder]:
         raise UsageError(f"no folder {root}", "a search makes `runs/` in the folder that it is started in")
     pointers = sorted(root.glob(f"*/{POINTER}"), key=lambda path: path.stat().st_mtime)
     return [read_folder(pointer.parent) for pointer in pointers]
+
+
+def moved_run(folder: RunFolder, archive: str) -> tuple[RunFolder, RunArchive]:
+    """The run of a folder, opened to be written in another archive than the folder names, which names it from now on.
+
+    Raises ArchiveError: there is no such run there, or it is another one of that name.
+    """
+    run = open_run(archive, folder.name, writer=True)
+    began = _pointer(folder.path).get("created")
+    if began not in (None, run.created):
+        run.close()
+        raise ArchiveError(
+            f"the run '{folder.name}' of that archive was begun at {run.created}, the one of {folder.path} at {began}",
+            "give the archive that the run was moved to, or name another --run",
+        )
+    moved = RunFolder(folder.path, folder.name, archive)
+    _write_pointer(moved, run)
+    return moved, run
 
 
 def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> tuple[RunFolder, RunArchive]:
@@ -94,8 +124,7 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
     try:
         path.mkdir(parents=True, exist_ok=True)
         run = _begun(folder, manifest)
-        pointer = {"format": FORMAT, "name": folder.name, "archive": archive}
-        write_whole(path / POINTER, json.dumps(pointer), lasting=True)
+        _write_pointer(folder, run)
     except OSError as error:
         raise ArchiveError(f"the run folder {path} can't be written: {error.strerror}", "name another --run") from None
     return folder, run

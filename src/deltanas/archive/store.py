@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Result, Row, Table, func, insert, select, update
 
 from deltanas.archive import records
 from deltanas.archive.adapters import adapters, adapters_of, add_adapter
@@ -37,6 +37,7 @@ class RunArchive:
         self, place: Place, connection: Connection, row: Row[Any], *, writer: bool, lock: FileLock | None
     ) -> None:
         self.name: str = row.name
+        self.created: str = row.created
         self.manifest: dict[str, object] = _manifest(row)
         self._run: int = row.id
         self._place = place
@@ -65,6 +66,13 @@ class RunArchive:
         """`candidates` in a stream, without the texts of calls and the scores an image: what a loop needs to go on."""
         with self._transaction() as connection:
             yield from self._candidates(connection, without=_LONG)
+
+    def baselines(self) -> list[Candidate]:
+        """The candidates of cycle 0, without their attempts and trainings."""
+        with self._transaction() as connection:
+            return list(
+                records.candidates_from(self._rows_of(connection, _CANDIDATES.c.cycle == 0), *[()] * len(_MADE))
+            )
 
     def finals(self) -> list[Final]:
         with self._transaction() as connection:
@@ -194,9 +202,9 @@ class RunArchive:
             unfinished = (runs.c.id == self._run, runs.c.finished.is_(None))
             connection.execute(update(runs).where(*unfinished).values(finished=records.now()))
 
-    def reopen(self, manifest: dict[str, object]) -> None:
-        """Let the run go on under a manifest that says what it is now to come to; it is finished no more."""
-        values = {"manifest": manifest_text(manifest), "finished": None}
+    def amend(self, manifest: dict[str, object], *, reopen: bool = False) -> None:
+        """Put another manifest in place of the run's. reopen: the run goes on under it, it is finished no more."""
+        values = {"manifest": manifest_text(manifest), **({"finished": None} if reopen else {})}
         with self._write() as connection:
             connection.execute(update(runs).where(runs.c.id == self._run).values(values))
         self.manifest = manifest
@@ -278,19 +286,20 @@ class RunArchive:
         return intact, damage
 
     def _candidates(self, connection: Connection, without: frozenset[str] = frozenset()) -> Iterator[Candidate]:
+        made = [select(*(c for c in table.c if c.name not in without)) for table in _MADE]
+        rows = (
+            connection.execute(query.where(table.c.run == self._run).order_by(*table.primary_key), **_STREAMED)
+            for query, table in zip(made, _MADE, strict=True)
+        )
+        return records.candidates_from(self._rows_of(connection), *rows)
+
+    def _rows_of(self, connection: Connection, *where: ColumnElement[bool]) -> Result[Any]:
+        """The rows of candidates, each with its program's."""
         held = programs.alias("held")
         own = [column.label(f"program_{column.name}") for column in held.c]
         joined = _CANDIDATES.outerjoin(held, (held.c.run == self._run) & (held.c.id == _CANDIDATES.c.program))
-        queries = [select(*_CANDIDATES.c, *own).select_from(joined)]
-        queries += [select(*(c for c in table.c if c.name not in without)) for table in _MADE]
-        rows = (
-            connection.execute(
-                query.where(table.c.run == self._run).order_by(*table.primary_key),
-                execution_options={"stream_results": True},
-            )
-            for query, table in zip(queries, (_CANDIDATES, *_MADE), strict=True)
-        )
-        return records.candidates_from(*rows)
+        query = select(*_CANDIDATES.c, *own).select_from(joined).where(_CANDIDATES.c.run == self._run, *where)
+        return connection.execute(query.order_by(*_CANDIDATES.primary_key), **_STREAMED)
 
     def _finals(self, connection: Connection) -> list[Final]:
         rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))
@@ -300,6 +309,7 @@ class RunArchive:
         return connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one() is not None
 
 
+_STREAMED: dict[str, Any] = {"execution_options": {"stream_results": True}}
 _LONG = frozenset(("prompt", "reply", "per_image"))
 """Columns of long values that the loop does without."""
 _MADE = (attempts, calls, trainings, measurements)

@@ -29,6 +29,9 @@ def runs_export(
             help="Number of epochs of their training; default: as in the search; 0: write sources only.", min=0
         ),
     ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="The run's data set, if it is elsewhere now than where the run had it.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the best elites: source, weights, checked ONNX and a card. Status 1 if one has no weights."""
@@ -40,7 +43,7 @@ def runs_export(
             nets = write_sources(view, top, out)
         else:
             seed = view.manifest.get("seed")
-            with open_export_pool(archive, epochs) as pool:
+            with open_export_pool(archive, run, epochs, dataset) as pool:
                 for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0):
                     nets.append(net)
                     if not as_json:

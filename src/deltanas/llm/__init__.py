@@ -6,13 +6,14 @@ from pathlib import Path
 
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm.lesson import Lesson, Loss, Preference, Ranker, Tunable
-from deltanas.llm.model import Dtype, Message, Model, Reply, Request, Spent
+from deltanas.llm.model import Dtype, HeldModel, Message, Model, Reply, Request, Spent
 from deltanas.llm.spec import EMBEDDED, WITHOUT, Spec, cache_folder, how_to_install, parse_spec
 
 __all__ = [
     "EMBEDDED",
     "WITHOUT",
     "Dtype",
+    "HeldModel",
     "Lesson",
     "Loss",
     "Message",

@@ -25,7 +25,7 @@ from deltanas.llm.lesson import Lesson, Loss
 from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
 from deltanas.llm.packing import MOST, Row, answers_nll, packs
 from deltanas.llm.spec import Spec
-from deltanas.llm.weights import fingerprint, load
+from deltanas.llm.weights import digest, fingerprint, load
 
 BATCH = 16
 """Answers whose likelihood is worked out at once: each of their tokens takes the scores of a whole vocabulary."""
@@ -167,6 +167,11 @@ class LocalModel:
     def fingerprint(self) -> str:
         """Fingerprint of the base model's weights."""
         return fingerprint(self._bare)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the base model: weights, vocabulary and chat template."""
+        return digest(self._bare, self._tokenizer)
 
     def adapt(self, folder: Path | None) -> None:
         from deltanas.llm import adapters

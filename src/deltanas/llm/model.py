@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 Role = Literal["system", "user", "assistant"]
 Dtype = Literal["float32", "bfloat16"]
@@ -121,3 +121,11 @@ class Model(Protocol):
 
     def generate(self, requests: Sequence[Request]) -> list[Reply]:
         """One reply for each request, in their order. Raises ModelError for a grammar that does not compile."""
+
+
+@runtime_checkable
+class HeldModel(Protocol):
+    """A model whose weights are on this machine. `digest`: hash of the base model, wherever its files lie."""
+
+    @property
+    def digest(self) -> str: ...

@@ -85,6 +85,21 @@ def fingerprint(network: Any) -> str:
     return hashlib.sha256(f"{layers}:{tuple(table.shape)}".encode() + some.tobytes()).hexdigest()
 
 
+def digest(network: Any, tokenizer: Any) -> str:
+    """Hash of a base model as it is asked: samples of all its weights, vocabulary and chat template.
+
+    It is the same for all files that hold the model, at all precisions down to bfloat16, with or without an adapter.
+    """
+    tensors = []
+    for name, weight in network.state_dict().items():
+        if "lora_" not in name and weight.is_floating_point():
+            some = weight.detach().flatten()[:: max(1, weight.numel() // 1024)]
+            held = f"{tuple(weight.shape)}".encode() + some.to(torch.bfloat16).float().cpu().numpy().tobytes()
+            tensors.append(hashlib.sha256(held).digest())
+    words = json.dumps([tokenizer.get_vocab(), tokenizer.chat_template], sort_keys=True)
+    return hashlib.sha256(b"".join(sorted(tensors)) + words.encode()).hexdigest()
+
+
 def _four_bits() -> dict[str, Any]:
     if not torch.cuda.is_available():
         raise ModelError("Weights in 4 bits need a CUDA device.", "Leave model.four_bit out: here is none.")

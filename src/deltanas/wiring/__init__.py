@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
 
-from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, read_folder
-from deltanas.config import SearchConfig, TrainConfig, read_config, resumed_config
+from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
+from deltanas.config import PLACES, SearchConfig, TrainConfig, read_config, resumed_config, setting_of
 from deltanas.errors import UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
@@ -28,6 +28,7 @@ from deltanas.train.data import Dataset
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
+from deltanas.wiring.places import baselines_of, began, contents, located, require_same_contents, require_same_server
 from deltanas.wiring.pools import (
     epochs_of,
     gates,
@@ -87,33 +88,41 @@ def open_search(
     epochs: list[str] = []
     with ExitStack() as stack:
         if path is not None and (path / POINTER).exists():
-            folder = read_folder(path)
-            run = stack.enter_context(folder.open(writer=True))
-            config = resumed_config(stored_config(run), given)
-            stored = stored_config(run)
-            longer = config.cycles > read_config(stored).cycles
-            if run.finished and not longer:
+            folder, run = _taken_up(path, given)
+            stack.enter_context(run)
+            begun, asked = read_config(stored_config(run)), resumed_config(stored_config(run), given)
+            require_same_server(begun, asked)
+            now = _changed(run, begun, asked)
+            config = located(asked, run.manifest, path)
+            longer = config.cycles > begun.cycles
+            over = run.finished and not longer
+            if not over or asked.dataset != begun.dataset:
+                dataset = load_dataset(data or config.dataset, config.train)
+                require_same_data(run, dataset.record)
+            if over:
+                run.amend(now)
                 yield OpenSearch(None, run, folder)
                 return
-            dataset = load_dataset(data or config.dataset, config.train)
-            require_same_data(run, dataset.record)
-            parts = stack.enter_context(_parts(config, own, dataset))
-            if longer:
-                run.reopen({**run.manifest, "config": {**stored, "cycles": config.cycles}})
+            parts = stack.enter_context(_parts(config, own, dataset, baselines_of(run, begun, asked)))
+            require_same_contents(run, begun, asked, parts.contents)
+            run.amend(now, reopen=longer)
         else:
             config = read_config(given)
             dataset = load_dataset(data or config.dataset, config.train)
-            asked = config.train.epochs
+            set_epochs = config.train.epochs
             # What depends on the machine and the data; a resumed run keeps what it has.
             train = settled_training(config.train, len(dataset.train), config.prm)
             config = config.model_copy(update={"train": train})
-            epochs = [_told_epochs(config.train, len(dataset.train))] if asked == "auto" else []
+            epochs = [_told_epochs(config.train, len(dataset.train))] if set_epochs == "auto" else []
             parts = stack.enter_context(_parts(config, own, dataset))
+            path = path or _new_path(config)
             origin = {**manifest(config, parts.runner.tier), "data": parts.data}
-            folder, run = begin_run(path or _new_path(config), config.archive, origin)
+            origin |= {"contents": parts.contents, "began": began(path)}
+            folder, run = begin_run(path, config.archive, origin)
             stack.enter_context(run)
             resumed_config(stored_config(run), given)
             require_same_data(run, parts.data)
+            require_same_contents(run, config, config, parts.contents)
         listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
         search = Search(
             _plan(config, task_of(run.manifest).metric),
@@ -139,24 +148,55 @@ class _Parts:
     builds: Builds
     runner: Pool
     data: dict[str, object]
+    contents: dict[str, str]
     model: Model | None
     teaching: Teaching | None
     assumed: tuple[str, ...]
 
 
 @contextmanager
-def _parts(config: SearchConfig, own: Callable[[Builds], Proposer] | None, dataset: Dataset) -> Iterator[_Parts]:
+def _parts(
+    config: SearchConfig,
+    own: Callable[[Builds], Proposer] | None,
+    dataset: Dataset,
+    baselines: dict[str, Program] | None = None,
+) -> Iterator[_Parts]:
+    """baselines: those of a run that has some."""
     require_trackers(config.track)
     require_objectives(config)
     told: list[str] = []
-    baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
+    if baselines is None:
+        baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
         proposer = own(limited(builds, config)) if own else proposer_of(config, builds, model)
         choose = None if own else choice_of(config, proposer)
-        yield _Parts(baselines, proposer, choose, builds, runner, dataset.record, model, teaching, tuple(told))
+        hashes = contents(config, model, teaching)
+        yield _Parts(baselines, proposer, choose, builds, runner, dataset.record, hashes, model, teaching, tuple(told))
+
+
+def _taken_up(path: Path, given: Mapping[str, object]) -> tuple[RunFolder, RunArchive]:
+    """The run in a folder, its archive at the place that is given, or where it was last."""
+    folder, archive = read_folder(path), given.get("archive")
+    if isinstance(archive, str) and archive != folder.archive:
+        return moved_run(folder, archive)
+    return folder, folder.open(writer=True)
+
+
+def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict[str, object]:
+    """The run's manifest with what it may have otherwise than at the start: its length, and the places that moved."""
+    stored, now = stored_config(run), config.model_dump(mode="json")
+    changed = {**stored, "cycles": config.cycles}
+    for key in PLACES:
+        section, _, name = key.rpartition(".")
+        if setting_of(now, key) == setting_of(begun.model_dump(mode="json"), key):
+            continue
+        held = changed.get(section, {}) if section else {}
+        assert isinstance(held, dict)
+        changed |= {section: {**held, name: setting_of(now, key)}} if section else {name: setting_of(now, key)}
+    return {**run.manifest, "config": changed}
 
 
 def _plan(config: SearchConfig, metric: Metric) -> Plan:

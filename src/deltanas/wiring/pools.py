@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import metadata
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from deltanas.task import CLASSIFY, TASKS, Task
 from deltanas.train.data import Dataset, Images, load, prepared
 from deltanas.train.epochs import settled_epochs
 from deltanas.wiring.origin import require_same_data, stored_config
+from deltanas.wiring.places import located
 
 
 def open_dataset_pool(
@@ -41,8 +43,10 @@ def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConf
     return open_pool(Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1}))
 
 
-def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
+def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: str | None = None) -> LocalPool:
     """A pool on this machine that trains as the run did, for `epochs` epochs or as many as the run.
+
+    folder: the run's. data: name of the data set, if it is elsewhere than where the run had it.
 
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """
@@ -50,7 +54,7 @@ def open_export_pool(run: RunArchive, epochs: int | None) -> LocalPool:
     config = read_config(
         {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
     )  # whoever proposed
-    dataset = load_dataset(config.dataset, config.train)
+    dataset = load_dataset(data or located(config, run.manifest, folder).dataset, config.train)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)
     wanted = epochs or begun

@@ -1,0 +1,135 @@
+"""Where what a run needs lies: a run begun in one place goes on in another, if what lies there is the same.
+
+A place (a folder, a file, a server's address) is no part of a run's identity; what lies there is, by its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from deltanas.archive import RunArchive
+from deltanas.config import SearchConfig, read_config, setting_of
+from deltanas.errors import UsageError
+from deltanas.learn.learner import Teaching
+from deltanas.llm import HeldModel, Model, parse_spec
+from deltanas.program import Program
+from deltanas.wiring.programs import programs_of
+
+_WEIGHTS = "adapter_model.safetensors"
+_KINDS = {"dataset": ("folder", "npz"), "model.spec": ("path", "gguf")}
+"""Settings whose value names a path behind the name of a kind."""
+
+
+def began(folder: Path) -> dict[str, str]:
+    """Where a run in `folder` is begun: the working directory, and the way to it from the run's folder."""
+    here = Path.cwd()
+    return {"in": str(here), "from_run": os.path.relpath(here, folder.resolve())}
+
+
+def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) -> SearchConfig:
+    """The settings with their relative or moved paths as they are found now. folder: the run's, as it is named now.
+
+    A path is looked for from where the run was begun, then as far from the run's folder as it was (both were moved
+    together), then from the working directory. One that is nowhere stays as it is.
+    """
+    start = manifest.get("began")
+    if not isinstance(start, dict):
+        return config
+    values = config.model_dump()
+
+    def found(place: str) -> str:
+        return str(_found(Path(place).expanduser(), Path(start["in"]), folder.resolve() / start["from_run"]))
+
+    for key, kinds in _KINDS.items():
+        kind, _, place = setting_of(values, key).partition(":")
+        if kind in kinds and place:
+            _put(values, key, f"{kind}:{found(place)}")
+    if config.model.adapter:
+        _put(values, "model.adapter", found(config.model.adapter))
+    _put(values, "learn.corpus", tuple(map(found, config.learn.corpus)))
+    return read_config(values)
+
+
+def contents(config: SearchConfig, model: Model | None, teaching: Teaching | None) -> dict[str, str]:
+    """Hashes of what lies at the places that the settings name; the model behind a server is known by its name."""
+    found: dict[str, str] = {}
+    if isinstance(model, HeldModel):
+        found["model.spec"] = model.digest
+    elif model is not None and (name := _served(config)):
+        found["model.spec"] = name
+    if config.model.adapter and (Path(config.model.adapter) / _WEIGHTS).is_file():
+        found["model.adapter"] = hashlib.sha256((Path(config.model.adapter) / _WEIGHTS).read_bytes()).hexdigest()
+    if teaching and teaching.more:
+        found["learn.corpus"] = hashlib.sha256(repr(teaching.more).encode()).hexdigest()
+    return found
+
+
+def require_same_server(begun: SearchConfig, config: SearchConfig) -> None:
+    """Raises UsageError where a server is to run another model: that is known before any is opened."""
+    if _served(begun) != _served(config):
+        raise _other("model.spec", begun.model.spec, config.model.spec)
+
+
+def require_same_contents(run: RunArchive, begun: SearchConfig, config: SearchConfig, found: Mapping[str, str]) -> None:
+    """Raises UsageError where a model, an adapter or a corpus is not the one that the run was begun with."""
+    known = run.manifest.get("contents")
+    hashes = known if isinstance(known, dict) else {}
+    if "model.spec" in found and (name := _served(begun)):
+        hashes = {"model.spec": name, **hashes}
+    then, now = begun.model_dump(), config.model_dump()
+    for key in ("model.spec", "model.adapter", "learn.corpus"):
+        place = setting_of(now, key)
+        moved = place != setting_of(then, key)
+        if (key in hashes and hashes[key] != found.get(key, hashes[key])) or (moved and key not in hashes):
+            raise _other(key, setting_of(then, key), place)
+
+
+def _other(key: str, then: object, now: object) -> UsageError:
+    what = f"`{key}` = {then!r}"
+    return UsageError(
+        f"{what} is not what it was at the start" if then == now else f"the run was begun with {what}, not {now!r}",
+        "a run keeps what it was begun with, wherever that lies: put it back, or begin another with --run",
+    )
+
+
+def baselines_of(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict[str, Program] | None:
+    """The run's baselines as it holds them, None before there are any: their files may be gone.
+
+    Raises UsageError where other baselines are asked for.
+    """
+    rows = run.baselines()
+    held = {row.name: row.draft.program if row.draft else Program.of("") for row in rows}
+    if rows and config.baselines != begun.baselines:
+        wanted = {name: program.id for name, program in programs_of(config).items()}
+        known = {row.name: row.draft.program.id for row in rows if row.draft}
+        if any(wanted.get(name) != identity for name, identity in known.items()) or wanted.keys() != held.keys():
+            raise UsageError(
+                f"the run was begun with other baselines: {', '.join(held)}",
+                "a run keeps its baselines: leave the option out to resume it, or name another --run",
+            )
+    return held or None
+
+
+def _served(config: SearchConfig) -> str:
+    """The name of a model behind a server, "" for one on this machine."""
+    spec = parse_spec(config.model.spec)
+    return f"model:{spec.where.rpartition('#')[2]}" if spec.kind == "openai" else ""
+
+
+def _found(place: Path, then: Path, now: Path) -> Path:
+    ways = [then / place]
+    if not place.is_absolute():
+        ways += [now / place, Path.cwd() / place]
+    elif place.is_relative_to(then):
+        ways.append(now / place.relative_to(then))
+    return next((Path(os.path.normpath(way)) for way in ways if way.exists()), place)
+
+
+def _put(values: dict[str, object], key: str, value: object) -> None:
+    section, _, name = key.rpartition(".")
+    inner = values[section] if section else values
+    assert isinstance(inner, dict)
+    inner[name] = value
