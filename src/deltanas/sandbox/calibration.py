@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
-
 from deltanas.errors import DeltanasError
 from deltanas.sandbox.pool import cores
 from deltanas.sandbox.state import state_folder
@@ -47,6 +45,8 @@ def this_machine() -> tuple[str, int, str]:
 
 def stored_calibration() -> tuple[Calibration | None, str]:
     """What was measured on this machine, or None; and, where a file was found that can't be used, why."""
+    from pydantic import TypeAdapter, ValidationError  # here only, as in `state`
+
     path = calibration_file()
     try:
         found = TypeAdapter(Calibration).validate_json(path.read_bytes())

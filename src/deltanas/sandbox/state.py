@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import platformdirs
-
 
 def state_folder() -> Path:
     """`DELTANAS_STATE`, else the user's folder for state. It may not exist yet."""
-    return Path(os.environ.get("DELTANAS_STATE") or platformdirs.user_state_dir("deltanas"))
+    if given := os.environ.get("DELTANAS_STATE"):
+        return Path(given)
+    import platformdirs  # here only: the sandbox itself needs torch and numpy alone (scripts/gpu-check)
+
+    return Path(platformdirs.user_state_dir("deltanas"))

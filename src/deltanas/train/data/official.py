@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from deltanas.errors import DataError
 from deltanas.train.data.class_names import named
@@ -94,7 +93,11 @@ class Official(ABC):
 
 def data_folder() -> Path:
     """Where published sets are kept, each in a folder of its name: DELTANAS_DATA, or where this system keeps caches."""
-    return Path(os.environ.get("DELTANAS_DATA") or Path(platformdirs.user_cache_dir("deltanas")) / "data")
+    if given := os.environ.get("DELTANAS_DATA"):
+        return Path(given)
+    import platformdirs  # here only: arrays in memory need numpy alone
+
+    return Path(platformdirs.user_cache_dir("deltanas")) / "data"
 
 
 def intact(file: Path, md5: str) -> bool:
