@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from deltanas import wiring
 from deltanas.archive import read_folder
 from deltanas.cli import app
 from deltanas.errors import ArchiveError, DataError, DeltanasError, UsageError
 from deltanas.nets import baseline
-from deltanas.seams import silent
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.sandbox import LocalPool
+from deltanas.seams import Built, silent
 from deltanas.wiring import open_search
 from faulty_server import Server, says
 from tiny_model import save_tiny_model
@@ -27,6 +30,27 @@ RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.integers(0, 256, (90, 8, 8), np.uint8), np.arange(90) % 3
 FAST = {"strategy": "random", "baselines": ["mlp"], "cycles": 1, "candidates": 1, "finals": 0}
 TRAIN = {"epochs": 1, "workers": 1}
+
+
+class Quick(LocalPool):
+    """Starts no process: what is asked here is whether a run goes on, not how it trains."""
+
+    tier = "A"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        return [Built(1, 1, program.id, (None,) * 4) for program in programs]
+
+    def train(self, programs: Sequence[Program], **_: object) -> Iterator[tuple[int, Trained | Failed]]:
+        yield from ((place, Trained(0.5, 18, 0, 0.1, 0.1, "A")) for place, _ in enumerate(programs))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "open_pool", lambda dataset, *_: Quick(dataset))
+    monkeypatch.setattr(wiring, "kept_builds", lambda runner: runner)
 
 
 @pytest.fixture
@@ -68,6 +92,7 @@ def stored(path: Path | str, key: str) -> object:
         return config[key]
 
 
+@pytest.mark.usefixtures("quick")
 def test_data_that_moved_is_given_anew(project: Path) -> None:
     begun()
     shutil.move("data.npz", "images.npz")
@@ -79,6 +104,7 @@ def test_data_that_moved_is_given_anew(project: Path) -> None:
 
 
 @pytest.mark.parametrize("way", ["from another directory", "project moved", "data and run moved", "project copied"])
+@pytest.mark.usefixtures("quick")
 def test_relative_data_is_found_again(project: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     begun()
     elsewhere = project.parent / "elsewhere"
@@ -100,6 +126,7 @@ def test_relative_data_is_found_again(project: Path, monkeypatch: pytest.MonkeyP
     assert searched(run, cycles=2) == 3
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_absolute_path_is_found_where_the_project_moved(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun(dataset=f"npz:{project / 'data.npz'}")
     moved = project.parent / "moved"
@@ -108,6 +135,7 @@ def test_an_absolute_path_is_found_where_the_project_moved(project: Path, monkey
     assert searched("runs/r", cycles=2) == 3
 
 
+@pytest.mark.usefixtures("quick")
 def test_other_data_is_refused_at_any_place(project: Path) -> None:
     begun()
     np.savez("other.npz", x=X[::-1], y=Y)
@@ -130,6 +158,7 @@ def test_a_finished_run_learns_where_its_data_is_and_exports(project: Path) -> N
     assert CliRunner().invoke(app, arguments).exit_code == 0
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_model_answers_at_another_address(project: Path) -> None:
     given = {**FAST, "strategy": "delta", "retries": 0, "model": {"decoding": "free", "retries": 0}}
     with answering() as one, answering() as two:
@@ -143,6 +172,7 @@ def test_a_model_answers_at_another_address(project: Path) -> None:
             searched("runs/r", cycles=3, model={"spec": "smollm2"})
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_model_on_this_machine_is_known_by_its_weights(project: Path) -> None:
     save_tiny_model(project / "model")
     given = {**FAST, "strategy": "delta", "retries": 0, "dataset": "npz:data.npz"}
@@ -159,6 +189,7 @@ def test_a_model_on_this_machine_is_known_by_its_weights(project: Path) -> None:
         searched("runs/r", cycles=3, model={"spec": "path:strange"})
 
 
+@pytest.mark.usefixtures("quick")
 def test_the_run_holds_its_baselines(project: Path) -> None:
     Path("mine.py").write_text(baseline("mlp"))
     begun(baselines=["mine.py"])
@@ -175,6 +206,7 @@ def test_the_run_holds_its_baselines(project: Path) -> None:
         searched("runs/r", cycles=5, baselines=["nin"])
 
 
+@pytest.mark.usefixtures("quick")
 def test_an_archive_moves(project: Path) -> None:
     place = f"sqlite:///{project}/one.db"
     begun(archive=place)
