@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -39,8 +40,8 @@ class Hinted:
     lay: Callable[[Path], str]
     says: str
     follow: Callable[[Path], str] | None = None
-    options: Mapping[str, int] = field(default_factory=dict)
-    mended: Mapping[str, int] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    mended: Mapping[str, Any] = field(default_factory=dict)
     given: str = ""
 
     def refusal(self, folder: Path) -> tuple[str, DeltanasError]:

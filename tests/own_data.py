@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -59,3 +61,31 @@ def meaning(data: Dataset) -> dict[bytes, str]:
 def tree(folder: Path) -> dict[str, bytes]:
     """What lies in a folder, by path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def laid_out(folder: Path, **images: int) -> Path:
+    """Images in folders that are named by their paths: `laid_out(folder, **{"train/cat": 30})`."""
+    for place, n in images.items():
+        (folder / place).mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(pixels(n, 4, 4)):
+            Image.fromarray(image).save(folder / place / f"{number:03}.png")
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All files at any depth, by what is in them: where they lie may change."""
+    return {path.name + str(hash(path.read_bytes())): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def follow(hint: str, number: int = 0) -> None:
+    """Run one of the commands in a hint, as a user would. None of them may lose a file."""
+    command = re.findall(r"`([^`]+)`", hint)[number]
+    subprocess.run(["bash", "-c", command], check=True)
+
+
+def left_out(data: Dataset) -> dict[str, int]:
+    return {one.reason: one.number for one in data.source.left_out}
+
+
+def number_of(data: Dataset) -> int:
+    return len(data.train) + len(data.validation) + len(data.test)

@@ -82,6 +82,7 @@ def evaluate(
     seeds: int = 1,
     train_size: int | None = None,
     resize: int | None = None,
+    colour: bool | None = None,
     timeout: float = 300.0,
     prm: Mapping[str, float] | None = None,
 ) -> Evaluation:
@@ -89,6 +90,7 @@ def evaluate(
 
     Args:
         dataset: its name, or one of your own (`deltanas.train.data.dataset_of` makes it from arrays).
+        colour: True: all images as RGB; False: as grey; None: as they are.
         epochs: number of epochs; auto: the least that gives enough optimizer steps (`train.epochs`).
 
     Raises:
@@ -99,7 +101,7 @@ def evaluate(
     from deltanas.task import TASKS
     from deltanas.wiring import gates, open_dataset_pool, program_of
 
-    train = {"size": train_size, "resize": resize, "epochs": epochs, "timeout": timeout}
+    train = {"size": train_size, "resize": resize, "colour": colour, "epochs": epochs, "timeout": timeout}
     config = read_config({"task": task, "seed": seed, "train": train})
     program = program_of(source, prm)
     with open_dataset_pool(dataset, config.train, prm, TASKS[config.task]) as pool:

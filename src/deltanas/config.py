@@ -34,6 +34,11 @@ class TrainConfig(Section):
     resize: Annotated[int, Field(ge=1)] | None = Field(
         None, description="height and width to resize images to, in pixels; default: no resizing"
     )
+    colour: bool | None = Field(
+        None,
+        description="read all images as RGB (true) or as grey (false); default: as they are, files as RGB if any of"
+        " them has colours",
+    )
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
         description="number of epochs of a training; auto: the least number with which the batch size of the default"

@@ -16,9 +16,9 @@ from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
-from deltanas.train.data import load
 from deltanas.wiring import epochs_of, programs_of, repeats_of
 from deltanas.wiring.choosing import require_objectives
+from deltanas.wiring.pools import load_dataset
 from deltanas.wiring.proposing import context_of, first_request
 from deltanas.wiring.teaching import teaching_of
 
@@ -49,7 +49,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     lacks: list[Lack] = []
     texts = _tried(lacks, lambda: _texts(config))
     programs = None if texts is None else len(texts)
-    images = _tried(lacks, lambda: load(config.dataset, train_size=config.train.size, resize=config.train.resize))
+    images = _tried(lacks, lambda: load_dataset(config.dataset, config.train))
     checks: tuple[Check, ...] = (_device, _packages, partial(_model, texts=texts or ()))
     for check in checks:
         _tried(lacks, partial(check, config))

@@ -45,7 +45,7 @@ def complained(done: subprocess.CompletedProcess[str], status: int, *words: str)
         (("--strategy", "..x:Y"), ("'..x' is a relative name", "package.module:NAME")),
         (("--edits", "net,transform"), ("for the part 'transform'", "known parts: net, recipe")),
         (("absent.toml",), ("no config file absent.toml",)),
-        (("--colour", "red"), ("--colour",)),
+        (("--hue", "red"), ("--hue",)),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_and_makes_no_folder(

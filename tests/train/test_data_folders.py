@@ -50,9 +50,6 @@ def test_given_splits_are_kept(tmp_path: Path) -> None:
     (tmp_path / "val").rmdir()
     data = load(f"folder:{tmp_path}")
     assert (len(data.train), len(data.validation), len(data.test)) == (50, 10, 14)
-    (tmp_path / "test").rename(tmp_path / "val")
-    refused(tmp_path, str(tmp_path), "train, val", "splits are train and test")
-    (tmp_path / "val").rename(tmp_path / "test")
     (tmp_path / "test" / "dog").rename(tmp_path / "test" / "fox")
     refused(tmp_path, "test/fox", "train does not have")
 
@@ -74,15 +71,6 @@ def test_more_than_memory_can_hold_is_refused_before_it_is_read(
     assert load(f"folder:{tmp_path}", resize=4).in_shape == (1, 3, 4, 4)
 
 
-def test_grey_and_rgb_mixed(tmp_path: Path) -> None:
-    classes_in(tmp_path)
-    Image.fromarray(pixels(1, 5, 6)[0]).save(tmp_path / "dog" / "005.png")
-    for resize in (None, 4):
-        refused(tmp_path, "cat/000.png is RGB", "dog/005.png is grey", "convert('RGB')", resize=resize)
-    Image.fromarray(pixels(1, 5, 6, 4)[0]).save(tmp_path / "dog" / "005.png")
-    refused(tmp_path, "dog/005.png", "mode RGBA", "convert('RGB')")
-
-
 @pytest.mark.parametrize(
     "content", [b"", b"text", b"\x89PNG\r\n\x1a\n" + b"\0" * 40, "cut", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
 )
@@ -96,9 +84,9 @@ def test_folders_that_hold_no_data(tmp_path: Path) -> None:
     refused(tmp_path / "absent", "absent can't be read", "a folder for each class")
     refused(tmp_path, str(tmp_path), "no class folder")
     (tmp_path / "cat").mkdir()
-    refused(tmp_path, "cat is the only class")
+    refused(tmp_path, "cat: no image", "put images into it")
     (tmp_path / "dog").mkdir()
-    refused(tmp_path, "cat: no image (.bmp", "a folder for each class")
+    refused(tmp_path, "cat: no image", "put images into it")
 
 
 def test_bad_data_is_a_message_and_no_run(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_pa
 from deltanas.records import Candidate, RunView
 from deltanas.report import Counts, Step, summary
 from deltanas.task import Metric, task_of
-from deltanas.train.data import available, prepare
+from deltanas.train.data import available, load, prepare, told
 
 runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
 programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
@@ -245,6 +245,21 @@ def datasets_list(as_json: Json = False) -> None:
 
 def _shape(shape: tuple[int, int, int] | None) -> str:
     return "differs: give --resize" if shape is None else "x".join(map(str, shape))
+
+
+@datasets.command("show")
+def datasets_show(
+    name: Annotated[str, typer.Argument(help="Name of a data set, folder:PATH or npz:PATH.", metavar="NAME")],
+    resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.", min=1)] = None,
+    colour: Annotated[bool | None, typer.Option("--colour/--grey", help="Read images as RGB, or as grey.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read a data set and say what is in it: images by split and class, what was done to them and what was left out."""
+    data = load(name, resize=resize, colour=colour)
+    if as_json:
+        print_json({"name": data.name, **data.record})
+    else:
+        print_text(told(data))
 
 
 @datasets.command("prepare")

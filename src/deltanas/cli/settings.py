@@ -21,7 +21,7 @@ def with_settings(options: Mapping[str, str]) -> Callable[[Callable[..., None]],
 
     options: key of the setting by the option's names, as `--train-size`.
     """
-    keys = {names.split()[0].strip("-").replace("-", "_"): key for names, key in options.items()}
+    keys = {_name(names): key for names, key in options.items()}
     made = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, **_declared(names.split(), key))
         for (name, key), names in zip(keys.items(), options, strict=True)
@@ -43,9 +43,14 @@ def with_settings(options: Mapping[str, str]) -> Callable[[Callable[..., None]],
     return decorated
 
 
+def _name(names: str) -> str:
+    """Of the parameter, as train_size of `--train-size`, and colour of `--colour/--grey`."""
+    return names.split()[0].partition("/")[0].strip("-").replace("-", "_")
+
+
 def _given(given: Mapping[str, Any], keys: Mapping[str, str]) -> Options:
     """An address alone says that a Ray cluster is meant."""
-    options = {key: None if given[name] is False else given[name] for name, key in keys.items()}
+    options = {key: given[name] for name, key in keys.items()}
     if options.get("train.address") and not options["train.executor"]:
         options["train.executor"] = "ray"
     return options
@@ -62,7 +67,9 @@ def _declared(names: list[str], key: str) -> dict[str, Any]:
     option = typer.Option(*names, help=f"{' '.join([said, *rest])}.")
     match [kind for kind in _kinds(field.annotation) if kind is not NoneType]:
         case [kind] if kind is bool:
-            return {"annotation": Annotated[bool, option], "default": False}
+            # Without the option the setting's own value counts, be it true or false: None says so.
+            option.metavar = ""
+            return {"annotation": Annotated[bool | None, option], "default": None}
         case [kind] if kind in (int, float):
             return {"annotation": Annotated[kind | None, option], "default": None}
         case [kind] if get_origin(kind) is tuple:

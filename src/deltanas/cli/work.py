@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.front import print_front
@@ -25,6 +26,7 @@ from deltanas.rehearsal import Rehearsal, rehearse
 from deltanas.report import Summary, summary
 from deltanas.sources import read_source
 from deltanas.task import TASKS, Metric, task_of
+from deltanas.train.data import told
 from deltanas.wiring import (
     gates,
     open_dataset_pool,
@@ -39,6 +41,7 @@ Unsafe = Annotated[bool, typer.Option("--unsafe", help="Run even if the sandbox 
 TRAINING = {
     "--train-size": "train.size",
     "--resize": "train.resize",
+    "--colour/--grey": "train.colour",
     "--epochs": "train.epochs",
     "--timeout": "train.timeout",
     "--workers": "train.workers",
@@ -103,7 +106,7 @@ def search(
         _show(rehearse(given), as_json)
     with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
         for line in (f"run: {opened.folder.path}", *opened.assumed):
-            narrator.say(line)
+            narrator.say(escape(line))
         if opened.search is not None:
             try:
                 opened.search.run()
@@ -138,17 +141,20 @@ def check(
     shape: Annotated[str, typer.Option(help="Shape of an image: channels x height x width.")] = "3x32x32",
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
     resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.")] = None,
+    colour: Annotated[bool | None, typer.Option("--colour/--grey", help="Read images as RGB, or as grey.")] = None,
     prm: Prm = None,
     unsafe: Unsafe = False,
     as_json: Json = False,
 ) -> None:
     """Check whether programs follow the contract, build and train a step; count parameters and FLOPs."""
-    config = read_config({"train": {"resize": resize, "unsafe": unsafe, "workers": 1}}).train
+    config = read_config({"train": {"resize": resize, "colour": colour, "unsafe": unsafe, "workers": 1}}).train
     values = _hyperparameters(prm)
     programs = _programs(files, values)
     pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
     good = True
     with pool as runner:
+        if dataset:
+            typer.echo(told(runner.dataset), err=True)
         for file, program in zip(files, programs, strict=True):
             (found,) = check_programs([program], gates(runner))
             verdict = replace(found, assumed=assumed_of(program, values))
@@ -178,6 +184,7 @@ def evaluate(
     programs = _programs(files, values)
     good = True
     with open_dataset_pool(config.dataset, config.train, values, TASKS[config.task]) as runner:
+        typer.echo(told(runner.dataset), err=True)
         metric = runner.task.metric
         results = evaluate_programs(programs, gates(runner), runner, seed=config.seed, seeds=seeds, metric=metric.name)
         for file, program, found in zip(files, programs, results, strict=True):

@@ -19,7 +19,7 @@ CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
     *(("config", key) for key in ("baselines", "edits", "seeds", "proposals", "prm")),
-    *(("config", "train", key) for key in ("size", "resize", "epochs", "augment")),
+    *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
 

@@ -24,7 +24,7 @@ from deltanas.seams import Builds, Choose, Listener, Proposer
 from deltanas.search import Search
 from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
-from deltanas.train.data import Dataset
+from deltanas.train.data import Dataset, told
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
@@ -63,7 +63,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OpenSearch:
-    """A search that can be run, and the run it writes to. assumed: what nobody gave, in words."""
+    """A search that can be run, and the run it writes to. assumed: its data, and what nobody gave, in words."""
 
     search: Search | None
     run: RunArchive
@@ -137,7 +137,7 @@ def open_search(
             choose=parts.choose,
             measure=measure_of(config, parts.runner),
         )
-        yield OpenSearch(search, run, folder, (*epochs, *parts.assumed))
+        yield OpenSearch(search, run, folder, (told(dataset), *epochs, *parts.assumed))
 
 
 @dataclass(frozen=True, slots=True)

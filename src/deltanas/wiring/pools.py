@@ -10,6 +10,7 @@ from functools import partial
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,9 +88,8 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
 
 def load_dataset(data: str | Dataset, config: TrainConfig) -> Dataset:
     """data: a data set, or the name of one."""
-    if isinstance(data, Dataset):
-        return prepared(data.name, data, train_size=config.size, resize=config.resize)
-    return load(data, train_size=config.size, resize=config.resize)
+    given: dict[str, Any] = {"train_size": config.size, "resize": config.resize, "colour": config.colour}
+    return prepared(data.name, data, **given) if isinstance(data, Dataset) else load(data, **given)
 
 
 def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:

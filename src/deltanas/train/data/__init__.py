@@ -5,5 +5,17 @@ from __future__ import annotations
 from deltanas.train.data.catalog import available, dataset_of, load, prepared
 from deltanas.train.data.fetch import prepare
 from deltanas.train.data.records import Dataset, Images, LeftOut, Provenance
+from deltanas.train.data.told import told
 
-__all__ = ["Dataset", "Images", "LeftOut", "Provenance", "available", "dataset_of", "load", "prepare", "prepared"]
+__all__ = [
+    "Dataset",
+    "Images",
+    "LeftOut",
+    "Provenance",
+    "available",
+    "dataset_of",
+    "load",
+    "prepare",
+    "prepared",
+    "told",
+]

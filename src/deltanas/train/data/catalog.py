@@ -17,7 +17,7 @@ from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_folder
 from deltanas.train.data.official import OFFICIAL, data_folder, read_official
 from deltanas.train.data.own import read_npz, splits_of
-from deltanas.train.data.pictures import resized
+from deltanas.train.data.pictures import coloured, resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
 from deltanas.train.data.splits import in_three, settled, subset
 
@@ -25,26 +25,33 @@ _OWN = "a run on a data set passed from Python goes on where that is passed agai
 _SKLEARN_HINT = "pip install scikit-learn"
 
 
-def load(name: str, *, train_size: int | None = None, resize: int | None = None) -> Dataset:
+def load(name: str, *, train_size: int | None = None, resize: int | None = None, colour: bool | None = None) -> Dataset:
     """Load a data set: one of `LOADERS`, `folder:PATH` (class folders of images) or `npz:PATH` (arrays x and y).
 
     Args:
         train_size: keep that many training images; a smaller subset lies within a larger one.
         resize: height and width that every image is squeezed to; None for the images as they are.
+        colour: True: all images as RGB; False: all as grey; None: as they are, files as RGB if any of them has colours.
 
     Raises:
         UsageError: an unknown name, or a `train_size` that the data set can't give.
         DataError: the data set is missing, cut short, malformed or too small to be trained on.
     """
-    return prepared(name, _read(name, resize), train_size=train_size, resize=resize)
+    return prepared(name, _read(name, resize, colour), train_size=train_size, resize=resize, colour=colour)
 
 
 def prepared(
-    name: str, splits: Splits | Dataset, *, train_size: int | None = None, resize: int | None = None
+    name: str,
+    splits: Splits | Dataset,
+    *,
+    train_size: int | None = None,
+    resize: int | None = None,
+    colour: bool | None = None,
 ) -> Dataset:
     """The data set that splits make. Args and Raises: as of `load`."""
     train, validation, test = (
-        Images(resized(part.x, resize), part.y) for part in (splits.train, splits.validation, splits.test)
+        Images(coloured(resized(part.x, resize), colour), part.y)
+        for part in (splits.train, splits.validation, splits.test)
     )
     source = replace(splits.source, resize=resize or splits.source.resize)
     data = settled(name, Splits(train, validation, test, splits.classes, splits.dropped, splits.conflicts, source))
@@ -73,12 +80,12 @@ def available() -> list[DatasetInfo]:
     return [loader.info() for loader in LOADERS.values()]
 
 
-def _read(name: str, resize: int | None) -> Splits:
+def _read(name: str, resize: int | None, colour: bool | None) -> Splits:
     kind, _, path = name.partition(":")
     if name in LOADERS:
         return LOADERS[name].read(resize)
     if kind == "folder" and path:
-        return read_folder(Path(path).expanduser(), resize=resize)
+        return read_folder(Path(path).expanduser(), resize=resize, colour=colour)
     if kind == "npz" and path:
         return read_npz(Path(path).expanduser())
     raise UsageError(f"unknown data set {name!r}", f"known are: {', '.join(LOADERS)}, folder:PATH, npz:PATH; {_OWN}")

@@ -17,7 +17,8 @@ from deltanas.errors import DataError
 from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_classes
 from deltanas.train.data.idx import IDX_FILES, read_idx
-from deltanas.train.data.pictures import VISION_HINT, read_images
+from deltanas.train.data.picture import VISION_HINT
+from deltanas.train.data.pictures import read_images
 from deltanas.train.data.records import Images, Provenance, Splits
 from deltanas.train.data.splits import with_test
 
@@ -186,10 +187,11 @@ class _Imagenette(Official):
 
     def read(self, folder: Path, resize: int | None, /) -> Splits:
         train, test = (folder / part for part in self.parts)
-        classes = sorted(path.name for path in train.iterdir() if path.is_dir())
+        names = tuple(sorted(path.name for path in train.iterdir() if path.is_dir()))
         # A few of its images are grey; torchvision, too, turns them into RGB.
-        both, rest = (read_classes(part, classes, resize=resize, colour=True) for part in (train, test))
-        return with_test(both, rest, len(classes))
+        both, rest = (read_classes(part, names, resize=resize, colour=True) for part in (train, test))
+        source = replace(both[1], notes=(*both[1].notes, *(f"{note} (test)" for note in rest[1].notes)))
+        return replace(with_test(both[0], rest[0], len(names)), source=source)
 
     def download(self, root: Path) -> None:
         self.torchvision(root, size="160px", download=True)
@@ -209,11 +211,12 @@ class _Celeba(Official):
         every = self.torchvision(folder, split="all", target_type="attr")
         y = every.attr[:, every.attr_names.index("Male")].numpy().astype(np.int64)
         base = folder / self.inner
-        x = read_images([base / "img_align_celeba" / file for file in every.filename], resize=resize, colour=True)
+        files = [base / "img_align_celeba" / file for file in every.filename]
+        read = read_images(files, resize=resize, colour=True)
         # Its makers' splits share no person, so the validation split is theirs too.
         part = np.loadtxt(base / "list_eval_partition.txt", dtype=np.int64, usecols=1)
-        train, validation, test = (Images(x, y).take(np.flatnonzero(part == split)) for split in range(3))
-        return Splits(train, validation, test, 2)
+        train, validation, test = (Images(read.x, y).take(np.flatnonzero(part == split)) for split in range(3))
+        return Splits(train, validation, test, 2, source=Provenance(("female", "male"), notes=read.notes))
 
     def download(self, root: Path) -> None:
         archive = root / self.inner / "img_align_celeba.zip"

@@ -1,58 +1,167 @@
-"""Image files to arrays, by Pillow, in this process."""
+"""Image files to arrays: all files of a set by one rule."""
 
 from __future__ import annotations
 
 import os
-import struct
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
+from deltanas.train.data.picture import DEEP, Span, UnreadableError, pillow, read_picture, span_in, taken_out
 
-VISION_HINT = "pip install 'deltanas[vision]'"
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# Pillow guesses the format from the content. Its other readers stay shut: that of EPS, for one, starts Ghostscript.
-_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-_MODES = ("L", "RGB")
 COPIES = 4
 """Most copies of the images at a time: as read, as split, and as laid down for the sandbox, twice with finals."""
+_SHOWN = 3
+_DEPTHS = (8, 10, 12, 14, 16)
+T = TypeVar("T")
+R = TypeVar("R")
+_Done = tuple[str, tuple[str, ...]]
 
 
-def read_images(paths: Sequence[Path], *, resize: int | None, colour: bool = False) -> NDArray[np.uint8]:
-    """Image files as uint8 [n, c, h, w]; c is 1 if all are grey, 3 if all are RGB.
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """Images of one kind and size.
+
+    Attributes:
+        x: uint8 [n, c, h, w]; c is 1 if they are grey, 3 if they are RGB.
+        notes: what was done to them, each a clause with the number of images.
+        span: values of more than 8 bits that became 0 and 255; None where no file has more than 8 bits.
+    """
+
+    x: NDArray[np.uint8]
+    notes: tuple[str, ...] = ()
+    span: Span | None = None
+
+
+def read_images(paths: Sequence[Path], *, resize: int | None, colour: bool | None = None) -> Pictures:
+    """Image files, each as `read_picture` says.
 
     Args:
         resize: height and width that each image is squeezed to; None for images of one size.
-        colour: turn every image into RGB, as the makers of some sets do; else the files must be of one kind.
+        colour: True: all as RGB; False: all as grey; None: as RGB if any of them has colours.
 
     Raises:
-        DataError: a broken image, another kind of pixels, two sizes or two kinds, or more than memory can hold.
+        DataError: broken images, two sizes, or more than memory can hold.
     """
-    first = _decoded(paths[0], resize, colour)
-    need = len(paths) * first.nbytes
+    with warnings.catch_warnings():
+        # What Pillow says of a file's metadata changes no pixel.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        return _read(paths, None if resize is None else (resize, resize), colour, None)
+
+
+class _DeepError(Exception):
+    """A file has more than 8 bits: the scale of all such files is to be found first."""
+
+
+class _ColourError(Exception):
+    """A file has colours among grey ones: all are to be RGB."""
+
+
+def _read(paths: Sequence[Path], size: tuple[int, int] | None, colour: bool | None, span: Span | None) -> Pictures:
+    read = partial(read_picture, size=size, colour=colour, span=span)
+    first = read(paths[0])
+    need = len(paths) * first.pixels.nbytes
     if need > _memory() / COPIES:
+        height, width = first.pixels.shape[1:]
         raise DataError(
-            f"{len(paths):,} images of {first.shape[2]} x {first.shape[1]} pixels take {need / 1e9:.1f} GB, "
+            f"{len(paths):,} images of {width} x {height} pixels take {need / 1e9:.1f} GB, "
             f"and the splits and their copies for the sandbox up to {COPIES} times that",
             "make them smaller with --resize N (`resize` in [train])",
         )
-    x = np.empty((len(paths), *first.shape), np.uint8)
+    x = np.empty((len(paths), *first.pixels.shape), np.uint8)
 
-    def fill(place: int) -> None:
-        image = _decoded(paths[place], resize, colour)
-        if image.shape != first.shape:
-            raise _unequal(paths[0], first, paths[place], image)
-        x[place] = image
+    def fill(place: int) -> _Done:
+        picture = read(paths[place])
+        pixels = picture.pixels
+        if picture.deep and span is None:
+            raise _DeepError
+        if len(pixels) > len(x[place]):
+            raise _ColourError
+        if pixels.shape[1:] != x.shape[2:]:
+            raise _unequal(paths[0], x.shape[2:], paths[place], pixels.shape[1:])
+        x[place] = pixels
+        return picture.kind, picture.done
+
+    try:
+        done = _each(fill, range(len(paths)))
+    except _DeepError:
+        return _read(paths, size, colour, _span_of(paths))
+    except _ColourError:
+        return _read(paths, size, True, span)
+    return Pictures(x, tuple(_notes(done, x.shape[1], span)), span)
+
+
+def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What becomes of each item. Raises DataError, once for all files that can't be read."""
+
+    def tried(item: T) -> R | UnreadableError:
+        try:
+            return work(item)
+        except UnreadableError as error:
+            return error
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(fill, range(len(paths))):
-            pass
-    return x
+        found = list(pool.map(tried, items))
+    broken = [one for one in found if isinstance(one, UnreadableError)]
+    if len(broken) > 1:
+        others = ", ".join(str(error.path) for error in broken[1:_SHOWN])
+        more = f"; nor can {len(broken) - 1:,} more: {others}" + ", ..." * (len(broken) > _SHOWN)
+        raise DataError(broken[0].message + more, taken_out(*(error.path for error in broken)))
+    if broken:
+        raise broken[0]
+    return [one for one in found if not isinstance(one, UnreadableError)]
+
+
+def _span_of(paths: Sequence[Path]) -> Span:
+    """The one scale of all files of more than 8 bits.
+
+    Integers: the least of 8, 10, 12, 14 and 16 bits (or of as many as it takes) that holds the largest value of the
+    set. Floats: 0 to 1, -1 to 1, or 0 to 255 where they come near these ends. All else: from the least to the largest.
+    """
+    found = {path: span for path, span in zip(paths, _each(span_in, paths), strict=True) if span}
+    floats = {path for path, span in found.items() if span.floats}
+    if floats and len(floats) < len(found):
+        raise DataError(
+            f"{min(floats)} holds floats, {min(found.keys() - floats)} integers of more than 8 bits",
+            taken_out(*sorted(floats)),
+        )
+    low, high = min(span.low for span in found.values()), max(span.high for span in found.values())
+    if floats:
+        usual = ((0, 1, 1 / 16), (-1, 1, 0.9), (0, 255, 64))
+        fits = ((least, most) for least, most, near in usual if least <= low and near < high <= most)
+        return next(fits, (min(0, low), high or 1))
+    if low < 0:
+        return low, high
+    bits = int(high).bit_length()
+    return 0, 2 ** next((depth for depth in _DEPTHS if bits <= depth), bits) - 1
+
+
+def _notes(done: Sequence[_Done], channels: int, span: Span | None) -> Iterable[str]:
+    read_as = "RGB" if channels == 3 else "grey"
+    kinds = Counter(kind for kind, _ in done if kind != read_as)
+    if kinds:
+        told = " and ".join(f"{number:,} {kind}" for kind, number in sorted(kinds.items()))
+        yield f"{told} image{'s' * (kinds.total() != 1)} read as {read_as}"
+    for what, number in sorted(Counter(what for _, each in done for what in each).items()):
+        scale = f", scaled from {span[0]:,g} to {span[1]:,g} to 0 to 255" if span and what == DEEP else ""
+        yield f"{number:,} image{'s' * (number != 1)} {what}{scale}"
+
+
+def _unequal(path: Path, size: tuple[int, ...], other: Path, different: tuple[int, ...]) -> DataError:
+    sizes = [f"{width} x {height} pixels" for height, width in (size, different)]
+    return DataError(
+        f"the images differ in size: {path} has {sizes[0]}, {other} has {sizes[1]}",
+        "bring them to one size with --resize N (`resize` in [train])",
+    )
 
 
 def resized(x: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
@@ -67,49 +176,26 @@ def resized(x: NDArray[np.uint8], size: int | None) -> NDArray[np.uint8]:
     return planes.reshape(n, channels, size, size)
 
 
-def pillow() -> ModuleType:
-    """The module PIL.Image. Raises DataError where Pillow is not installed."""
-    try:
-        from PIL import Image
-    except ImportError as error:
+def coloured(x: NDArray[np.uint8], colour: bool | None) -> NDArray[np.uint8]:
+    """Images [n, c, h, w] as RGB (True), as grey (False) or as they are (None); grey as Pillow makes it.
+
+    Raises:
+        DataError: they are neither grey nor RGB.
+    """
+    channels = x.shape[1]
+    if colour is None or channels == (3 if colour else 1):
+        return x
+    if channels not in (1, 3):
         raise DataError(
-            f"image files and --resize need Pillow, which can't be imported: {error}", VISION_HINT
-        ) from None
-    return Image
-
-
-def _decoded(path: Path, resize: int | None, colour: bool) -> NDArray[np.uint8]:
-    """One image as [c, h, w]."""
-    image = pillow()
-    try:
-        with image.open(path, formats=_FORMATS) as file:
-            file.load()
-            picture = file.convert("RGB") if colour else file
-            if picture.mode not in _MODES:
-                raise DataError(
-                    f"{path}: pixels of mode {picture.mode}, which is neither grey (L) nor RGB",
-                    "save it as RGB, e.g. with Pillow: Image.open(path).convert('RGB').save(path)",
-                )
-            if resize is not None:
-                picture = picture.resize((resize, resize), image.Resampling.BILINEAR)
-            pixels = np.asarray(picture)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, image.DecompressionBombError) as error:
-        raise DataError(f"{path} can't be read as an image: {error}", "replace the file, or take it out") from None
-    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-
-
-def _unequal(path: Path, image: NDArray[np.uint8], other: Path, different: NDArray[np.uint8]) -> DataError:
-    if len(image) != len(different):
-        kinds = ["grey" if len(pixels) == 1 else "RGB" for pixels in (image, different)]
-        return DataError(
-            f"grey and RGB images are mixed: {path} is {kinds[0]}, {other} is {kinds[1]}",
-            "save them all as RGB or all as grey, e.g. with Pillow: Image.open(path).convert('RGB').save(path)",
+            f"train.colour: images of {channels} channels are neither grey nor RGB", "leave train.colour out"
         )
-    sizes = ["{2} x {1} pixels".format(*pixels.shape) for pixels in (image, different)]
-    return DataError(
-        f"the images differ in size: {path} has {sizes[0]}, {other} has {sizes[1]}",
-        "bring them to one size with --resize N (`resize` in [train])",
-    )
+    if colour:
+        return x.repeat(3, axis=1)
+    grey = np.empty((len(x), 1, *x.shape[2:]), np.uint8)
+    weights = np.array([19595, 38470, 7471], np.uint32)
+    for place, image in enumerate(x):
+        grey[place, 0] = (np.tensordot(weights, image.astype(np.uint32), 1) + 0x8000) >> 16
+    return grey
 
 
 def _memory() -> int:

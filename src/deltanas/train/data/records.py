@@ -47,12 +47,14 @@ class Provenance:
         resize: height and width that every image was squeezed to, in pixels; None for images as they are.
         notes: what was done to the whole set, each a short clause ("3 palette images read as RGB").
         left_out: what was not taken. Repeats are counted in `dropped` and `conflicts` of the data set.
+        span: values of more than 8 bits that became 0 and 255; None where no image has more than 8 bits.
     """
 
     names: tuple[str, ...] = ()
     resize: int | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    span: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
