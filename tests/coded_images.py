@@ -45,7 +45,7 @@ class Meant:
     Attributes:
         names: of the classes. images: (class, number) by split: "" where none is given, else train, val, test.
         lost: images that may be left out, as another one has the same pixels and another label.
-        reasons: patterns of what it may be refused for. resize: True where it can be read only so.
+        reasons: patterns of what it must be refused for. perhaps: of what it may be refused for.
         what: the choices that were made, for messages.
     """
 
@@ -53,7 +53,7 @@ class Meant:
     images: dict[str, set[tuple[int, int]]] = field(default_factory=dict)
     lost: set[tuple[int, int]] = field(default_factory=set)
     reasons: list[str] = field(default_factory=list)
-    resize: bool = False
+    perhaps: list[str] = field(default_factory=list)
     what: list[str] = field(default_factory=list)
 
     def check(self, data: Dataset) -> None:
@@ -64,12 +64,13 @@ class Meant:
         for split, part in zip(read, (data.train, data.validation, data.test), strict=True):
             for image, label in zip(part.x, part.y, strict=True):
                 meant, number = decoded(image)
+                assert meant < len(self.names), "an image was read that is of no class"
                 assert self.names[meant] == names[label], (
                     f"image {number} of {self.names[meant]} is read as {names[label]}"
                 )
                 read[split].append((meant, number))
         every = [one for part in read.values() for one in part]
-        assert len(set(every)) == len(every), "an image is in two places"
+        assert sum(len(set(part)) for part in read.values()) == len(set(every)), "an image is in two splits"
         whole = set.union(*self.images.values())
         assert set(every) | self.lost == whole | self.lost, whole ^ set(every)
         if "" not in self.images:

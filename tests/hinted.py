@@ -55,11 +55,11 @@ class Hinted:
         name, error = self.refusal(folder)
         ways: list[str | None] = [None] if self.follow else list(code_in(error.hint))
         assert ways, f"no code in backticks: {error.hint}"
-        before = tree(folder)
         for way in ways:
             for path in folder.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
             self.lay(folder)
+            before = tree(folder)
             after = self._named(error.hint, name) if way else name
             if way:
                 run(way, folder, self.given)

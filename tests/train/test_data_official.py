@@ -32,6 +32,7 @@ from deltanas.cli import app
 from deltanas.errors import DataError, UsageError
 from deltanas.train.data import available, load, official, pictures, prepare
 from deltanas.train.data.idx import IDX_FILES
+from hinted import code_in, run
 
 pytestmark = pytest.mark.filterwarnings("ignore:Python 3.14 will, by default, filter extracted tar:DeprecationWarning")
 
@@ -312,7 +313,8 @@ def test_without_a_network_the_files_to_put_by_hand_are_named_and_used(
     give({name: raw[:-9] for name, raw in files.items()}, cache / "cifar10")
     with pytest.raises(DataError, match=r"cifar-10-python\.tar\.gz is not the published file") as caught:
         prepare("cifar10")
-    assert "remove it" in caught.value.hint
+    run(code_in(caught.value.hint)[0], cache)
+    assert (cache / "cifar10" / "cifar-10-python.tar.gz.1").is_file()
     give(files, cache / "cifar10")
     assert len(load_prepared("cifar10").test) == 30
     with pytest.raises(DataError, match="celeba-gender can't be downloaded"):
@@ -332,7 +334,8 @@ def test_a_set_with_a_part_missing_is_not_complete(served: tuple[Path, str], cac
         load("cifar10")
     with pytest.raises(DataError, match="cifar-10-batches-py is not complete") as caught:
         prepare("cifar10")
-    assert "remove it" in caught.value.hint
+    run(code_in(caught.value.hint)[0], cache)
+    assert len(load_prepared("cifar10").test) == 30
 
 
 class Hostile:
@@ -355,7 +358,7 @@ def test_a_pickle_with_a_wrong_sum_is_never_opened(
     for act in (load, prepare):
         with pytest.raises(DataError, match=f"{file} is not the published file") as caught:
             act("cifar10")
-        assert "remove it" in caught.value.hint
+        assert "put it aside: `mv -n" in caught.value.hint
     assert not (tmp_path / "ran").exists()
     pickle.loads(path.read_bytes())
     assert (tmp_path / "ran").exists(), "the pickle does nothing"
@@ -371,7 +374,13 @@ def test_a_file_that_was_changed_is_named(name: str, served: tuple[Path, str], c
     for act in (load, prepare):
         with pytest.raises(DataError, match=Path(part).name) as caught:
             act(name)
-        assert "remove" in caught.value.hint
+    run(code_in(caught.value.hint)[0], cache)
+    if name == "mnist":  # The file that was put there by hand is the same one.
+        with pytest.raises(DataError, match=Path(part).name) as caught:
+            prepare(name)
+        run(code_in(caught.value.hint)[0], cache)
+    give(files if name == "celeba-gender" else {}, cache / name)
+    assert len(load_prepared(name).test) > 0
 
 
 def test_a_lost_image_of_celeba_is_named(cache: Path, monkeypatch: Patch) -> None:

@@ -15,6 +15,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from deltanas.errors import DataError, UsageError
+from deltanas.train.data.mending import aside
 from deltanas.train.data.official import DEBIAN, OFFICIAL, Official, compare, data_folder, intact
 
 PATIENCE = 30.0
@@ -49,7 +50,7 @@ def _fill(entry: Official, folder: Path, hint: str) -> None:
     tops = sorted({Path(part).parts[0] for part in entry.parts})
     for top in tops:
         if (folder / top).is_dir():
-            raise DataError(f"{folder / top} is not complete", f"remove it; then {hint}")
+            raise DataError(f"{folder / top} is not complete", f"put it aside: {aside(folder / top)}; then {hint}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as new:
         place = Path(new) / entry.inner

@@ -23,7 +23,11 @@ IDX_FILES = (
 )
 _IMAGES, _LABELS = 2051, 2049
 """Magic numbers of the format: unsigned bytes in three dimensions, and in one."""
-_HINT = "remove the file and fetch it again (`deltanas datasets prepare`, or Debian's package)"
+
+
+def _fault(path: Path, what: str) -> DataError:
+    """Whoever knows where the file came from gives the hint."""
+    return DataError(f"{path}: {what}")
 
 
 def read_idx(folder: Path) -> Splits:
@@ -32,7 +36,7 @@ def read_idx(folder: Path) -> Splits:
     both = _split(train_x, train_y)
     test = _split(test_x, test_y)
     if test.x.shape[1:] != both.x.shape[1:]:
-        raise DataError(f"{test_x}: images of {test.x.shape[2:]} pixels, {train_x.name} has {both.x.shape[2:]}", _HINT)
+        raise _fault(test_x, f"images of {test.x.shape[2:]} pixels, {train_x.name} has {both.x.shape[2:]}")
     return with_test(both, test, 10)
 
 
@@ -40,9 +44,9 @@ def _split(images: Path, labels: Path) -> Images:
     x = _idx(images, _IMAGES)[:, None]
     y = _idx(labels, _LABELS).astype(np.int64)
     if len(x) != len(y):
-        raise DataError(f"{labels}: {len(y)} labels for the {len(x)} images of {images.name}", _HINT)
+        raise _fault(labels, f"{len(y)} labels for the {len(x)} images of {images.name}")
     if len(np.unique(y)) != 10 or y.max() != 9:
-        raise DataError(f"{labels}: labels are not the ten classes 0 to 9", _HINT)
+        raise _fault(labels, "labels are not the ten classes 0 to 9")
     return Images(x, y)
 
 
@@ -50,12 +54,12 @@ def _idx(path: Path, magic: int) -> NDArray[np.uint8]:
     try:
         raw = gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cut short or not gzip ({error})", _HINT) from error
+        raise _fault(path, f"cut short or not gzip ({error})") from error
     dimensions = magic % 256
     head = 4 + 4 * dimensions
     if len(raw) < head or struct.unpack(">I", raw[:4])[0] != magic:
-        raise DataError(f"{path}: not an IDX file of the expected kind (magic number {magic})", _HINT)
+        raise _fault(path, f"not an IDX file of the expected kind (magic number {magic})")
     shape = struct.unpack(f">{dimensions}I", raw[4:head])
     if len(raw) - head != math.prod(shape):
-        raise DataError(f"{path}: holds {len(raw) - head:,} values where its header says {shape}", _HINT)
+        raise _fault(path, f"holds {len(raw) - head:,} values where its header says {shape}")
     return np.frombuffer(raw, np.uint8, offset=head).reshape(shape)

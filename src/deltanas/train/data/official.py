@@ -17,6 +17,7 @@ from deltanas.errors import DataError
 from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_classes
 from deltanas.train.data.idx import IDX_FILES, read_idx
+from deltanas.train.data.mending import aside
 from deltanas.train.data.picture import VISION_HINT
 from deltanas.train.data.pictures import read_images
 from deltanas.train.data.records import Images, Provenance, Splits
@@ -84,7 +85,7 @@ class Official(ABC):
     def verify(self, folder: Path) -> None:
         """Compare what is in the set's folder with the published sums. Raises DataError, which names the file."""
         for part, md5 in self.part_sums(self.torchvision).items():
-            compare(folder / part, md5, self.advice())
+            compare(folder / part, md5, self.advice(), folder / Path(part).parts[0])
 
     @property
     def torchvision(self) -> Any:
@@ -105,12 +106,12 @@ def intact(file: Path, md5: str) -> bool:
     return bool(_datasets().utils.check_integrity(file, md5))
 
 
-def compare(file: Path, md5: str, hint: str) -> None:
-    """Raises DataError where the file does not have this sum."""
+def compare(file: Path, md5: str, hint: str, top: Path | None = None) -> None:
+    """Raises DataError where the file does not have this sum. top: what is to be put aside then, if not the file."""
     if not intact(file, md5):
         raise DataError(
             f"{file} is not the published file, whose MD5 sum is {md5}: it was cut short or changed",
-            f"remove it; then {hint}",
+            f"put it aside: {aside(top or file)}; then {hint}",
         )
 
 
@@ -132,7 +133,14 @@ class _Idx(Official):
         return {f"{self.inner}/{file}": md5 for file, md5 in kind.resources}
 
     def read(self, folder: Path, _: int | None, /) -> Splits:
-        return read_idx(folder if folder == DEBIAN.get(self.name) else folder / self.inner)
+        packaged = folder == DEBIAN.get(self.name)
+        try:
+            return read_idx(folder if packaged else folder / self.inner)
+        except DataError as error:
+            own = f"put it aside: {aside(folder / Path(self.inner).parts[0])}; then {self.advice()}"
+            raise DataError(
+                error.message, f"`apt-get install --reinstall dataset-{self.name}`" if packaged else own
+            ) from error
 
 
 class _Cifar(Official):
