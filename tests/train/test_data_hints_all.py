@@ -137,14 +137,31 @@ def test_arrays_without_names_are_named_by_the_code_of_the_hint(name: str, tmp_p
             load(new)
 
 
-def test_objects_in_memory() -> None:
-    for arrays in (
-        {"x": np.array([*GREY, None], object), "y": Y},
-        {"x": GREY, "y": np.array([0, "cat", None] * 30, object)},
-    ):
-        with pytest.raises(DataError, match=r"array of objects|of type object") as caught:
-            dataset_of("given", **arrays)
-        assert "folder:PATH with --resize N" in caught.value.hint or code_in(caught.value.hint)
+SIZES = [pixels(1, 8 + i % 2, 6)[0] for i in range(90)]
+
+
+def test_images_of_several_sizes_in_memory(tmp_path: Path) -> None:
+    x = np.empty(90, object)
+    x[:] = SIZES
+    with pytest.raises(DataError, match="x is an array of objects") as caught:
+        dataset_of("given", x=x, y=Y)
+    assert "save each image as a file in the folder of its class, and name folder:PATH with --resize N" in str(
+        caught.value
+    )
+    for number, (image, label) in enumerate(zip(SIZES, Y, strict=True)):
+        (tmp_path / f"class {label}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / f"class {label}" / f"{number}.png")
+    assert load(f"folder:{tmp_path}", resize=8).classes == 3
+
+
+def test_labels_of_several_types_in_memory() -> None:
+    y = np.array([0, "cat", None] * 30, object)
+    with pytest.raises(DataError, match="y is of type object") as caught:
+        dataset_of("given", x=GREY, y=y)
+    scope = {"y": y}
+    exec(code_in(caught.value.hint)[0], scope)
+    with pytest.raises(DataError, match="are 'None', which is no class"):
+        dataset_of("given", x=GREY, y=scope["y"])
 
 
 def test_every_hint_of_the_loaders_is_carried_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +176,8 @@ def test_every_hint_of_the_loaders_is_carried_out(tmp_path: Path, monkeypatch: p
         for number, (layout, *_) in enumerate([*layouts["MENDED"], *unmended]):
             with suppress(DataError):
                 load(f"folder:{laid_out(tmp_path / f'folder {number}', **layout)}")
+        with suppress(DataError):
+            dataset_of("given", x=np.array([*GREY, None], object), y=Y)
         (tmp_path / "data.zip").write_bytes(b"PK")
         for wrong in ("data.zip", "absent"):
             with suppress(DataError):

@@ -75,7 +75,7 @@ def _splits(where: Path | str, arrays: Mapping[str, NDArray[Any]], others: list[
             notes.append(f"no test split: {roles['x_val']} is it, and a sixth of {roles['x_train']} validates")
             parts["_test"] = parts.pop("_val")
         splits = as_given(parts["_train"], parts.get("_val"), parts["_test"], classes)
-    return replace(splits, source=Provenance(labels.names, None, tuple(notes), left))
+    return replace(splits, source=Provenance(labels.names, None, tuple(notes), left, images.span))
 
 
 def _in_front(mender: Mender, suffix: str, x: NDArray[Any], y: NDArray[Any]) -> None:
