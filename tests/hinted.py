@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -81,10 +81,12 @@ def code_in(hint: str) -> list[str]:
 
 
 def run(code: str, folder: Path, given: str = "") -> None:
-    """Runs a line of Python or of the shell in a folder."""
-    command = [sys.executable, "-c", f"{given}; {code}" if given else code]
-    if not code.startswith("import "):
-        command = ["bash", "-c", f"PATH={BINARIES}:$PATH; {code}"]
+    """Runs a line of Python, after the line `given`, or of the shell in a folder."""
+    if code.startswith("import "):
+        with chdir(folder):
+            exec(f"{given}\n{code}", {})
+        return
+    command = ["bash", "-c", f"PATH={BINARIES}:$PATH; {code}"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{code}\n{done.stderr}"
 
