@@ -121,7 +121,7 @@ def _requests(
     asking = Asking(decoding=level, batch=batch, max_tokens=max_tokens)
     proposer = DeltaProposer(model, Space(None), asking)
     asks = [Ask(1, index, 0, f"{repeat}:1:{index}:0", parent) for index in range(max(batch, ALONE))]
-    return [replace(request, stop=()) for request in proposer.requests(asks)]
+    return proposer.requests(asks)
 
 
 def _turn(model: TimedModel, level: Level, batch: int, requests: Sequence[Request]) -> Turn:

@@ -100,15 +100,6 @@ def test_a_reply_is_cut_off_at_max_tokens(tiny: Model) -> None:
     assert [(reply.text, reply.complete) for reply in tiny.generate(forced)] == [("abcd", False), ("abcdef", True)]
 
 
-def test_a_stop_text_ends_the_reply_and_belongs_to_it(tiny: Model) -> None:
-    request = Request(chat("go"), key="k", temperature=0, max_tokens=12)
-    (whole,) = tiny.generate([request])
-    stop = whole.text[3:5]
-    (stopped,) = tiny.generate([Request(chat("go"), key="k", temperature=0, max_tokens=12, stop=("<never>", stop))])
-    assert stopped.text == whole.text[: whole.text.index(stop) + 2]
-    assert stopped.complete
-
-
 @pytest.mark.parametrize("grammar", ["start: nothing", "start: (", ""])
 def test_a_grammar_that_does_not_compile_is_an_error(tiny: Model, grammar: str) -> None:
     with pytest.raises(ModelError, match="does not compile"):

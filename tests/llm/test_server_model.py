@@ -22,8 +22,8 @@ GRAMMAR = 'start: "    a = " /[0-9]+/ "\\n=>\\n" ("b" | "c")\n'
 HELD = "    a = 12\n=>\nb"
 
 
-def ask(key: str = "0", grammar: str | None = None, stop: tuple[str, ...] = ()) -> Request:
-    return Request((Message("system", "You edit."), Message("user", "Do.")), key, grammar, stop, max_tokens=32)
+def ask(key: str = "0", grammar: str | None = None) -> Request:
+    return Request((Message("system", "You edit."), Message("user", "Do.")), key, grammar, max_tokens=32)
 
 
 def opened(server: Server, *, timeout: float = 5.0, retries: int = 0) -> Model:
@@ -168,23 +168,6 @@ def test_a_grammar_that_gbnf_can_not_say_goes_to_llguidance(server: Server) -> N
     server.otherwise = says("abc")
     opened(server).generate([ask(grammar=grammar)])
     assert server.bodies[0]["grammar"] == f"%llguidance {{}}\n{grammar}"
-
-
-def test_what_ends_a_reply_belongs_to_it_and_the_rest_does_not(server: Server) -> None:
-    model = opened(server)
-    server.plan = [says("a >>> REPLACE and more", end="length"), says("no end")]
-    first, second = (model.generate([ask(stop=(">>> REPLACE",))])[0] for _ in range(2))
-    assert (first.text, first.complete) == ("a >>> REPLACE", True)
-    assert second.text == "no end"
-    assert all("stop" not in body for body in server.bodies)
-
-
-def test_a_server_that_leaves_the_end_in_the_reply_gets_it(server: Server) -> None:
-    server.listing = {"data": [{"id": "some/model", "owned_by": "vllm"}]}
-    model = opened(server)
-    model.generate([ask(stop=("END",))])
-    assert server.bodies[0]["stop"] == ["END"]
-    assert server.bodies[0]["include_stop_str_in_output"] is True
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

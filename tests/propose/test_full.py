@@ -11,7 +11,8 @@ from deltanas.errors import EditError
 from deltanas.llm import Message, Reply, Request
 from deltanas.program import Program, apply_edit
 from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
-from deltanas.propose.full import RUNG, extracted
+from deltanas.propose.code_blocks import extracted
+from deltanas.propose.full import RUNG
 from deltanas.records import Draft
 from deltanas.seams import Ask, Proposal
 

@@ -43,6 +43,8 @@ _REFUSES = re.compile(
     r"support|unknown|unrecogni[sz]ed|unexpected|extra|invalid|permitted|allowed|forbidden|remove|only|deprecated"
     r"|not (accept|recogni|implement|available)|cannot|can't|must"
 )
+_THOUGHT = ("reasoning_content", "reasoning", "thinking", "thought")
+"""Fields of a message in which servers put what the model thought."""
 _WAIT = re.compile(r"(?:try again in|retry[ _-]?(?:after|delay|in)\W{0,6})\s*(?:(\d+)m)?\s*([\d.]+)\s*(ms|s)\b")
 _SIZES = tuple(
     re.compile(rf"(?:{before})\D{{0,60}}?(\d[\d,]{{2,8}})") for before in ("n_ctx", "context|maximum|limit|<=|at most")
@@ -104,12 +106,16 @@ class AnswerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A reply as it came. finish: why it ended. Where the server does not say, "" and None stand."""
+    """A reply as it came. finish: why it ended. Where the server does not say, "" and None stand.
+
+    thought: what the server tells apart as thought before the reply.
+    """
 
     text: str
     finish: str
     prompt_tokens: int | None
     reply_tokens: int | None
+    thought: str = ""
 
 
 def completion(status: int, headers: Mapping[str, str], content: bytes) -> Completion:
@@ -157,16 +163,25 @@ def _chosen(choice: dict[str, Any], usage: object, headers: Mapping[str, str], t
         raise AnswerError(f"the server broke the reply off (finish_reason {finish})")
     message = choice.get("message")
     message = message if isinstance(message, dict) else {"content": choice.get("text")}
-    said = _text(message.get("content")) or _text(message.get("refusal"))
+    content = message.get("content")
+    said = _text(content) or _text(message.get("refusal"))
+    thought = next(filter(None, (_text(message.get(name)) for name in _THOUGHT)), "") or _text(content, thought=True)
     counts = usage if isinstance(usage, dict) else {}
-    return Completion(said, finish, _number(counts.get("prompt_tokens")), _number(counts.get("completion_tokens")))
+    tokens = (_number(counts.get("prompt_tokens")), _number(counts.get("completion_tokens")))
+    return Completion(said, finish, *tokens, thought)
 
 
-def _text(content: object) -> str:
-    """The text of a message: as it stands, or in parts. Halves of characters, which no archive holds, are replaced."""
+def _text(content: object, *, thought: bool = False) -> str:
+    """The text of a message: as it stands, or in parts. Halves of characters, which no archive holds, are replaced.
+
+    thought: of the parts that are thoughts, in place of the others.
+    """
     if isinstance(content, list):
-        parts = [part.get("text") if isinstance(part, dict) else part for part in content]
-        content = "".join(part for part in parts if isinstance(part, str))
+        parts = [part if isinstance(part, dict) else {"text": part} for part in content]
+        chosen = [part for part in parts if thought == (part.get("type") in ("thinking", "reasoning"))]
+        content = "".join(_text(part.get("text") or (part.get("thinking") if thought else "")) for part in chosen)
+    elif thought:
+        content = ""
     said = content if isinstance(content, str) else ""
     return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

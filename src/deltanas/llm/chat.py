@@ -11,6 +11,7 @@ from jinja2 import TemplateError
 from deltanas.errors import ModelError
 from deltanas.llm.compat import line_of
 from deltanas.llm.model import Message, plain_turns
+from deltanas.program.thoughts import answer_mark
 
 Turns = Callable[[Sequence[Message]], list[dict[str, Any]]]
 
@@ -88,8 +89,11 @@ class Chat:
         raise self._unusable(reasons[0])
 
     def _written(self, turns: Turns, messages: Sequence[Message], *, answer: bool = True) -> str:
-        text: str = self._tokenizer.apply_chat_template(turns(messages), tokenize=False, add_generation_prompt=answer)
-        return text
+        """A template that can be told not to think is told so; a thought that it opens all the same is closed."""
+        text: str = self._tokenizer.apply_chat_template(
+            turns(messages), tokenize=False, add_generation_prompt=answer, enable_thinking=False
+        )
+        return text + answer_mark(text) if answer else text
 
     def _unusable(self, reason: str) -> ModelError:
         hint = "Mend `chat_template` of its tokenizer (chat_template.jinja or tokenizer_config.json), or take another."

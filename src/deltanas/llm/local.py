@@ -264,9 +264,6 @@ class _Row:
         self.tokens += tokens
         if self._matcher:
             self.complete = self._matcher.is_stopped()
-        elif self._request.stop:
-            text = self.text
-            self.complete = any(stop in text for stop in self._request.stop)
         self.ended = self.complete or len(self.tokens) >= self._request.max_tokens
         return tokens
 

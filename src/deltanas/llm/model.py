@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+
+from deltanas.program.thoughts import spoken
 
 Role = Literal["system", "user", "assistant"]
 Dtype = Literal["float32", "bfloat16"]
@@ -44,7 +46,6 @@ class Request:
             batch that share it: put what differs last.
         key: the seed of the row's draws; they do not depend on the row's neighbours in the batch.
         grammar: in llguidance's dialect of Lark; the reply ends where it ends. None: any text.
-        stop: texts that end the reply (and belong to it), looked for where there is no grammar.
         max_tokens: the reply is cut off there. temperature: 0 takes the likeliest token.
         top_k: number of likeliest tokens to draw from; 0: all.
         top_p: of these, from the likeliest that together have this probability.
@@ -53,7 +54,6 @@ class Request:
     messages: tuple[Message, ...]
     key: str
     grammar: str | None = None
-    stop: tuple[str, ...] = ()
     max_tokens: int = 512
     temperature: float = 0.7
     top_p: float = 0.9
@@ -66,12 +66,14 @@ class Reply:
 
     Attributes:
         prompt: the whole text that the model read, with the marks of its chat template.
-        text: the reply. complete: it ended by itself and was not cut off at `max_tokens`.
+        text: the reply; of a reply that was `heard` the answer alone. complete: it ended by itself and was not cut off
+            at `max_tokens`.
         seconds: wall clock of the whole batch divided by its rows: the rows are decoded together.
         error: why there is no reply, or none that may be used; "" if all is well. unread: the server did not take the
             prompt, as it is too long for the model or filtered; no model said anything.
         forced: number of the reply's tokens for which the grammar left no choice.
         estimated: the numbers of tokens are estimates, as a server did not say.
+        said: all that the model wrote, verbatim, where `text` is not all of it.
     """
 
     prompt: str
@@ -84,6 +86,21 @@ class Reply:
     estimated: bool = False
     forced: int = 0
     unread: bool = False
+    said: str = ""
+
+    def heard(self) -> Self:
+        """The reply without what the model thought before it answered; `said` keeps the whole."""
+        parts = spoken(self.text)
+        if self.error or not (parts.thinks or self.said):
+            return self
+        said, error = self.said or self.text, ""
+        if not parts.answer.strip():
+            error = f"the reply is a thought with no answer behind it ({self.reply_tokens} tokens)"
+            if parts.unfinished or not self.complete:
+                error = (
+                    f"the reply ends within its thought, after {self.reply_tokens} tokens; model.max_tokens is its room"
+                )
+        return replace(self, text=parts.answer, said=said, error=error)
 
 
 @dataclass

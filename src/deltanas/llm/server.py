@@ -48,13 +48,13 @@ _OPTIONAL = {
     "seed": ("seed",),
     "top_k": ("top_k",),
     "top_p": ("top_p",),
-    "stop": ("include_stop_str_in_output", "stop", "stop_sequences"),
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens", "max_new_tokens", "max_output_tokens", "max_completion_tokens"),
     "max_completion_tokens": ("max_completion_tokens",),
 }
 """What a request can do without, by how servers call it. The first that a server refuses is left out first."""
-_ENDS = ("stop", "eos", "end_turn", "stop_sequence")
+_CUT_OFF = ("length", "max_tokens", "model_length", "content_filter")
+"""Reasons for which a reply ends before its own end."""
 T = TypeVar("T")
 _log = logging.getLogger("deltanas")
 
@@ -250,7 +250,7 @@ class ServerModel:
         return False
 
     def _body(self, request: Request, *, plain: bool) -> dict[str, Any]:
-        """plain: without the grammar. `stop` goes only to servers that leave it in the reply: else it looks cut off."""
+        """plain: without the grammar."""
         messages = plain_turns(request.messages) if self._plain_turns else request.messages
         body: dict[str, Any] = {
             "model": self._model,
@@ -262,8 +262,6 @@ class ServerModel:
         }
         if request.top_k:
             body["top_k"] = request.top_k  # no part of OpenAI's own interface: a server that has none refuses it
-        if request.stop and self._kind == "vllm" and "stop" not in self._without:
-            body |= {"stop": list(request.stop), "include_stop_str_in_output": True}
         if request.grammar and self._kind and not plain:
             body |= GRAMMARS[self._kind](request.grammar)
         return {name: value for name, value in body.items() if name not in self._without}
@@ -274,24 +272,23 @@ class ServerModel:
         if isinstance(answer, AnswerError):
             told = f"the server does not take the prompt: {answer}"
             return Reply(prompt, "", False, count, 0, seconds, error=told, estimated=True, unread=True)
-        text = answer.text
+        said = f"<think>\n{answer.thought}\n</think>\n\n{answer.text}" if answer.thought else ""
         estimated = answer.prompt_tokens is None or answer.reply_tokens is None
         tokens = (
             count if answer.prompt_tokens is None else answer.prompt_tokens,
-            _estimated(text) if answer.reply_tokens is None else answer.reply_tokens,
+            _estimated(said or answer.text) if answer.reply_tokens is None else answer.reply_tokens,
         )
-        complete, error = answer.finish in _ENDS, ""
-        if not text.strip():
-            error = f"the reply is empty{f' (it ended by {answer.finish})' if answer.finish not in _ENDS else ''}"
-        elif request.grammar:
-            text, error = _held(request.grammar, text)
+        complete = answer.finish.lower() not in _CUT_OFF
+        reply = Reply(prompt, answer.text, complete, *tokens, seconds, estimated=estimated, said=said).heard()
+        error = reply.error
+        if not (error or reply.text.strip()):
+            error = f"the reply is empty{'' if complete else f' (it ended by {answer.finish})'}"
+        if request.grammar and not error:
+            text, error = _held(request.grammar, reply.text)
+            reply = reply if text == reply.text else replace(reply, text=text, said=reply.said or answer.text)
             if error and not (self._kind and self._takes_grammar):
                 error += " (the server takes no grammar; level `free` needs none)"
-        else:
-            ends = [text.index(stop) + len(stop) for stop in request.stop if stop in text]
-            text, complete = (text[: min(ends)], True) if ends else (text, complete)
-        done = complete and not error
-        return Reply(prompt, text, done, *tokens, seconds, error=error, estimated=estimated)
+        return replace(reply, error=error, complete=complete and not error)
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import takewhile
 from typing import Literal, Self
 
 from deltanas.errors import EditError
+from deltanas.program.alternatives import refuse_alternatives
 
 EXPECTED = """Expected one or more blocks of this form, or a unified diff:
 <<<<<<< SEARCH
@@ -19,16 +20,19 @@ lines of the file, copied exactly
 the lines to put in their place
 >>>>>>> REPLACE"""
 
-_SEARCH, _DIVIDER, _REPLACE = (
+SEARCH, DIVIDER, REPLACE = (
     re.compile(rf"([ \t]*){pattern}")
     for pattern in (r"(?:<{5,9}|-{5,9}) ?SEARCH\b", r"={5,9}\s*$", r"(?:>{5,9}|\+{5,9}) ?REPLACE\b")
 )
-_FENCE = re.compile(r"([ \t]*)(?:```|~~~)\s*(\w*)")
+FENCE = re.compile(r"([ \t]*)(?:```|~~~)\s*(\w*)")
 _TAG = re.compile(r"</?([A-Za-z][\w-]*)>\s*$")
 _DIFF_NAMES = ("diff", "patch", "udiff", "delta")
 _OTHER_HEADER = re.compile(
     r"diff --git |Index: |index [0-9a-f]+\.\.|(new|deleted) file mode |similarity index |\*\*\* "
 )
+_RULE = re.compile(r"-- ?|-{3,}|\*{3,}|_{3,}")
+"""What stands before a mail's signature, and rules between a diff and prose. No line of Python is marked so."""
+_BULLET = re.compile(r"[-+] \S")
 _STATED = re.compile(r"@@ *-(\d+)(?:,(\d+))?(?: +\+\d+(?:,(\d+))?)?")
 
 MOST_COMPARED = 250_000
@@ -78,26 +82,31 @@ class Hunk:
         looser: further ways, for where none of `readings` has a place.
         line: the 1-based line that a diff states for its first old line; a hint.
         final_newline: whether the new text ends in a newline, where a diff says so and reaches the end of the file.
+        before: the lines of prose between the hunk before and this one.
     """
 
     readings: tuple[Reading, ...]
     looser: tuple[Reading, ...] = ()
     line: int | None = None
     final_newline: bool | None = None
+    before: tuple[str, ...] = field(default=(), compare=False)
 
 
 def hunks_of(edit: str) -> list[Hunk]:
     """The hunks or blocks of an edit, in the order of the text, at least one.
 
-    Raises EditError: with edit 0 where the text holds none, else with the number of the block that is cut short.
+    Raises EditError: with edit 0 where the text holds none; with the number of the block that is cut short, or that is
+    an alternative to the ones before.
     """
     lines = [line.removesuffix("\r") for line in edit.split("\n")]
     if lines[-1] == "":
         lines.pop()
-    marked = any(_SEARCH.match(line) or _REPLACE.match(line) for line in lines)
+    marked = any(SEARCH.match(line) or REPLACE.match(line) for line in lines)
     hunks = _blocks(lines) if marked else _diff_hunks(lines)
     if not hunks:
         raise EditError("The text holds no edit.", EXPECTED, edit=0)
+    if len(set(hunks)) > 1:
+        refuse_alternatives([hunk.before for hunk in hunks])
     return hunks
 
 
@@ -105,22 +114,24 @@ def _blocks(lines: list[str]) -> list[Hunk]:
     hunks: list[Hunk] = []
     old: list[str] | None = None
     new: list[str] | None = None
+    prose: list[str] = []
     margin = ""
     for line in lines:
         number = len(hunks) + 1
-        if opening := _mark(_SEARCH, line, margin if old is not None else None):
+        if opening := _mark(SEARCH, line, margin if old is not None else None):
             if old is not None:
                 raise _malformed(number, "a second SEARCH line before its REPLACE line")
             old, margin = [], opening[1]
-        elif _mark(_REPLACE, line, margin if old is not None else None):
+        elif _mark(REPLACE, line, margin if old is not None else None):
             if old is None or new is None:
                 raise _malformed(number, "a REPLACE line with no SEARCH and ======= lines before it")
-            hunks.append(_block(old, new))
-            old = new = None
+            hunks.append(replace(_block(old, new), before=tuple(prose)))
+            old, new, prose = None, None, []
         elif old is None:
             if line.startswith("@@"):
                 raise _malformed(number, "a hunk of a diff among SEARCH/REPLACE blocks")
-        elif _mark(_DIVIDER, line, margin):
+            prose.append(line)
+        elif _mark(DIVIDER, line, margin):
             if new is not None:
                 raise _malformed(number, "two ======= lines")
             new = []
@@ -148,7 +159,7 @@ def _block(old: list[str], new: list[str]) -> Hunk:
 
 
 def _without_fence(lines: list[str]) -> list[str]:
-    fenced = len(lines) > 1 and _FENCE.match(lines[0]) and _FENCE.match(lines[-1])
+    fenced = len(lines) > 1 and FENCE.match(lines[0]) and FENCE.match(lines[-1])
     return lines[1:-1] if fenced else lines
 
 
@@ -183,11 +194,15 @@ def _compared(old: Sequence[str], new: Sequence[str]) -> tuple[tuple[str, str], 
 
 @dataclass
 class _Open:
-    """A hunk while its lines are being collected. `stated`: the match of its `@@` line with line and counts."""
+    """A hunk while its lines are being collected.
+
+    stated: the match of its `@@` line with line and counts. before: the prose that stands before it.
+    """
 
     stated: re.Match[str] | None
     fenced: bool
     body: list[str]
+    before: tuple[str, ...] = ()
 
 
 def _diff_hunks(lines: list[str]) -> list[Hunk]:
@@ -196,11 +211,12 @@ def _diff_hunks(lines: list[str]) -> list[Hunk]:
     current: _Open | None = None
     fenced = awaiting = False
     skip = 0
+    prose: list[str] = []
     for i in range(len(lines)):
         if not fenced and current is None:
             _dedent_fence(lines, i)
         line = lines[i]
-        fence, tag = _FENCE.match(line) if line.startswith(("```", "~~~")) else None, _TAG.match(line)
+        fence, tag = FENCE.match(line) if line.startswith(("```", "~~~")) else None, _TAG.match(line)
         if skip:
             skip -= 1
         elif fence:
@@ -211,11 +227,14 @@ def _diff_hunks(lines: list[str]) -> list[Hunk]:
         elif tag or _OTHER_HEADER.match(line):
             current, awaiting = None, tag is not None and tag[1].lower() in _DIFF_NAMES and "/" not in line
         elif line.startswith("@@") or (current is None and awaiting and line):
-            current = _Open(_STATED.match(line), fenced, [] if line.startswith("@@") else [line])
+            current = _Open(_STATED.match(line), fenced, [] if line.startswith("@@") else [line], tuple(prose))
             found.append(current)
-            awaiting = False
+            awaiting, prose = False, []
         elif current is not None:
             current.body.append(line)
+            prose += [line] if line[:1].isalnum() or line[:1] in "#*" else []
+        else:
+            prose.append(line)
     hunks = [_hunk(one) for one in found if any(one.body)]
     if fenced and current is not None and _is_short(current):
         raise _malformed(len(hunks), "fewer lines than it states, and its code fence never ends: it is cut short")
@@ -224,7 +243,7 @@ def _diff_hunks(lines: list[str]) -> list[Hunk]:
 
 def _dedent_fence(lines: list[str], start: int) -> None:
     """Where an indented code fence begins (as in a list), take its indentation from all of its lines, in place."""
-    fence = _FENCE.match(lines[start])
+    fence = FENCE.match(lines[start])
     if not fence or not fence[1]:
         return
     for i in range(start, len(lines)):
@@ -258,12 +277,13 @@ def _hunk(one: _Open) -> Hunk:
         else:
             body.append(line)
     final_newline = None if not ends else "new" not in ends
-    bodies = [body, body[: _end_of_hunk(body, one.fenced)]]
+    ends_at = dict.fromkeys((len(body), _end_of_hunk(body, one.fenced), _end_of_patch(body, one.stated)))
+    bodies = [body[:end] for end in ends_at]
     readings, looser = (
         tuple(dict.fromkeys(_tagged(lines, column) for lines in bodies for column in columns))
         for columns in (("own", "lost"), ("overwritten",))
     )
-    return Hunk(readings, looser, int(one.stated[1]) if one.stated else None, final_newline)
+    return Hunk(readings, looser, int(one.stated[1]) if one.stated else None, final_newline, one.before)
 
 
 def _end_of_hunk(body: list[str], fenced: bool) -> int:
@@ -275,6 +295,30 @@ def _end_of_hunk(body: list[str], fenced: bool) -> int:
             prose = not fenced and behind and not behind[0].startswith(" ")
             return i if prose or not behind else len(body)
     return len(body)
+
+
+def _end_of_patch(body: list[str], stated: re.Match[str] | None) -> int:
+    """Where the hunk ends early: before a mail's signature or a rule, or where its counts are filled and prose follows.
+
+    Counts alone end nothing: models state false ones, and a change behind them may not be lost.
+    """
+    changed, rule = False, len(body)
+    left = (int(stated[2] or 1), int(stated[3] or 1)) if stated and "+" in stated[0] else None
+    for i, line in enumerate(body):
+        if left == (0, 0):
+            over = changed and (_RULE.fullmatch(line) or not _holds_a_change(body[i:]))
+            return i if over else len(body)
+        if changed and _RULE.fullmatch(line):
+            rule = min(rule, i)
+        changed |= line.startswith(("+", "-"))
+        left = left and (left[0] - (not line.startswith("+")), left[1] - (not line.startswith("-")))
+    return len(body) if left == (0, 0) else rule
+
+
+def _holds_a_change(rest: list[str]) -> bool:
+    """Whether lines behind a hunk may belong to it: one that changes, up to a signature or a rule, and is no bullet."""
+    changes = [line for line in takewhile(lambda line: not _RULE.fullmatch(line), rest) if line[:1] in ("+", "-")]
+    return any(not _BULLET.match(line) for line in changes) or rest[0].startswith((" ", "+", "-", "@"))
 
 
 def _tagged(body: list[str], column: Column) -> Reading:
@@ -292,4 +336,4 @@ def _tagged(body: list[str], column: Column) -> Reading:
 
 def is_marker(line: str) -> bool:
     """Whether a line, standing alone in a SEARCH/REPLACE block, would be taken for one of its marks."""
-    return any(pattern.match(line) for pattern in (_SEARCH, _DIVIDER, _REPLACE))
+    return any(pattern.match(line) for pattern in (SEARCH, DIVIDER, REPLACE))

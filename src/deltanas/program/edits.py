@@ -12,7 +12,9 @@ from operator import eq
 from typing import Literal
 
 from deltanas.errors import EditError
-from deltanas.program.edit_formats import Hunk, Reading, hunks_of
+from deltanas.program.edit_formats import EXPECTED, Hunk, Reading, hunks_of
+from deltanas.program.mails import patches
+from deltanas.program.thoughts import spoken
 
 Rung = Literal["exact", "line-end", "indentation"]
 RUNGS: tuple[Rung, ...] = ("exact", "line-end", "indentation")
@@ -65,6 +67,9 @@ class _Placed:
 def apply_edit(base: str, edit: str) -> AppliedEdit:
     """`base` with `edit` applied: a unified diff or SEARCH/REPLACE blocks, prose and code fences around them ignored.
 
+    What a model thought before its answer is no part of it (`thoughts.spoken`). All hunks and blocks are one edit; a
+    text that offers several to choose from is refused. Mailed patches of a series apply one after another.
+
     Line numbers and counts in `@@` are hints: they choose among several exact places, and nothing else. Hunks are
     looked up in `base` as it was given and apply all or none. Neighbours may quote some of the same lines; a hunk that
     is said twice counts once. Kept lines stay as they are in `base`, down to their line endings; whether the text ends
@@ -75,19 +80,71 @@ def apply_edit(base: str, edit: str) -> AppliedEdit:
     """
     if len(edit) > MOST_CHARACTERS:
         raise EditError(f"The edit has {len(edit):,} characters.", f"At most {MOST_CHARACTERS:,} are read.")
-    lines, endings = split_lines(base)
-    hunks = hunks_of(edit)
-    placed = []
-    for number, hunk in enumerate(hunks, start=1):
-        if hunk.final_newline is not None or not _is_idle(hunk.readings[0], lines):
-            placed.append(_place(number, hunk, lines))
-            _refuse_elision(number, placed[-1].reading, lines)
-    said = {(one.start, one.reading): one for one in reversed(placed)}
-    ordered = sorted(said.values(), key=lambda one: (one.start, one.end))
-    source = _rendered(lines, endings, ordered)
+    said = spoken(edit)
+    if said.thinks and not said.answer.strip():
+        raise EditError("The text holds a thought and no edit behind it.", EXPECTED, edit=0)
+    series = _series(said.answer)
+    source, rungs = base, []
+    for number, hunks in enumerate(series, start=1):
+        try:
+            source, rung = _applied(source, hunks)
+        except EditError as error:
+            if len(series) > 1:
+                error.message = f"Patch {number} of {len(series)}: {error.message}"
+            raise
+        rungs += rung
     if source == base:
         raise EditError("The edit changes nothing.", "Change at least one line.", edit=1)
-    return AppliedEdit(source, max((one.rung for one in placed), key=RUNGS.index))
+    return AppliedEdit(source, max(rungs, key=RUNGS.index))
+
+
+def _series(text: str) -> list[list[Hunk]]:
+    """The hunks of each patch; of a text that is no mail, of the one that it is."""
+    found = []
+    for patch in patches(text):
+        try:
+            found.append(hunks_of(patch))
+        except EditError as error:
+            if error.edit:
+                raise
+    return found or [hunks_of(text)]
+
+
+def _applied(base: str, hunks: Sequence[Hunk]) -> tuple[str, list[Rung]]:
+    """`base` with all hunks, which are looked up in it as it was given; and the rung of each that changes something."""
+    lines, endings = split_lines(base)
+    placed: list[_Placed] = []
+    for number, hunk in enumerate(hunks, start=1):
+        if hunk.final_newline is None and _is_idle(hunk.readings[0], lines):
+            continue
+        place = _place(number, hunk, lines)
+        if place is None:
+            raise _miss(number, hunk, lines, _joined(lines, endings, placed))
+        _refuse_elision(number, place.reading, lines)
+        placed.append(place)
+    return _joined(lines, endings, placed), [one.rung for one in placed]
+
+
+def _joined(lines: list[str], endings: list[str], placed: Sequence[_Placed]) -> str:
+    said = {(one.start, one.reading): one for one in reversed(placed)}
+    return _rendered(lines, endings, sorted(said.values(), key=lambda one: (one.start, one.end)))
+
+
+def _miss(number: int, hunk: Hunk, lines: list[str], made: str) -> EditError:
+    """The reason of a hunk without a place in the text. made: the text with the hunks before it."""
+    written, _ = split_lines(made)
+    if any(reading.old and places_of(reading.old, written, rung) for reading in hunk.readings for rung in RUNGS):
+        return EditError(
+            f"Edit {number} quotes lines that an edit before it writes; each is looked up in the file as it was given.",
+            "Keep the one that is meant; or join them into one edit, which quotes lines of the file.",
+            edit=number,
+        )
+    return EditError(
+        f"Edit {number} quotes lines that the file does not have.",
+        "Copy the lines to replace exactly as they stand in the file.",
+        edit=number,
+        nearest=_nearest(hunk.readings[0].old, lines),
+    )
 
 
 def split_lines(text: str) -> tuple[list[str], list[str]]:
@@ -121,8 +178,8 @@ def _refuse_elision(number: int, reading: Reading, lines: Sequence[str]) -> None
         before = bare
 
 
-def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
-    """The one place of a hunk. A rung is tried only if the rungs above it found no place at all."""
+def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed | None:
+    """The one place of a hunk, if it has one. A rung is tried only if the rungs above it found no place at all."""
     if lines and not all(reading.old for reading in hunk.readings):
         raise EditError(
             f"Edit {number} adds lines without saying where.",
@@ -146,12 +203,7 @@ def _place(number: int, hunk: Hunk, lines: list[str]) -> _Placed:
             if places:
                 start, shift = places[0]
                 return _Placed(number, _shifted(number, reading, shift), start, rung, hunk.final_newline)
-    raise EditError(
-        f"Edit {number} quotes lines that the file does not have.",
-        "Copy the lines to replace exactly as they stand in the file.",
-        edit=number,
-        nearest=_nearest(hunk.readings[0].old, lines),
-    )
+    return None
 
 
 def _is_indented_like(lines: Sequence[str], reading: Reading) -> bool:
@@ -265,8 +317,8 @@ def _refuse_clashes(ordered: list[_Placed]) -> None:
             if same or other.end < one.end or one.changes[1] >= other.changes[0]:
                 low, high = sorted((one.number, other.number))
                 raise EditError(
-                    f"Edits {low} and {high} overlap at line {other.start + 1}.",
-                    "Join them into one edit.",
+                    f"Edits {low} and {high} overlap at line {other.start + 1}: each says what becomes of it.",
+                    "Keep the one that is meant, or join them into one edit.",
                     edit=high,
                 )
 

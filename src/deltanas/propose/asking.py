@@ -12,6 +12,7 @@ from pydantic import Field
 from deltanas.errors import EditError
 from deltanas.llm import Lesson, Message, Model, Reply, Request
 from deltanas.program import Refused, SpaceEdit, apply_edit
+from deltanas.program.thoughts import spoken
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.records import Attempt, Call
@@ -61,7 +62,7 @@ class Question:
     Attributes:
         goal: what is asked for. prompt: name of the file that puts it into words. place: the lines to change, if known.
         offered: the edits that the grammar holds the reply to, if any.
-        grammar, stop: of the `Request`.
+        grammar: of the `Request`.
         calls: of the model, made to arrive at the question. note: as in `Attempt`.
     """
 
@@ -71,7 +72,6 @@ class Question:
     place: str = ""
     offered: tuple[SpaceEdit, ...] = ()
     grammar: str | None = None
-    stop: tuple[str, ...] = ()
     calls: tuple[Call, ...] = ()
     note: str = ""
 
@@ -113,7 +113,7 @@ class ModelProposer(ABC):
         replies: list[Reply] = []
         for start in range(0, len(requests), self.batch):
             replies += self._model.generate(requests[start : start + self.batch])
-        return replies
+        return [reply.heard() for reply in replies]
 
     def requests(self, asks: Sequence[Ask]) -> list[Request]:
         """What the model would be asked, without asking it; a slot that needs no model has none."""
@@ -153,7 +153,6 @@ class ModelProposer(ABC):
             messages,
             key=f"{question.ask.key}:reply",
             grammar=question.grammar,
-            stop=question.stop,
             max_tokens=self._max_tokens,
             temperature=self.asking.temperature,
             top_p=self.asking.top_p,
@@ -165,11 +164,14 @@ class ModelProposer(ABC):
         if refusal := unusable(reply):
             return Proposal(None, reply.text, None, waiting[0].goal, refusal, calls, note=waiting[0].note)
         answered = self.answer(waiting[0], reply, calls)
+        if not reply.complete:
+            answered = _cut_off(answered, reply)
         return replace(answered, note=answered.note or waiting[0].note)
 
     def _on_record(self, reply: Reply) -> Call:
         tokens = (reply.prompt_tokens, reply.reply_tokens)
-        return Call(self._model.name, reply.prompt, reply.text, *tokens, reply.seconds, reply.estimated)
+        said = reply.said or reply.text
+        return Call(self._model.name, reply.prompt, said, *tokens, reply.seconds, reply.estimated)
 
 
 class TaughtProposer(ModelProposer):
@@ -214,10 +216,17 @@ def unusable(reply: Reply) -> Refused | None:
     return Refused("apply" if reply.unread else "parse", reply.error) if reply.error else None
 
 
+def _cut_off(answered: Proposal, reply: Reply) -> Proposal:
+    """What a reply that was cut off proposes: nothing, as more of its edit may have been to come."""
+    cut = f"the reply was cut off after {reply.reply_tokens} tokens (model.max_tokens)"
+    reason = f"{answered.refusal.reason}\n{cut}" if answered.refusal else cut
+    return replace(answered, program=None, rung=None, refusal=Refused("parse", reason))
+
+
 def recalled(earlier: Sequence[Attempt]) -> str:
-    """What the model said before and why it was refused, verbatim; where that is too long, its end."""
+    """What the model answered before and why it was refused, verbatim; where that is too long, its end."""
     refused = [
-        (attempt.calls[-1].reply if attempt.calls else attempt.edit, attempt.refusal.reason)
+        (spoken(attempt.calls[-1].reply).answer if attempt.calls else attempt.edit, attempt.refusal.reason)
         for attempt in earlier
         if attempt.refusal
     ]

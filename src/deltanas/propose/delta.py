@@ -10,7 +10,7 @@ from deltanas.program import Refused, SpaceEdit, edits_of
 from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer
 from deltanas.propose.edits import exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal
-from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
+from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
 from deltanas.propose.taught import GENERAL, taught_block, taught_choice
@@ -93,7 +93,7 @@ def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Dec
     places = sorted({edit.old for edit in edits if edit.old in ask.text})
     place = ask.rng("place").choice(places) if places else ""
     grammar = anchored_grammar(ask.text, place) if decoding == "anchored" else None
-    return Question(ask, goal, "blocks", place, grammar=grammar, stop=(END_OF_BLOCK,))
+    return Question(ask, goal, "blocks", place, grammar=grammar)
 
 
 def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:

@@ -19,7 +19,7 @@ from deltanas.program import Failed, Refused, SpaceEdit, Trained
 from deltanas.propose.asking import Asking, ModelProposer, Question, unusable
 from deltanas.propose.delta import edit_question, written_edit
 from deltanas.propose.edits import exhausted
-from deltanas.propose.full import END_OF_FILE, LONGEST, written_program
+from deltanas.propose.full import LONGEST, written_program
 from deltanas.propose.goals import facts
 from deltanas.propose.prompt import render
 from deltanas.propose.space import Space
@@ -128,7 +128,7 @@ class FeedbackProposer(ModelProposer):
             return Proposal(None, reply.text, None, "", refusal, calls, note=reply.text)
         ask = replace(ask, earlier=())  # what was refused stands in the window
         if self._form == "full":
-            return Question(ask, suggestion, "full", stop=(END_OF_FILE,), calls=calls, note=reply.text)
+            return Question(ask, suggestion, "full", calls=calls, note=reply.text)
         asked = edit_question(ask, suggestion, edits, self._decoding, KINDS * EACH)
         return replace(asked, calls=calls, note=reply.text)
 

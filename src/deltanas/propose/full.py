@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from deltanas.llm import Model, Reply
 from deltanas.program import Refused
 from deltanas.propose.asking import Asking, Question, Taught, TaughtProposer
+from deltanas.propose.code_blocks import extracted, left_out
 from deltanas.propose.goals import any_goal, drawn_goal
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
@@ -19,12 +19,6 @@ LONGEST = 1536
 """Tokens of a reply where the settings give no number."""
 RUNG = "full"
 """Stands where an edit has the rung on which it applied: a whole file is never counted as an edit."""
-
-END_OF_FILE = "\n```\n\n"
-"""A code block that closes, with a blank line behind it: what would follow is prose."""
-
-_BLOCK = re.compile(r"^ *(?:```|~~~)[^\n]*\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
-_BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
 
 
 class FullProposer(TaughtProposer):
@@ -40,10 +34,7 @@ class FullProposer(TaughtProposer):
 
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         aimed = self._space.aimed(asks, 1, drawn_goal)
-        return [
-            Question(ask, goal or any_goal(ask), "full", stop=(END_OF_FILE,))
-            for ask, (goal, _) in zip(asks, aimed, strict=True)
-        ]
+        return [Question(ask, goal or any_goal(ask), "full") for ask, (goal, _) in zip(asks, aimed, strict=True)]
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
         return written_program(question, reply, calls)
@@ -58,25 +49,14 @@ def written_program(question: Question, reply: Reply, calls: tuple[Call, ...]) -
     source = extracted(reply.text)
     if source is None:
         refusal = Refused("parse", "the reply holds no program: no code block and no line that begins one")
+    elif left := left_out(reply.text, source, ask.text):
+        refusal = Refused("parse", left)
     elif source.rstrip() == ask.text.rstrip():
         refusal = Refused("apply", "the reply repeats the file; change what it computes")
     else:
         program = ask.parent.edited(ask.part, source)
         return Proposal(program, reply.text, RUNG, goal, None, calls, part=ask.part)
     return Proposal(None, reply.text, None, goal, refusal, calls, part=ask.part)
-
-
-def extracted(reply: str) -> str | None:
-    """The program in a reply; None where there is none.
-
-    That is its code block, whose end may be missing; of several the first that defines `Net`, else the longest. Without
-    a block it is everything from the first line that begins a program.
-    """
-    blocks: list[str] = _BLOCK.findall(reply)
-    if blocks:
-        return next((block for block in blocks if "class Net" in block), max(blocks, key=len))
-    begins = _BEGINNING.search(reply)
-    return reply[begins.start() :] if begins else None
 
 
 FULL = Strategy(

@@ -34,7 +34,7 @@ def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | 
     grammar = anchored_grammar(source, old) if anchored else None
     asked = true_goal(ask, simple_edit(ask, edit), goal)
     answer = f"<<<<<<< SEARCH\n{old}\n=======\n{new}{END_OF_BLOCK}"
-    return Question(ask, asked, "blocks", old, grammar=grammar, stop=(END_OF_BLOCK,)), answer
+    return Question(ask, asked, "blocks", old, grammar=grammar), answer
 
 
 def taught_program(ask: Ask, edit: str, goal: str) -> Taught:
