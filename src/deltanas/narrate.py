@@ -10,8 +10,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from deltanas.assess import told_assumed
+from deltanas.errors import EditError
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
+from deltanas.program.edit_formats import hunks_of
 from deltanas.records import Attempt, Candidate, Final, Measurement
 from deltanas.seams import (
     Began,
@@ -152,7 +154,7 @@ class Narrator:
             reason = escape(candidate.outcome.reason.splitlines()[0])
             self.say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
         elif candidate.cycle:
-            self.say("\n".join([head, _shown(last), *self._assumed(candidate)]))
+            self.say("\n".join([head, *_shown(last), *self._assumed(candidate)]))
 
     def _assumed(self, candidate: Candidate) -> list[str]:
         """A line on the hyperparameters that the edit newly declares."""
@@ -230,14 +232,13 @@ class Narrator:
             self._progress.console.print(text, soft_wrap=True)
 
 
-def _shown(attempt: Attempt) -> str:
-    """The lines that the edit takes out and puts in."""
-    old, _, new = attempt.edit.partition("\n=======\n")
-    out = [line for line in old.splitlines() if not line.startswith("<<<<<<<")]
-    into = [line for line in new.splitlines() if not line.startswith(">>>>>>>")]
-    same = [line for line in out if line in into]
-    changed = [("red", "-", line) for line in out if line not in same]
-    changed += [("green", "+", line) for line in into if line not in same]
-    changed = [(colour, sign, text) for colour, sign, line in changed if (text := line.strip())]
+def _shown(attempt: Attempt) -> list[str]:
+    """The lines that the edit takes out and puts in; none for a whole program."""
+    try:
+        marked = [pair for hunk in hunks_of(attempt.edit) for pair in hunk.readings[0].lines if pair[0] != " "]
+    except EditError:
+        return []
+    colours = {"-": "red", "+": "green"}
+    changed = [(colours[sign], sign, text) for sign, line in dict.fromkeys(marked) if (text := line.strip())]
     lines = [f"      [{colour}]{sign} {escape(text)}[/]" for colour, sign, text in changed[:LINES]]
-    return "\n".join([*lines, *(["      ..."] if len(changed) > LINES else [])])
+    return [*lines, *(["      ..."] if len(changed) > LINES else [])]

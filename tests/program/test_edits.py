@@ -305,6 +305,7 @@ def replacements(base: list[str], old: list[str], new: list[str], same: Callable
 
 @settings(max_examples=1000, deadline=None)
 @given(st.lists(st.text("ab ", max_size=3), max_size=7), LINES, LINES)
+@example(["", "a"], ["", "a", ""], [""])
 def test_whatever_is_accepted_is_the_one_legal_reading(base: list[str], old: list[str], new: list[str]) -> None:
     """The result is the baseline with one run of lines replaced, and no other run was as good."""
     edit = "\n".join(["<<<<<<< SEARCH", *old, "=======", *new, ">>>>>>> REPLACE"])
@@ -316,9 +317,10 @@ def test_whatever_is_accepted_is_the_one_legal_reading(base: list[str], old: lis
     ladder: dict[Rung, Callable[[str], str]] = {"exact": str, "line-end": str.rstrip, "indentation": str.strip}
     same = ladder[applied.rung]
     results = replacements(base, old, new, same)
-    for end, rest in ((0, slice(1, None)), (-1, slice(None, -1))):  # empty lines that end both sides are none
-        while not results and any(map(str.strip, old)) and new and not old[end].strip() and not new[end].strip():
-            results = replacements(base, old := old[rest], new := new[rest], same)
+    cuts = sorted(((i, j) for i in range(3) for j in range(3) if 0 < i + j <= len(new)), key=sum)
+    for i, j in cuts if any(map(str.strip, old)) else ():  # empty lines that begin or end both sides are none
+        if not results and not any(map(str.strip, (*old[:i], *new[:i], *old[len(old) - j :], *new[len(new) - j :]))):
+            results = replacements(base, old[i : len(old) - j], new[i : len(new) - j], same)
     assert [same(line) for line in applied.source.split("\n")[:-1]] in results
     if applied.rung != "indentation":
         assert len(results) == 1

@@ -19,5 +19,9 @@ def fault(grammar: str, text: str) -> str:
     held = matcher.validate_tokens(list(content))
     if held == len(content) and matcher.consume_tokens(list(content)) and matcher.is_accepting():
         return ""
-    rest = content[held:].decode("utf-8", "replace")
-    return f"it goes wrong at {' '.join(rest.split())[:200]!r}" if rest else "it ends too early"
+    rest = " ".join(content[held:].decode("utf-8", "replace").split())[:200]
+    if not rest:
+        return "it ends too early"
+    matcher.reset()
+    whole = held and matcher.consume_tokens(list(content[:held])) and matcher.is_accepting()
+    return f"it goes on where it should have ended, with {rest!r}" if whole else f"it goes wrong at {rest!r}"

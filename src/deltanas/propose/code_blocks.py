@@ -76,9 +76,14 @@ def _parsed(code: str) -> ast.Module | None:
 
 
 def _said_in(other: _Block, texts: tuple[str, ...]) -> bool:
-    """Whether each line of a block stands in one of the texts, but for comments."""
-    lines = {line.partition("#")[0].strip() for line in other.code.split("\n")} - {"", "..."}
-    return any(lines <= {line.partition("#")[0].strip() for line in text.split("\n")} for text in texts)
+    """Whether a block stands in one of the texts, but for comments, empty lines and what it leaves out by `...`."""
+    runs = f"\n{_bare(other.code)}\n".split("\n...\n")
+    return any(all(f"\n{run.strip()}\n" in f"\n{_bare(text)}\n" for run in runs if run.strip()) for text in texts)
+
+
+def _bare(code: str) -> str:
+    lines = (line.partition("#")[0].strip() for line in code.split("\n"))
+    return "\n".join(line for line in lines if line)
 
 
 def _needs(main: ast.Module, other: ast.Module) -> bool:

@@ -34,8 +34,6 @@ Form = Literal["delta", "full"]
 
 FIELD = 160
 """Characters of a problem, a suggestion and an outcome, at most."""
-ADVICE_TOKENS = 160
-"""Longest advice."""
 KINDS, EACH = 3, 3
 """Kinds of edits that are drawn for a slot, and edits of each: a suggestion shall find one that fits it."""
 
@@ -116,14 +114,14 @@ class FeedbackProposer(ModelProposer):
             reason = f"the prompt has {length} tokens, {self._max_prompt} are allowed"
             return Proposal(None, "", None, "", Refused("apply", reason))
         question = Question(ask, "", "advice", grammar=ADVICE)
-        return replace(self._request(question, messages), key=f"{ask.key}:advice", max_tokens=ADVICE_TOKENS)
+        return replace(self._request(question, messages), key=f"{ask.key}:advice")
 
     def _question(self, ask: Ask, edits: Sequence[SpaceEdit], reply: Reply) -> Question | Proposal:
         calls = (self._on_record(reply),)
         _, suggestion = advice(reply.text)
         refusal = unusable(reply)
         if refusal is None and not suggestion:
-            refusal = Refused("parse", "the advice holds no line `Suggestion: ...`")
+            refusal = Refused("parse", "the advice holds not one line `Suggestion: ...`")
         if refusal:
             return Proposal(None, reply.text, None, "", refusal, calls, note=reply.text)
         ask = replace(ask, earlier=())  # what was refused stands in the window
@@ -134,9 +132,12 @@ class FeedbackProposer(ModelProposer):
 
 
 def advice(reply: str) -> tuple[str, str]:
-    """The problem and the suggestion in a reply of the prompt improver; "" for what it does not say."""
-    said = {match[1].lower(): cut(match[2]) for match in _SAID.finditer(reply)}
-    return said.get("problem", ""), said.get("suggestion", "")
+    """The problem and the suggestion in a reply of the prompt improver; "" for what it does not say, or says twice."""
+    said: dict[str, set[str]] = {"problem": set(), "suggestion": set()}
+    for match in _SAID.finditer(reply):
+        said[match[1].lower()].add(cut(match[2]))
+    problem, suggestion = (one.pop() if len(one) == 1 else "" for one in said.values())
+    return problem, suggestion
 
 
 def cut(text: str) -> str:

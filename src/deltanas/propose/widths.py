@@ -234,8 +234,9 @@ def told(vector: Vector) -> str:
 
 
 def read(text: str) -> dict[str, int]:
-    """The widths that a text names."""
-    return {name: int(value) for name, value in _NAMED.findall(text)}
+    """The widths that a text names, without those that it gives several values."""
+    named = [(name, int(value)) for name, value in _NAMED.findall(text)]
+    return {name: value for name, value in named if all(other == value for same, other in named if same == name)}
 
 
 def _factor(value: int, before: int) -> tuple[int, int]:
