@@ -5,8 +5,29 @@ from __future__ import annotations
 import pytest
 
 from deltanas.propose.code_blocks import extracted, left_out
-from tiny_model import SMALL
 
+SMALL = """import torch
+from torch import nn
+
+
+def supported_hyperparameters():
+    return {"lr"}
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.act = nn.ReLU()  # the activation
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(in_shape[1], out_shape[0])
+
+    def forward(self, x):
+        x = self.pool(self.act(x)).flatten(1)
+        return self.head(x)
+
+    def train_setup(self, prm):
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"])
+"""
 NEW = SMALL.replace("nn.ReLU()", "nn.GELU()")
 OTHER = SMALL.replace("nn.ReLU()", "nn.SiLU()")
 IMPORTS, REST = NEW.split("\n\n\n", 1)

@@ -201,7 +201,10 @@ def evaluate(
 def edit(
     base: Annotated[Path, typer.Argument(help="The program to edit.", metavar="BASE")],
     edit: Annotated[
-        Path, typer.Argument(help="A unified diff or SEARCH/REPLACE blocks; - reads stdin.", metavar="EDIT")
+        Path,
+        typer.Argument(
+            help="A diff, SEARCH/REPLACE blocks, a mailed patch or a model's reply; - reads stdin.", metavar="EDIT"
+        ),
     ],
     inverse: Annotated[
         bool, typer.Option("--diff", help="EDIT is the edited program: print the diff that makes it.")
