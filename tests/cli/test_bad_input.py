@@ -164,6 +164,10 @@ def test_an_edit_that_does_not_fit_says_where(deltanas: Command, tmp_path: Path)
     complained(deltanas("edit", "base.py", "miss.diff"), 1, "b = 3", "b = 2")
     hit = "<<<<<<< SEARCH\nb = 2\n=======\nb = 4\n>>>>>>> REPLACE\n"
     assert deltanas("edit", "base.py", "-", text=hit).stdout == "a = 1\nb = 4\n"
+    thought = f"<think>\n{hit.replace('b', 'a').replace('2', '1')}</think>\n\n{hit}"
+    assert deltanas("edit", "base.py", "-", text=thought).stdout == "a = 1\nb = 4\n"
+    choice = f"Option 1:\n{hit}Option 2:\n{hit.replace('b', 'a').replace('2', '1')}"
+    complained(deltanas("edit", "base.py", "-", text=choice), 1, "Option 2", "Give one edit")
     (tmp_path / "edited.py").write_text("a = 1\nb = 4\n")
     delta = deltanas("edit", "--diff", "base.py", "edited.py").stdout
     assert delta.startswith("--- ")

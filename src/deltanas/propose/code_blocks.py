@@ -30,7 +30,7 @@ def extracted(reply: str) -> str | None:
     That is its code block, whose end may be missing; of several the first that defines `Net`, else the longest. Without
     a block it is everything from the first line that begins a program.
     """
-    blocks = [code for _, code in _BLOCK.findall(reply)]
+    blocks: list[str] = [code for _, code in _BLOCK.findall(reply)]
     if blocks:
         return next((block for block in blocks if "class Net" in block), max(blocks, key=len))
     begins = _BEGINNING.search(reply)
