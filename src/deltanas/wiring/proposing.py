@@ -64,7 +64,6 @@ def first_request(config: SearchConfig, texts: Iterable[str]) -> Request:
         messages,
         key="first",
         grammar='start: "yes"\n' if config.proposing.held(context_of(config)) else None,
-        stop=("yes", "Yes"),
         max_tokens=m.max_tokens or ModelProposer.longest_reply,
         temperature=m.temperature,
         top_p=m.top_p,
