@@ -282,7 +282,7 @@ class ServerModel:
         reply = Reply(prompt, answer.text, complete, *tokens, seconds, estimated=estimated, said=said).heard()
         error = reply.error
         if not (error or reply.text.strip()):
-            error = f"the reply is empty{'' if answer.finish == 'stop' else f' (it ended by {answer.finish})'}"
+            error = f"the reply is empty{'' if answer.finish in ('', 'stop') else f' (it ended by {answer.finish})'}"
         if request.grammar and not error:
             text, error = _held(request.grammar, reply.text)
             reply = reply if text == reply.text else replace(reply, text=text, said=reply.said or answer.text)
