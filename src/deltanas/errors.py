@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from itertools import count
+from pathlib import Path
+from shlex import quote
 
 
 class DeltanasError(Exception):
@@ -46,6 +49,12 @@ class LibraryError(DeltanasError):
             f"{library} {installed(library)} has no {name}, which deltanas needs.",
             f"deltanas was tested with {library} {tested}: pip install '{library}=={tested}'",
         )
+
+
+def aside(path: Path) -> str:
+    """For a hint: the command, in backticks, that gives a file or folder a name that nothing has yet."""
+    free = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.{n}")).exists())
+    return f"`mv -n {quote(str(path))} {quote(str(free))}`"
 
 
 def installed(library: str) -> str:

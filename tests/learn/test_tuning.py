@@ -174,8 +174,9 @@ def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     assert [path.name for path in into.parent.iterdir()] == ["cycle-1"]
     assert tuned(model, settings, into) == again
     assert tuned(model, settings.but(batch=2, accumulation=4, checkpointing=True), into) == again
-    with pytest.raises(ModelError, match="holds something else"):
+    with pytest.raises(ModelError, match="holds something else") as caught:
         tuned(model, BASE, into)
+    assert f"mv -n {into} {into}.1" in caught.value.hint
 
 
 def test_what_a_tuning_kept_counts_for_nothing_if_it_is_cut_short_or_of_another(

@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, 
 from sqlalchemy.exc import ArgumentError
 
 from deltanas.archive.faults import damaged, explained
-from deltanas.errors import ArchiveError
+from deltanas.errors import ArchiveError, aside
 
 BUSY_SECONDS = 30.0
 """How long a writer waits for another writer of the same SQLite file; `?timeout=SECONDS` in the URL changes it."""
@@ -138,7 +138,7 @@ def require_sound_file(place: Place) -> None:
         if place.path.stat().st_size == 0:
             raise ArchiveError(
                 f"{place.name} is empty, it was cut short or never written",
-                "Restore it from a copy, or remove it by hand to start anew.",
+                f"Restore it from a copy, or put it aside to start anew: {aside(place.path)}",
             )
         with place.engine(write=False).connect() as connection:
             faults = list(connection.exec_driver_sql("PRAGMA quick_check(3)").scalars())

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from deltanas.errors import ModelError, UsageError
+from deltanas.errors import ModelError, UsageError, aside
 from deltanas.learn.loop import Keeper, Note, Objective, groups_nll, steps_of, train
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Message, Model, Preference, adapters
@@ -164,7 +164,9 @@ def _found(folder: Path, key: str) -> Tuned:
     except (OSError, ValueError):
         told = {}
     if told.get("key") != key:
-        raise ModelError(f"{folder} holds something else than this tuning.", "Remove it, or name a new folder.")
+        raise ModelError(
+            f"{folder} holds something else than this tuning.", f"Name a new folder, or put it aside: {aside(folder)}"
+        )
     return Tuned(folder, tuple(told["losses"]), told["steps"], told["tokens"], told["seconds"], told["left_out"])
 
 

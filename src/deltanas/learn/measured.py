@@ -7,7 +7,9 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import count
 from pathlib import Path
+from shlex import quote
 
 from deltanas.errors import DataError, UsageError
 from deltanas.program import SPACES, Part, Program, apply_edit
@@ -114,17 +116,20 @@ def read_measured(path: Path) -> list[MeasuredEdit]:
     found = []
     for number, line in enumerate(lines, 1):
         if line.strip():
-            found.append(_edit(f"{path}, line {number}", line, parents, last=number == len(lines)))
+            found.append(_edit(path, number, line, parents, last=number == len(lines)))
     return found
 
 
-def _edit(place: str, line: str, parents: dict[str, dict[str, str]], *, last: bool) -> MeasuredEdit:
+def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]], *, last: bool) -> MeasuredEdit:
     """parents: their texts so far, by identity; those of the row's own are added."""
+    place = f"{path}, line {number}"
     try:
         row = json.loads(line)
     except ValueError as error:
         cut = "; the file seems cut short: it has no newline at its end" if last else ""
-        raise DataError(f"{place}: not JSON ({error}){cut}", "write it again, or remove the line") from None
+        new = next(new for n in count(2) if not (new := path.with_name(f"{path.stem}-{n}{path.suffix}")).exists())
+        code = f"`sed {number}d {quote(str(path))} > {quote(str(new))}`"
+        raise DataError(f"{place}: not JSON ({error}){cut}", f"name a file without the line, {new}: {code}") from None
     if not isinstance(row, dict):
         raise DataError(f"{place}: not a JSON object")
     missing = [name for name in _NEEDED if row.get(name) is None]

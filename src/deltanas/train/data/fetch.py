@@ -14,8 +14,7 @@ from contextlib import contextmanager, redirect_stdout
 from http.client import HTTPException
 from pathlib import Path
 
-from deltanas.errors import DataError, UsageError
-from deltanas.train.data.mending import aside
+from deltanas.errors import DataError, UsageError, aside
 from deltanas.train.data.official import DEBIAN, OFFICIAL, Official, compare, data_folder, intact
 
 PATIENCE = 30.0

@@ -1,11 +1,10 @@
-"""Code and commands for hints. They lose nothing, and write under names that nothing has yet."""
+"""Code that mends arrays, for hints. It reads what the user has, and writes under a name that nothing has yet."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
-from shlex import quote
 
 
 class Mender:
@@ -49,9 +48,3 @@ class Mender:
 def beside(path: Path) -> Path:
     """A name beside the file that is free."""
     return next(free for n in count(2) if not (free := path.with_name(f"{path.stem}-{n}.npz")).exists())
-
-
-def aside(path: Path) -> str:
-    """The command, in backticks, that gives a file or folder another name."""
-    free = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.{n}")).exists())
-    return f"`mv -n {quote(str(path))} {quote(str(free))}`"

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from deltanas.errors import DataError
+from deltanas.errors import DataError, aside
 from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_classes
 from deltanas.train.data.idx import IDX_FILES, read_idx
-from deltanas.train.data.mending import aside
 from deltanas.train.data.picture import VISION_HINT
 from deltanas.train.data.pictures import read_images
 from deltanas.train.data.records import Images, Provenance, Splits
