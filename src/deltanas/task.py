@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DeltanasError
 from deltanas.intervals import Estimate, wilson
-from deltanas.program import Trained
+from deltanas.program import Confusion, Trained
 
 Floats = NDArray[np.float64]
 Better = Literal["higher", "lower"]
@@ -109,6 +109,14 @@ class Task(Protocol):
         """The scores of n images. Raises ValueError if the bytes are of another number of images."""
 
 
+@runtime_checkable
+class Sorts(Protocol):
+    """What a task has beside all others whose networks name a class for each image."""
+
+    def confusion(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Confusion:
+        """What is taken for what. Arguments as in `Task.scores`."""
+
+
 def _share(score: float, n: int, per_image: Floats | None) -> Estimate | None:  # noqa: ARG001
     if n < 1 or not isfinite(score) or not 0 <= score <= 1:
         return None
@@ -146,6 +154,11 @@ class Classify:
     def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
         right: NDArray[np.bool_] = outputs.argmax(axis=1) == target
         return right.astype(np.float64)
+
+    def confusion(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Confusion:
+        named = np.stack([target, outputs.argmax(axis=1)], axis=1)
+        pairs, counts = np.unique(named, axis=0, return_counts=True)
+        return tuple((one, other, n) for (one, other), n in zip(pairs.tolist(), counts.tolist(), strict=True))
 
     def packed(self, scores: Floats) -> bytes:
         return np.packbits(scores > 0).tobytes()

@@ -83,7 +83,7 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
     net.train_setup(nets.DEFAULT_PRM)
     net.load_state_dict(load_file(folder / "model.safetensors"))
     net.eval()
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in pool.scale)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in pool.dataset.scale)
     data = pool.dataset
     for images, score in ((data.validation, done.validation), (data.test, done.test)):
         with torch.no_grad():

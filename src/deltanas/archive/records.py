@@ -245,5 +245,14 @@ def _own_program(row: Row[Any], shared: Callable[[str | None], Any]) -> Program 
     return _program(own, shared)
 
 
+def final_values(run: int, final: Final) -> Values:
+    confusion = final.outcome.confusion if isinstance(final.outcome, Trained) else None
+    told = None if confusion is None else json.dumps(confusion)
+    return {"run": run, "program": final.program, **training_fields(final.outcome), "confusion": told}
+
+
 def final_from(row: Row[Any]) -> Final:
-    return Final(row.program, scored_from(row))
+    outcome = scored_from(row)
+    if isinstance(outcome, Trained) and row.confusion is not None:
+        outcome = replace(outcome, confusion=tuple(map(tuple, json.loads(row.confusion))))
+    return Final(row.program, outcome)

@@ -184,8 +184,7 @@ class RunArchive:
                     f"run '{self.name}': program {final.program} has its final score already",
                     "The test split is used once for each program.",
                 )
-            values = {"run": self._run, "program": final.program, **records.training_fields(final.outcome)}
-            self._insert(connection, finals, [values])
+            self._insert(connection, finals, [records.final_values(self._run, final)])
 
     def adapters(self) -> list[Adapter]:
         with self._transaction() as connection:

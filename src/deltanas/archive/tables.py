@@ -182,6 +182,7 @@ finals = Table(
     Column("program", Text, nullable=False),
     *_outcome(),
     Column("per_image", LargeBinary),
+    Column("confusion", Text),
     UniqueConstraint("run", "program"),
     ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
 )

@@ -55,7 +55,7 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, origin))
         if graph is not None:
             write_whole(folder / "model.onnx", graph)
-        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, pool.scale))
+        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, pool.dataset.scale))
         yield net
 
 

@@ -4,7 +4,7 @@ from deltanas.program.canonical import canonical_source
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.hyperparameters import USUAL, assumed, declared
-from deltanas.program.outcome import Failed, Outcome, Refused, Stage, Trained, combined, standard_error
+from deltanas.program.outcome import Confusion, Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
 from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
@@ -15,6 +15,7 @@ __all__ = [
     "SPACES",
     "USUAL",
     "AppliedEdit",
+    "Confusion",
     "Failed",
     "Outcome",
     "Part",

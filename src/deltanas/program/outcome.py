@@ -39,6 +39,10 @@ class Failed:
     tier: str
 
 
+Confusion = tuple[tuple[int, int, int], ...]
+"""Of a classifier: (class of the image, class that the network names, number of images), sorted, without zeros."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trained:
     """A score.
@@ -51,6 +55,8 @@ class Trained:
         tier: the sandbox's strength, "A" to "C".
         per_image: score of each evaluation image in the order of the data set, as the task packs them
             (`task.Task.unpacked`). None for several trainings together, or where a run of 0.1.0 has none.
+        confusion: what the network takes for what, on the test split alone; None elsewhere, where the task has no
+            classes, and where a run of 0.2.0 or before has none.
     """
 
     score: float
@@ -60,6 +66,7 @@ class Trained:
     cpu_seconds: float
     tier: str
     per_image: bytes | None = field(default=None, repr=False)
+    confusion: Confusion | None = field(default=None, repr=False)
 
 
 Outcome = Refused | Failed | Trained
@@ -80,7 +87,7 @@ def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
     if len(scores) == 1:
         return scores[0]
     score = fmean(each.score for each in scores)
-    return replace(scores[0], score=score, seconds=seconds, cpu_seconds=cpu, per_image=None)
+    return replace(scores[0], score=score, seconds=seconds, cpu_seconds=cpu, per_image=None, confusion=None)
 
 
 def standard_error(scores: Sequence[float]) -> float | None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deltanas.program import Failed, Refused, Trained
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
-from deltanas.task import Task
+from deltanas.task import Sorts, Task
 from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
@@ -30,12 +30,14 @@ class Target:
     Attributes:
         out_shape: of one image's output. values: target of each image, [n, ...], as the child got the images.
         order: int64 [n], place of each in its split.
+        confused: tell what is taken for what, where the task has classes.
     """
 
     task: Task
     out_shape: tuple[int, ...]
     values: NDArray[Any]
     order: NDArray[np.int64]
+    confused: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -101,8 +103,10 @@ def scored(ended: Ended, outputs: NDArray[np.float32], target: Target, *, seed: 
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, tier)
     scores = np.empty(len(target))
     scores[target.order] = target.task.scores(outputs, target.values)
-    packed = target.task.packed(scores)
-    return Trained(float(scores.mean()), len(target), seed, ended.seconds, ended.cpu_seconds, tier, packed)
+    task = target.task
+    confusion = task.confusion(outputs, target.values) if target.confused and isinstance(task, Sorts) else None
+    known = (ended.seconds, ended.cpu_seconds, tier, task.packed(scores), confusion)
+    return Trained(float(scores.mean()), len(target), seed, *known)
 
 
 def parted(answer: bytes) -> tuple[dict[str, object] | None, bytes]:

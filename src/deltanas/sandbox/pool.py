@@ -68,9 +68,6 @@ class Pool(ABC):
     unsafe: bool = False
     task: Task = CLASSIFY
 
-    def __post_init__(self) -> None:
-        self._mean, self._std = _statistics(self.dataset.train.x)
-
     @property
     @abstractmethod
     def tier(self) -> str:
@@ -98,7 +95,7 @@ class Pool(ABC):
     ) -> Iterator[tuple[int, Trained | Failed]]:
         """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
         images, order = self._evaluated(split)
-        target, limits = self._target(images, order), self._limits(self.timeout)
+        target, limits = self._target(images, order, confused=split == "test"), self._limits(self.timeout)
         jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
         for position, ended in self._run(jobs, split, limits, due(target.floats)):
             yield position, judge_training(ended, limits, target, seed=seed, tier=self.tier)
@@ -106,7 +103,7 @@ class Pool(ABC):
     def export(self, programs: Sequence[Program], *, seed: int) -> Iterator[tuple[int, Exported | Failed]]:
         """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
         images, order = self._evaluated("both")
-        target, tested = self._target(images, order), order >= len(self.dataset.validation)
+        target, tested = self._target(images, order, confused=True), order >= len(self.dataset.validation)
         limits = self._limits(self.timeout)
         jobs = [
             replace(self._job(program, "train", seed=seed, evaluation=len(images)), mode="export")
@@ -120,13 +117,8 @@ class Pool(ABC):
         """Shape of one image's output."""
         return self.task.out_shape(self.dataset.classes, self.dataset.in_shape)
 
-    def _target(self, images: Images, order: NDArray[np.int64]) -> Target:
-        return Target(self.task, self.out_shape, self.task.target(images.x, images.y)[order], order)
-
-    @property
-    def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation of each channel of the training images, on the scale 0 to 255."""
-        return self._mean, self._std
+    def _target(self, images: Images, order: NDArray[np.int64], *, confused: bool) -> Target:
+        return Target(self.task, self.out_shape, self.task.target(images.x, images.y)[order], order, confused)
 
     def evaluated(self, part: Part, n: int) -> NDArray[np.uint8]:
         """The first n of the images that a child evaluates, in the order in which it gets them."""
@@ -150,8 +142,8 @@ class Pool(ABC):
             threads=self.threads,
             training=len(self.dataset.train) if mode == "train" else 0,
             evaluation=evaluation,
-            mean=self._mean,
-            std=self._std,
+            mean=self.dataset.scale[0],
+            std=self.dataset.scale[1],
             augment=self.augment if mode == "train" else (),
         )
 
@@ -314,17 +306,3 @@ def laid_down(arrays: Iterable[NDArray[np.generic]]) -> int:
 def cores() -> int:
     """CPU cores that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def _statistics(x: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, on the scale 0 to 255; x: [n, c, h, w]."""
-    levels = np.arange(256)
-    means, deviations = [], []
-    for channel in range(x.shape[1]):
-        shares = sum(np.bincount(part[:, channel].ravel(), minlength=256) for part in np.array_split(x, 64)) / (
-            x[:, channel].size
-        )
-        mean = float(np.sum(levels * shares))
-        means.append(mean)
-        deviations.append(float(np.sqrt(np.sum((levels - mean) ** 2 * shares))) or 1.0)
-    return tuple(means), tuple(deviations)

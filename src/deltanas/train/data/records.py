@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,14 @@ class Dataset:
     def out_shape(self) -> tuple[int]:
         return (self.classes,)
 
+    @cached_property
+    def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel of the training images, on the scale 0 to 255.
+
+        Every image is normalised by them before it reaches a network.
+        """
+        return _statistics(self.train.x)
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 over pixels, labels and order of all splits: equal for equal data only."""
@@ -108,6 +117,8 @@ class Dataset:
             "dropped": self.dropped,
             "sha256": self.fingerprint,
             "conflicts": self.conflicts,
+            "mean": list(self.scale[0]),
+            "std": list(self.scale[1]),
             **json.loads(json.dumps(asdict(self.source))),
         }
 
@@ -117,6 +128,20 @@ def _known(y: NDArray[Any]) -> bytes:
     if y.ndim == 1 and np.issubdtype(y.dtype, np.integer):
         return np.ascontiguousarray(y, dtype="<i8").tobytes()
     return repr((y.dtype.str, y.shape)).encode() + np.ascontiguousarray(y).tobytes()
+
+
+def _statistics(x: NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, on the scale 0 to 255; x: [n, c, h, w]."""
+    levels = np.arange(256)
+    means, deviations = [], []
+    for channel in range(x.shape[1]):
+        shares = sum(np.bincount(part[:, channel].ravel(), minlength=256) for part in np.array_split(x, 64)) / (
+            x[:, channel].size
+        )
+        mean = float(np.sum(levels * shares))
+        means.append(mean)
+        deviations.append(float(np.sqrt(np.sum((levels - mean) ** 2 * shares))) or 1.0)
+    return tuple(means), tuple(deviations)
 
 
 @dataclass(frozen=True)
