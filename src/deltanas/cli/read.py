@@ -18,7 +18,7 @@ from deltanas.errors import UsageError
 from deltanas.pages import write_report
 from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
 from deltanas.records import Candidate, RunView
-from deltanas.report import Counts, Step, summary
+from deltanas.report import ClassScores, Counts, Step, summary
 from deltanas.task import Metric, task_of
 from deltanas.train.data import available, load, prepare, told
 
@@ -26,6 +26,8 @@ runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
 programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
 datasets = typer.Typer(help="List and download data sets.", no_args_is_help=True)
 
+_CLASSES = 20
+"""So many classes of the best final network are printed."""
 Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
 Identity = Annotated[str, typer.Argument(help="Identity of the program, or its beginning.", metavar="PROGRAM")]
 
@@ -97,8 +99,30 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
         print_front(found.front, metric)
     for counts in found.counts:
         _print_counts(counts)
+    if found.finals:
+        _print_classes(found.finals[0], metric)
     for name, value in view.manifest.items():
         print_text(f"{name}: {json.dumps(value)}")
+
+
+def _print_classes(final: ClassScores, metric: Metric) -> None:
+    shown = final.worst[:_CLASSES]
+    most = f", the {len(shown)} least accurate of {len(final.classes)}" if len(shown) < len(final.classes) else ""
+    print_text(f"{final.name} on {final.n} test images, {metric.said(final.score)}; class by class{most}:")
+    print_table(
+        ("class", "output", "right", f"{metric.name} [95 %]", "taken for most often"),
+        (
+            (
+                one.name,
+                one.output,
+                f"{one.right} of {one.n}",
+                f"{one.accuracy:.1%} [{one.low:.1%}, {one.high:.1%}]",
+                one.mistaken,
+            )
+            for one in shown
+        ),
+    )
+    print_text("")
 
 
 def _print_counts(counts: Counts) -> None:

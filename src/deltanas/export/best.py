@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,16 +11,20 @@ from pathlib import Path
 import numpy as np
 
 from deltanas.export.card import card
+from deltanas.export.meaning import config_of, metadata_of
 from deltanas.export.net import Net, score
 from deltanas.export.safetensors import safetensors_bytes
 from deltanas.journal import Journal
 from deltanas.objective import stored_objectives
+from deltanas.onnxfile import with_metadata
 from deltanas.policy import finalists
 from deltanas.program import Failed, Program
 from deltanas.records import Candidate, RunView
+from deltanas.report import class_scores
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.search import training_seed
 from deltanas.task import task_of
+from deltanas.train.data import class_names
 from deltanas.whole import write_whole
 
 FILES = {"net": "net.py", "transform": "transform.py", "prm": "prm.json"}
@@ -49,13 +54,15 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
         if isinstance(found, Failed):
             yield replace(nets[place], reason=f"{found.kind}: {found.reason}", seed=fresh, epochs=pool.epochs)
             continue
-        net, graph = _checked(_filled(nets[place], found, pool), found, pool)
+        net = _filled(nets[place], found, pool)
+        config = config_of(view, net, pool.dataset, pool.task)
+        net, graph = _checked(net, found, pool, metadata_of(config))
         folder = Path(net.folder)
-        origin = {"program": program.id, "run": view.name, "deltanas": str(view.manifest.get("version", ""))}
-        write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, origin))
+        write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, metadata_of(config)))
         if graph is not None:
             write_whole(folder / "model.onnx", graph)
-        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, pool.dataset.scale))
+        write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, config))
         yield net
 
 
@@ -77,26 +84,29 @@ def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
 
 
 def _filled(net: Net, found: Exported, pool: LocalPool) -> Net:
+    names = class_names(pool.dataset.source.names, pool.dataset.classes)
     return replace(
         net,
         seed=found.test.seed,
         epochs=pool.epochs,
         validation=score(found.validation, pool.task),
         test=score(found.test, pool.task),
+        classes=class_scores(found.test.confusion, names) if found.test.confusion else (),
         tensors=len(found.weights),
         bytes=sum(len(weight.data) for weight in found.weights),
     )
 
 
-def _checked(net: Net, found: Exported, pool: LocalPool) -> tuple[Net, bytes | None]:
+def _checked(net: Net, found: Exported, pool: LocalPool, metadata: Mapping[str, str]) -> tuple[Net, bytes | None]:
     """Compare the ONNX file with torch; what can't be run, or computes something else, is not written."""
     missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
     if missing:
         return replace(net, onnx_reason=f"{' and '.join(missing)} is missing: pip install 'deltanas[export]'"), None
     if found.onnx is None:
         return replace(net, onnx_reason=found.why or "the exporter gave nothing"), None
+    graph = with_metadata(found.onnx, metadata)
     pixels = pool.evaluated("both", CHECKED)
-    answer = pool.infer(found.onnx, pixels)
+    answer = pool.infer(graph, pixels)
     if isinstance(answer, Failed):
         return replace(net, onnx_reason=f"ONNX Runtime does not run it: {answer.reason}"), None
     torches = found.outputs[: len(pixels)]
@@ -109,4 +119,4 @@ def _checked(net: Net, found: Exported, pool: LocalPool) -> tuple[Net, bytes | N
     )
     if difference > NEAR * float(np.abs(torches).max()):
         return replace(net, onnx_reason=f"ONNX Runtime's logits differ from torch's by {difference:.2g}"), None
-    return replace(net, onnx=True), found.onnx
+    return replace(net, onnx=True), graph

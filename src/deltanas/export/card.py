@@ -12,25 +12,28 @@ from jinja2 import Environment, StrictUndefined, Template
 from deltanas.export.net import Net, Score
 from deltanas.program import Refused
 from deltanas.records import Candidate, RunView
-from deltanas.report import Gain
+from deltanas.report import Gain, least_accurate
 from deltanas.report.figures import gain
 from deltanas.report.reading import Reading
 from deltanas.task import Metric
 from deltanas.train.data import Dataset
 
-Scale = tuple[tuple[float, ...], tuple[float, ...]]
+_CLASSES = 50
+"""So many classes are told; of more the least accurate."""
 
 
-def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, scale: Scale) -> str:
-    """The card in Markdown. scale: mean and standard deviation of each channel, on the scale 0 to 255."""
+def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config: Mapping[str, object]) -> str:
+    """The card in Markdown. config: what stands in `config.json`."""
     reading = Reading(view)
     line = reading.lineage(candidate).steps
     models = {call.model for step in line for attempt in step.attempts for call in attempt.calls}
-    mean, std = ([[[round(value, 6)]] for value in values] for values in scale)
+    mean, std = ([[[round(value, 6)]] for value in values] for values in dataset.scale)
     return _template().render(
         net=net,
         run=view.name,
         manifest=view.manifest,
+        config=config,
+        classes=net.classes if len(net.classes) <= _CLASSES else least_accurate(net.classes)[:_CLASSES],
         data=dataset,
         size="x".join(map(str, dataset.in_shape[1:])),
         prm=candidate.program.prm if candidate.program else "{}",
@@ -64,6 +67,11 @@ def _step(step: Candidate, reading: Reading) -> Mapping[str, object]:
     }
 
 
+def _name(name: str) -> str:
+    """The name of a class in a cell of a table."""
+    return f"`{' '.join(name.split()).replace('`', chr(39)).replace('|', '/')}`" if name else ""
+
+
 def _scored(found: Score, metric: Metric) -> str:
     bounds = "not known"
     if found.low is not None and found.high is not None:
@@ -90,5 +98,5 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    env.filters |= {"scored": _scored, "exact": _exact, "gained": _gained}
+    env.filters |= {"scored": _scored, "exact": _exact, "gained": _gained, "name": _name}
     return env.from_string(files("deltanas.export").joinpath("card.md.j2").read_text("utf-8"))

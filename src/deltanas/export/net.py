@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from deltanas.gains import interval, measured
 from deltanas.program import Trained
+from deltanas.report import ClassScore
 from deltanas.task import Task
 
 
@@ -32,6 +33,7 @@ class Net:
     Attributes:
         name: "cycle.index" in the search. folder: where its files are. reason: why it has no weights, if so.
         validation, test: of the weights that were written; None where there are none.
+        classes: of the test images, by output; () where the task has none.
         tensors, bytes: of the weights. onnx: is there a file? onnx_reason: if not, why.
         onnx_difference: largest difference of a logit between ONNX Runtime and torch, over `onnx_images` images.
         onnx_agreement: share of these on which both name the same class.
@@ -48,6 +50,7 @@ class Net:
     epochs: int | None = None
     validation: Score | None = None
     test: Score | None = None
+    classes: tuple[ClassScore, ...] = ()
     tensors: int | None = None
     bytes: int | None = None
     onnx: bool = False

@@ -12,7 +12,7 @@ _ALIGN = 8
 
 def safetensors_bytes(weights: Sequence[Weight], metadata: Mapping[str, str]) -> bytes:
     """The file as its format says: https://huggingface.co/docs/safetensors (format, version 0.3 and later)."""
-    header: dict[str, object] = {"__metadata__": dict(metadata)}
+    header: dict[str, object] = {"__metadata__": {"format": "pt", **metadata}}
     start = 0
     for weight in weights:
         end = start + len(weight.data)

@@ -1,11 +1,14 @@
 """A run in figures and on one page: `summary` for the command line, `render` for the browser."""
 
+from deltanas.report.classes import ClassScore, ClassScores, class_scores, least_accurate
 from deltanas.report.counts import Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
 from deltanas.report.front import Front, priced
 from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, render
 
 __all__ = [
+    "ClassScore",
+    "ClassScores",
     "Counts",
     "Diagnostic",
     "Drawn",
@@ -15,8 +18,10 @@ __all__ = [
     "Network",
     "Step",
     "Summary",
+    "class_scores",
     "document",
     "draw",
+    "least_accurate",
     "priced",
     "render",
     "summary",

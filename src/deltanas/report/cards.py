@@ -11,6 +11,7 @@ from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Candidate, Final
 from deltanas.report import charts
 from deltanas.report.atlas import atlas
+from deltanas.report.classes import classes_card
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
 from deltanas.report.figures import Gain, Network, Summary, told
@@ -271,6 +272,8 @@ def _plain(value: object) -> object:
 
 FRONT = Card("front", "The front", lambda reading, _: front_card(reading))
 """Of a run with several objectives alone."""
+CLASSES = Card("classes", "Class by class", lambda reading, _: classes_card(reading))
+"""Of a run whose networks name classes alone."""
 CARDS = (
     Card("progress", "Scores by cycle", progress),
     FRONT,
@@ -278,6 +281,7 @@ CARDS = (
     Card("lineage", "Lineage of the best", lineage),
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("finals", "Final scores on the test images", finals),
+    CLASSES,
     Card("funnel", "From proposal to trained network", passage),
     Card("atlas", "How alike the programs are", lambda reading, _: atlas(reading)),
     Card("refusals", "What turned proposals back", refusals),

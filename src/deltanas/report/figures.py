@@ -8,6 +8,7 @@ from deltanas.gains import Compared
 from deltanas.intervals import Estimate
 from deltanas.program import Failed, Refused, Trained
 from deltanas.records import Candidate, RunView
+from deltanas.report.classes import ClassScores, by_class
 from deltanas.report.counts import Counts, counted
 from deltanas.report.front import Front, Price, prices, standing_front
 from deltanas.report.reading import Reading, label
@@ -83,7 +84,7 @@ class Summary:
         counts: what became of the proposals, for each strategy, level of decoding and model by itself.
         metric: name of what the scores are. best: the best network of the search, None if none was trained.
         elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
-        front: of a run with several objectives.
+        front: of a run with several objectives. finals: the final networks class by class, where they name classes.
     """
 
     run: str
@@ -100,6 +101,7 @@ class Summary:
     elites: tuple[Network, ...]
     elite_count: int
     front: Front | None = None
+    finals: tuple[ClassScores, ...] = ()
 
 
 def summary(view: RunView) -> Summary:
@@ -124,6 +126,7 @@ def summarise(reading: Reading) -> Summary:
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
         front=standing_front(reading),
+        finals=by_class(reading),
     )
 
 

@@ -16,10 +16,11 @@ from markupsafe import Markup
 
 from deltanas.objective import stored_objectives
 from deltanas.records import RunView
-from deltanas.report.cards import CARDS, FRONT, Card
+from deltanas.report.cards import CARDS, CLASSES, FRONT, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
+from deltanas.task import Sorts
 
 STUDY = "funnel"
 """The section before which the diagnostics stand."""
@@ -86,8 +87,8 @@ def draw(
     env = _environment()
     reading = Reading(view, against)
     figures = summarise(reading)
-    several = len(stored_objectives(view.manifest)) > 1
-    shown = [card for card in CARDS if several or card is not FRONT]
+    wanted = {FRONT: len(stored_objectives(view.manifest)) > 1, CLASSES: isinstance(reading.task, Sorts)}
+    shown = [card for card in CARDS if wanted.get(card, True)]
     if diagnose is not None:
         built = diagnose
         place = next(number for number, card in enumerate(shown) if card.name == STUDY)

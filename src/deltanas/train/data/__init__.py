@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from deltanas.train.data.catalog import available, dataset_of, load, prepared
 from deltanas.train.data.fetch import prepare
+from deltanas.train.data.meaning import Meaning, class_names, meaning_of, order_told
 from deltanas.train.data.records import Dataset, Images, LeftOut, Provenance
 from deltanas.train.data.told import told
 
@@ -11,10 +12,14 @@ __all__ = [
     "Dataset",
     "Images",
     "LeftOut",
+    "Meaning",
     "Provenance",
     "available",
+    "class_names",
     "dataset_of",
     "load",
+    "meaning_of",
+    "order_told",
     "prepare",
     "prepared",
     "told",

@@ -1,0 +1,47 @@
+"""What the numbers of an exported network mean, as `config.json` and the files' own metadata keep it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+
+from deltanas.export.net import Net
+from deltanas.records import RunView
+from deltanas.task import Sorts, Task
+from deltanas.train.data import Dataset, meaning_of, order_told
+
+
+def config_of(view: RunView, net: Net, dataset: Dataset, task: Task) -> dict[str, object]:
+    """The names that image models of Hugging Face have, and under `deltanas` where the network comes from."""
+    source, metric = dataset.source, task.metric.name
+    own = {
+        "version": view.manifest.get("version"),
+        "run": view.name,
+        "program": net.program,
+        "task": task.name,
+        "metric": metric,
+        "validation": net.validation and asdict(net.validation),
+        "test": net.test and asdict(net.test),
+        "seed": net.seed,
+        "epochs": net.epochs,
+        "dataset": dataset.name,
+        "data_sha256": dataset.fingerprint,
+        "notes": [note for note in (*source.notes, order_told(source.names)) if note],
+    }
+    meant = meaning_of(dataset, colour=_coloured(view)).config() if isinstance(task, Sorts) else {}
+    return {"model_type": "deltanas", "architectures": ["Net"], **meant, "deltanas": own}
+
+
+def metadata_of(config: Mapping[str, object]) -> dict[str, str]:
+    """The same as texts by name: JSON, but for what is a text already."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in config.items()
+    }
+
+
+def _coloured(view: RunView) -> bool:
+    config = view.manifest.get("config")
+    train = config.get("train") if isinstance(config, dict) else None
+    return bool(train.get("colour")) if isinstance(train, dict) else False

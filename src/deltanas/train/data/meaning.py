@@ -1,0 +1,102 @@
+"""What the numbers of a network mean: what a picture goes through before it gets it, and what its outputs stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from deltanas.errors import DataError
+from deltanas.train.data.records import Dataset
+
+_AGAIN = "export it again with `deltanas runs export RUN --out FOLDER`, which writes it"
+_BILINEAR = 2
+"""The filter's number in Pillow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Of a network that names classes.
+
+    Attributes:
+        names: of the classes, by output. shape: (channels, height, width) of the images.
+        mean, std: by which images are normalised, a value a channel, on the scale 0 to 255.
+        resize: height and width that every image was squeezed to; None for images as they are.
+        colour: every image is turned into RGB, whatever it is.
+    """
+
+    names: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: int | None = None
+    colour: bool = False
+
+    def config(self) -> dict[str, object]:
+        """As `config.json` keeps it, by the names that image models of Hugging Face have for it."""
+        channels, height, width = self.shape
+        return {
+            "num_labels": len(self.names),
+            "id2label": {str(output): name for output, name in enumerate(self.names)},
+            "label2id": {name: output for output, name in enumerate(self.names)},
+            "num_channels": channels,
+            "image_size": [height, width],
+            "do_exif_transpose": True,
+            "do_convert_rgb": self.colour,
+            "do_resize": self.resize is not None,
+            "size": {"height": height, "width": width},
+            "resample": _BILINEAR,
+            "do_rescale": False,
+            "do_normalize": True,
+            "image_mean": list(self.mean),
+            "image_std": list(self.std),
+        }
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], where: str) -> Self:
+        """What `config` made. where: the file, for messages. Raises DataError where something is missing or wrong."""
+        try:
+            labels, (height, width) = config["id2label"], config["image_size"]
+            names = tuple(str(labels[str(output)]) for output in range(len(labels)))
+            shape = (int(config["num_channels"]), int(height), int(width))
+            mean, std = (tuple(map(float, config[name])) for name in ("image_mean", "image_std"))
+            resize = height if config["do_resize"] else None
+            found = cls(names, shape, mean, std, resize, bool(config["do_convert_rgb"]))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{where} does not say what the network's pixels and outputs mean ({type(error).__name__}: {error})",
+                _AGAIN,
+            ) from None
+        if len(set(names)) < len(names) or len(names) < 1 or len(mean) != shape[0] or min(shape) < 1:
+            raise DataError(f"{where}: the classes or the sizes in it contradict each other", _AGAIN)
+        return found
+
+
+def meaning_of(data: Dataset, *, colour: bool = False) -> Meaning:
+    """Of the networks that are trained on a data set. colour: its pictures were turned into RGB."""
+    mean, std = data.scale
+    _, channels, height, width = data.in_shape
+    names = class_names(data.source.names, data.classes)
+    return Meaning(names, (channels, height, width), mean, std, data.source.resize, colour)
+
+
+def class_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
+    """A name for each class: its number, where the data has no names that tell them apart.
+
+    What can't be written as UTF-8 in the name of a folder becomes "?".
+    """
+    found = [name.encode(errors="replace").decode() for name in names]
+    return tuple(found) if len(set(found)) == len(found) == classes else tuple(map(str, range(classes)))
+
+
+def order_told(names: Sequence[str]) -> str:
+    """What to know of numbers in the names: "" where the order of the outputs is the one that people count in."""
+    for output, (name, counted) in enumerate(zip(names, sorted(names, key=_as_counted), strict=True)):
+        if name != counted:
+            return f"the classes are numbered in the order of their names as text: output {output} is {name!r}"
+    return ""
+
+
+def _as_counted(name: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
