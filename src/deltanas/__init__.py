@@ -5,6 +5,7 @@
     result = deltanas.evaluate(source, dataset="digits")          # .status, .accuracy, .reason, ...
     view = deltanas.search({"dataset": "digits", "cycles": 2})    # .candidates, .programs, .finals
     view = deltanas.open_run("runs/demo")
+    found = deltanas.predict("best", ["new.png"])                 # [0].label, .probability, .probabilities, .error
 
 Importing this is cheap: what needs a database or a model is imported where it is used.
 """
@@ -22,6 +23,7 @@ import deltanas.check as _check  # noqa: F401
 import deltanas.search as _search  # noqa: F401
 from deltanas.assess import Evaluation, Verdict, assumed_of, check_programs, evaluate_programs
 from deltanas.errors import DeltanasError, EditError, UsageError
+from deltanas.prediction import Prediction
 from deltanas.program import AppliedEdit, apply_edit
 from deltanas.records import RunView
 from deltanas.seams import Builds, Listener, Proposer
@@ -35,12 +37,14 @@ __all__ = [
     "DeltanasError",
     "EditError",
     "Evaluation",
+    "Prediction",
     "RunView",
     "Verdict",
     "apply_edit",
     "check",
     "evaluate",
     "open_run",
+    "predict",
     "search",
 ]
 
@@ -146,3 +150,20 @@ def open_run(path: str | Path) -> RunView:
 
     with read_folder(Path(path)).open() as run:
         return run.view()
+
+
+def predict(export: str | Path, images: Sequence[str | Path]) -> list[Prediction]:
+    """What an exported network says of pictures, by ONNX Runtime in this process; torch is not imported.
+
+    Args:
+        export: the folder that `deltanas runs export` wrote, of one network or of several (the best one is used), or
+            an ONNX file of it.
+        images: files, and folders of pictures at any depth. A file that can't be used has its reason in `error`.
+
+    Raises:
+        UsageError: there is no such export.
+        DataError: it has no ONNX file or one that can't be used, or ONNX Runtime or Pillow is missing.
+    """
+    from deltanas.prediction import open_network, pictures_in
+
+    return list(open_network(Path(export)).predict(pictures_in(map(Path, images))))

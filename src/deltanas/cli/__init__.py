@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deltanas.cli import calibrate, export, learn, lemur, read, serve, study, work
+from deltanas.cli import calibrate, export, learn, lemur, predict, read, serve, study, work
 from deltanas.cli.output import print_text
 from deltanas.errors import DeltanasError, UsageError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 work.add_to(app)
 read.add_to(app)
 export.add_to(read.runs)
+predict.add_to(app)
 lemur.add_to(app)
 learn.add_to(app)
 study.add_to(app)

@@ -27,6 +27,7 @@ from deltanas.lemur import (
     curves,
     import_tree,
     open_tree,
+    own_meaning,
     own_programs,
     write_layout,
 )
@@ -116,7 +117,8 @@ def export_lemur(
         if SOURCE in opened.manifest:
             programs, trials = write_layout(folder, opened.trials.sources(), opened.trials.trials())
         else:
-            programs, trials = write_layout(folder, *own_programs(opened.view()))
+            view = opened.view()
+            programs, trials = write_layout(folder, *own_programs(view), own_meaning(view))
     if as_json:
         print_json({"folder": str(folder), "programs": programs, "trials": trials})
     else:

@@ -50,7 +50,7 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
     nets = [_begun(rank, c, p, out) for rank, c, p in best]
     fresh = training_seed(seed, "test")
     for place, found in pool.export([program for _, _, program in best], seed=fresh):
-        _, candidate, program = best[place]
+        candidate = best[place][1]
         if isinstance(found, Failed):
             yield replace(nets[place], reason=f"{found.kind}: {found.reason}", seed=fresh, epochs=pool.epochs)
             continue

@@ -29,8 +29,15 @@ def config_of(view: RunView, net: Net, dataset: Dataset, task: Task) -> dict[str
         "data_sha256": dataset.fingerprint,
         "notes": [note for note in (*source.notes, order_told(source.names)) if note],
     }
-    meant = meaning_of(dataset, colour=_coloured(view)).config() if isinstance(task, Sorts) else {}
-    return {"model_type": "deltanas", "architectures": ["Net"], **meant, "deltanas": own}
+    settings = view.manifest.get("config")
+    train = settings.get("train") if isinstance(settings, Mapping) else None
+    meant = meaning_of(dataset.record, train) if isinstance(task, Sorts) else None
+    return {
+        "model_type": "deltanas",
+        "architectures": ["Net"],
+        **(meant.config() if meant else {}),
+        "deltanas": own,
+    }
 
 
 def metadata_of(config: Mapping[str, object]) -> dict[str, str]:
@@ -39,9 +46,3 @@ def metadata_of(config: Mapping[str, object]) -> dict[str, str]:
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in config.items()
     }
-
-
-def _coloured(view: RunView) -> bool:
-    config = view.manifest.get("config")
-    train = config.get("train") if isinstance(config, dict) else None
-    return bool(train.get("colour")) if isinstance(train, dict) else False

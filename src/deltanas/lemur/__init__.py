@@ -5,7 +5,7 @@ prior, not a controlled comparison (docs/lemur.md).
 """
 
 from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked
-from deltanas.lemur.exporting import own_programs, write_layout
+from deltanas.lemur.exporting import own_meaning, own_programs, write_layout
 from deltanas.lemur.importing import Imported, import_tree
 from deltanas.lemur.tree import open_tree
 
@@ -20,6 +20,7 @@ __all__ = [
     "drawn",
     "import_tree",
     "open_tree",
+    "own_meaning",
     "own_programs",
     "ranked",
     "write_layout",

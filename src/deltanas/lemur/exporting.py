@@ -15,13 +15,20 @@ from deltanas.lemur.layout import PUBLISHED, program_path, trials_path, trials_t
 from deltanas.program import Program, Trained
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import RunView
+from deltanas.task import Sorts, task_of
+from deltanas.train.data import meaning_of
 
 
-def write_layout(folder: Path, sources: Mapping[str, str], trials: Iterable[Trial]) -> tuple[int, int]:
+MEANING = "config.json"
+
+
+def write_layout(
+    folder: Path, sources: Mapping[str, str], trials: Iterable[Trial], meant: Mapping[str, object] | None = None
+) -> tuple[int, int]:
     """Write `ab/nn` into a new or empty folder; how many programs and trials were written.
 
     Args:
-        trials: those of one experiment and epoch side by side.
+        trials: those of one experiment and epoch side by side. meant: what stands in a file beside `ab`.
 
     Raises:
         UsageError: the folder holds something.
@@ -37,6 +44,8 @@ def write_layout(folder: Path, sources: Mapping[str, str], trials: Iterable[Tria
             same = list(group)
             _write(root / trials_path(experiment, epoch), trials_text(same))
             count += len(same)
+        if meant:
+            _write(folder / MEANING, json.dumps(meant, indent=2, ensure_ascii=False) + "\n")
     except OSError as error:
         raise DataError(
             f"{error.filename or folder} can't be written: {error.strerror}", "name another --out"
@@ -47,6 +56,15 @@ def write_layout(folder: Path, sources: Mapping[str, str], trials: Iterable[Tria
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode())  # as it is: text mode would change line ends
+
+
+def own_meaning(view: RunView) -> dict[str, object] | None:
+    """What pixels and outputs mean for a search's programs, as an export's `config.json` has it; None if not known."""
+    data, config = view.manifest.get("data"), view.manifest.get("config")
+    if not (isinstance(data, dict) and isinstance(config, dict) and isinstance(task_of(view.manifest), Sorts)):
+        return None
+    found = meaning_of(data, config.get("train"))
+    return found.config() if found else None
 
 
 def own_programs(view: RunView) -> tuple[dict[str, str], list[Trial]]:

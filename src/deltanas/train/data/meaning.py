@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from deltanas.errors import DataError
-from deltanas.train.data.records import Dataset
 
 _AGAIN = "export it again with `deltanas runs export RUN --out FOLDER`, which writes it"
 _BILINEAR = 2
@@ -73,12 +72,23 @@ class Meaning:
         return found
 
 
-def meaning_of(data: Dataset, *, colour: bool = False) -> Meaning:
-    """Of the networks that are trained on a data set. colour: its pictures were turned into RGB."""
-    mean, std = data.scale
-    _, channels, height, width = data.in_shape
-    names = class_names(data.source.names, data.classes)
-    return Meaning(names, (channels, height, width), mean, std, data.source.resize, colour)
+def meaning_of(record: Mapping[str, Any], train: object) -> Meaning | None:
+    """Of the networks of a run that name classes; None where a run of 0.2.0 or before does not know its own.
+
+    Args:
+        record: what the run keeps of its data (`Dataset.record`). train: the run's section of settings of that name.
+    """
+    if not {"names", "classes", "shape", "mean", "std"} <= record.keys():
+        return None
+    channels, height, width = record["shape"]
+    return Meaning(
+        class_names(record["names"], record["classes"]),
+        (channels, height, width),
+        tuple(record["mean"]),
+        tuple(record["std"]),
+        record.get("resize"),
+        isinstance(train, Mapping) and bool(train.get("colour")),
+    )
 
 
 def class_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
