@@ -109,7 +109,8 @@ class StoreContract(ArchiveContract):
         run.open(list(reversed(CANDIDATES)))
         run.record(1, 0, TRAINED, TRAINED)
         run.add_final(Final(CHILD.id, FAILED))
-        run.add_final(Final(BASE.id, replace(TRAINED, score=0.1 + 0.2)))
+        final = replace(TRAINED, score=0.1 + 0.2, confusion=((0, 0, 5), (0, 11, 2), (999, 0, 2**40)))
+        run.add_final(Final(BASE.id, final))
         expected = [CANDIDATES[0], replace(CANDIDATES[1], outcome=TRAINED, trainings=(TRAINED,)), *CANDIDATES[2:]]
         assert run.candidates() == expected
         with open_run(url, "first") as reader:
@@ -119,7 +120,7 @@ class StoreContract(ArchiveContract):
             assert reader.program(CHILD.id).parent == BASE.id
         assert list(view.candidates) == expected
         assert view.programs == {program.id: program for program in (BASE, CHILD, OTHER)}
-        assert view.finals == (Final(CHILD.id, FAILED), Final(BASE.id, replace(TRAINED, score=0.1 + 0.2)))
+        assert view.finals == (Final(CHILD.id, FAILED), Final(BASE.id, final))
         assert (view.name, view.manifest, view.finished) == ("first", MANIFEST, False)
 
     def test_any_text_comes_back_equal(self, run: RunArchive) -> None:

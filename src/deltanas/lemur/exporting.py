@@ -18,7 +18,6 @@ from deltanas.records import RunView
 from deltanas.task import Sorts, task_of
 from deltanas.train.data import meaning_of
 
-
 MEANING = "config.json"
 
 

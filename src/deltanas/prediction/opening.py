@@ -1,8 +1,8 @@
 """From an export to a network that predicts.
 
-An ONNX file is data: ONNX Runtime computes by its own operators alone, and no library of others is ever registered. What
-a file could do beside that is refused before ONNX Runtime gets it: have values in other files or elsewhere in memory, or
-be of ONNX Runtime's own format.
+An ONNX file is data: ONNX Runtime computes by its own operators alone, and no library of others is ever registered. A
+file that has values in other files or elsewhere in memory is refused before ONNX Runtime gets it, and so is one of ONNX
+Runtime's own format.
 """
 
 from __future__ import annotations

@@ -102,10 +102,11 @@ def class_names(names: Sequence[str], classes: int) -> tuple[str, ...]:
 
 def order_told(names: Sequence[str]) -> str:
     """What to know of numbers in the names: "" where the order of the outputs is the one that people count in."""
-    for output, (name, counted) in enumerate(zip(names, sorted(names, key=_as_counted), strict=True)):
-        if name != counted:
-            return f"the classes are numbered in the order of their names as text: output {output} is {name!r}"
-    return ""
+    counted = sorted(names, key=_as_counted)
+    if list(names) == counted or list(names) != sorted(names):
+        return ""
+    output, name = next((n, one) for n, (one, other) in enumerate(zip(names, counted, strict=True)) if one != other)
+    return f"the classes are numbered in the order of their names as text: output {output} is {name!r}"
 
 
 def _as_counted(name: str) -> list[tuple[int, str]]:

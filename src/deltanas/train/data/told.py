@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.train.data.meaning import order_told
 from deltanas.train.data.records import Dataset, Images
 
 _FEW = 6
@@ -19,13 +20,18 @@ def told(data: Dataset) -> str:
     splits = (("to train", data.train), ("to validate", data.validation), ("to test", data.test))
     shape = f"{len(data.train) + len(data.validation) + len(data.test):,} images of {channels} x {height} x {width}"
     numbers = ", ".join(f"{len(part):,} {split}{_by_class(part, data)}" for split, part in splits)
-    return "; ".join([f"{data.name}: {shape}: {numbers}", *_classes(data), *data.source.notes, *_left_out(data)])
+    return "; ".join([f"{data.name}: {shape}: {numbers}", *_classes(data), *_order(data), *data.source.notes, *_left_out(data)])
 
 
 def _classes(data: Dataset) -> Iterator[str]:
     if data.classes > _FEW:
         counts = sum(_counts(part, data.classes) for part in (data.train, data.validation, data.test))
         yield f"{data.classes} classes of {np.min(counts):,} to {np.max(counts):,} images"
+
+
+def _order(data: Dataset) -> Iterator[str]:
+    if order := order_told(data.source.names):
+        yield order
 
 
 def _by_class(part: Images, data: Dataset) -> str:
