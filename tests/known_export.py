@@ -24,7 +24,8 @@ class Known:
         """pixels: [c, h, w]."""
         logits = pixels.reshape(-1).astype(np.float64) @ self.weights / 255
         powers = np.exp(logits - logits.max())
-        return powers / powers.sum()
+        shares: NDArray[np.float64] = powers / powers.sum()
+        return shares
 
 
 def onnx_bytes(meaning: Meaning, weights: NDArray[np.float32], operator: str = "MatMul") -> bytes:
@@ -37,7 +38,7 @@ def onnx_bytes(meaning: Meaning, weights: NDArray[np.float32], operator: str = "
         helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["n", *meaning.shape]),
         helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", weights.shape[1]]),
     ]
-    held = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.float32(255), "scale")]
+    held = [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.array(255, np.float32), "scale")]
     graph = helper.make_graph(nodes, "known", ends[:1], ends[1:], held)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     return bytes(model.SerializeToString())

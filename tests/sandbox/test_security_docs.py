@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
+ROOMS = ("sandbox", "contracts", "export", "prediction", ".")
 PAGE = (TESTS.parent / "docs" / "security.md").read_text()
 
 
@@ -13,7 +14,7 @@ def test_every_test_that_the_page_names_is_there() -> None:
     named = set(re.findall(r"`(\w+\.py)::(\w+)`", PAGE))
     assert len(named) > 20
     for file, name in named:
-        [path] = [path for room in ("sandbox", "contracts", "export") for path in TESTS.glob(f"{room}/{file}")]
+        [path] = [path for room in ROOMS for path in TESTS.glob(f"{room}/{file}")]
         assert f"def {name}(" in path.read_text(), f"{file}::{name}"
 
 

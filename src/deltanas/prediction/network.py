@@ -65,7 +65,7 @@ class Network:
 
     def _predicted(self, files: Sequence[Path], pictures: Sequence[NDArray[np.uint8] | str]) -> Iterator[Prediction]:
         read = [picture for picture in pictures if not isinstance(picture, str)]
-        rows = iter(self._probabilities(np.stack(read)) if read else ())
+        rows = iter(self._probabilities(np.stack(read))) if read else iter(())
         for file, picture in zip(files, pictures, strict=True):
             name = os.fsencode(file).decode(errors="replace")
             if isinstance(picture, str):
@@ -81,7 +81,7 @@ class Network:
         if file.is_dir():
             return f"{file}: no picture in this folder ({', '.join(SUFFIXES)})"
         try:
-            (picture,) = read_images([file], resize=self.meaning.resize, colour=self.meaning.colour)
+            picture: NDArray[np.uint8] = read_images([file], resize=self.meaning.resize, colour=self.meaning.colour)[0]
         except DataError as error:
             return f"{error.message}: {error.hint}"
         channels, height, width = self.meaning.shape

@@ -33,7 +33,7 @@ def open_network(export: Path) -> Network:
     """
     file, beside = _located(export)
     session = _session(file)
-    inside = {name: _value(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    inside: Mapping[str, Any] = {name: _value(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
     config, where = inside, file
     if (there := file.with_name(CONFIG)).is_file():
         config, where = _config(there), there

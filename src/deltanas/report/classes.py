@@ -89,9 +89,17 @@ def _class_score(confusion: Confusion, names: Sequence[str], output: int) -> Cla
     mine = {named: count for true, named, count in confusion if true == output}
     n, right = sum(mine.values()), mine.pop(output, 0)
     bounds = wilson(right, n) if n else None
-    known = (bounds.value, bounds.low, bounds.high) if bounds else (None, None, None)
     most = max(mine, key=lambda named: (mine[named], -named), default=None)
-    return ClassScore(output, names[output], n, right, *known, "" if most is None else names[most])
+    return ClassScore(
+        output=output,
+        name=names[output],
+        n=n,
+        right=right,
+        accuracy=bounds.value if bounds else None,
+        low=bounds.low if bounds else None,
+        high=bounds.high if bounds else None,
+        mistaken="" if most is None else names[most],
+    )
 
 
 def confused(confusion: Confusion, names: Sequence[str]) -> tuple[Confused, ...]:

@@ -40,7 +40,6 @@ class RayPool(Pool):
     address: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         self._batches = count()
         self._tier = ""
         self._stack = contextlib.ExitStack()
