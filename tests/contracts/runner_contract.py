@@ -50,6 +50,17 @@ class RunnerContract(testing.RunnerContract):
     def score(self, runner: Runner) -> float:
         return honest_score(runner)  # type: ignore[arg-type]  # any object is hashed by its identity
 
+    def test_what_is_taken_for_what_is_told_of_the_test_split_alone(self, runner: Runner) -> None:
+        [(_, tested)] = runner.train([HONEST], seed=0, split="test")
+        assert isinstance(tested, Trained), tested
+        assert tested.confusion is not None
+        assert sum(number for _, _, number in tested.confusion) == tested.n
+        right = sum(number for true, named, number in tested.confusion if true == named)
+        assert right / tested.n == pytest.approx(tested.score)
+        outcome = train_one(runner, HONEST)
+        assert isinstance(outcome, Trained), outcome
+        assert outcome.confusion is None
+
     @pytest.fixture
     def still_fair(self, runner: Runner, score: float) -> Iterator[None]:
         """After a hostile candidate the honest one is scored the same to the last digit."""

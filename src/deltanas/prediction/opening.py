@@ -33,7 +33,8 @@ def open_network(export: Path) -> Network:
     """
     file, beside = _located(export)
     session = _session(file)
-    inside: Mapping[str, Any] = {name: _value(text) for name, text in session.get_modelmeta().custom_metadata_map.items()}
+    texts = session.get_modelmeta().custom_metadata_map
+    inside: Mapping[str, Any] = {name: _value(text) for name, text in texts.items()}
     config, where = inside, file
     if (there := file.with_name(CONFIG)).is_file():
         config, where = _config(there), there
