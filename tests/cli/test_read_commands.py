@@ -47,7 +47,7 @@ def test_the_best_leaves_with_weights_onnx_and_a_card(
     assert done.returncode == 0
     (net,) = json.loads(done.stdout)
     folder = tmp_path / net["folder"]
-    files = {"net.py", "prm.json", "model.safetensors", "model.onnx", "README.md"}
+    files = {"net.py", "prm.json", "model.safetensors", "model.onnx", "config.json", "README.md"}
     assert {path.name for path in folder.iterdir()} == files
     assert net["onnx"]
     assert net["onnx_difference"] < 1e-4
