@@ -21,9 +21,10 @@ def known(tmp_path: Path) -> Callable[..., Known]:
         shape: tuple[int, int, int] = (3, 5, 6),
         folder: str = "export/01-abc",
         resize: int | None = None,
-        colour: bool = False,
+        grey: bool = False,
+        span: tuple[float, float] | None = None,
     ) -> Known:
-        meaning = Meaning(names, shape, (0.0,) * shape[0], (1.0,) * shape[0], resize, colour)
+        meaning = Meaning(names, shape, (0.0,) * shape[0], (1.0,) * shape[0], resize, grey, span)
         weights = np.random.RandomState(3).normal(size=(int(np.prod(shape)), len(names))).astype(np.float32)
         place, config = tmp_path / folder, config_of(meaning)
         place.mkdir(parents=True)

@@ -50,7 +50,7 @@ def test_probabilities_are_those_of_the_pixels_that_training_reads(
 ) -> None:
     net = known(shape=shape, resize=resize)
     file = picture(tmp_path / f"new.{suffix}", *size)
-    (read,) = read_images([file], resize=resize)
+    (read,) = read_images([file], resize=resize).x
     (found,) = deltanas.predict(net.folder, [file])
     expected = net.probabilities(read)
     assert found.error == ""
@@ -66,7 +66,9 @@ def test_what_is_printed_is_an_array_with_an_entry_for_each_file(known: Make, tm
     files = [picture(tmp_path / "in" / name, 5, 6, 3) for name in ("b.png", "a b.PNG", "deep/er/猫.png", ".hidden.png")]
     (tmp_path / "in" / "notes.txt").write_text("no picture")
     done = ran(net.folder, tmp_path / "in", "--json")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
+    assert "1 left out: hidden" in done.stderr
+    assert "1 left out: no image" in done.stderr
     found = json.loads(done.stdout)
     assert [each["file"] for each in found] == sorted(str(file) for file in files[:3])
     assert all(set(each) == {"file", "label", "probability", "probabilities"} for each in found)
@@ -89,7 +91,6 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
         "cut short": (cut, "can't be read"),
         "empty": (folder / "empty.png", "can't be read"),
         "another size": (picture(folder / "large.png", 8, 9, 3), "has 9 x 8 pixels, and the network takes 6 x 5"),
-        "grey": (picture(folder / "grey.png", 5, 6), "is grey, and the network was trained on RGB"),
         "a folder without pictures": (folder / "nothing", "no picture in this folder"),
     }
 
@@ -113,18 +114,35 @@ def test_a_file_that_cannot_be_used_has_its_reason_and_the_others_are_predicted(
     assert all(word in shown.stderr for _, word in bad.values())
 
 
-def test_an_rgb_picture_is_not_grey(known: Make, tmp_path: Path) -> None:
-    net = known(shape=(1, 5, 6))
-    (found,) = deltanas.predict(net.folder, [picture(tmp_path / "rgb.png", 5, 6, 3)])
-    assert "is RGB, and the network was trained on grey" in found.error
+def test_colours_are_read_as_in_training(known: Make, tmp_path: Path) -> None:
+    grey, coloured = picture(tmp_path / "grey.png", 5, 6), picture(tmp_path / "rgb.png", 5, 6, 3)
+    plain, turned, rgb = known(shape=(1, 5, 6)), known(shape=(1, 5, 6), folder="turned", grey=True), known(folder="rgb")
+    (found,) = deltanas.predict(plain.folder, [coloured])
+    assert "has colours, and the network was trained on grey pictures" in found.error
+    for net, file, colour in ((turned, coloured, False), (rgb, grey, True), (plain, grey, None)):
+        (found,) = deltanas.predict(net.folder, [file])
+        (read,) = read_images([file], resize=None, colour=colour).x
+        np.testing.assert_allclose(list(found.probabilities.values()), net.probabilities(read), rtol=1e-4)
 
 
-def test_where_training_turned_all_into_rgb_so_does_it(known: Make, tmp_path: Path) -> None:
-    net = known(colour=True)
-    grey = picture(tmp_path / "grey.png", 5, 6)
-    (found,) = deltanas.predict(net.folder, [grey])
-    expected = net.probabilities(np.repeat(np.asarray(Image.open(grey))[None], 3, axis=0))
-    np.testing.assert_allclose(list(found.probabilities.values()), expected, rtol=1e-4)
+def test_a_picture_lies_upright_as_in_training(known: Make, tmp_path: Path) -> None:
+    net, file = known(shape=(3, 6, 5)), tmp_path / "turned.png"
+    (image,) = pixels(1, 5, 6, 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(image).save(file, exif=exif)
+    (found,) = deltanas.predict(net.folder, [file])
+    upright = np.rot90(image, -1).transpose(2, 0, 1)
+    np.testing.assert_allclose(list(found.probabilities.values()), net.probabilities(upright), rtol=1e-4)
+
+
+def test_more_than_eight_bits_are_scaled_as_in_training(known: Make, tmp_path: Path) -> None:
+    net, file = known(shape=(1, 5, 6), span=(0, 1023)), tmp_path / "deep.png"
+    deep = (pixels(1, 5, 6)[0].astype(np.uint16) << 2) + 3
+    Image.fromarray(deep).save(file)
+    (found,) = deltanas.predict(net.folder, [file])
+    expected = net.probabilities(np.rint(deep * (255 / 1023)).astype(np.uint8)[None])
+    np.testing.assert_allclose(list(found.probabilities.values()), expected, rtol=1e-3)
 
 
 def test_more_pictures_than_are_computed_at_a_time_are_what_they_are_alone(known: Make, tmp_path: Path) -> None:

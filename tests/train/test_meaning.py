@@ -20,7 +20,8 @@ NAMES = ("cat", "köttbulle", "猫", " two  blanks ", 'quo"te', "a|b`c", "10", "
         Meaning(NAMES, (3, 16, 16), (1.5, 2.25, 3.0), (4.0, 5.0, 6.0)),
         Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,)),
         Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), resize=32),
-        Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), resize=32, colour=True),
+        Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), resize=32, span=(0.0, 4095.0)),
+        Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,), grey=True, span=(-1.5, 1.0)),
         Meaning(tuple(map(str, range(1000))), (3, 4, 4), (0.0,) * 3, (1.0,) * 3),
     ],
 )
@@ -37,7 +38,10 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     "change",
     [
-        *map(without, ("id2label", "num_channels", "image_size", "image_mean", "image_std", "do_resize")),
+        *map(
+            without,
+            ("id2label", "num_channels", "image_size", "image_mean", "image_std", "do_resize", "do_convert_grey"),
+        ),
         lambda config: config.update(id2label={"0": "a", "2": "b"}),
         lambda config: config.update(id2label={"0": "a", "1": "a"}),
         lambda config: config.update(id2label={}),
@@ -46,6 +50,7 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
         lambda config: config.update(image_size=[16, 0]),
         lambda config: config.update(image_mean=[1.0]),
         lambda config: config.update(num_channels="three"),
+        lambda config: config.update(deep_span=[1]),
     ],
 )
 def test_what_is_damaged_is_told_with_its_file(change: Callable[[dict[str, Any]], object]) -> None:
@@ -100,8 +105,10 @@ RECORD = {"names": ["a", "b"], "classes": 2, "shape": [1, 8, 9], "mean": [1.0], 
 
 @pytest.mark.parametrize("train", [None, {}, {"colour": None}, {"colour": False}, {"colour": True}])
 def test_a_run_tells_it_by_its_record(train: dict[str, object] | None) -> None:
-    colour = bool((train or {}).get("colour"))
-    assert meaning_of(RECORD, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), None, colour)
+    grey = (train or {}).get("colour") is False
+    assert meaning_of(RECORD, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), None, grey)
+    deep = {**RECORD, "span": [0, 255.5], "resize": 8}
+    assert meaning_of(deep, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), 8, grey, (0, 255.5))
 
 
 def test_a_run_of_an_older_version_does_not_know_it() -> None:

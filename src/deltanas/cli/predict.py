@@ -10,6 +10,7 @@ import typer
 
 from deltanas.cli.output import Json, print_json, print_table, say
 from deltanas.prediction import Prediction, open_network, pictures_in
+from deltanas.train.data.tree import LeftOuts
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,7 +29,10 @@ def predict(
     network = open_network(export)
     if network.beside:
         say(f"{network.file}: the best of {network.beside + 1} exported networks, as the search ranked them")
-    found = list(network.predict(pictures_in(images)))
+    left = LeftOuts()
+    found = list(network.predict(pictures_in(images, left)))
+    for each in left.told():
+        say(f"{each.number:,} left out: {each.reason} ({each.example})")
     if as_json:
         print_json([_record(each) for each in found])
     else:

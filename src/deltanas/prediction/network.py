@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.meaning import Meaning
-from deltanas.train.data.pictures import SUFFIXES, pillow, read_images
+from deltanas.train.data.picture import pillow
+from deltanas.train.data.tree import LeftOuts, scan
 
 AGAIN = "export it again: deltanas runs export RUN --out FOLDER"
 _TOGETHER = 64
@@ -61,7 +63,11 @@ class Network:
         waiting = iter(files)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             while some := list(islice(waiting, _TOGETHER)):
-                yield from self._predicted(some, list(pool.map(self._read, some)))
+                with warnings.catch_warnings():
+                    # What Pillow says of a file's metadata changes no pixel.
+                    warnings.filterwarnings("ignore", module=r"PIL\.")
+                    pictures = list(pool.map(self._read, some))
+                yield from self._predicted(some, pictures)
 
     def _predicted(self, files: Sequence[Path], pictures: Sequence[NDArray[np.uint8] | str]) -> Iterator[Prediction]:
         read = [picture for picture in pictures if not isinstance(picture, str)]
@@ -79,15 +85,17 @@ class Network:
     def _read(self, file: Path) -> NDArray[np.uint8] | str:
         """The picture as the training pictures were read, [c, h, w]; or why there is none."""
         if file.is_dir():
-            return f"{file}: no picture in this folder ({', '.join(SUFFIXES)})"
+            return f"{file}: no picture in this folder"
         try:
-            picture: NDArray[np.uint8] = read_images([file], resize=self.meaning.resize, colour=self.meaning.colour)[0]
+            picture = self.meaning.read(file)
         except DataError as error:
             return f"{error.message}: {error.hint}"
         channels, height, width = self.meaning.shape
         if len(picture) != channels:
-            is_, was = ("grey" if number == 1 else "RGB" for number in (len(picture), channels))
-            return f"{file} is {is_}, and the network was trained on {was} pictures: save it as {was}"
+            return (
+                f"{file} has colours, and the network was trained on grey pictures: save it as a grey one, or train "
+                "with `train.colour = true`, or with false, which turns every picture into a grey one"
+            )
         if picture.shape[1:] != (height, width):
             return (
                 f"{file} has {picture.shape[2]} x {picture.shape[1]} pixels, and the network takes {width} x {height}: "
@@ -112,19 +120,14 @@ class Network:
         return shares
 
 
-def pictures_in(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files themselves, and the pictures in folders at any depth, in the order of their names.
+def pictures_in(paths: Iterable[Path], left: LeftOuts | None = None) -> Iterator[Path]:
+    """The files themselves, and the pictures that training would find in folders, at any depth.
 
-    A folder without a picture stands for itself, so that it is not passed over in silence.
+    A folder without a picture stands for itself, so that it is not passed over in silence. left: counts what is left
+    out of folders. Raises DataError where a folder can't be read.
     """
     for path in paths:
-        if not path.is_dir():
+        if path.is_dir():
+            yield from list(scan(path, left or LeftOuts()).below()) or [path]
+        else:
             yield path
-            continue
-        found = sorted(
-            Path(place, file)
-            for place, _, inside in os.walk(path)
-            for file in inside
-            if file.lower().endswith(SUFFIXES) and not file.startswith(".")
-        )
-        yield from found or [path]

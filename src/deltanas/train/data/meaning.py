@@ -5,9 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deltanas.errors import DataError
+from deltanas.train.data.picture import read_picture
 
 _AGAIN = "export it again with `deltanas runs export RUN --out FOLDER`, which writes it"
 _BILINEAR = 2
@@ -22,7 +27,8 @@ class Meaning:
         names: of the classes, by output. shape: (channels, height, width) of the images.
         mean, std: by which images are normalised, a value a channel, on the scale 0 to 255.
         resize: height and width that every image was squeezed to; None for images as they are.
-        colour: every image is turned into RGB, whatever it is.
+        grey: pictures with colours are turned into grey ones; where the images are RGB, every picture becomes RGB.
+        span: values of pictures of more than 8 bits that become 0 and 255; None for 0 and 65,535.
     """
 
     names: tuple[str, ...]
@@ -30,7 +36,18 @@ class Meaning:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int | None = None
-    colour: bool = False
+    grey: bool = False
+    span: tuple[float, float] | None = None
+
+    def read(self, file: Path) -> NDArray[np.uint8]:
+        """A picture as the training pictures were read, [c, h, w]; of another kind or size if it does not fit.
+
+        Raises UnreadableError.
+        """
+        channels, height, width = self.shape
+        colour = True if channels == 3 else False if self.grey else None
+        size = None if self.resize is None else (width, height)
+        return read_picture(file, size=size, colour=colour, span=self.span).pixels
 
     def config(self) -> dict[str, object]:
         """As `config.json` keeps it, by the names that image models of Hugging Face have for it."""
@@ -42,7 +59,9 @@ class Meaning:
             "num_channels": channels,
             "image_size": [height, width],
             "do_exif_transpose": True,
-            "do_convert_rgb": self.colour,
+            "do_convert_rgb": channels == 3,
+            "do_convert_grey": self.grey,
+            "deep_span": self.span and list(self.span),
             "do_resize": self.resize is not None,
             "size": {"height": height, "width": width},
             "resample": _BILINEAR,
@@ -61,8 +80,10 @@ class Meaning:
             shape = (int(config["num_channels"]), int(height), int(width))
             mean, std = (tuple(map(float, config[name])) for name in ("image_mean", "image_std"))
             resize = height if config["do_resize"] else None
-            found = cls(names, shape, mean, std, resize, bool(config["do_convert_rgb"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            low_high = config.get("deep_span")
+            span = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+            found = cls(names, shape, mean, std, resize, bool(config["do_convert_grey"]), span)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"{where} does not say what the network's pixels and outputs mean ({type(error).__name__}: {error})",
                 _AGAIN,
@@ -81,13 +102,15 @@ def meaning_of(record: Mapping[str, Any], train: object) -> Meaning | None:
     if not {"names", "classes", "shape", "mean", "std"} <= record.keys():
         return None
     channels, height, width = record["shape"]
+    span = record.get("span")
     return Meaning(
         class_names(record["names"], record["classes"]),
         (channels, height, width),
         tuple(record["mean"]),
         tuple(record["std"]),
         record.get("resize"),
-        isinstance(train, Mapping) and bool(train.get("colour")),
+        isinstance(train, Mapping) and train.get("colour") is False,
+        None if span is None else (span[0], span[1]),
     )
 
 

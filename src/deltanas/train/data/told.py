@@ -20,7 +20,9 @@ def told(data: Dataset) -> str:
     splits = (("to train", data.train), ("to validate", data.validation), ("to test", data.test))
     shape = f"{len(data.train) + len(data.validation) + len(data.test):,} images of {channels} x {height} x {width}"
     numbers = ", ".join(f"{len(part):,} {split}{_by_class(part, data)}" for split, part in splits)
-    return "; ".join([f"{data.name}: {shape}: {numbers}", *_classes(data), *_order(data), *data.source.notes, *_left_out(data)])
+    return "; ".join(
+        [f"{data.name}: {shape}: {numbers}", *_classes(data), *_order(data), *data.source.notes, *_left_out(data)]
+    )
 
 
 def _classes(data: Dataset) -> Iterator[str]:
