@@ -31,8 +31,8 @@ def predict(
         say(f"{network.file}: the best of {network.beside + 1} exported networks, as the search ranked them")
     left = LeftOuts()
     found = list(network.predict(pictures_in(images, left)))
-    for each in left.told():
-        say(f"{each.number:,} left out: {each.reason} ({each.example})")
+    for some in left.told():
+        say(f"{some.number:,} left out: {some.reason} ({some.example})")
     if as_json:
         print_json([_record(each) for each in found])
     else:
