@@ -449,17 +449,6 @@ class TestPostgres(StoreContract):
     def url(self, postgres: str) -> str:
         return postgres
 
-    def test_a_lost_connection_is_told_and_not_replaced(self, url: str, run: RunArchive) -> None:
-        """A new connection would come without the lock."""
-        run.open(CANDIDATES)
-        sql(url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
-        for message in ("can't be reached", "closed"):
-            with pytest.raises(ArchiveError, match=message) as told:
-                run.record(1, 0, TRAINED, TRAINED)
-            assert "secret" not in str(told.value)
-        with open_run(url, "first", writer=True) as again:
-            assert again.candidates() == CANDIDATES
-
     def test_a_database_without_an_archive(self, url: str) -> None:
         with pytest.raises(ArchiveError, match="is no archive"):
             list_runs(url)

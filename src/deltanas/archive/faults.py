@@ -48,6 +48,7 @@ _UNREACHABLE = (
 )
 _POSTGRES = {
     "53100": _FULL,
+    "53300": _UNREACHABLE,  # too many connections
     "25006": ("the database is read-only", "Give the address of the primary server."),
     "42501": ("the user may not do this", "GRANT the user the right to create and write tables in this database."),
 }
@@ -56,6 +57,10 @@ _OS = {
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), _READ_ONLY),
 }
 _OTHER = ("the database refused", "Check the archive's place; nothing of the refused step was written.")
+
+
+class UnreachableError(ArchiveError):
+    """The server of the database is away, or does not let anybody in. It may come back."""
 
 
 def damaged(name: str, detail: str) -> ArchiveError:
@@ -69,7 +74,8 @@ def explained(name: str) -> Iterator[None]:
         yield
     except DBAPIError as error:
         what, hint = _cause(error)
-        raise ArchiveError(f"{name}: {what} ({_one_line(error.orig)})", hint) from error
+        kind = UnreachableError if (what, hint) == _UNREACHABLE else ArchiveError
+        raise kind(f"{name}: {what} ({_one_line(error.orig)})", hint) from error
     except OSError as error:
         what, hint = _OS.get(error.errno or 0, _OTHER)
         raise ArchiveError(f"{name}: {what} ({_one_line(error)})", hint) from error

@@ -13,6 +13,16 @@ from deltanas.errors import ArchiveError
 _POSTGRES_CLASS = 0x64656C74  # first half of the advisory lock's key; the run's number is the second
 
 
+class TakenError(ArchiveError):
+    """Another process writes the run. owner: what it is called, if that is known."""
+
+    def __init__(self, run: str, owner: str | None) -> None:
+        by = f"process {owner.removeprefix('deltanas ')}" if owner else "another process"
+        hint = "Wait for it or stop it, then run the command again. A lock never outlives its process."
+        super().__init__(f"run '{run}' is being written by {by}", hint)
+        self.owner = owner
+
+
 class FileLock:
     """An exclusive lock on a small file that holds its owner's pid. The file stays: to remove it would be a race."""
 
@@ -34,7 +44,7 @@ class FileLock:
 def lock_run(connection: Connection, path: Path | None, run: int, name: str) -> FileLock | None:
     """Takes the run for writing until it is released or, on PostgreSQL (None), `connection` ends.
 
-    Raises ArchiveError, with the owner's pid where it is known, if another has it.
+    Raises TakenError if another has it.
     """
     if path is None:
         _lock_in_postgres(connection, run, name)
@@ -44,7 +54,7 @@ def lock_run(connection: Connection, path: Path | None, run: int, name: str) -> 
         return FileLock(file)
     except BlockingIOError as error:
         owner = file.read_text(encoding="ascii").strip()
-        raise _taken(name, f"process {owner}" if owner else "another process") from error
+        raise TakenError(name, owner) from error
 
 
 def _lock_in_postgres(connection: Connection, run: int, name: str) -> None:
@@ -59,11 +69,4 @@ def _lock_in_postgres(connection: Connection, run: int, name: str) -> None:
         ),
         key,
     ).scalar_one_or_none()
-    raise _taken(name, f"process {owner.removeprefix('deltanas ')}" if owner else "another process")
-
-
-def _taken(name: str, owner: str) -> ArchiveError:
-    return ArchiveError(
-        f"run '{name}' is being written by {owner}",
-        "Wait for it or stop it, then run the command again. A lock never outlives its process.",
-    )
+    raise TakenError(name, owner)

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, make_url
@@ -20,12 +21,20 @@ from deltanas.errors import ArchiveError, aside
 BUSY_SECONDS = 30.0
 """How long a writer waits for another writer of the same SQLite file; `?timeout=SECONDS` in the URL changes it."""
 
+SERVER_SECONDS = 300.0
+"""How long a writer waits for a PostgreSQL server that went away; `?timeout=SECONDS` in the URL changes it."""
+
 _CONNECT_SECONDS = 10
+_SILENCE = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 60_000}
+"""After a minute of it a peer is taken for gone. Else both would wait for hours, and the server keep a run's lock."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A parsed URL. `name` is what messages call it (no password); `path` is None for PostgreSQL."""
+    """A parsed URL. `name` is what messages call it (no password); `path` is None for PostgreSQL.
+
+    timeout: seconds for which a writer waits for another writer (SQLite) or for the server (PostgreSQL).
+    """
 
     url: URL
     name: str
@@ -39,10 +48,11 @@ class Place:
     def _postgres(self) -> Engine:
         ours = {
             "connect_timeout": str(_CONNECT_SECONDS),
-            "application_name": f"deltanas {os.getpid()} on {socket.gethostname()}"[:63],
+            "application_name": client_name(),
+            **{key: str(value) for key, value in _SILENCE.items()},
         }
         try:
-            return create_engine(
+            engine = create_engine(
                 self.url,
                 poolclass=NullPool,
                 isolation_level="REPEATABLE READ",
@@ -52,6 +62,14 @@ class Place:
             raise ArchiveError(
                 f"{self.name} needs the PostgreSQL driver: {error}", "Run: pip install 'deltanas[postgres]'"
             ) from error
+
+        @event.listens_for(engine, "connect")
+        def settings(connection: Any, _record: object) -> None:
+            for key, value in _SILENCE.items():
+                connection.execute(f"SET {key.replace('keepalives', 'tcp_keepalives')} = {value}")
+            connection.commit()
+
+        return engine
 
     def _sqlite(self, path: Path, write: bool) -> Engine:
         def connect() -> sqlite3.Connection:
@@ -89,22 +107,30 @@ def place_of(url: str) -> Place:
     name = parsed.set(query={}).render_as_string(hide_password=True)
     match parsed.get_backend_name():
         case "sqlite" if parsed.database and not parsed.database.startswith((":memory:", "file:")):
-            return Place(parsed, parsed.database, Path(parsed.database), _timeout(parsed, name))
+            if unknown := set(parsed.query) - {"timeout"}:
+                raise _unusable(name, unknown)
+            return Place(parsed, parsed.database, Path(parsed.database), _seconds(parsed, name, BUSY_SECONDS))
         case "postgresql" | "postgres":
-            return Place(parsed.set(drivername="postgresql+psycopg"), name, None)
+            driven = parsed.set(drivername="postgresql+psycopg").difference_update_query(["timeout"])
+            return Place(driven, name, None, _seconds(parsed, name, SERVER_SECONDS))
         case _:
             raise ArchiveError(f"no archive can live at {name}", ways)
 
 
-def _timeout(url: URL, name: str) -> float:
-    unknown = set(url.query) - {"timeout"}
+def client_name() -> str:
+    """What this process is called on a server."""
+    return f"deltanas {os.getpid()} on {socket.gethostname()}"[:63]
+
+
+def _seconds(url: URL, name: str, default: float) -> float:
     try:
-        seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
+        return float(str(url.query.get("timeout", default)))
     except ValueError:
-        unknown.add("timeout")
-    if unknown:
-        raise ArchiveError(f"{name}: can't use {', '.join(sorted(unknown))} in the URL", "Known: timeout=SECONDS.")
-    return seconds
+        raise _unusable(name, {"timeout"}) from None
+
+
+def _unusable(name: str, keys: set[str]) -> ArchiveError:
+    return ArchiveError(f"{name}: can't use {', '.join(sorted(keys))} in the URL", "Known: timeout=SECONDS.")
 
 
 def _masked(url: str) -> str:

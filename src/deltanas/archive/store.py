@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Self
 
@@ -12,10 +11,10 @@ from sqlalchemy import ColumnElement, Connection, Result, Row, Table, func, inse
 
 from deltanas.archive import records
 from deltanas.archive.adapters import adapters, adapters_of, add_adapter
-from deltanas.archive.faults import explained
 from deltanas.archive.lock import FileLock
 from deltanas.archive.measurements import add_measurement, measurements
 from deltanas.archive.place import Place
+from deltanas.archive.session import Session, lasting
 from deltanas.archive.tables import attempts, calls, candidates, finals, programs, runs, trainings
 from deltanas.archive.trials import TrialStore
 from deltanas.errors import ArchiveError
@@ -28,7 +27,8 @@ from deltanas.task import task_of
 class RunArchive:
     """The journal of one run (the Protocol `seams.Archive`), for one thread. Every method is one transaction.
 
-    A reader sees what is committed and writes nothing; the one writer of a run holds a lock on it until `close`.
+    A reader sees what is committed and writes nothing; the one writer of a run holds a lock on it until `close`, and on
+    PostgreSQL waits for a server that restarts (`Session`).
     Texts are stored as they are, save that NUL and lone surrogates become U+FFFD (`tables.clean`). If two texts
     share an id, the run keeps the first. Every method raises ArchiveError where the database fails.
     """
@@ -39,43 +39,44 @@ class RunArchive:
         self.name: str = row.name
         self.created: str = row.created
         self.manifest: dict[str, object] = _manifest(row)
+        self.session = Session(place, connection, row, writer=writer, lock=lock)
         self._run: int = row.id
-        self._place = place
-        self._connection = connection
-        self._writer = writer
-        self._lock = lock
-        self.trials = TrialStore(row.id, self._transaction, self._write)
+        self.trials = TrialStore(row.id, self.session.read, self.session.write)
 
     @property
     def finished(self) -> bool:
         return self.ended is not None
 
     @property
+    @lasting
     def ended(self) -> datetime | None:
         """When the search ended, in UTC; None while it goes on or was cut off."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             moment = connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one()
         return None if moment is None else datetime.fromisoformat(moment)
 
+    @lasting
     def candidates(self) -> list[Candidate]:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return list(self._candidates(connection))
 
     def rows(self) -> Iterator[Candidate]:
         """`candidates` in a stream, without the texts of calls and the scores an image: what a loop needs to go on."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             yield from self._candidates(connection, without=_LONG)
 
+    @lasting
     def baselines(self) -> list[Candidate]:
         """The candidates of cycle 0, without their attempts and trainings."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return list(
                 records.candidates_from(self._rows_of(connection, _CANDIDATES.c.cycle == 0), *[()] * len(_MADE))
             )
 
+    @lasting
     def finals(self) -> list[Final]:
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return self._finals(connection)
 
     def pulse(self) -> tuple[int, ...]:
@@ -83,14 +84,14 @@ class RunArchive:
         counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
         settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return (*connection.execute(select(*counts, settled)).one(), self._is_finished(connection))
 
     def tally(self) -> dict[str, int]:
         """Number of the search's candidates by status ("open", "refused", "failed", "trained")."""
         mine = (_CANDIDATES.c.run == self._run) & (_CANDIDATES.c.cycle > 0)
         counted = select(_CANDIDATES.c.status, func.count()).where(mine).group_by(_CANDIDATES.c.status)
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             found = {row.status: row[1] for row in connection.execute(counted)}
         return {status: found.get(status, 0) for status in ("open", "refused", "failed", "trained")}
 
@@ -98,13 +99,14 @@ class RunArchive:
         """Best score of the search's candidates, by the task's metric; None while none is trained."""
         extreme = func.max if task_of(self.manifest).metric.better == "higher" else func.min
         query = select(extreme(_CANDIDATES.c.score)).where(_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0)
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             score: float | None = connection.execute(query).scalar_one()
         return score
 
+    @lasting
     def view(self) -> RunView:
         """The whole run at one moment. A damaged program is absent from `programs` (see `damage`)."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             intact, _ = self._programs(connection)
             return RunView(
                 name=self.name,
@@ -118,24 +120,25 @@ class RunArchive:
 
     def damage(self) -> list[ArchiveError]:
         """One error for each program whose stored text is not the one that was written."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return self._programs(connection)[1]
 
     def program(self, identity: str) -> Program:
         """Raises ArchiveError if the run holds no such program, or a damaged one."""
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             query = select(programs).where(programs.c.run == self._run, programs.c.id == identity)
             row = connection.execute(query).one_or_none()
         if row is None:
             raise ArchiveError(f"run '{self.name}' holds no program {identity}", "See: deltanas programs list")
         return records.program_from(row)
 
+    @lasting
     def open(self, candidates: Sequence[Candidate]) -> None:
         """Journal candidates, their programs, attempts and calls; one without an outcome stays open.
 
         Raises ArchiveError, and records none of them, if one's (cycle, index) is taken or a parent is unknown.
         """
-        with self._write() as connection:
+        with self.session.write() as connection:
             self._require_new(connection, candidates)
             self._insert(connection, programs, self._new_programs(connection, candidates))
             self._insert(connection, _CANDIDATES, [records.candidate_values(self._run, each) for each in candidates])
@@ -146,6 +149,7 @@ class RunArchive:
             ):
                 self._insert(connection, table, [row for each in candidates for row in values(self._run, each)])
 
+    @lasting
     def record(
         self, cycle: int, index: int, training: Trained | Failed | None, outcome: Trained | Failed | None
     ) -> None:
@@ -155,7 +159,7 @@ class RunArchive:
         """
         table = _CANDIDATES.c
         here = (table.run == self._run, table.cycle == cycle, table.index == index)
-        with self._write() as connection:
+        with self.session.write() as connection:
             status = connection.execute(select(table.status).where(*here)).scalar_one_or_none()
             if status != "open":
                 what = "was never opened" if status is None else f"is settled already ({status})"
@@ -170,14 +174,16 @@ class RunArchive:
             if outcome is not None:
                 connection.execute(update(_CANDIDATES).where(*here).values(records.outcome_values(outcome)))
 
+    @lasting
     def measure(self, cycle: int, index: int, measurement: Measurement) -> None:
         """Raises ArchiveError if the candidate has one of this name already, or was never opened."""
-        with self._write() as connection:
+        with self.session.write() as connection:
             add_measurement(connection, self._run, cycle, index, measurement)
 
+    @lasting
     def add_final(self, final: Final) -> None:
         """Raises ArchiveError if the program has its final score already: the test split is used once."""
-        with self._write() as connection:
+        with self.session.write() as connection:
             here = (finals.c.run == self._run, finals.c.program == final.program)
             if connection.execute(select(finals.c.id).where(*here)).first() is not None:
                 raise ArchiveError(
@@ -186,59 +192,43 @@ class RunArchive:
                 )
             self._insert(connection, finals, [records.final_values(self._run, final)])
 
+    @lasting
     def adapters(self) -> list[Adapter]:
-        with self._transaction() as connection:
+        with self.session.read() as connection:
             return adapters_of(connection, self._run)
 
+    @lasting
     def add_adapter(self, adapter: Adapter) -> None:
         """Raises ArchiveError if there is one of this cycle or a later one: the line only grows."""
-        with self._write() as connection:
+        with self.session.write() as connection:
             add_adapter(connection, self._run, adapter)
 
+    @lasting
     def finish(self) -> None:
         """Note that the search ended; a second call keeps the first time."""
-        with self._write() as connection:
+        with self.session.write() as connection:
             unfinished = (runs.c.id == self._run, runs.c.finished.is_(None))
             connection.execute(update(runs).where(*unfinished).values(finished=records.now()))
 
     def amend(self, manifest: dict[str, object], *, reopen: bool = False) -> None:
         """Put another manifest in place of the run's. reopen: the run goes on under it, it is finished no more."""
-        values = {"manifest": manifest_text(manifest), **({"finished": None} if reopen else {})}
-        with self._write() as connection:
-            connection.execute(update(runs).where(runs.c.id == self._run).values(values))
+        self._amend({"manifest": manifest_text(manifest), **({"finished": None} if reopen else {})})
         self.manifest = manifest
+
+    @lasting
+    def _amend(self, values: records.Values) -> None:
+        with self.session.write() as connection:
+            connection.execute(update(runs).where(runs.c.id == self._run).values(values))
 
     def close(self) -> None:
         """Give back the connection and the lock. More than once does no harm."""
-        with explained(self._place.name):
-            self._connection.close()
-        if self._lock is not None:
-            self._lock.release()
-            self._lock = None
+        self.session.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        if self._connection.closed or self._connection.invalidated:
-            # A new connection would come without the lock that PostgreSQL gave to the old one.
-            raise ArchiveError(
-                f"{self._place.name}: the connection to run '{self.name}' is closed",
-                "Run the command again: it goes on.",
-            )
-        with explained(self._place.name), self._connection.begin():
-            yield self._connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        if not self._writer:
-            raise ArchiveError(f"run '{self.name}' is open for reading", "Open it with open_run(..., writer=True).")
-        with self._transaction() as connection:
-            yield connection
 
     def _insert(self, connection: Connection, table: Table, rows: Sequence[records.Values]) -> None:
         if rows:

@@ -80,6 +80,7 @@ runs = Table(
     Column("created", Text, nullable=False),
     Column("finished", Text),
     Column("manifest", Text, nullable=False),
+    Column("written", Text),
 )
 
 # A run keeps its own copy of each program: texts that share an identity may differ in comments and layout, and a
