@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deltanas.errors import SandboxError
 from deltanas.sandbox.connect import cluster
-from deltanas.sandbox.crew import Crew, Member
+from deltanas.sandbox.crew import Crew, Member, told
 from deltanas.sandbox.node import Hello, versions
 from deltanas.sandbox.pool import Part, Pool
 from deltanas.sandbox.supervise import Ended, Limits
@@ -22,6 +25,8 @@ _TRIES = 3
 """So often a job is handed out, if its nodes are lost under it."""
 _GRACE = 60.0
 """Seconds on top of a job's own limit, after which its node counts as lost."""
+_SLOWEST = 1 << 20
+"""Bytes a second at which data comes to a node, at the least: so much longer may its first job take."""
 _STOP_SECONDS = 15.0
 
 
@@ -33,8 +38,8 @@ class RayPool(Pool):
         address: HOST:PORT, or "auto" for the cluster that this machine belongs to; a cluster on this machine alone,
             for as long as the pool is open, if not given.
 
-    Nodes that join are used from the next batch on. Raises SandboxError, beside the reasons of `Pool`, where Ray or the
-    cluster is missing, a node has other versions of what accuracies depend on, or no node is left.
+    Nodes that join are used within seconds. Each node fetches the data once. Raises SandboxError, beside the reasons of
+    `Pool`, where Ray or the cluster is missing, a node has other versions of what scores depend on, or none is left.
     """
 
     address: str | None = field(default=None, kw_only=True)
@@ -51,17 +56,19 @@ class RayPool(Pool):
 
     def __enter__(self) -> Self:
         parts = (self.dataset.train, self.dataset.validation, self.dataset.test)
+        self._bytes = sum(part.x.nbytes + part.y.nbytes for part in parts)
         self._tier = ""
         with contextlib.ExitStack() as stack:
-            self._ray = stack.enter_context(cluster(self.address, sum(part.x.nbytes + part.y.nbytes for part in parts)))
+            self._ray = stack.enter_context(cluster(self.address, self._bytes))
             self._data: dict[Part | None, list[Any]] = {}
+            self._training: list[Any] = []
             stack.callback(self._data.clear)
             self._crew = Crew(self._ray, self.workers, self.threads, self._admit)
             stack.callback(self._crew.dismiss)
-            self._crew.enlist()
+            self._crew.look(now=True)
             while self._crew.starting():
                 self._crew.wait([])
-                self._crew.enlist()
+                self._crew.look()
             if self._crew.given_up():
                 raise self._crew.trouble
             self._stack = stack.pop_all()
@@ -70,14 +77,34 @@ class RayPool(Pool):
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def spread(self) -> dict[str, int]:
+        return dict(self._crew.done)
+
     def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
-        if split not in self._data:
-            self._data[split] = [self._ray.put(array) for array in self._arrays(split)]
-        batch = _Batch(self._crew, next(self._batches), jobs, (split, limits, most, *self._data[split]), limits.timeout)
+        common = (split, limits, most, self._references(split))
+        patience = limits.timeout + _GRACE + self._bytes / _SLOWEST
+        batch = _Batch(self._crew, next(self._batches), jobs, common, patience)
         try:
             yield from batch.ends()
         finally:
             batch.stop(self._ray)
+
+    def _references(self, split: Part | None) -> list[Any]:
+        """To the arrays of a split; all splits share those of the training images."""
+        if split not in self._data:
+            arrays = self._arrays(split)
+            self._training = self._training or [self._put(array) for array in arrays[:-1]]
+            self._data[split] = [*self._training, *map(self._put, arrays[-1:])] if arrays else []
+        return self._data[split]
+
+    def _put(self, array: NDArray[np.generic]) -> Any:
+        try:
+            return self._ray.put(array)
+        except self._ray.exceptions.RayError as error:
+            raise SandboxError(
+                f"the data ({self._bytes / 1e6:,.0f} MB) can't be given to the cluster: {told(error).message}",
+                "give Ray more room here (ray start --object-store-memory BYTES), then the same command again",
+            ) from error
 
     def _admit(self, hello: Hello) -> None:
         """Raises SandboxError for a node whose results would not be this machine's, or would be worth less."""
@@ -101,19 +128,19 @@ class _Flight:
 class _Batch:
     """The jobs of one call. Each ends exactly once: what a lost node may still send is not waited for."""
 
-    def __init__(self, crew: Crew, number: int, jobs: Sequence[Job], common: tuple[Any, ...], timeout: float) -> None:
+    def __init__(self, crew: Crew, number: int, jobs: Sequence[Job], common: tuple[Any, ...], patience: float) -> None:
         self._crew = crew
         self._number = number
         self._jobs = jobs
         self._common = common
-        self._patience = timeout + _GRACE
+        self._patience = patience
         self._waiting = deque(range(len(jobs)))
         self._losses: Counter[int] = Counter()
         self._flights: dict[Any, _Flight] = {}
         self._free: dict[Member, list[int]] = {}
 
     def ends(self) -> Iterator[tuple[int, Ended]]:
-        self._crew.enlist()
+        self._crew.look(now=True)
         while self._waiting or self._flights:
             self._hand_out()
             for ref in self._crew.wait(list(self._flights)):
@@ -123,11 +150,11 @@ class _Batch:
                 if ended is None or ended.how == "stopped":  # by another batch
                     self._again(flight.position)
                 else:
+                    self._crew.done[flight.member.host] += self._jobs[flight.position].mode != "build"
                     yield flight.position, ended
             self._lose_the_late()
-            if self._crew.short:
-                self._take_back()
-                self._crew.enlist()
+            self._take_back()
+            self._crew.look()
 
     def stop(self, ray: Any) -> None:
         """Kill what is still under way, and wait until it is dead."""
@@ -150,7 +177,9 @@ class _Batch:
 
     def _lose_the_late(self) -> None:
         now = time.monotonic()
-        for member in {flight.member for flight in self._flights.values() if now > flight.due}:
+        # Who took the last result may have kept this loop waiting for long: what has ended by now is not late.
+        overdue = [ref for ref, flight in self._flights.items() if now > flight.due]
+        for member in {self._flights[ref].member for ref in self._crew.unended(overdue)}:
             self._crew.lose(member, SandboxError(f"no answer in {self._patience:g} s"))
 
     def _take_back(self) -> None:

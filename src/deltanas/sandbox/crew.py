@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,8 +17,9 @@ from deltanas.sandbox.node import Hello, Node
 
 LOSSES = 3
 """So often a node may be lost, with nothing done in between, before it is left alone."""
+_LOG = logging.getLogger("deltanas")
 _BEAT = 2.0
-"""Seconds between two looks at the cluster while nothing ends."""
+"""Seconds between two looks at the cluster."""
 _SILENCE = 10.0
 """Seconds for which the cluster may be out of reach. Ray itself ends the whole process after 60."""
 _START_SECONDS = 180.0
@@ -48,15 +50,24 @@ class Crew:
         self._affinity = importlib.import_module("ray.util.scheduling_strategies").NodeAffinitySchedulingStrategy
         self._losses: Counter[str] = Counter()
         self._missed: float | None = None
+        self._next_look = 0.0
         self.members: dict[str, Member] = {}
-        self.short = False
-        """Has a node been lost since the last `enlist`?"""
+        self.done: Counter[str] = Counter()
+        """Trainings that ended, by host."""
         self.trouble = SandboxError("none has as many cores as one child needs", _HINT)
 
-    def enlist(self) -> None:
-        """An actor for each node that has none. Raises SandboxError where there is no node left."""
-        reach(self._gcs)
-        self.short = False
+    def look(self, *, now: bool = False) -> None:
+        """Once a beat, or now: is the cluster there, and has it nodes without an actor? They get one.
+
+        Raises SandboxError where no node is left, or the cluster was out of reach for too long.
+        """
+        if not now and time.monotonic() < self._next_look:
+            return
+        if self._within_reach():  # else Ray would wait for it, and end the whole process
+            self._enlist()
+        self._next_look = time.monotonic() + _BEAT
+
+    def _enlist(self) -> None:
         for node in self._ray.nodes():
             identity, cpus = node["NodeID"], int(node["Resources"].get("CPU", 0))
             slots = self._workers or cpus // self._threads
@@ -81,8 +92,11 @@ class Crew:
         return [member for member in self.members.values() if not member.ready]
 
     def wait(self, refs: Sequence[Any]) -> list[Any]:
-        """At most one of `refs` and the hellos that has ended; none where the beat passed, and the cluster lives."""
+        """At most one of `refs` and the hellos that has ended; none where the beat passed."""
         hellos = {member.hello: member for member in self.starting()}
+        if not refs and not hellos:
+            time.sleep(_BEAT)
+            return []
         ended, _ = self._ray.wait([*refs, *hellos], num_returns=1, timeout=_BEAT)
         if ended and ended[0] in hellos:
             self._greet(hellos[ended[0]])
@@ -90,26 +104,31 @@ class Crew:
         for member in hellos.values():
             if time.monotonic() > member.due:
                 self.lose(member, SandboxError(f"no answer in {_START_SECONDS:g} s, are its cores taken?", _HINT))
-        if not ended:
-            self._check()
         return list(ended)
+
+    def unended(self, refs: Sequence[Any]) -> list[Any]:
+        """Those that have not ended, at this moment."""
+        return list(self._ray.wait(list(refs), num_returns=len(refs), timeout=0)[1]) if refs else []
 
     def result(self, member: Member, ref: Any) -> Any:
         """What a call came to; None where the member was lost over it."""
         try:
             value = self._ray.get(ref, timeout=_START_SECONDS)
         except self._ray.exceptions.RayError as error:
-            self.lose(member, _told(error))
+            self.lose(member, told(error))
             return None
         self._losses.pop(member.node, None)
         return value
 
     def lose(self, member: Member, trouble: SandboxError) -> None:
-        """Give an actor up. Its node gets another at the next `enlist`, unless it was lost too often."""
-        self.short = True
+        """Give an actor up. Its node gets another at the next look, unless it was lost too often."""
         self._losses[member.node] += 1
         self.trouble = SandboxError(f"{member.host}: {trouble.message}", trouble.hint)
-        self.members.pop(member.node, None)
+        if self.members.pop(member.node, None):
+            again = self._losses[member.node] < LOSSES
+            then = "it is used again if it lives" if again else "it is left alone"
+            _LOG.warning("lost node %s: %s; its work is handed out again, %s", member.host, trouble.message, then)
+        self._next_look = 0.0
         self._kill(member)
 
     def given_up(self) -> bool:
@@ -129,7 +148,7 @@ class Crew:
         try:
             hello = self._ray.get(member.hello)
         except self._ray.exceptions.RayError as error:
-            self.lose(member, _told(error))
+            self.lose(member, told(error))
             return
         try:
             self._admit(hello)
@@ -138,7 +157,8 @@ class Crew:
             self._losses[member.node] = LOSSES
             self.lose(member, error)
 
-    def _check(self) -> None:
+    def _within_reach(self) -> bool:
+        """Raises SandboxError where the cluster was out of reach for too long."""
         try:
             reach(self._gcs)
         except SandboxError as error:
@@ -146,17 +166,18 @@ class Crew:
             self._missed = self._missed or now
             if now - self._missed > _SILENCE:
                 raise SandboxError(f"the Ray cluster is gone: {error.message}", _HINT) from error
-        else:
-            self._missed = None
+            return False
+        self._missed = None
+        return True
 
 
 _HINT = "what was settled is kept: mend the cluster and give the same command again, or use --executor local"
 
 
-def _told(error: Exception) -> SandboxError:
-    """An error of Ray's, which may hold a traceback of many lines, in one."""
-    cause = getattr(error, "cause", None)
+def told(error: Exception) -> SandboxError:
+    """An error of Ray's, or what lies under it, in one line of those that it may have."""
+    cause = getattr(error, "cause", None) or error
     if isinstance(cause, SandboxError):
         return SandboxError(cause.message, cause.hint)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()] or [type(cause).__name__]
     return SandboxError(" ".join(dict.fromkeys((lines[0], lines[-1]))), _HINT)

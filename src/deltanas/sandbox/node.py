@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Sequence
 from importlib import metadata
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from deltanas.sandbox.connect import import_ray
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.pool import laid_down
 from deltanas.sandbox.supervise import Ended, Limits, run_child
@@ -37,7 +36,7 @@ class Node:
     def __init__(self) -> None:
         self._server = ForkServer()
         self._data: dict[str | None, int] = {}
-        self._lock = threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         self._stopped: set[int] = set()
         self._stop_fd = os.eventfd(0)
 
@@ -46,25 +45,21 @@ class Node:
         return Hello(self._server.tier, versions())
 
     def run(
-        self,
-        batch: int,
-        slot: int,
-        job: Job,
-        split: str | None,
-        limits: Limits,
-        most: int,
-        *arrays: NDArray[np.generic],
+        self, batch: int, slot: int, job: Job, split: str | None, limits: Limits, most: int, arrays: Sequence[Any]
     ) -> Ended:
-        """Run a job in a child, until the batch is stopped. `arrays` are those of the split. Raises SandboxError."""
+        """Run a job in a child, until the batch is stopped. Raises SandboxError, and Ray's own errors.
+
+        arrays: references to those of the split. They are fetched once: the node keeps what it laid down.
+        """
+        with self._loading:
+            if split not in self._data:
+                self._data[split] = laid_down(import_ray().get(list(arrays)))
         with self._lock:
             if batch in self._stopped:
                 return Ended("stopped", -signal.SIGKILL, 0.0, 0.0, b"", "")
-            if split not in self._data:
-                self._data[split] = laid_down(arrays)
-            data_fd = self._data[split]
             stop_fd = os.dup(self._stop_fd)
         try:
-            return run_child(self._server, job, data_fd, limits, due=most, slot=slot, stop_fd=stop_fd)
+            return run_child(self._server, job, self._data[split], limits, due=most, slot=slot, stop_fd=stop_fd)
         finally:
             os.close(stop_fd)
 

@@ -73,6 +73,10 @@ class Pool(ABC):
     def tier(self) -> str:
         """ "A", "B" or "C", by the self-test of the fork server (docs/security.md)."""
 
+    def spread(self) -> dict[str, int]:
+        """Number of trainings that ended, by the host that they ran on; empty where all run here."""
+        return {}
+
     @abstractmethod
     def __enter__(self) -> Self: ...
 
