@@ -38,7 +38,7 @@ STEPS: dict[str, Callable[[RunArchive], object]] = {
     "final": lambda run: run.add_final(Final(PROGRAM.id, TRAINED)),
     "adapter": lambda run: run.add_adapter(ADAPTER),
     "finish": lambda run: run.finish(),
-    "reopen": lambda run: run.reopen({"seed": 2}),
+    "amend": lambda run: run.amend({"seed": 2}, reopen=True),
     "read": lambda run: run.finals(),
 }
 

@@ -113,6 +113,8 @@ def search(
             except KeyboardInterrupt:
                 hint = f"resume it with: deltanas search --run {opened.folder.path}"
                 raise DeltanasError("interrupted; all that was settled is kept", hint) from None
+            if spread := opened.spread():
+                narrator.say("trainings by node: " + ", ".join(f"{host} {n}" for host, n in sorted(spread.items())))
         view = opened.run.view()
         page = current_report(opened.folder, opened.run) or write_report(opened.folder, view)
     found = summary(view)

@@ -63,12 +63,18 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class OpenSearch:
-    """A search that can be run, and the run it writes to. assumed: its data, and what nobody gave, in words."""
+    """A search that can be run, and the run it writes to.
+
+    Attributes:
+        assumed: its data, and what nobody gave, in words.
+        spread: number of trainings by the host that they ran on, so far.
+    """
 
     search: Search | None
     run: RunArchive
     folder: RunFolder
     assumed: tuple[str, ...] = ()
+    spread: Callable[[], Mapping[str, int]] = dict
 
 
 @contextmanager
@@ -137,7 +143,8 @@ def open_search(
             choose=parts.choose,
             measure=measure_of(config, parts.runner),
         )
-        yield OpenSearch(search, run, folder, (told(dataset), *epochs, *parts.assumed))
+        assumed = (told(dataset), *epochs, *parts.assumed)
+        yield OpenSearch(search, run, folder, assumed, parts.runner.spread)
 
 
 @dataclass(frozen=True, slots=True)
