@@ -1,6 +1,7 @@
 """What a candidate costs beside its training as a run grows, how long a run takes to resume, and its memory a row.
 
     python -m benchmarks growth --sizes 100 10000 100000 --out growth.json
+    python -m benchmarks growth --postgres postgresql://USER@HOST/postgres     makes databases growth_*, and drops them
 
 Each size is measured in a process of its own. Its archive is filled with that many rows, as a search leaves them:
 edited descendants of the built-in baselines, one training a row with its scores an image. Then the search is taken up
@@ -8,7 +9,8 @@ for some more cycles with a runner that answers at once, so that what is left is
 the archive, the listener. `scripted`: a proposer that appends a line, which costs next to nothing; `random`: the
 strategy of that name, which derives the space of edits of each new parent; `checked`: the same with real build checks
 in the sandbox, as a search on digits has them (a parent was checked when it was a candidate). Milliseconds are of CPU
-time, with `checked` of wall clock, as the checks run in children.
+time, with `checked` of wall clock, as the checks run in children; `wall_ms` is of wall clock for all, with what the
+server of the database computes. Then `runs list`, `runs show` and `report` read the run, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
 import shutil
 import subprocess
@@ -30,7 +33,10 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from deltanas.archive import RunArchive, create_run, open_run, sqlite_url
+import psycopg
+from sqlalchemy import make_url
+
+from deltanas.archive import POINTER, RunArchive, create_run, open_run, sqlite_url
 from deltanas.check import BuildGate, ContractGate
 from deltanas.config import TrainConfig
 from deltanas.novelty import NoveltyGate
@@ -138,10 +144,20 @@ class Clock:
         if isinstance(event, Settled):
             self.cycles[event.candidate.cycle] = self._clock()
 
+    def candidate_ms(self) -> float:
+        """Median over cycles."""
+        moments = [self.cycles[cycle] for cycle in sorted(self.cycles)]
+        return round(1000 * median(after - then for then, after in pairwise(moments)) / CANDIDATES, 3)
+
 
 def measured(url: str, size: int, name: str) -> dict[str, float]:
     last = -(-(size - len(BASELINES)) // CANDIDATES)
-    clock = Clock(time.perf_counter if name == "checked" else time.process_time)
+    wall, cpu = Clock(time.perf_counter), Clock(time.process_time)
+
+    def listener(event: Event) -> None:
+        wall(event)
+        cpu(event)
+
     before, start = _rss(), time.perf_counter()
     with ExitStack() as stack:
         archive = stack.enter_context(open_run(url, "run", writer=True))
@@ -155,21 +171,76 @@ def measured(url: str, size: int, name: str) -> dict[str, float]:
         def search(cycles: int) -> Search:
             gates: list[Gate] = [ContractGate(), BuildGate(builds)]
             plan = Plan(cycles, CANDIDATES, 1, finals=0)
-            return Search(plan, BASELINES, proposer, gates, NoveltyGate(), Instant(), archive, clock)
+            return Search(plan, BASELINES, proposer, gates, NoveltyGate(), Instant(), archive, listener)
 
         taken_up = search(last)
         taken_up.run()
         resumed, held = time.perf_counter() - start, _rss() - before
         del taken_up
         search(last + CYCLES).run()
-    moments = [clock.cycles[cycle] for cycle in sorted(clock.cycles)]
-    spans = [(after - then) / CANDIDATES for then, after in pairwise(moments)]
     return {
         "rows": size,
         "resume_s": round(resumed, 3),
-        "candidate_ms": round(1000 * median(spans), 3),
+        "candidate_ms": (wall if name == "checked" else cpu).candidate_ms(),
+        "wall_ms": wall.candidate_ms(),
         "kb_a_row": round(held / size, 2),
     }
+
+
+def read(folder: Path) -> Iterator[dict[str, object]]:
+    """What it costs to read the run of a folder by command."""
+    program = str(Path(sys.executable).with_name("deltanas"))
+    for command in (("runs", "list", "--runs", folder.parent), ("runs", "show", folder), ("report", folder)):
+        start = time.perf_counter()
+        child = subprocess.Popen([program, *map(str, command)], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        name = " ".join(word for word in command if isinstance(word, str))
+        if child.returncode:
+            raise SystemExit(f"deltanas {name} ended with {child.returncode}")
+        seconds, cpu = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+        yield {"command": name, "s": round(seconds, 2), "cpu_s": round(cpu, 2), "peak_mb": usage.ru_maxrss // 1024}
+
+
+class Files:
+    """Archives in SQLite files of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def new(self) -> str:
+        return sqlite_url(self._folder / "filled.db")
+
+    def copy(self, name: str) -> str:
+        return sqlite_url(Path(shutil.copy(self._folder / "filled.db", self._folder / f"{name}.db")))
+
+    def drop(self, name: str) -> None:
+        (self._folder / f"{name}.db").unlink()
+
+
+class Databases:
+    """Archives in databases of a PostgreSQL server."""
+
+    def __init__(self, server: str) -> None:
+        self._server = make_url(server).set(drivername="postgresql")
+
+    def new(self) -> str:
+        return self._make("filled", "template1")
+
+    def copy(self, name: str) -> str:
+        return self._make(name, "growth_filled")
+
+    def drop(self, name: str) -> None:
+        self._do(f"DROP DATABASE IF EXISTS growth_{name}")
+
+    def _make(self, name: str, template: str) -> str:
+        self.drop(name)
+        self._do(f"CREATE DATABASE growth_{name} TEMPLATE {template}")
+        return self._server.set(database=f"growth_{name}").render_as_string(hide_password=False)
+
+    def _do(self, statement: str) -> None:
+        with psycopg.connect(self._server.render_as_string(hide_password=False), autocommit=True) as connection:
+            connection.execute(statement.encode())
 
 
 def _rss() -> float:
@@ -181,6 +252,8 @@ def _rss() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 10_000, 100_000])
+    parser.add_argument("--postgres", help="URL of a server; SQLite if not given")
+    parser.add_argument("--proposers", nargs="+", default=["scripted", "random", "checked"])
     parser.add_argument("--out", type=Path)
     for hidden, kind in (("--one", int), ("--url", str), ("--proposer", str)):
         parser.add_argument(hidden, type=kind, help=argparse.SUPPRESS)
@@ -188,21 +261,32 @@ def main() -> None:
     if given.one:
         print(json.dumps(measured(given.url, given.one, given.proposer)))  # noqa: T201
         return
-    rows = []
+    rows: list[dict[str, object]] = []
     for size in given.sizes:
         with tempfile.TemporaryDirectory() as folder:
-            filled = Path(folder) / "filled.db"
-            with create_run(sqlite_url(filled), "run", {}) as archive:
-                fill(archive, size)
-            for proposer in ("scripted", "random", "checked"):
-                url = sqlite_url(Path(shutil.copy(filled, Path(folder) / f"{proposer}.db")))
-                command = [sys.executable, "-m", "benchmarks", "growth"]
-                command += ["--one", str(size), "--url", url, "--proposer", proposer]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                rows.append({"proposer": proposer, **json.loads(done.stdout)})
-                print(rows[-1], flush=True)  # noqa: T201
+            store = Databases(given.postgres) if given.postgres else Files(Path(folder))
+            for row in of_size(size, store, given.proposers, Path(folder) / "runs" / "run"):
+                rows.append(row)
+                print(row, flush=True)  # noqa: T201
     if given.out:
         given.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def of_size(size: int, store: Files | Databases, proposers: Sequence[str], run: Path) -> Iterator[dict[str, object]]:
+    start = time.perf_counter()
+    with create_run(url := store.new(), "run", {"version": "made up", "config": {"strategy": "random"}}) as archive:
+        fill(archive, size)
+    yield {"rows": size, "filled_s": round(time.perf_counter() - start, 1)}
+    for proposer in proposers:
+        command = [sys.executable, "-m", "benchmarks", "growth"]
+        command += ["--one", str(size), "--url", store.copy(proposer), "--proposer", proposer]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        store.drop(proposer)
+        yield {"proposer": proposer, **json.loads(done.stdout)}
+    run.mkdir(parents=True)
+    (run / POINTER).write_text(json.dumps({"format": 1, "name": "run", "archive": url}))
+    yield from ({"rows": size, **row} for row in read(run))
+    store.drop("filled")
 
 
 if __name__ == "__main__":
