@@ -63,6 +63,7 @@ class RayPool(Pool):
             self._data: dict[Part | None, list[Any]] = {}
             self._training: list[Any] = []
             stack.callback(self._data.clear)
+            stack.callback(self._training.clear)
             self._crew = Crew(self._ray, self.workers, self.threads, self._admit)
             stack.callback(self._crew.dismiss)
             self._crew.look(now=True)
@@ -93,7 +94,8 @@ class RayPool(Pool):
         """To the arrays of a split; all splits share those of the training images."""
         if split not in self._data:
             arrays = self._arrays(split)
-            self._training = self._training or [self._put(array) for array in arrays[:-1]]
+            if arrays and not self._training:
+                self._training.extend([self._put(array) for array in arrays[:-1]])
             self._data[split] = [*self._training, *map(self._put, arrays[-1:])] if arrays else []
         return self._data[split]
 
