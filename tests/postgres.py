@@ -37,7 +37,7 @@ class Server:
 
     def start(self) -> None:
         """Comes back when it answers. After a kill the first tries may meet what the dead server left."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         self._process = self._started()
         while not self._answers():
             assert time.monotonic() < deadline, (self.folder / "log").read_text()
@@ -64,7 +64,7 @@ class Server:
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
         """SIGINT ends the sessions and shuts down, SIGQUIT does so without tidying up, SIGKILL is a crash."""
         self._process.send_signal(how)
-        self._process.wait(60)
+        self._process.wait(240)
 
     def new(self) -> str:
         """The URL of an empty database."""

@@ -142,13 +142,14 @@ def terminate(server: Server) -> None:
 def test_a_server_that_restarts_costs_time_alone(server: Server, how: signal.Signals) -> None:
     """At any moment, several times, under two writers of two runs."""
     url, rng = server.new(), Random(int(how))
-    names = ("first", "second")
+    names, both = ("first", "second"), threading.Barrier(3)
     for name in names:
         create_run(url, name, {}).close()
 
     def write(name: str) -> None:
         with open_run(url, name, writer=True) as run:
-            for index in range(400):
+            both.wait()
+            for index in range(300):
                 run.open([replace(FIRST, index=index)])
                 run.record(0, index, TRAINED, None)
                 run.record(0, index, TRAINED, TRAINED)
@@ -158,6 +159,7 @@ def test_a_server_that_restarts_costs_time_alone(server: Server, how: signal.Sig
     writers = [threading.Thread(target=write, args=(name,)) for name in names]
     for writer in writers:
         writer.start()
+    both.wait()
     try:
         for _ in range(3):
             time.sleep(0.3 + rng.random())
@@ -171,7 +173,7 @@ def test_a_server_that_restarts_costs_time_alone(server: Server, how: signal.Sig
         with open_run(url, name) as run:
             rows = run.candidates()
             assert run.finished
-        assert rows == [replace(FIRST, index=i, outcome=TRAINED, trainings=(TRAINED,) * 2) for i in range(400)]
+        assert rows == [replace(FIRST, index=i, outcome=TRAINED, trainings=(TRAINED,) * 2) for i in range(300)]
 
 
 def test_a_server_that_stays_away_is_told_and_the_run_goes_on_later(server: Server) -> None:
@@ -270,7 +272,7 @@ def test_one_name_for_two_runs_at_once(server: Server) -> None:
 
 
 def test_a_search_whose_server_is_killed_ends_as_the_undisturbed_one(server: Server, tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("deltanas"), *ARGUMENTS]
+    command = [str(Path(sys.executable).with_name("deltanas")), *ARGUMENTS]
     subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
     url = server.new()
     begun = subprocess.Popen([*command, "run", "--archive", url], cwd=tmp_path, stderr=subprocess.PIPE, text=True)

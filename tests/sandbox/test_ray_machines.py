@@ -24,7 +24,7 @@ from machines import Network, network
 
 pytestmark = [
     pytest.mark.ray,
-    pytest.mark.timeout(400),
+    pytest.mark.timeout(1200),
     pytest.mark.skipif(not find_spec("ray"), reason="needs Ray: pip install 'deltanas[ray]'"),
 ]
 BIN = Path(sys.executable).parent
@@ -46,7 +46,7 @@ def join(machines: Network, number: int, disk: str = "2g") -> None:
     command = (BIN / "ray", "start", "--block", "--num-cpus", "1", "--disable-usage-stats")
     machines.start(number, *command, *here, *role, disk=disk)
 
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while "Ray runtime started" not in machines.log(number):
         assert time.monotonic() < deadline, machines.log(number)
         time.sleep(0.1)
@@ -74,7 +74,7 @@ class Searching:
     """A search that runs on one of the machines, and what it says."""
 
     def __init__(self, machines: Network, number: int, data: Path, run: Path) -> None:
-        command = [BIN / "deltanas", *search(data), "--executor", "ray", "--address", HEAD, "--run", run]
+        command = [str(BIN / "deltanas"), *search(data), "--executor", "ray", "--address", HEAD, "--run", str(run)]
         self.lines: list[str] = []
         self._process = machines.within(number, *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read)
@@ -86,7 +86,7 @@ class Searching:
             self.lines.extend(line.decode() for line in said)
 
     def until(self, words: str) -> None:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 400
         while words not in self.text:
             assert self._process.poll() is None, self.text
             assert time.monotonic() < deadline, self.text
@@ -104,7 +104,7 @@ class Searching:
             self._process.send_signal(signal.SIGCONT)
 
     def status(self) -> int:
-        status = self._process.wait(300)
+        status = self._process.wait(600)
         self._reader.join()
         return status
 
