@@ -138,6 +138,7 @@ def terminate(server: Server) -> None:
     time.sleep(0.2)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT, signal.SIGINT])
 def test_a_server_that_restarts_costs_time_alone(server: Server, how: signal.Signals) -> None:
     """At any moment, several times, under two writers of two runs."""
@@ -271,6 +272,7 @@ def test_one_name_for_two_runs_at_once(server: Server) -> None:
     assert [run.name for run in list_runs(url)] == ["other", "first"]
 
 
+@pytest.mark.timeout(600)
 def test_a_search_whose_server_is_killed_ends_as_the_undisturbed_one(server: Server, tmp_path: Path) -> None:
     command = [str(Path(sys.executable).with_name("deltanas")), *ARGUMENTS]
     subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
