@@ -20,6 +20,7 @@ from deltanas.llm import Spec, open_model, parse_spec
         ("path:C:/models/x", Spec("path", "C:/models/x")),
         ("openai:http://127.0.0.1:8000/v1#a/b", Spec("openai", "http://127.0.0.1:8000/v1#a/b")),
         ("openai:https://host/v1#/models/x", Spec("openai", "https://host/v1#/models/x")),
+        ("openai:http://[::1]:8000/v1#m", Spec("openai", "http://[::1]:8000/v1#m")),
     ],
 )
 def test_known_forms_are_read_and_written_back(text: str, spec: Spec) -> None:
@@ -33,6 +34,12 @@ def test_known_forms_are_read_and_written_back(text: str, spec: Spec) -> None:
         *("", "gpt-4", "smollm2:", "smollm2:x", "hub:", "hub:qwen", "hub:a/b/c", "hub:/b", "gguf:", "path", "URL:x"),
         *("openai:", "openai:gpt-4", "openai:http://host/v1", "openai:http://host/v1#", "openai:ftp://host#m"),
         *("openai:http://#m", "openai:http://user:key@host#m", "openai:http://host/v1?key=x#m", "openai:http://a#b#c"),
+        *(
+            "openai:http://[::1/v1#m",
+            "openai:http://host:99999/v1#m",
+            "openai:http://host:x/v1#m",
+            "openai:http:///v1#m",
+        ),
     ],
 )
 def test_other_forms_are_named_with_the_known_ones(text: str) -> None:

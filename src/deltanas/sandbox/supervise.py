@@ -8,13 +8,15 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Literal
 
 from deltanas.errors import SandboxError
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
+from deltanas.sandbox.zygote import SETUP_FAILED
 from deltanas.train.job import Job
 
 How = Literal["exit", "timeout", "excess", "stopped"]
@@ -56,7 +58,9 @@ class Ended:
 def run_child(
     server: ForkServer, job: Job, data_fd: int, limits: Limits, *, due: int, slot: int, stop_fd: int
 ) -> Ended:
-    """Run one job in a child of its own; once more, and then again, if the server dies under it.
+    """Run one job in a child of its own; once more, and then again, if the machine fails it.
+
+    That is: the server dies under it, the layers can't be put on, or the kernel kills it as memory runs out.
 
     Args:
         due: most bytes that the answer may have. slot: a number that no other running child has.
@@ -64,14 +68,46 @@ def run_child(
 
     Raises SandboxError if no child can be started.
     """
-    with contextlib.ExitStack() as stack:
+
+    def run(job: Job) -> Ended | None:
         job_fd = sealed([job.to_bytes()])
-        stack.callback(os.close, job_fd)
-        for _ in range(_TRIES):
-            ended = _run_once(server, [job_fd, data_fd], limits, due=due, slot=slot, stop_fd=stop_fd)
-            if ended is not None:
-                return ended
-    raise SandboxError(f"the sandbox's server was killed {_TRIES} times over one program", "is the memory enough?")
+        try:
+            return _run_once(server, [job_fd, data_fd], limits, due=due, slot=slot, stop_fd=stop_fd)
+        finally:
+            os.close(job_fd)
+
+    ended, starved = None, False
+    for _ in range(_TRIES):
+        kills = _kills_for_memory()
+        ended = run(job)
+        killed = ended is not None and ended.how == "exit" and ended.code == -signal.SIGKILL
+        starved = killed and _kills_for_memory() > kills
+        if ended is not None and not starved and not _not_set_up(ended):
+            return ended
+    if ended is None:
+        raise SandboxError(f"the sandbox's server was killed {_TRIES} times over one program", "is the memory enough?")
+    if starved:  # it fits into what it may have, and not beside what else runs here
+        return replace(ended, tail=f"the machine had no memory left, {_TRIES} times")
+    # A program can feign this end. It can't for one that does nothing.
+    empty = run(replace(job, net=""))
+    if empty is not None and _not_set_up(empty):
+        told = ": ".join(["the sandbox can't be put around a program", *empty.tail.strip().splitlines()[-1:]])
+        raise SandboxError(told, "are memory and processes left for it?")
+    return ended
+
+
+def _not_set_up(ended: Ended) -> bool:
+    """It ended before its program began, or feigns it."""
+    return ended.how == "exit" and ended.code == SETUP_FAILED
+
+
+def _kills_for_memory() -> int:
+    """How many processes the kernel has killed on this machine as memory ran out; 0 where it does not tell."""
+    try:
+        lines = Path("/proc/vmstat").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
 def _run_once(

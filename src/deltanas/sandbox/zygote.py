@@ -27,7 +27,8 @@ from deltanas.sandbox.layers import Bounds, Layer, Layers
 
 _DESCRIPTORS = 5
 _PROBE_BOUNDS = Bounds(cpu=10, memory=1 << 30)
-_SETUP_FAILED = 97
+SETUP_FAILED = 97
+"""The exit code of a child that ended before its program began."""
 INHERITED = (3, 4, 5)
 """A child's descriptors: job, data, answer."""
 Entry = Callable[[Layers, Bounds, int], None]
@@ -137,7 +138,7 @@ def _fork(body: Callable[[], None]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    code = _SETUP_FAILED
+    code = SETUP_FAILED
     try:
         kernel.prctl(kernel.PDEATHSIG, signal.SIGKILL)
         if os.getppid() == server:
