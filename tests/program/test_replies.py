@@ -54,6 +54,8 @@ THOUGHTS = {
     "closing mark before the answer": f"{THOUGHT}</think>{ANSWER}",
     "closing mark after half a block": f"{UNFINISHED}no.\n</think>\n{ANSWER}",
     "closing mark after half a code block": f"```python\nx = 1\nno.\n</think>\n```\n{ANSWER}```\n",
+    "closing mark between halves of code blocks": f"```python\nx = 1\nno, no.\n</think>\n```\n{ANSWER}",
+    "closing mark behind a draft's end": f"{THOUGHT}{DRAFT.rstrip()}</think>\n{ANSWER}",
     "closing mark after a diff": f"{DRAFTED_DIFF}no.\n</think>\n{ANSWER}",
     "a closing mark that is spoken of": f"<think>I close with `</think>` then.\n{THOUGHT}</think>\n{ANSWER}",
     "brackets": f"[THINK]{THOUGHT}[/THINK]{ANSWER}",

@@ -174,3 +174,25 @@ def test_contradicting_widths_and_suggestions_are_none() -> None:
     assert advice(ADVICE)[1] == "Use a smoother activation."
     assert advice(f"{ADVICE}\n{ADVICE}")[1] == "Use a smoother activation."
     assert advice(f"{ADVICE}\nSuggestion: Widen.") == ("The activation is hard.", "")
+
+
+@pytest.mark.parametrize("mark", ["</think>", "<think>", "[/THINK]", "<think> and </think>"])
+def test_a_reply_by_the_grammar_holds_no_thought(small: Program, mark: str) -> None:
+    """Level `typed` quotes lines of the network, whatever they hold."""
+    parent = Program.of(small.net.replace('# "quoted" \\n é', f"# {mark}"))
+    lines = f"        self.act = nn.ReLU()  # {mark}\n=>\n        self.act = nn.GELU()  # {mark}"
+
+    class Chooses(Says):
+        def generate(self, requests: Sequence[Request]) -> list[Reply]:
+            from deltanas.llm.held import fault
+
+            assert requests[0].grammar
+            assert fault(requests[0].grammar, lines) == ""
+            return super().generate(requests)
+
+    ask = Ask(1, 0, 0, "0:1:0:0", parent)
+    offered = DeltaProposer(Chooses(lines), Space(None), Asking(offers=400, choice="any"))
+    (proposal,) = offered.propose([ask])
+    assert proposal.refusal is None
+    assert proposal.program is not None
+    assert f"nn.GELU()  # {mark}" in proposal.program.net

@@ -279,7 +279,9 @@ class ServerModel:
             _estimated(said or answer.text) if answer.reply_tokens is None else answer.reply_tokens,
         )
         complete = answer.finish.lower() not in _CUT_OFF
-        reply = Reply(prompt, answer.text, complete, *tokens, seconds, estimated=estimated, said=said).heard()
+        reply = Reply(prompt, answer.text, complete, *tokens, seconds, estimated=estimated, said=said)
+        if not request.grammar or _held(request.grammar, answer.text)[1]:
+            reply = reply.heard()
         error = reply.error
         if not (error or reply.text.strip()):
             error = f"the reply is empty{'' if answer.finish in ('', 'stop') else f' (it ended by {answer.finish})'}"

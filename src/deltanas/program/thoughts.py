@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import textwrap
 import warnings
 from dataclasses import dataclass
 
@@ -161,8 +162,14 @@ def _in_block(text: str, at: int, *, ahead: bool) -> bool:
 
 
 def _in_fence(text: str, at: int, *, ahead: bool) -> bool:
-    before, behind = (sum(1 for line in part.split("\n") if FENCE.match(line)) for part in (text[:at], text[at:]))
-    return before % 2 == 1 and (not ahead or behind % 2 == 1)
+    lines = text.split("\n")
+    own = text.count("\n", 0, at)
+    fences = [number for number, line in enumerate(lines) if FENCE.match(line)]
+    before, behind = [one for one in fences if one < own], [one for one in fences if one > own]
+    if not ahead or not len(before) % 2 == len(behind) % 2 == 1:
+        return len(before) % 2 == 1 and not ahead
+    code = "\n".join(lines[before[-1] + 1 : behind[0]])
+    return not _CLOSE.fullmatch(lines[own].strip()) or _parses(textwrap.dedent(code))
 
 
 def _in_hunk(text: str, at: int) -> bool:
@@ -182,10 +189,14 @@ def _in_program(text: str, at: int) -> bool:
     begins = _PROGRAM.search(text)
     if not begins or begins.start() > at:
         return False
+    return _parses(text[begins.start() :])
+
+
+def _parses(code: str) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text[begins.start() :])
+            ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

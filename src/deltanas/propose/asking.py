@@ -113,7 +113,7 @@ class ModelProposer(ABC):
         replies: list[Reply] = []
         for start in range(0, len(requests), self.batch):
             replies += self._model.generate(requests[start : start + self.batch])
-        return [reply.heard() for reply in replies]
+        return [_heard(request, reply) for request, reply in zip(requests, replies, strict=True)]
 
     def requests(self, asks: Sequence[Ask]) -> list[Request]:
         """What the model would be asked, without asking it; a slot that needs no model has none."""
@@ -209,6 +209,16 @@ class TaughtProposer(ModelProposer):
         if made.program is None or made.program.id != wanted.id:
             return made.refusal or Refused("apply", "the answer makes another program")
         return Lesson(prepared[1].messages, answer, family)
+
+
+def _heard(request: Request, reply: Reply) -> Reply:
+    """The reply without thoughts. One that follows the request's grammar holds none, whatever it quotes."""
+    heard = reply.heard()
+    if heard is reply or request.grammar is None:
+        return heard
+    from deltanas.llm.held import fault
+
+    return heard if fault(request.grammar, reply.text) else reply
 
 
 def unusable(reply: Reply) -> Refused | None:
