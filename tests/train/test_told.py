@@ -58,11 +58,9 @@ def test_commands_show_it(folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     line = told(load(f"folder:{folder}"))
     (tmp_path / "mlp.py").write_text(baselines()["mlp"])
     common = ["--dataset", f"folder:{folder}"]
-    small = ["--strategy", "random", "--cycles", "1", "--candidates", "1", "--baseline", "mlp", "--workers", "1"]
     for command in (
         ["check", "mlp.py", *common],
         ["evaluate", "mlp.py", *common, "--epochs", "1"],
-        ["search", *common, *small, "--epochs", "1", "--run", "run"],
     ):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
@@ -76,21 +74,25 @@ def test_commands_show_it(folder: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert record == {"name": f"folder:{folder}", **load(f"folder:{folder}", colour=False, resize=3).record}
 
 
-@pytest.mark.parametrize(
-    ("option", "colour", "channels"), [("--colour", True, 3), ("--grey", False, 1), (None, None, 1)]
-)
-def test_colour_is_pinned_in_the_run_and_reaches_the_export(
-    folder: Path, tmp_path: Path, option: str | None, colour: bool | None, channels: int
-) -> None:
-    common = ["search", "--dataset", f"folder:{folder}", "--strategy", "random", "--cycles", "1", "--candidates", "1"]
+def test_colour_is_pinned_in_the_run_and_reaches_the_export(folder: Path, tmp_path: Path) -> None:
+    options = [
+        "--dataset",
+        f"folder:{folder}",
+        "--strategy",
+        "random",
+        "--cycles",
+        "1",
+        "--candidates",
+        "1",
+        "--colour",
+    ]
     run = ["--baseline", "mlp", "--workers", "1", "--epochs", "1", "--run", str(tmp_path / "run")]
-    done = CliRunner().invoke(app, [*common, *run, *([option] if option else [])])
+    done = CliRunner().invoke(app, ["search", *options, *run])
     assert done.exit_code == 0, done.output
-    shown = json.loads(CliRunner().invoke(app, ["runs", "show", str(tmp_path / "run"), "--json"]).stdout)
-    manifest = shown["manifest"]
-    assert manifest["config"]["train"]["colour"] is colour
-    assert manifest["data"]["shape"] == [channels, 4, 4]
-    out = CliRunner().invoke(
-        app, ["runs", "export", str(tmp_path / "run"), "--top", "1", "--out", str(tmp_path / "out")]
-    )
+    assert done.stderr.count(told(load(f"folder:{folder}", colour=True))) == 1
+    manifest = json.loads(CliRunner().invoke(app, ["runs", "show", str(tmp_path / "run"), "--json"]).stdout)["manifest"]
+    assert manifest["config"]["train"]["colour"] is True
+    assert manifest["data"]["shape"] == [3, 4, 4]
+    export = ["runs", "export", str(tmp_path / "run"), "--top", "1", "--out", str(tmp_path / "out")]
+    out = CliRunner().invoke(app, export)
     assert out.exit_code == 0, out.output
