@@ -74,6 +74,46 @@ def test_a_method_may_be_inherited_from_a_class_of_the_file() -> None:
     assert contract_faults(base) == ()
 
 
+ALIASED = GOOD.replace("class Net(", "class CNN(")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        ALIASED + "\nNet = CNN\n",
+        ALIASED + "\nNet: type = CNN\n",
+        ALIASED + "\nFirst = CNN\nNet = First\n",
+        ALIASED + "\nif torch.cuda.is_available():\n    Net = CNN\nelse:\n    Net = CNN\n",
+        ALIASED + "\ntry:\n    from torch import Nothing\nexcept ImportError:\n    class Net(CNN):\n        pass\n",
+        ALIASED + "\ndef make():\n    return CNN\n\nNet = make()\n",
+        ALIASED + "\nCNN, Net = None, CNN\n",
+        ALIASED + "\ndef Net(in_shape, out_shape, prm, device):\n    return CNN(in_shape, out_shape, prm, device)\n",
+        GOOD.replace("(nn.Module)", "(nn.Sequential)").replace("def forward(self, x)", "def other(self, x)"),
+        GOOD.replace("    def learn(self, train_data):\n        pass\n", "    learn = None\n"),
+        GOOD.replace("def learn(", "def fit(") + "\nNet.learn = Net.fit\n",
+        GOOD.replace(
+            'def supported_hyperparameters():\n    return {"lr"}', 'supported_hyperparameters = lambda: {"lr"}'
+        ),
+    ],
+)
+def test_what_is_called_net_may_be_called_so_in_any_way(source: str) -> None:
+    assert contract_faults(source) == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "fault"),
+    [
+        (ALIASED, "no class `Net`: call `CNN` so, or end with `Net = CNN`"),
+        (ALIASED + "\ndef f():\n    Net = CNN\n", "no class `Net`: call `CNN` so, or end with `Net = CNN`"),
+        (ALIASED.replace("def learn", "def fit") + "\nNet = CNN\n", "line 8: class `CNN` has no method `learn"),
+        (ALIASED.replace("self, x)", "self)") + "\nNet = CNN\n", "line 12: `CNN.forward` must take (self, x)"),
+        (ALIASED.replace("CNN(nn.Module)", "CNN") + "\nNet = CNN\n", "line 8: class `CNN` has no base"),
+    ],
+)
+def test_a_fault_of_the_class_that_net_names_is_told_by_its_own_name(source: str, fault: str) -> None:
+    assert any(fault in told for told in contract_faults(source)), contract_faults(source)
+
+
 @pytest.mark.parametrize(
     ("source", "fault"),
     [

@@ -275,6 +275,14 @@ def test_every_edit_applies_parses_and_changes_the_program_in_its_own_way(name: 
         seen.add(canonical)
 
 
+@pytest.mark.parametrize("name", ["resnet", "vgg", "mlp"])
+def test_a_network_of_another_name_has_the_same_edits(name: str) -> None:
+    text = baselines()[name]
+    named = [(edit.kind, edit.part, edit.new) for edit in edits_of(text)]
+    other = text.replace("class Net(", "class Own(") + "\n\nNet = Own\n"
+    assert [(edit.kind, edit.part, edit.new.replace("class Own(", "class Net(")) for edit in edits_of(other)] == named
+
+
 @pytest.mark.parametrize("name", sorted(baselines()))
 def test_every_baseline_has_edits_of_many_kinds_in_a_fixed_order(name: str) -> None:
     edits = edits_of(baselines()[name])

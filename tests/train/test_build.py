@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 from deltanas.program import Probe, same_function
-from deltanas.train.build import StepError, check_build, fill
-from deltanas.train.child import explain
+from deltanas.train.build import check_build, fill
+from deltanas.train.faults import ContractError, StepError, explain
 from deltanas.train.job import PROBE, Job
-from deltanas.train.loop import ContractError
 
 NET = """
 import torch

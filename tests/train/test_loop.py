@@ -12,8 +12,10 @@ from torch import Tensor
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import prm_text
 from deltanas.train.augment import OPERATIONS
+from deltanas.train.batches import Batches, normalise
+from deltanas.train.faults import ContractError
 from deltanas.train.job import Augment, Job
-from deltanas.train.loop import Batches, ContractError, normalise, train
+from deltanas.train.loop import train
 
 
 def batches(n: int, batch: int) -> Batches:
@@ -48,6 +50,26 @@ def test_a_look_at_the_first_batch_costs_nothing_twice() -> None:
 @pytest.mark.parametrize(("n", "batch", "given"), [(9, 4, 8), (1, 4, 1), (8, 4, 8), (3, 1, 3)])
 def test_a_last_batch_of_one_is_left_out(n: int, batch: int, given: int) -> None:
     assert len(labels(list(batches(n, batch)))) == given
+
+
+def test_the_images_can_be_counted_and_looked_at_as_in_a_loader() -> None:
+    data = batches(10, 4)
+    assert (len(data.dataset), data.batch_size, data.drop_last, data.num_workers) == (10, 4, False, 0)
+    assert data.dataset.targets.tolist() == list(range(10))
+    assert [(float(x), int(y)) for x, y in map(data.dataset.__getitem__, range(10))] == [(float(n), n) for n in range(10)]
+    assert int(data.dataset[-1][1]) == 9
+    whole = Batches(
+        torch.ones(2, 1, 1, 1), torch.arange(2), torch.arange(2), 2, torch.ones(1, 1, 1), torch.ones(1, 1, 1)
+    )
+    assert [float(whole.dataset[0][0]) for _ in range(2)] == [0.0, 0.0], "a look changes no image"
+    first = next(data)
+    assert sorted(labels([first, *data])) == list(range(10)), "and takes no batch away"
+    with pytest.raises(StopIteration):
+        next(data)
+    with pytest.raises(AttributeError, match="train_data has no sampler, but len"):
+        data.sampler  # noqa: B018
+    with pytest.raises(TypeError, match="not by number"):
+        data[0]
 
 
 def test_normalising_takes_each_channel_to_mean_0_and_deviation_1() -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import ast
 import warnings
 
+from deltanas.program import names_bound, net_class
+
 MAX_CHARACTERS = 200_000
 """Longest source that is looked at; LEMUR's longest program has under 40,000 characters."""
 
@@ -41,28 +43,46 @@ def contract_faults(source: str) -> tuple[str, ...]:
 def _hyperparameter_faults(tree: ast.Module) -> list[str]:
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     found = [node for node in functions if node.name == "supported_hyperparameters"]
-    if not found:
-        return ["no function `supported_hyperparameters()`"]
-    return _argument_faults("supported_hyperparameters", found[-1], ())
+    if found:
+        return _argument_faults("supported_hyperparameters", found[-1], ())
+    return [] if "supported_hyperparameters" in names_bound(tree) else ["no function `supported_hyperparameters()`"]
 
 
 def _net_faults(tree: ast.Module) -> list[str]:
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Net"]
-    if not classes:
-        return ["no class `Net`"]
-    net = classes[-1]
+    """What can't be seen in the text, as in `Net = make()`, is seen when the network is built."""
+    net = net_class(tree)
+    if net is None:
+        return [] if "Net" in names_bound(tree) else [_no_net(tree)]
     if not net.bases:
-        return [f"line {net.lineno}: class `Net` has no base; it must be a `torch.nn.Module`"]
-    # A method may come from another class of the file; what can't be seen here is seen when the network is built.
-    inherits = any(isinstance(base, ast.Name) and base.id != "Module" for base in net.bases)
+        return [f"line {net.lineno}: class `{net.name}` has no base; it must be a `torch.nn.Module`"]
     methods = {node.name: node for node in net.body if isinstance(node, ast.FunctionDef)}
+    inherits = bool(net.decorator_list) or any(ast.unparse(base).split(".")[-1] != "Module" for base in net.bases)
+    elsewhere = names_bound(ast.Module(net.body, [])) | _set_later(tree)
     faults: list[str] = []
     for name, arguments in METHODS.items():
         if name in methods:
-            faults += _argument_faults(f"Net.{name}", methods[name], arguments, bound=True)
-        elif not inherits:
-            faults.append(f"line {net.lineno}: class `Net` has no method `{name}({', '.join(('self', *arguments))})`")
+            faults += _argument_faults(f"{net.name}.{name}", methods[name], arguments, bound=True)
+        elif not inherits and name not in elsewhere:
+            told = f"class `{net.name}` has no method `{name}({', '.join(('self', *arguments))})`"
+            faults.append(f"line {net.lineno}: {told}")
     return faults
+
+
+def _no_net(tree: ast.Module) -> str:
+    """Names the class that could be meant: one that trains."""
+    able = [
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(m, ast.FunctionDef) and m.name == "learn" for m in node.body)
+    ]
+    return f"no class `Net`: call `{able[-1]}` so, or end with `Net = {able[-1]}`" if able else "no class `Net`"
+
+
+def _set_later(tree: ast.Module) -> set[str]:
+    """Attributes of anything that the program sets outside its functions, as in `Net.learn = learn`."""
+    assigned = (target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets)
+    return {target.attr for target in assigned if isinstance(target, ast.Attribute)}
 
 
 def _argument_faults(

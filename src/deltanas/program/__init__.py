@@ -4,6 +4,7 @@ from deltanas.program.canonical import canonical_source
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.hyperparameters import USUAL, assumed, declared
+from deltanas.program.net_class import names_bound, net_class
 from deltanas.program.outcome import Confusion, Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, same_function
 from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
@@ -37,6 +38,8 @@ __all__ = [
     "differing_parts",
     "edits_in",
     "edits_of",
+    "names_bound",
+    "net_class",
     "parts_named",
     "parts_of_one_text",
     "prm_text",

@@ -12,11 +12,7 @@ from numpy.typing import NDArray
 from deltanas.program import Failed, Trained
 from deltanas.sandbox.judge import Target, due, failed_as, parted, printable, scored
 from deltanas.sandbox.supervise import Ended, Limits
-from deltanas.train.job import DTYPES
-
-MOST_BYTES = 1 << 30
-"""Of weights and ONNX together."""
-MOST_TENSORS, MOST_NAME, MOST_DIMENSIONS = 100_000, 500, 16
+from deltanas.train.job import DTYPES, MOST_BYTES, MOST_DIMENSIONS, MOST_NAME, MOST_TENSORS, RESERVED
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,4 +108,4 @@ def read_weights(told: bytes, data: bytes) -> tuple[Weight, ...] | None:
 
 def _sound(name: str, shape: list[object]) -> bool:
     sizes = all(type(size) is int and 0 <= size < 2**40 for size in shape)
-    return 0 < len(name) <= MOST_NAME and sizes and len(shape) <= MOST_DIMENSIONS
+    return 0 < len(name) <= MOST_NAME and name != RESERVED and sizes and len(shape) <= MOST_DIMENSIONS

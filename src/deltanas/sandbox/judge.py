@@ -19,6 +19,8 @@ from deltanas.task import Sorts, Task
 from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
+_IDLE = 0.1
+"""Share of its time that a program computes in which no more than this counts as waiting."""
 _FLOAT = 4
 """Bytes of a float32."""
 
@@ -125,7 +127,7 @@ def failed_as(ended: Ended, header: dict[str, object] | None, limits: Limits) ->
     """Why there is no result, None if there is one to look at."""
     no_memory = f"more than {limits.bounds.memory / 2**30:g} GiB of memory"
     if ended.how == "timeout":
-        return "timeout", f"took longer than {limits.timeout:g} s"
+        return "timeout", f"took longer than {limits.timeout:g} s{_idle(ended, limits)}"
     if ended.how == "excess":
         return "output", "answered more bytes than are due"
     if ended.code == -signal.SIGXCPU or (ended.code == -signal.SIGKILL and ended.cpu_seconds >= limits.bounds.cpu):
@@ -142,6 +144,13 @@ def failed_as(ended: Ended, header: dict[str, object] | None, limits: Limits) ->
             return "memory", reason if "CUDA" in reason else f"asked for {no_memory}: {reason}"
         return (cast(Kind, kind) if kind in get_args(Kind) else "error"), reason
     return None
+
+
+def _idle(ended: Ended, limits: Limits) -> str:
+    """What is told of one that hardly computed; where its time is not known, nothing is."""
+    if not 0 < ended.cpu_seconds < _IDLE * limits.timeout:
+        return ""
+    return f", and computed for only {ended.cpu_seconds:.1f} s of it: does it sleep or wait for something?"
 
 
 def _with_tail(reason: str, tail: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from deltanas.sandbox import kernel
+from deltanas.train.packages import NEEDED, OFFERED
 
 Layer = Literal["view", "user", "namespaces", "landlock", "seccomp"]
 Tier = Literal["A", "B", "C"]
@@ -22,11 +23,6 @@ _FIRST_UID = 61184
 """The first of the user ids that systemd keeps for services that come and go."""
 _THREADS = 128
 _FILES = 64
-_PACKAGES = (
-    "torch", "torchgen", "functorch", "torchvision", "numpy", "sympy", "mpmath", "networkx", "typing_extensions",
-    "einops", "onnx", "onnxruntime", "ml_dtypes", "google",
-)  # fmt: skip
-"""What a candidate may import besides the standard library. Not scikit-learn, which holds the labels of `digits`."""
 _VIEW = Path("/proc/fs")
 """Where the view is laid: a folder that every Linux has, in which nothing lies that a candidate may read."""
 _SYSTEM = ("/dev/null", "/dev/zero", "/dev/urandom", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu")
@@ -54,7 +50,7 @@ def readable() -> Iterator[Path]:
     for name in ("stdlib", "platstdlib"):
         folder = Path(sysconfig.get_path(name))
         yield from (entry for entry in folder.iterdir() if entry.name not in {"site-packages", "dist-packages"})
-    for package in _PACKAGES:
+    for package in (*OFFERED, *NEEDED):
         spec = importlib.util.find_spec(package)
         if spec is not None:
             places = spec.submodule_search_locations or [spec.origin or ""]

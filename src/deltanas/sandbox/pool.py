@@ -30,7 +30,7 @@ from deltanas.sandbox.supervise import Ended, Limits, run_child
 from deltanas.seams import Built, Split
 from deltanas.task import CLASSIFY, Task
 from deltanas.train.data import Dataset, Images
-from deltanas.train.job import Augment, Job
+from deltanas.train.job import EXPORT_SECONDS, Augment, Job
 
 _GIB = 2**30
 Part = Split | Literal["both"]
@@ -108,7 +108,7 @@ class Pool(ABC):
         """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
         images, order = self._evaluated("both")
         target, tested = self._target(images, order, confused=True), order >= len(self.dataset.validation)
-        limits = self._limits(self.timeout)
+        limits = self._limits(self.timeout + EXPORT_SECONDS)
         jobs = [
             replace(self._job(program, "train", seed=seed, evaluation=len(images)), mode="export")
             for program in programs

@@ -7,24 +7,20 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import is_dataclass
+from math import nan
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from deltanas.train.compat import NormBase, TorchDispatchMode, schema_arguments, storage_key
+from deltanas.train.batches import Batches, bounded_steps
+from deltanas.train.compat import NormBase, TorchDispatchMode, schema_arguments, storage_key, without_overrides
+from deltanas.train.faults import ContractError, OutputError, StepError
 from deltanas.train.job import PROBE, Job, packed_widths
-from deltanas.train.loop import (
-    Batches,
-    ContractError,
-    OutputError,
-    batch_size,
-    bounded_steps,
-    check_output,
-    construct,
-    seed_everything,
-)
+from deltanas.train.loop import batch_size, check_output, construct, seed_everything
+from deltanas.train.state import held, shape_of, shaped, values_of
 from deltanas.train.tasks import CHILD_TASKS
 
 _SPREAD = 3.0
@@ -44,27 +40,25 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._content: dict[int, str] = {}
-        self._alive: list[Tensor] = []  # a storage that is freed could come back at the same address
+        self._alive: list[object] = []  # a storage that is freed could come back at the same address
 
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         call = _hash(str(func), self.describe((args, kwargs)))
-        read = {_storage(tensor) for tensor in _tensors((args, kwargs))}
+        read = {_storage(tensor)[0] for tensor in _tensors((args, kwargs))}
         out = func(*args, **kwargs)
         written = list(_tensors(_mutated(func, args, kwargs)))
-        fresh = [tensor for tensor in _tensors(out) if _storage(tensor) not in read]
+        fresh = [tensor for tensor in _tensors(out) if _storage(tensor)[0] not in read]
         for position, tensor in enumerate([*written, *fresh]):
-            self._content[_storage(tensor)] = _hash(call, str(position))
-            self._alive.append(tensor)
+            self._keep(tensor, _hash(call, str(position)))
         return out
 
     def describe(self, value: object) -> str:
         """Text that is equal for values that were computed alike."""
         if isinstance(value, Tensor):
-            place = (value.storage_offset(), tuple(value.shape), value.stride(), value.dtype)
-            return f"{self.content(value)}{place}"
+            return f"{self.content(value)}{_place(value)}"
         if isinstance(value, dict):
             return "{" + ",".join(f"{key}={self.describe(item)}" for key, item in sorted(value.items())) + "}"
         if isinstance(value, (tuple, list)):
@@ -75,16 +69,19 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def content(self, tensor: Tensor) -> str:
         """The hash of a storage's content; a tensor that no traced operation made counts as a constant."""
-        key = _storage(tensor)
+        key, _ = _storage(tensor)
         if key not in self._content:
-            raw = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            self._content[key] = hashlib.sha256(raw).hexdigest()
-            self._alive.append(tensor)
+            try:
+                found = hashlib.sha256(values_of(tensor)).hexdigest()
+            except Exception:  # noqa: BLE001  a tensor class may raise anything; it is known by its type and turn
+                found = _hash(type(tensor).__name__, str(len(self._content)))
+            self._keep(tensor, found)
         return self._content[key]
 
-
-class StepError(Exception):
-    """The program builds and gives outputs, but its training steps fail. Its cause is what they raised."""
+    def _keep(self, tensor: Tensor, content: str) -> None:
+        key, owner = _storage(tensor)
+        self._content[key] = content
+        self._alive.append(owner)
 
 
 def check_build(job: Job) -> dict[str, object]:
@@ -104,7 +101,7 @@ def check_build(job: Job) -> dict[str, object]:
     raises before.
     """
     seed_everything(job.seed)
-    batch_size(json.loads(job.prm))
+    batch = min(2, batch_size(json.loads(job.prm)))
     x = _SPREAD * torch.randn(4, *job.in_shape[1:])
     y = CHILD_TASKS[job.task].examples(4, job.out_shape)
     tracer, parts, outputs = Tracer(), [], []
@@ -113,6 +110,7 @@ def check_build(job: Job) -> dict[str, object]:
         parts.append(_evaluated(net, x[:2], job))
     if not bool(torch.isfinite(parts[0]).all()):
         raise ContractError("the untrained network returns values that are not finite")
+    held(net, begun=False)
     for value in net.parameters():
         tracer.content(value)  # the trace goes by how weights came about, not by what they are filled with
     fill(net)
@@ -120,28 +118,30 @@ def check_build(job: Job) -> dict[str, object]:
         for mode in (False, True):
             net.train(mode)
             seed_everything(job.seed)
-            outputs.append(_checked(net(x[:2]), job.out_shape))
+            out = net(x[:2])
+            outputs.append(out if mode else _checked(out, job.out_shape))
         seen = tracer.describe(outputs)
-        parts += [out.detach() for out in outputs]
+        parts += [_flat(out) for out in outputs]
         before = {name: tracer.content(value) for name, value in net.named_parameters()}
-        params = sum(value.numel() for value in net.parameters() if value.requires_grad)
+        params = sum(value.numel() for value in shaped(net.parameters()) if value.requires_grad)
         try:
-            _learn(net, x, y)
+            _learn(net, x, y, batch)
         except BaseException as error:  # SystemExit too
-            raise StepError from error
+            raise StepError(_while_training(outputs[1], job.out_shape)) from error
         after = sorted(
-            tracer.describe(value) for name, value in net.named_parameters() if tracer.content(value) != before[name]
+            tracer.describe(value)
+            for name, value in net.named_parameters()
+            if tracer.content(value) != before.get(name)
         )
     if not after:
         raise StepError from ContractError("learn() changes no parameter")
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        net.eval()
-        net(x[:1])
+    held(net)
+    flops = _flops(net, x)
     parts.append(_evaluated(net, x[:2], job) - parts[1])
     probe = [figure for part in parts for figure in _projected(part)]
-    widths = packed_widths([tuple(value.shape[:2]) for value in net.parameters()])
+    widths = packed_widths([shape_of(value)[:2] for value in shaped(net.parameters())])
     trace = _hash(seen, *after)[:16]
-    return {"params": params, "flops": counter.get_total_flops(), "trace": trace, "probe": probe, "widths": widths}
+    return {"params": params, "flops": flops, "trace": trace, "probe": probe, "widths": widths}
 
 
 def fill(net: nn.Module) -> None:
@@ -156,15 +156,21 @@ def fill(net: nn.Module) -> None:
         value for part in net.modules() if isinstance(part, NormBase) for value in part.buffers(recurse=False)
     ]
     counts: Counter[tuple[int, ...]] = Counter()
-    with torch.no_grad():
-        for value in [*net.parameters(), *statistics]:
-            if value.is_floating_point() and value.layout is torch.strided:
-                shape = tuple(value.shape)
+    with torch.no_grad(), without_overrides():
+        for weight in shaped([*net.parameters(), *statistics]):
+            value = torch.view_as_real(weight) if weight.is_complex() else weight
+            if value.is_floating_point() and not _overlaps(value):
+                shape = shape_of(value)
                 offset = zlib.crc32(repr((shape, counts[shape])).encode()) % len(normal)
                 counts[shape] += 1
                 flat = (normal if value.dim() > 1 else uniform).repeat(value.numel() // len(normal) + 2)
                 scale = (shape[0] / max(1, value.numel())) ** 0.5 if value.dim() > 1 else 1.0
                 value.copy_(flat[offset : offset + value.numel()].view(shape) * scale)
+
+
+def _overlaps(value: Tensor) -> bool:
+    """Whether several values lie in one place, as those of an expanded tensor."""
+    return any(step == 0 and size > 1 for step, size in zip(Tensor.stride(value), shape_of(value), strict=True))
 
 
 def _pattern() -> tuple[Tensor, Tensor]:
@@ -173,13 +179,45 @@ def _pattern() -> tuple[Tensor, Tensor]:
     return torch.randn(_PATTERN, generator=generator), 0.5 + torch.rand(_PATTERN, generator=generator)
 
 
-def _learn(net: Any, x: Tensor, y: Tensor) -> None:
+def _learn(net: Any, x: Tensor, y: Tensor, batch: int) -> None:
     scale = torch.ones(x.shape[1], 1, 1)
     seed_everything(0)
     net.train()
-    batches = Batches(x, y, torch.arange(len(x)), 2, torch.zeros_like(scale), scale)
+    n = 2 * batch
+    batches = Batches(x[:n], y[:n], torch.arange(n), batch, torch.zeros_like(scale), scale)
     with bounded_steps(lambda: batches.given):
         net.learn(batches)
+
+
+def _flops(net: nn.Module, x: Tensor) -> int:
+    """Of one image; half of those of two where the network takes no single one, as one that squeezes its tensors."""
+    net.eval()
+    for n in (1, 2):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            try:
+                net(x[:n])
+                return int(counter.get_total_flops()) // n
+            except (RuntimeError, ValueError, IndexError, TypeError):
+                if n == 2:
+                    raise
+    raise AssertionError
+
+
+def _flat(out: object) -> Tensor:
+    """All figures of an output, which may be of any kind while training; one that is not finite where it has none."""
+    figures = [tensor.detach() for tensor in _tensors(out) if not tensor.is_complex()]
+    if len(figures) == 1:
+        return figures[0]
+    return torch.cat([tensor.reshape(-1).to(torch.float64) for tensor in figures] or [torch.tensor([nan])])
+
+
+def _while_training(out: object, out_shape: tuple[int, ...]) -> str:
+    """What one has to know where learn() fails: that an output is another one while training."""
+    try:
+        check_output(out, (2, *out_shape))
+    except OutputError as error:
+        return f"while training, {error}, so let learn() take that apart, or return the logits alone"
+    return ""
 
 
 def _evaluated(net: Any, x: Tensor, job: Job) -> Tensor:
@@ -211,9 +249,24 @@ def _hash(*texts: str) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
 
 
-def _storage(tensor: Tensor) -> int:
-    """What a tensor's content belongs to: its storage, or itself where it has none (a sparse tensor)."""
-    return storage_key(tensor) if tensor.layout is torch.strided else id(tensor)
+def _storage(tensor: Tensor) -> tuple[int, object]:
+    """What a tensor's content belongs to, with a number for it: its storage, or itself where it has none."""
+    try:
+        with without_overrides():
+            if tensor.layout is torch.strided:
+                return storage_key(tensor), Tensor.untyped_storage(tensor)
+    except RuntimeError:
+        pass
+    return id(tensor), tensor
+
+
+def _place(tensor: Tensor) -> object:
+    """Where in its storage a tensor lies; its type where it does not say."""
+    try:
+        with without_overrides():
+            return Tensor.storage_offset(tensor), shape_of(tensor), Tensor.stride(tensor), tensor.dtype
+    except Exception:  # noqa: BLE001  as in `content`
+        return type(tensor).__name__
 
 
 def _tensors(value: object) -> Iterator[Tensor]:
@@ -225,6 +278,8 @@ def _tensors(value: object) -> Iterator[Tensor]:
     elif isinstance(value, (tuple, list)):
         for item in value:
             yield from _tensors(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield from _tensors(vars(value))
 
 
 def _mutated(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[object]:

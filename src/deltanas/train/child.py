@@ -6,14 +6,14 @@ import contextlib
 import importlib
 import json
 import os
-import traceback
 
 import torch
 
-from deltanas.train.build import StepError, check_build
+from deltanas.train.build import check_build
 from deltanas.train.export import export, graph, infer, latency
-from deltanas.train.job import REASON_LIMIT, Job
-from deltanas.train.loop import NET_FILE, ContractError, OutputError, train
+from deltanas.train.faults import StepError, explain, failure_kind
+from deltanas.train.job import Job
+from deltanas.train.loop import train
 
 # What a candidate may import, and what those load later by themselves: in a child some of it may be out of reach.
 _WARM = (
@@ -23,7 +23,6 @@ _WARM = (
     "torch.nn.utils.parametrizations", "torch.nn.attention", "torch.distributions", "torch.fft", "torch.linalg",
     "torch.special", "torch.utils.checkpoint", "torch.utils.data", "torch.amp", "torchvision", "torchvision.models",
 )  # fmt: skip
-_OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "Cannot allocate memory", "CUDA out of memory")
 
 
 def warm() -> None:
@@ -47,7 +46,7 @@ def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
         torch.set_num_threads(job.threads)
         header, raw = _done(job, data_fd)
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
-        header = {"failed": _kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
+        header = {"failed": failure_kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
     line = json.dumps(header).encode() + b"\n"
     rest = memoryview(line + raw)
     while rest:
@@ -68,25 +67,3 @@ def _done(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
             return {}, graph(job)
         case "latency":
             return {}, latency(job, data_fd)
-
-
-def explain(error: BaseException) -> str:
-    """One short line, with the candidate's own line number where the error passed through its source."""
-    if isinstance(error, StepError) and error.__cause__ is not None:
-        return explain(error.__cause__)
-    message = " ".join(str(error).split())
-    if isinstance(error, (ContractError, OutputError)):
-        return message[:REASON_LIMIT]
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == NET_FILE]
-    if isinstance(error, SyntaxError) and error.filename == NET_FILE:
-        lines, message = [error.lineno], error.msg
-    where = f"line {lines[-1]}: " if lines else ""
-    return f"{where}{type(error).__name__}: {message}".removesuffix(": ")[:REASON_LIMIT]
-
-
-def _kind(error: BaseException) -> str:
-    if isinstance(error, StepError) and error.__cause__ is not None:
-        return _kind(error.__cause__)
-    if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
-        return "memory"
-    return "output" if isinstance(error, OutputError) else "error"

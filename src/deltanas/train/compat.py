@@ -12,18 +12,19 @@ from deltanas.errors import LibraryError
 LIBRARY, TESTED = "torch", "2.14.1"
 
 try:
+    from torch._C import DisableTorchFunctionSubclass as without_overrides  # noqa: N813
     from torch.nn.modules.batchnorm import _NormBase as NormBase
     from torch.utils._python_dispatch import TorchDispatchMode
 except ImportError as error:
     raise LibraryError(LIBRARY, str(error), TESTED) from error
 
-__all__ = ["NormBase", "TorchDispatchMode", "schema_arguments", "storage_key"]
+__all__ = ["NormBase", "TorchDispatchMode", "schema_arguments", "storage_key", "without_overrides"]
 
 
 def storage_key(tensor: torch.Tensor) -> int:
     """A number that tensors over one storage share, as long as the storage lives. The tensor has to be strided."""
     try:
-        key: int = tensor.untyped_storage()._cdata
+        key: int = torch.Tensor.untyped_storage(tensor)._cdata
     except AttributeError as error:
         raise LibraryError(LIBRARY, "UntypedStorage._cdata", TESTED) from error
     return key

@@ -10,22 +10,30 @@ import io
 import json
 import math
 import mmap
+import os
+import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from deltanas.train.job import DTYPES, LATENCY_RUNS, ONNX_OPSET, REASON_LIMIT, Job
-from deltanas.train.loop import ContractError, construct, fitted, seed_everything
+from deltanas.train.faults import unwritten
+from deltanas.train.job import EXPORT_SECONDS, LATENCY_RUNS, MOST_BYTES, ONNX_OPSET, REASON_LIMIT, Job
+from deltanas.train.loop import construct, fitted, seed_everything
+from deltanas.train.state import held, shape_of, values_of
 
 _WARM_UP = 10
 """Runs before the first that is timed."""
+_NEAR = 0.01
+"""Largest difference of a logit between ONNX Runtime and torch, as a share of the largest logit."""
 _TIMED_SECONDS = 0.5
 """So long repetitions go on, unless they are too few or too many by then."""
-_CODES = {getattr(torch, name): code for code, (name, _) in DTYPES.items()}
 
 
 class _FromPixels(nn.Module):
@@ -45,11 +53,9 @@ def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
     net, logits = fitted(job, data_fd)
     net.to("cpu")
     tensors, weights = _weights(net)
-    graph, why = b"", ""
-    try:
-        graph = _graph(net, job)
-    except Exception as error:  # noqa: BLE001  the exporter raises what it likes; the weights are worth having without
-        why = " ".join(f"{type(error).__name__}: {error}".split())[:REASON_LIMIT]
+    graph, why = _written(net, job)
+    if len(tensors) + len(weights) + len(graph) > MOST_BYTES:
+        graph, why = b"", f"weights and ONNX together have more than {MOST_BYTES >> 20:,} MiB"
     header = {"tensors": len(tensors), "weights": len(weights), "onnx": len(graph), "why": why}
     return header, b"".join((logits, tensors, weights, graph))
 
@@ -100,26 +106,98 @@ def _loaded(job: Job, data_fd: int) -> tuple[Any, Any]:
 
 def _weights(net: nn.Module) -> tuple[bytes, bytes]:
     """Names, types and shapes of the state's tensors as JSON, and their bytes back to back."""
-    told, parts = [], []
-    for name, value in net.state_dict().items():
-        if not isinstance(value, Tensor) or value.dtype not in _CODES or value.layout is not torch.strided:
-            raise ContractError(f"the network's state holds {name}, which is no plain tensor")
-        told.append([name, _CODES[value.dtype], list(value.shape)])
-        parts.append(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return json.dumps(told).encode(), b"".join(parts)
+    state = held(net)
+    told = [[one.name, one.dtype, list(shape_of(one.tensor))] for one in state]
+    return json.dumps(told).encode(), b"".join(values_of(one.tensor) for one in state)
+
+
+def _written(net: nn.Module, job: Job) -> tuple[bytes, str]:
+    """The network as ONNX, or the reason why there is none; the weights are worth having without.
+
+    The exporter that traces comes first: it takes a second where the newer one, which knows more operators, takes ten.
+    """
+    graph, why = b"", ""
+    try:
+        graph = _graph(net, job)
+        if _agrees(graph, net, job):
+            return graph, ""
+    except Exception as error:  # noqa: BLE001  the exporter raises what it likes
+        why = unwritten(error)
+    if find_spec("onnxscript") is None:
+        return graph, why and f"{why}. With `pip install onnxscript` torch's newer exporter could try"
+    try:
+        with _at_most(EXPORT_SECONDS):
+            return _newer_graph(net, job), ""
+    except Exception as error:  # noqa: BLE001
+        return graph, why and f"{why}. Nor does torch's newer exporter write it: {unwritten(error)}"[:REASON_LIMIT]
+
+
+def _agrees(graph: bytes, net: nn.Module, job: Job) -> bool:
+    """Whether ONNX Runtime computes what torch does, for another number of images than the exporter saw."""
+    if find_spec("onnxruntime") is None:
+        return True
+    pixels = torch.randint(0, 256, (3, *job.in_shape[1:])).float()
+    with torch.no_grad():
+        want = _from_pixels(net, job)(pixels).float().numpy()
+    runtime = importlib.import_module("onnxruntime")
+    runtime.disable_telemetry_events()
+    try:
+        session = runtime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+        (found,) = session.run(None, {"pixels": pixels.numpy()})
+    except Exception:  # noqa: BLE001  ONNX Runtime raises classes of its own, which derive from nothing else
+        return False
+    return bool(found.shape == want.shape and np.abs(found - want).max() <= _NEAR * np.abs(want).max())
+
+
+def _from_pixels(net: nn.Module, job: Job) -> nn.Module:
+    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
+    return _FromPixels(net, mean, std).eval()
+
+
+def _newer_graph(net: nn.Module, job: Job) -> bytes:
+    """ONNX by the exporter that needs the package onnxscript."""
+    onnx: Any = importlib.import_module("torch.onnx")
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = "/"  # asked for at once, never written to: it has to be there
+    file = io.BytesIO()
+    with torch.no_grad():
+        program = onnx.export(
+            _from_pixels(net, job),
+            (torch.zeros(2, *job.in_shape[1:]),),
+            dynamo=True,
+            verbose=False,
+            input_names=["pixels"],
+            output_names=["logits"],
+            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+        )
+    program.save(file)
+    return file.getvalue()
+
+
+@contextmanager
+def _at_most(seconds: int) -> Iterator[None]:
+    """Raise TimeoutError in what takes longer."""
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"it took longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _graph(net: nn.Module, job: Job) -> bytes:
-    """ONNX by the exporter that traces: unlike the newer one it needs no package but torch, and no file."""
+    """ONNX by the exporter that traces: it needs no package but torch, and no file."""
     onnx: Any = importlib.import_module("torch.onnx")
     onnx.register_custom_op_symbolic("aten::adaptive_avg_pool2d", _adaptive_average, ONNX_OPSET)
     onnx.register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, ONNX_OPSET)
     torch.backends.mha.set_fastpath_enabled(False)
-    mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
     file = io.BytesIO()
     with torch.no_grad():
         onnx.export(
-            _FromPixels(net, mean, std).eval(),
+            _from_pixels(net, job),
             (torch.zeros(2, *job.in_shape[1:]),),
             file,
             dynamo=False,

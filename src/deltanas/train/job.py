@@ -26,14 +26,25 @@ REASON_LIMIT = 600
 """Bytes of the answer's first line, and characters of the reason in it."""
 PROBE = 32
 """Figures of a build check's probe, in four parts."""
-ONNX_OPSET = 17
+ONNX_OPSET = 20
+"""The highest that the exporter writes. col2im is there from 18 on, affine_grid from 20."""
+EXPORT_SECONDS = 60
+"""For which torch's newer exporter may work, where the other can't write a network as ONNX."""
 LATENCY_RUNS = (20, 2000)
 """Fewest and most repetitions of a latency."""
 DTYPES = {
     "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2), "I64": ("int64", 8),
     "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
+    "U64": ("uint64", 8), "U32": ("uint32", 4), "U16": ("uint16", 2), "C64": ("complex64", 8),
+    "F8_E4M3": ("float8_e4m3fn", 1), "F8_E5M2": ("float8_e5m2", 1),
+    "F8_E4M3FNUZ": ("float8_e4m3fnuz", 1), "F8_E5M2FNUZ": ("float8_e5m2fnuz", 1),
 }  # fmt: skip
 """The types of exported tensors by the names that safetensors gives them: torch's name, and bytes of a value."""
+MOST_BYTES = 1 << 30
+"""Of weights, and of weights and ONNX together."""
+MOST_TENSORS, MOST_NAME, MOST_DIMENSIONS = 100_000, 500, 16
+RESERVED = "__metadata__"
+"""No tensor of a safetensors file may have this name."""
 WIDTHS_LIMIT = 2900
 """Characters of the answer's first line that tell the widths, at most: room is left for the rest of it."""
 _MOST_UNPACKED = 200_000

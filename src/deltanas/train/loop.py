@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import linecache
 import mmap
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import prod
 from types import ModuleType
@@ -17,94 +17,23 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import Optimizer, register_optimizer_step_pre_hook
 
 from deltanas.program.transforms import Step, TransformError, read_transform
 from deltanas.train.augment import Augmentation, run_wide
+from deltanas.train.batches import Batches, bounded_steps, normalise
+from deltanas.train.compat import storage_key
+from deltanas.train.faults import NET_FILE, ContractError, OutputError
 from deltanas.train.job import Device, Job
+from deltanas.train.state import shape_of, shaped
 from deltanas.train.tasks import CHILD_TASKS
 
-NET_FILE = "<net>"
-"""The file name under which a candidate is compiled, by which its own lines are found in a traceback."""
 _EVALUATION_BATCH = 256
 _NEEDS_CONTIGUOUS = "view size is not compatible"
 """What torch says where a program calls `view` on what a convolution gave it in channels-last."""
 
 
-class ContractError(Exception):
-    """A program that runs but breaks the contract; its message needs no line number."""
-
-
-class OutputError(Exception):
-    """Logits of a wrong shape or type, seen after training."""
-
-
-class Batches:
-    """One pass over the training images: float32 inputs [b, c, h, w], normalised, and int64 labels [b].
-
-    `iter` goes on where an earlier one stopped; once all batches are given out, one more `iter` is an error: an epoch
-    is one pass. A last batch of a single image is left out, as batch norm can't train on it. `given`: batches so far.
-    """
-
-    def __init__(
-        self,
-        x: Tensor,
-        y: Tensor,
-        order: Tensor,
-        batch: int,
-        mean: Tensor,
-        std: Tensor,
-        *,
-        augmentation: Augmentation | None = None,
-        layout: torch.memory_format = torch.contiguous_format,
-    ) -> None:
-        self._x, self._y, self._mean, self._std = x, y, mean, std
-        self._augmentation, self._layout = augmentation, layout
-        pieces = list(torch.split(order, batch))
-        self._pieces = pieces[:-1] if len(pieces[-1]) == 1 < min(batch, len(order)) else pieces
-        self.given = 0
-
-    def __len__(self) -> int:
-        return len(self._pieces)
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        if self.given == len(self._pieces):
-            raise RuntimeError("learn() may pass over its data once")
-        return self._rest()
-
-    def _rest(self) -> Iterator[tuple[Tensor, Tensor]]:
-        while self.given < len(self._pieces):
-            piece = self._pieces[self.given]
-            self.given += 1
-            x = self._x[piece]
-            if self._augmentation:
-                x = self._augmentation(x)
-            yield normalise(x, self._mean, self._std, self._layout), self._y[piece]
-
-
 class _UnfitLayoutError(Exception):
     """The program asks for a contiguous layout, and nothing of it has been trained yet."""
-
-
-@contextmanager
-def bounded_steps(given: Callable[[], int]) -> Iterator[None]:
-    """Hold each optimizer to one step a batch; `given`: batches so far.
-
-    It stops what a program does without a thought, such as several steps on each batch. One that means harm can step
-    by hand: what that costs shows in its CPU time alone.
-    """
-    steps: Counter[Optimizer] = Counter()
-
-    def count(optimizer: Optimizer, *_: object) -> None:
-        steps[optimizer] += 1
-        if steps[optimizer] > given():
-            raise ContractError(f"learn() took more optimizer steps than batches, {steps[optimizer]} for {given()}")
-
-    handle = register_optimizer_step_pre_hook(count)
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 @dataclass(frozen=True)
@@ -114,11 +43,6 @@ class _Data:
     evaluation: Tensor
     mean: Tensor
     std: Tensor
-
-
-def normalise(x: Tensor, mean: Tensor, std: Tensor, layout: torch.memory_format = torch.contiguous_format) -> Tensor:
-    """uint8 [n, c, h, w] to float32 of mean 0 and deviation 1 a channel. mean, std: [c, 1, 1]."""
-    return x.to(torch.float32, memory_format=layout).sub_(mean).div_(std)
 
 
 def seed_everything(seed: int) -> None:
@@ -139,6 +63,8 @@ def construct(job: Job) -> nn.Module:
     """Run the program's source and build its `Net`, ready to train. Raises whatever the program raises."""
     module = ModuleType("candidate")
     sys.modules["candidate"] = module  # dataclasses and pickling-free copies look their module up
+    module.__file__ = NET_FILE
+    linecache.cache[NET_FILE] = len(job.net), None, job.net.splitlines(keepends=True), NET_FILE  # for TorchScript
     exec(compile(job.net, NET_FILE, "exec"), module.__dict__)  # noqa: S102  this is what the sandbox is for
     if "Net" not in module.__dict__:
         raise ContractError("the program defines no class Net")
@@ -175,13 +101,37 @@ def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
         layout = torch.contiguous_format
         net = _trained(job, data, layout)
     net.eval()
+    try:
+        outputs = _outputs(net, data, job, layout)
+    except RuntimeError as error:
+        if layout is torch.contiguous_format or _NEEDS_CONTIGUOUS not in str(error):
+            raise
+        _lay_out(net, torch.contiguous_format)
+        outputs = _outputs(net, data, job, torch.contiguous_format)
+    return net, outputs.contiguous().numpy().tobytes()
+
+
+def _outputs(net: nn.Module, data: _Data, job: Job, layout: torch.memory_format) -> Tensor:
+    """Of the evaluation images; float32 on the CPU. As in the build check, an inner `torch.enable_grad` works."""
+    pieces = list(torch.split(data.evaluation, _EVALUATION_BATCH))
+    if len(pieces) > 1 and len(pieces[-1]) == 1:  # networks that drop all dimensions of one can't have a single image
+        pieces[-2:] = [torch.cat(pieces[-2:])]
     outputs = []
-    with torch.inference_mode(), precision(job.device):
-        for x in torch.split(data.evaluation, _EVALUATION_BATCH):
+    with torch.no_grad(), precision(job.device):
+        for x in pieces:
             out = net(normalise(x, data.mean, data.std, layout))
             check_output(out, (len(x), *job.out_shape))
             outputs.append(out.to("cpu", torch.float32))
-    return net, torch.cat(outputs).contiguous().numpy().tobytes()
+    return torch.cat(outputs)
+
+
+def _lay_out(net: nn.Module, layout: torch.memory_format) -> None:
+    """Lay the kernels of convolutions out anew, but those that share their memory with other tensors."""
+    tensors = shaped([*net.parameters(), *net.buffers()])
+    users = Counter(storage_key(value) for value in tensors if value.layout is torch.strided)
+    for weight in shaped(net.parameters()):
+        if weight.layout is torch.strided and weight.dim() == 4 and users[storage_key(weight)] == 1:
+            weight.data = weight.data.contiguous(memory_format=layout)
 
 
 def _steps(job: Job) -> tuple[Step, ...]:
@@ -195,9 +145,7 @@ def _steps(job: Job) -> tuple[Step, ...]:
 def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     seed_everything(job.seed)
     net: Any = construct(job)
-    for weight in net.parameters():
-        if weight.dim() == 4:
-            weight.data = weight.data.contiguous(memory_format=layout)
+    _lay_out(net, layout)
     batch = batch_size(json.loads(job.prm))
     shuffle = torch.Generator().manual_seed(job.seed)
     steps = _steps(job)
@@ -242,8 +190,8 @@ def check_output(out: object, shape: tuple[int, ...]) -> None:
     """shape: (n, *out_shape). Raises OutputError."""
     if not isinstance(out, Tensor):
         raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape {shape}")
-    if tuple(out.shape) != shape:
-        raise OutputError(f"the network returns shape {tuple(out.shape)}, not {shape}")
+    if shape_of(out) != shape:
+        raise OutputError(f"the network returns shape {shape_of(out)}, not {shape}")
     if out.is_complex():
         raise OutputError("the network returns complex numbers")
 

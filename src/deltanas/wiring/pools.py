@@ -7,7 +7,6 @@ import logging
 import platform
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from deltanas.seams import Builds, Gate
 from deltanas.task import CLASSIFY, TASKS, Task
 from deltanas.train.data import Dataset, Images, load, prepared
 from deltanas.train.epochs import settled_epochs
+from deltanas.train.packages import versions
 from deltanas.wiring.origin import require_same_data, stored_config
 from deltanas.wiring.places import located
 
@@ -118,10 +118,21 @@ def kept_builds(runner: Pool) -> CachedBuilds:
     """The pool's build checks, kept between runs under all that their answers depend on but the program."""
     code = [
         files("deltanas.train").joinpath(name).read_text("utf-8")
-        for name in ("build.py", "compat.py", "job.py", "loop.py", "tasks.py")
+        for name in (
+            "augment.py",
+            "batches.py",
+            "build.py",
+            "compat.py",
+            "faults.py",
+            "job.py",
+            "loop.py",
+            "packages.py",
+            "state.py",
+            "tasks.py",
+        )
     ]
     asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape]
-    check = json.dumps([*asked, platform.python_version(), metadata.version("torch"), *code])
+    check = json.dumps([*asked, platform.python_version(), versions(), *code])
     return CachedBuilds(runner, cache_folder() / "builds", check)
 
 

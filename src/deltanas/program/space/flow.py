@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from deltanas.program.net_class import net_class
 from deltanas.program.space.source import Source, given
 from deltanas.program.space.tables import FUNCTIONS, METHODS, PASSING, SAME, SIDES, Flow, Width
 
@@ -46,8 +47,9 @@ class Follower:
         self._summaries: dict[str, _Summary | None] = {}
         self._steps = 0
         self._functions = {node.name: node for node in source.tree.body if isinstance(node, ast.FunctionDef)}
+        net = net_class(source.tree)
         for name, owner in source.classes.items():
-            if name == "Net":
+            if owner is net:
                 self._follow_net(owner)
             else:
                 self._summary(name)

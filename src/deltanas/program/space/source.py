@@ -10,6 +10,7 @@ from functools import cached_property
 
 from deltanas.program.edit_formats import is_marker
 from deltanas.program.edits import apply_edit
+from deltanas.program.net_class import net_class
 from deltanas.program.program import Part, Program
 
 Span = tuple[int, int, str]
@@ -312,7 +313,7 @@ class Source:
     @cached_property
     def classifier(self) -> ast.Call | None:
         """The linear layer that gives the logits: the last one in `Net` that names the number of classes."""
-        net = self.classes.get("Net")
+        net = net_class(self.tree)
         linears = [n for n in ast.walk(net) if self.layer(n) in ("Linear", "LazyLinear")] if net else []
         calls = sorted((n for n in linears if isinstance(n, ast.Call)), key=lambda n: (n.lineno, n.col_offset))
         named = [call for call in calls if any(word in self.of(call) for word in _CLASS_COUNTS)]
