@@ -56,7 +56,9 @@ def test_the_images_can_be_counted_and_looked_at_as_in_a_loader() -> None:
     data = batches(10, 4)
     assert (len(data.dataset), data.batch_size, data.drop_last, data.num_workers) == (10, 4, False, 0)
     assert data.dataset.targets.tolist() == list(range(10))
-    assert [(float(x), int(y)) for x, y in map(data.dataset.__getitem__, range(10))] == [(float(n), n) for n in range(10)]
+    assert [(float(x), int(y)) for x, y in map(data.dataset.__getitem__, range(10))] == [
+        (float(n), n) for n in range(10)
+    ]
     assert int(data.dataset[-1][1]) == 9
     whole = Batches(
         torch.ones(2, 1, 1, 1), torch.arange(2), torch.arange(2), 2, torch.ones(1, 1, 1), torch.ones(1, 1, 1)

@@ -81,7 +81,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _keep(self, tensor: Tensor, content: str) -> None:
         key, owner = _storage(tensor)
         self._content[key] = content
-        self._alive.append(owner)
+        self._alive += [tensor, owner]  # the tensor too: autograd copies a gradient that others hold
 
 
 def check_build(job: Job) -> dict[str, object]:
