@@ -28,7 +28,8 @@ def unwritten(name: str) -> str:
 
 
 def unread(name: str) -> str:
-    return f"{name} can't be read here, as there are no files but Python's own: write into the program what it needs"
+    said = "as there are no files but Python's own: write into the program what it needs"
+    return f"{name} can't be read here (FileNotFoundError), {said}"
 
 
 def lacking(package: str) -> str:

@@ -43,7 +43,7 @@ class Fault:
     """An error, and what it means here.
 
     Attributes:
-        means: the words; `{name}` is the file or the package, `{error}` the error's own.
+        means: the words; `{name}` is the file or the package, `{error}` the error's own, `{kind}` its class.
         kinds: of the error. text: is found in its message. through: is found in what the program's line called, as
             FILE:FUNCTION. numbers: of an OSError. when: whether it means that now.
     """
@@ -83,7 +83,9 @@ _UNSEEN = (errno.ENOENT, errno.EACCES, errno.ENOTDIR)
 _NO_GPU = "there is no GPU here: use the `device` that Net is given, not cuda"
 _NO_PROCESS = "no process can be started here: leave it out"
 _NO_WRITING = "nothing can be written here, as there is no folder to write to: leave {name} out"
-_NO_READING = "{name} can't be read here, as there are no files but Python's own: write into the program what it needs"
+_NO_READING = (
+    "{name} can't be read here ({kind}), as there are no files but Python's own: write into the program what it needs"
+)
 _IMAGE = "{error}: the image has become too small by then, so pool or stride less before it, or take larger images"
 
 FAULTS = (
@@ -197,7 +199,8 @@ def _told(error: BaseException, called: str, plain: str) -> str:
         own = f"there are {', '.join(offered())} and the standard library"
     elif isinstance(error, KeyError):
         own = str(error)
-    return fault.means.format(name=name if isinstance(error, ImportError) else _quoted(name), error=own)
+    name = name if isinstance(error, ImportError) else _quoted(name)
+    return fault.means.format(name=name, error=own, kind=type(error).__name__)
 
 
 def _quoted(name: object) -> str:
