@@ -68,7 +68,7 @@ def logits(pool: LocalPool, text: str, weights: dict[str, torch.Tensor]) -> torc
     """Of a new network that takes the weights, for all images."""
     job = Job("build", text, "", '{"lr": 0.01}', (1, 1, 8, 8), "classify", (10,), 5, 1, 1)
     net = construct(job)
-    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in pool.scale)
+    mean, std = (torch.tensor(values).view(-1, 1, 1) for values in pool.dataset.scale)
     x = (torch.from_numpy(pool.evaluated("both", 257)).float() - mean) / std
     with torch.no_grad():
         net.eval()(x[:2])  # makes what forward() makes
