@@ -139,6 +139,7 @@ MENDED = [
     ({"train": 30, "test": 30}, "a split by its name, holds 30 images and no class", [("test-class", "train-class")]),
     (within("train") | {"test": 20}, "holds 20 images and no class folders", [("cat", "dog")]),
     (within("train") | within("val", 10) | {"test": 20}, "no class folders", [("cat", "dog")]),
+    (within("train") | {"val/images": 20}, "val, a split by its name, holds 20 images and no class", [("cat", "dog")]),
     (within("train") | {"test": 0}, "test, a split by its name, holds no image", [("cat", "dog")]),
     (within("Train") | within("training"), "named as one and the same split", [("cat", "dog")]),
     (within("train") | within("val", 8) | within("dev", 8), "one and the same split", [("cat", "dog")]),
@@ -191,7 +192,7 @@ def test_what_is_not_sure_is_refused_and_each_command_of_the_hint_mends_it(
 @pytest.mark.parametrize(
     ("layout", "words", "hint"),
     [
-        ({"images": 30, "labels": 30}, "images and labels are no classes", "make a folder for each class"),
+        ({"images": 30, "labels": 30}, "images and labels are no class by name", "make a folder for each class"),
         ({"images": 30, "labels": 0}, "they detect and segment nothing", "make a folder for each class"),
         ({"JPEGImages": 30, "Annotations": 0, "SegmentationClass": 30}, "JPEGImages", "make a folder"),
         ({"train/images": 30, "train/labels": 0, "val/images": 9, "val/labels": 0}, "images", "make a folder"),

@@ -109,7 +109,7 @@ def _parts(top: Folder, left: LeftOuts, notes: list[str]) -> dict[Part, Folder]:
     others = [name for name in top.filled if name not in named]
     if others:
         raise unsure_splits(top, list(named), others)
-    flat = [name for name in named if not top.folders[name].filled]
+    flat = [name for name in named if _flat(top.folders[name])]
     if flat:
         raise flat_splits(top, flat, list(named))
     found: dict[Part, list[str]] = {}
@@ -129,6 +129,12 @@ def _parts(top: Folder, left: LeftOuts, notes: list[str]) -> dict[Part, Folder]:
     for folder in parts.values():
         _loose(folder, left)
     return parts
+
+
+def _flat(split: Folder) -> bool:
+    """Whether its images lie right in it, or in one folder that is no class, as val/images."""
+    lone = all(images_alone(name) and not one.filled for name, one in split.folders.items())
+    return not split.filled or (len(split.folders) == 1 and lone)
 
 
 def _inside(folder: Folder, left: LeftOuts) -> dict[str, Folder]:

@@ -31,7 +31,7 @@ def unsure_splits(top: Folder, splits: Sequence[str], others: Sequence[str]) -> 
 def flat_splits(top: Folder, flat: Sequence[str], splits: Sequence[str]) -> DataError:
     """Splits without class folders."""
     first = top.folders[flat[0]]
-    what = f"{len(first.images):,} images and no class folders" if first.images else "no image"
+    what = f"{first.number:,} images and no class folders" if first.number else "no image"
     kept = [name for name in splits if name not in flat]
     if not kept and first.images and len(flat) > 1:
         hint = f"{LAYOUT}; if {_listed(flat)} the classes, give them other names: {_renamed(top, flat)}"
@@ -69,8 +69,8 @@ def no_classes(folder: Folder, names: Sequence[str]) -> DataError:
     else:
         hint = LAYOUT
     return DataError(
-        f"{folder.path}: by the names {_listed(names)} no classes, but images beside what is known of them, or copies"
-        " of them; networks here tell classes apart, they detect and segment nothing",
+        f"{folder.path}: {_listed(names)} no class by name, but images beside what is known of them, or copies of them;"
+        " networks here tell classes apart, they detect and segment nothing",
         hint,
     )
 
