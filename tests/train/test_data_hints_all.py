@@ -7,6 +7,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from PIL import Image
 
 import deltanas.train.data as loaders
 from deltanas.errors import DataError, DeltanasError
-from deltanas.train.data import dataset_of, load
+from deltanas.train.data import dataset_of, load, prepared
 from faulty_arrays import FAULTS, GREY, ONLY_IN_FILES, RGB, SPLIT, UNNAMED, Y, saved, split
 from hinted import Hinted, code_in, raised_in, run, watched
 from own_data import classes_in, laid_out, pixels
@@ -77,12 +78,18 @@ def digits(_: Path) -> str:
     return "digits"
 
 
+def pictures(folder: Path) -> str:
+    classes_in(folder / "pets")
+    return "npz:pets"
+
+
 RARE = np.concatenate([Y, [3, 3]])
 PROSE = [
     Hinted("name", lambda _: "imagenet", "unknown data set 'imagenet'", digits),
     Hinted("size", digits, "a training size of 3 is not", digits, {"train_size": 3}, {"train_size": 10}),
     Hinted("large", digits, "a training size of 2000 is", digits, {"train_size": 2000}, {"train_size": 1078}),
     Hinted("text", text, "can't be read as an npz file", again(x=GREY, y=Y)),
+    Hinted("folder", pictures, "Is a directory", lambda _: "folder:pets"),
     Hinted("ending", without_ending, "data can't be read", lambda _: "npz:data.npz"),
     Hinted("array", one_array, "one array without a name", given="labels = [i % 3 for i in range(90)]"),
     Hinted("few", few, "24 images to train on are fewer", more_images),
@@ -176,6 +183,8 @@ def test_every_hint_of_the_loaders_is_carried_out(tmp_path: Path, monkeypatch: p
         for number, (layout, *_) in enumerate([*layouts["MENDED"], *unmended]):
             with suppress(DataError):
                 load(f"folder:{laid_out(tmp_path / f'folder {number}', **layout)}")
+        with suppress(DataError):
+            prepared("own", replace(load("digits"), classes=5))
         with suppress(DataError):
             dataset_of("given", x=np.array([*GREY, None], object), y=Y)
         (tmp_path / "data.zip").write_bytes(b"PK")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from deltanas.errors import DataError, UsageError
-from deltanas.train.data import Dataset, Images, dataset_of, load, prepared
+from deltanas.train.data import Dataset, Images, Provenance, dataset_of, load, prepared
 from own_data import images_of, pixels
 
 UNEVEN = [(400, 12), (400, 5, 5), (3, 300), (90, 30, 10, 5), (40, 7, 7, 7, 3, 3), (64, 4)]
@@ -135,3 +137,29 @@ def test_a_class_that_a_given_split_lacks_is_told(split: str) -> None:
     data = dataset_of("given", **{f"x_{s}": pixels(90, 4, 4) for s in y}, **{f"y_{s}": part for s, part in y.items()})
     word = {"val": "validate", "test": "test"}[split]
     assert f"no image of class 2 (counted from 0) to {word} on" in data.source.notes
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"x": pixels(60, 1, 8, 6) / 255}, r"images are float64 \[60, 1, 8, 6\], not uint8"),
+        ({"x": pixels(60, 8, 6)}, r"images are uint8 \[60, 8, 6\], not uint8 \[n, c, h, w\]"),
+        ({"x": pixels(50, 1, 8, 6)}, "50 images have 60 labels"),
+        ({"y": np.arange(60) % 2 + 1}, "labels go from 1 to 2, and there are 2 classes"),
+        ({"y": np.arange(60) % 2 - 1}, "labels go from -1 to 0"),
+        ({"y": np.arange(60) % 2 * 1.0}, r"labels are float64 \[60\], not integers"),
+        ({"y": np.eye(2, dtype=int)[np.arange(60) % 2]}, r"labels are int64 \[60, 2\]"),
+        ({"names": ("cat",)}, "2 classes have 1 names"),
+    ],
+)
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_a_data_set_made_by_hand_is_what_it_says(changed: dict[str, Any], fault: str, split: str) -> None:
+    """Its arrays are read by `dataset_of`, as the hint says."""
+    parts = {name: Images(pixels(60, 1, 8, 6), np.arange(60) % 2) for name in ("train", "validation", "test")}
+    parts[split] = Images(changed.get("x", parts[split].x), changed.get("y", parts[split].y))
+    data = Dataset("own", **parts, classes=2, source=Provenance(changed.get("names", ())))
+    with pytest.raises(DataError, match=fault) as caught:
+        prepared("own", data, resize=8)
+    assert "`deltanas.train.data.dataset_of(name, x=images, y=labels)`" in caught.value.hint
+    if len(parts[split].x) == len(parts[split].y) and parts[split].y.min() >= 0:
+        assert dataset_of("own", x=parts[split].x, y=parts[split].y).classes == 2

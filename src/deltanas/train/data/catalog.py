@@ -19,7 +19,7 @@ from deltanas.train.data.official import OFFICIAL, data_folder, read_official
 from deltanas.train.data.own import read_npz, splits_of
 from deltanas.train.data.pictures import coloured, resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
-from deltanas.train.data.splits import in_three, settled, subset
+from deltanas.train.data.splits import in_three, require_sound, settled, subset
 
 _OWN = "a run on a data set passed from Python goes on where that is passed again"
 _SKLEARN_HINT = "pip install scikit-learn"
@@ -49,6 +49,7 @@ def prepared(
     colour: bool | None = None,
 ) -> Dataset:
     """The data set that splits make. Args and Raises: as of `load`."""
+    require_sound(name, splits)
     train, validation, test = (
         Images(coloured(resized(part.x, resize), colour), part.y)
         for part in (splits.train, splits.validation, splits.test)

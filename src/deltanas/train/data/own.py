@@ -40,6 +40,7 @@ def read_npz(path: Path) -> Splits:
     except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         named = path.with_name(f"{path.name}.npz")
         hint = f"name npz:{named}" if not path.exists() and named.exists() else ARRAYS
+        hint = f"name folder:{path}, if it holds pictures; of arrays: {ARRAYS}" if path.is_dir() else hint
         raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", hint) from None
     return _splits(path, arrays, others)
 

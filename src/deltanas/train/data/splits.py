@@ -79,6 +79,29 @@ def subset(train: Images, size: int, classes: int) -> Images:
     return train.take(np.sort(np.concatenate([first, others[: size - len(first)]])))
 
 
+def require_sound(name: str, splits: Splits | Dataset) -> None:
+    """Raises DataError where a data set that was made by hand is not what its fields say."""
+    faults = [_unsound(part, splits) for part in (splits.train, splits.validation, splits.test)]
+    if any(faults):
+        hint = "`deltanas.train.data.dataset_of(name, x=images, y=labels)` makes one of arrays"
+        raise DataError(f"{name}: {next(filter(None, faults))}", hint)
+
+
+def _unsound(part: Images, splits: Splits | Dataset) -> str:
+    """What is wrong with a split, "" if nothing is."""
+    if part.x.dtype != np.uint8 or part.x.ndim != 4:
+        return f"images are {part.x.dtype} {list(part.x.shape)}, not uint8 [n, c, h, w]"
+    if len(part.x) != len(part.y):
+        return f"{len(part.x)} images have {len(part.y)} labels"
+    if splits.classes and (part.y.ndim != 1 or part.y.dtype.kind not in "iu"):
+        return f"labels are {part.y.dtype} {list(part.y.shape)}, not integers [n]"
+    if splits.classes and len(part) and not 0 <= part.y.min() <= part.y.max() < splits.classes:
+        return f"labels go from {part.y.min()} to {part.y.max()}, and there are {splits.classes} classes"
+    if splits.source.names and len(splits.source.names) != splits.classes:
+        return f"{splits.classes} classes have {len(splits.source.names)} names"
+    return ""
+
+
 def settled(name: str, splits: Splits) -> Dataset:
     """The data set: splits that share no image and can be trained on.
 
