@@ -25,12 +25,13 @@ from own_data import classes_in, laid_out, pixels
 ROOM = Path(loaders.__file__).parent
 ELSEWHERE = {
     "fetch.py": "test_data_official.py",
+    "meaning.py": "../export/test_export.py",
     "official.py": "test_data_official.py",
     "picture.py": "test_pictures.py",
     "pictures.py": "test_pictures.py",
     "tree.py": "test_data_files.py",
 }
-"""Files of which all hints are carried out in another test."""
+"""Files of which the hints are carried out, or the commands that they name are run, in another test."""
 Arrays = dict[str, Any]
 
 

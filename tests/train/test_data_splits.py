@@ -157,7 +157,9 @@ def test_a_data_set_made_by_hand_is_what_it_says(changed: dict[str, Any], fault:
     """Its arrays are read by `dataset_of`, as the hint says."""
     parts = {name: Images(pixels(60, 1, 8, 6), np.arange(60) % 2) for name in ("train", "validation", "test")}
     parts[split] = Images(changed.get("x", parts[split].x), changed.get("y", parts[split].y))
-    data = Dataset("own", **parts, classes=2, source=Provenance(changed.get("names", ())))
+    data = Dataset(
+        "own", parts["train"], parts["validation"], parts["test"], 2, source=Provenance(changed.get("names", ()))
+    )
     with pytest.raises(DataError, match=fault) as caught:
         prepared("own", data, resize=8)
     assert "`deltanas.train.data.dataset_of(name, x=images, y=labels)`" in caught.value.hint
