@@ -16,10 +16,10 @@ pytest_plugins = ["tiny_model"]
 GRAMMAR = 'start: "w=" /[0-9]+/\n'
 
 
-def thinks(text: str | None, end: str = "stop", **fields: Any) -> Say:
+def thinks(text: Any, end: str = "stop", **fields: Any) -> Say:
     """An answer whose message has `fields` beside its content."""
-    said = completion(text, end=end)
-    said["choices"][0]["message"] |= fields
+    said = completion("", end=end)
+    said["choices"][0]["message"] |= {"content": text, **fields}
     return lambda handler, _: handler.send(200, json.dumps(said))
 
 
@@ -38,6 +38,12 @@ def asked(server: Server, say: Say, grammar: str | None = None) -> Reply:
         (thinks("w=2", reasoning_content="w=1?"), "<think>\nw=1?\n</think>\n\nw=2"),
         (thinks("w=2", reasoning="w=1?"), "<think>\nw=1?\n</think>\n\nw=2"),
         (thinks("\n\nw=2", reasoning_content="w=1? </think> <think>"), None),
+        (
+            thinks(
+                [{"type": "thinking", "thinking": [{"type": "text", "text": "w=1?"}]}, {"type": "text", "text": "w=2"}]
+            ),
+            "<think>\nw=1?\n</think>\n\nw=2",
+        ),
         (thinks("w=2", reasoning_content=None, reasoning={"effort": "low"}), ""),
     ],
 )
