@@ -223,6 +223,7 @@ def setting(text: str) -> tuple[str, Any]:
         UsageError: it has another form.
     """
     key, found, value = text.partition("=")
+    key = key.strip()
     if not found or not all(part for part in key.split(".")):
         raise UsageError(f"{text!r} sets nothing", "give key=value, as in model.top_k=50")
     try:

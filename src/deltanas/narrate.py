@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
+from threading import Event as Signal
+from threading import Thread
+from time import monotonic
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,6 +33,8 @@ from deltanas.seams import (
 )
 from deltanas.task import CLASSIFY, Metric
 
+SILENCE = 10.0
+"""Seconds without a line after which the first one says what goes on; the pauses to the next ones double."""
 LINES = 4
 """So many lines of an edit are shown."""
 GROWN = 1.05
@@ -63,6 +68,10 @@ class Narrator:
         self._top = 1
         self._settled: list[Candidate] = []
         self._judged = 0
+        self._doing = "loading"
+        self._spoke = monotonic()
+        self._ended = Signal()
+        self._breath = Thread(target=self._breathe, name="narrator", daemon=True)
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -78,9 +87,14 @@ class Narrator:
 
     def __enter__(self) -> Narrator:
         self._progress.start()
+        if not self._quiet and not self._console.is_terminal:
+            self._breath.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._breath.is_alive():
+            self._breath.join()
         self._progress.stop()
 
     def __call__(self, event: Event) -> None:
@@ -122,9 +136,10 @@ class Narrator:
         grown = len(self._settled) >= GROWN * self._judged
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
             self._judge()
-        self._progress.update(self._task, description=f"{where}{what}")
+        self._doing = f"{where}{what}"
+        self._progress.update(self._task, description=self._doing)
         if total:
-            self.say(f"[bold]{where}{what}[/] ({total})")
+            self._say(f"[bold]{where}{what}[/] ({total})")
 
     def _judge(self) -> None:
         """Say what the ranking is worth, where there were repeats, and whether the search narrows down."""
@@ -137,7 +152,7 @@ class Narrator:
         if len(scores) > len(named) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
         if warning := collapse_so_far(self._settled):
-            self.say(f"  [yellow]{warning}[/]")
+            self._say(f"  [yellow]{escape(warning)}[/]")
 
     def _proposed(self, candidate: Candidate) -> None:
         self._progress.advance(self._task, 1)
@@ -152,9 +167,9 @@ class Narrator:
             self._note(candidate)
             self._progress.advance(self._task, self._seeds)
             reason = escape(candidate.outcome.reason.splitlines()[0])
-            self.say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
+            self._say(f"{head}: [yellow]refused[/] ({candidate.outcome.stage}) {reason}")
         elif candidate.cycle:
-            self.say("\n".join([head, *_shown(last), *self._assumed(candidate)]))
+            self._say("\n".join([head, *_shown(last), *self._assumed(candidate)]))
 
     def _assumed(self, candidate: Candidate) -> list[str]:
         """A line on the hyperparameters that the edit newly declares."""
@@ -170,7 +185,7 @@ class Narrator:
         training = candidate.trainings[-1]
         if candidate.outcome is None and isinstance(training, Trained):
             seconds = f"seed {len(candidate.trainings)}, {training.seconds:.1f} s"
-            self.say(f"  {escape(candidate.label)} {self._metric.shown(training.score)} ({seconds})")
+            self._say(f"  {escape(candidate.label)} {self._metric.shown(training.score)} ({seconds})")
 
     def _settle(self, candidate: Candidate) -> None:
         self._note(candidate)
@@ -183,9 +198,9 @@ class Narrator:
                 metric, error = self._metric, candidate.standard_error
                 gain = f", {metric.points(metric.over(score, parent))} over {parent_name}" if parent is not None else ""
                 spread = "" if error is None else f" +- {metric.shown(error)} ({len(candidate.trainings)} seeds)"
-                self.say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s)")
+                self._say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s)")
             case Failed(kind=kind, reason=reason):
-                self.say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
+                self._say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
                 pass
 
@@ -193,7 +208,7 @@ class Narrator:
         told = f"no {found.name}: {found.detail}"
         if found.value is not None and found.low is not None and found.high is not None:
             told = f"{found.name} {found.value:.3f} (quartiles {found.low:.3f} and {found.high:.3f})"
-        self.say(f"  {escape(candidate.label)} {escape(told)}")
+        self._say(f"  {escape(candidate.label)} {escape(told)}")
 
     def _tuned(self, adapter: Adapter) -> None:
         shown = [
@@ -209,7 +224,7 @@ class Narrator:
     def _scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
             name = escape(self._names.get(final.program, final.program))
-            self.say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split")
+            self._say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split")
 
     def _note(self, candidate: Candidate) -> None:
         if candidate.outcome:
@@ -228,8 +243,23 @@ class Narrator:
         self._progress.update(self._task, counts=f"{counts}; {best}")
 
     def say(self, text: str) -> None:
+        """A line as it stands: what is in brackets is no markup."""
+        self._say(escape(text))
+
+    def _say(self, marked: str) -> None:
+        self._spoke = monotonic()
         if not self._quiet:
-            self._progress.console.print(text, soft_wrap=True)
+            self._progress.console.print(marked, soft_wrap=True, emoji=False)
+
+    def _breathe(self) -> None:
+        """Say now and then what goes on, where no bar shows it: a batch of proposals takes minutes without a line."""
+        spoke, pause = self._spoke, SILENCE
+        while not self._ended.wait(max(0.1, spoke + pause - monotonic())):
+            if self._spoke != spoke:
+                spoke, pause = self._spoke, SILENCE
+            elif monotonic() >= spoke + pause:
+                self._progress.console.print(f"  still {self._doing} ({monotonic() - spoke:.0f} s)", soft_wrap=True)
+                pause *= 2
 
 
 def _shown(attempt: Attempt) -> list[str]:

@@ -87,11 +87,15 @@ def finalists(journal: Journal, objectives: Sequence[Objective], count: int) -> 
     return along(journal, objectives, count) if len(objectives) > 1 else journal.improvements[:count]
 
 
+class NoBaselineError(DeltanasError):
+    """No baseline was trained, so there is nothing to edit."""
+
+
 def require_baseline(baselines: Sequence[Candidate]) -> None:
-    """Raises DeltanasError, with what became of each baseline, where none was trained."""
+    """Raises NoBaselineError, with what became of each baseline, where none was trained."""
     if all(c.score is None for c in baselines):
         reasons = [f"{c.label}: {c.outcome.reason}" for c in baselines if isinstance(c.outcome, Refused | Failed)]
-        raise DeltanasError("no baseline could be trained, so there is nothing to edit", "\n  ".join(reasons))
+        raise NoBaselineError("no baseline could be trained, so there is nothing to edit", "\n  ".join(reasons))
 
 
 def proposals_due(journal: Journal) -> int:

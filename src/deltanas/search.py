@@ -78,7 +78,10 @@ class Search:
         total = len(self._baselines) + plan.cycles * plan.candidates
         tell(Planned(plan.cycles, total, plan.repeats.each, plan.repeats.top, self._journal))
         if not self._journal:
-            self._open(self._checked_baselines())
+            baselines = self._checked_baselines()
+            if all(isinstance(each.outcome, Refused) for each in baselines):
+                require_baseline(baselines)  # before anything is journalled
+            self._open(baselines)
         self._train(0)
         require_baseline(self._journal.of_cycle(0))
         # All before the last cycle in the journal is done; a learner is told of the one before it, which it left last.

@@ -76,6 +76,11 @@ def read_source(path: Path) -> str | Refused:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(f"{path} can't be read: {error.strerror}") from None
+    return source_of(data)
+
+
+def source_of(data: bytes) -> str | Refused:
+    """What a candidate's file holds, as text."""
     if len(data) > MAX_BYTES:
         return Refused("contract", f"the file has more than {MAX_BYTES:,} bytes")
     if b"\0" in data:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ class RunFolder:
     @property
     def report(self) -> Path:
         return self.path / "report.html"
+
+    def remove_empty(self, run: RunArchive) -> None:
+        """Leave a folder and an archive that a run can begin in, if nothing was journalled in this one."""
+        if run.remove_empty():
+            (self.path / POINTER).unlink()
+            run.close()
 
     def open(self, *, writer: bool = False) -> RunArchive:
         return open_run(self.url, self.name, writer=writer)
@@ -77,16 +84,19 @@ def _pointer(path: Path) -> dict[str, Any]:
     return values
 
 
-def list_folders(root: Path) -> list[RunFolder]:
-    """The runs in a folder, by the time their `run.json` was written.
+def list_folders(root: Path) -> list[Path]:
+    """The folders in a folder that hold a run, by the time their `run.json` was written. None of them is read.
 
     Raises:
         UsageError: there is no such folder.
     """
     if not root.is_dir():
         raise UsageError(f"no folder {root}", "a search makes `runs/` in the folder that it is started in")
-    pointers = sorted(root.glob(f"*/{POINTER}"), key=lambda path: path.stat().st_mtime)
-    return [read_folder(pointer.parent) for pointer in pointers]
+    written: dict[Path, float] = {}
+    for pointer in root.glob(f"*/{POINTER}"):
+        with suppress(OSError):  # it was removed meanwhile
+            written[pointer.parent] = pointer.stat().st_mtime
+    return sorted(written, key=written.__getitem__)
 
 
 def moved_run(folder: RunFolder, archive: str) -> tuple[RunFolder, RunArchive]:
@@ -113,10 +123,15 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
     A run that was killed before its `run.json` was written is taken up: its manifest is the one it was begun with.
 
     Raises:
-        UsageError: the folder holds something else.
-        ArchiveError: the archive can't be made, or holds a run of this name already.
+        UsageError: the folder holds something else, or another process began a run in it meanwhile.
+        ArchiveError: the archive can't be made, or holds a run of this name already, or another process writes it.
     """
     folder = RunFolder(path, path.resolve().name, archive)
+    if (path / POINTER).exists():
+        read_folder(path).open(writer=True).close()  # says which process writes it
+        raise UsageError(
+            f"another command has just begun and ended a run in {path}", "run this one again: it resumes it"
+        )
     if path.exists() and not (
         path.is_dir() and all(entry.name.startswith((DATABASE, f".{POINTER}.")) for entry in path.iterdir())
     ):

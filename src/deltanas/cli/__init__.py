@@ -14,12 +14,14 @@ import typer
 
 from deltanas.cli import calibrate, export, learn, lemur, predict, read, serve, study, work
 from deltanas.cli.output import print_text
+from deltanas.cli.streams import use_utf8
 from deltanas.errors import DeltanasError, UsageError
 
 app = typer.Typer(
     name="deltanas",
     help="Search for neural networks by edits; measure what a language model adds over a sampler.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # a help text says [train] and deltanas[llm]: markup would take these away
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -51,6 +53,7 @@ def _options(
 
 def main() -> None:
     """Entry point: every error that a user can mend ends as a message and a status."""
+    use_utf8()
     try:
         app()
     except DeltanasError as error:

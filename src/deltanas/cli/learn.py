@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar, cast
 import typer
 
 from deltanas.archive import read_folder
-from deltanas.cli.output import Json, RunArgument, print_json, print_text
+from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.cli.settings import Options, with_settings
 from deltanas.config import given_settings, read_config
 from deltanas.errors import DataError, UsageError
@@ -22,7 +22,7 @@ from deltanas.learn import Tuned, export_adapter
 from deltanas.learn.corpus import Corpus, Phrasing, corpus_of, held_families, preferences_of, some_of
 from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import Teaching
-from deltanas.learn.measured import MeasuredEdit, write_measured
+from deltanas.learn.measured import MeasuredEdit, measured_lines, write_measured
 from deltanas.llm import Lesson, Loss, Preference, Tunable
 
 T = TypeVar("T")
@@ -42,7 +42,9 @@ def corpus(
             help="Runs, imported programs, files, the folder of `python -m benchmarks gains`.", metavar="SOURCE..."
         ),
     ],
-    out: Annotated[Path, typer.Option(help="File to write, JSON lines.", metavar="F.jsonl")],
+    out: Annotated[
+        Path | None, typer.Option(help="File to write, JSON lines; default: stdout.", metavar="F.jsonl")
+    ] = None,
     distance: Annotated[
         int, typer.Option(help="Imported programs: number of lines in which two may differ.", min=1)
     ] = 12,
@@ -52,17 +54,23 @@ def corpus(
     """Collect measured edits: the gain or loss in accuracy of each edit of a program, with its standard error."""
     from deltanas.wiring.teaching import measured_edits
 
+    if as_json and out is None:
+        raise UsageError("--json tells of a file that is written", "name it with --out, or leave --json out")
     found = [edit for place in sources for edit in measured_edits(place, distance=distance, parents=parents)]
     if not found:
         raise UsageError("there is no measured edit", "a search measures some; `deltanas lemur import` brings others")
-    write_measured(out, found)
+    if out is None:
+        sys.stdout.writelines(measured_lines(found))
+    else:
+        write_measured(out, found)
     elites = EliteRule().chosen(found)
     families = Counter(edit.family for edit in found)
     if as_json:
         print_json({"file": str(out), "edits": len(found), "beyond_noise": len(elites), "families": families})
     else:
-        print_text(f"{len(found):,} measured edits of {len(families):,} families written to {out}")
-        print_text(f"{len(elites):,} gained beyond their noise")
+        tell = say if out is None else print_text
+        tell(f"{len(found):,} measured edits of {len(families):,} families{f' written to {out}' if out else ''}")
+        tell(f"{len(elites):,} gained beyond their noise")
 
 
 @learn.command("tune")

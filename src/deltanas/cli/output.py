@@ -25,8 +25,13 @@ def print_text(text: str) -> None:
     sys.stdout.flush()
 
 
+def json_text(value: object) -> str:
+    """JSON on one line, fit for UTF-8: a lone surrogate, as in a file name that is no UTF-8, is escaped."""
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def print_json(value: object) -> None:
-    print_text(json.dumps(value, ensure_ascii=False))
+    print_text(json_text(value))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -37,7 +42,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_row(*("" if cell is None else str(cell) for cell in row))
     # Where no terminal sets the width, nothing is cut off: the reader may be another program.
     width = None if sys.stdout.isatty() else 1_000
-    Console(markup=False, highlight=False, width=width).print(table)
+    Console(markup=False, highlight=False, emoji=False, width=width).print(table)
 
 
 def print_figures(figures: Mapping[str, Any], tables: Sequence[str], *, as_json: bool) -> None:

@@ -12,9 +12,9 @@ import typer
 from deltanas.archive import list_folders, read_folder
 from deltanas.cli.front import print_front
 from deltanas.cli.networks import print_networks
-from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text
+from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text, say
 from deltanas.doctor import examine
-from deltanas.errors import UsageError
+from deltanas.errors import DeltanasError, UsageError
 from deltanas.pages import write_report
 from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
 from deltanas.records import Candidate, RunView
@@ -49,10 +49,13 @@ def view_of(path: Path) -> RunView:
 def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
     """List the runs in a folder, the newest last."""
     found = []
-    for folder in list_folders(root):
-        with folder.open() as run:
-            metric = task_of(run.manifest).metric
-            found.append((str(folder.path), run.finished, run.tally(), run.best(), metric))
+    for path in list_folders(root):
+        try:
+            with read_folder(path).open() as run:
+                metric = task_of(run.manifest).metric
+                found.append((str(path), run.finished, run.tally(), run.best(), metric))
+        except DeltanasError as error:  # the others are shown
+            say(f"{path} is broken: {error}")
     columns = ("trained", "failed", "refused")
     if as_json:
         print_json(
@@ -179,12 +182,18 @@ def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
 
 @programs.command("list")
 def programs_list(
-    run: RunOption,
+    run: Annotated[Path | None, typer.Argument(help="Folder of the run.", metavar="[RUN]")] = None,
+    same: Annotated[Path | None, typer.Option("--run", help="The same, as an option.", metavar="RUN")] = None,
     baselines: Annotated[bool, typer.Option("--baselines", help="Include the baselines, as cycle 0.")] = False,
     as_json: Json = False,
 ) -> None:
     """List the candidates of a run in the order in which they were proposed."""
-    view = view_of(run)
+    path = run or same
+    if path is None or (run and same):
+        raise UsageError(
+            "name one run", "as in `deltanas programs list runs/demo`; `deltanas runs list` shows the runs"
+        )
+    view = view_of(path)
     metric = task_of(view.manifest).metric
     rows = [_row(candidate, metric) for candidate in view.candidates if candidate.cycle or baselines]
     if as_json:

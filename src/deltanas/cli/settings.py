@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
+from pydantic import BaseModel
+from typer.core import TyperCommand
 
 from deltanas.config import SearchConfig
+from deltanas.errors import UsageError
 
 Options = dict[str, Any]
 """What was given, by the key of the setting; None for what was not."""
@@ -46,6 +49,28 @@ def with_settings(options: Mapping[str, str]) -> Callable[[Callable[..., None]],
 def _name(names: str) -> str:
     """Of the parameter, as train_size of `--train-size`, and colour of `--colour/--grey`."""
     return names.split()[0].partition("/")[0].strip("-").replace("-", "_")
+
+
+class SettingsCommand(TyperCommand):
+    """A command with `--set`: an unknown option that is the name of a setting is told how to be given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for parameter in self.params for name in (*parameter.opts, *parameter.secondary_opts)}
+        for name, _, value in (each.partition("=") for each in args if each.startswith("--")):
+            keys = [key for key in _keys(SearchConfig) if key.rpartition(".")[2] == name[2:].replace("-", "_")]
+            if keys and name not in known:
+                ways = " or ".join(f"--set {key}={value or 'VALUE'}" for key in keys)
+                raise UsageError(f"no option {name}", f"it is a setting: {ways}")
+        return super().parse_args(ctx, args)
+
+
+def _keys(section: Any, prefix: str = "") -> Iterator[str]:
+    """All keys of the settings, as "model.top_k"."""
+    for name, field in section.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
 
 
 def _given(given: Mapping[str, Any], keys: Mapping[str, str]) -> Options:

@@ -16,7 +16,7 @@ from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_pro
 from deltanas.cli.front import print_front
 from deltanas.cli.networks import print_networks
 from deltanas.cli.output import Json, keyed, print_json, print_table, print_text
-from deltanas.cli.settings import Options, with_settings
+from deltanas.cli.settings import Options, SettingsCommand, with_settings
 from deltanas.config import given_settings, read_config, setting
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
@@ -24,7 +24,7 @@ from deltanas.pages import current_report, write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import Rehearsal, rehearse
 from deltanas.report import Summary, summary
-from deltanas.sources import read_source
+from deltanas.sources import read_source, source_of
 from deltanas.task import TASKS, Metric, task_of
 from deltanas.train.data import told
 from deltanas.wiring import (
@@ -53,7 +53,8 @@ TRAINING = {
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (search, check, evaluate, edit):
+    app.command(cls=SettingsCommand)(search)
+    for command in (check, evaluate, edit):
         app.command()(command)
 
 
@@ -215,7 +216,7 @@ def edit(
 ) -> None:
     """Apply an edit exactly or not at all and print the program. With --diff: print the diff between two programs."""
     source = _text(base)
-    text = sys.stdin.read() if str(edit) == "-" else _text(edit)
+    text = _text(edit)
     result = {"diff": diff(source, text, base.name)} if inverse else asdict(apply_edit(source, text))
     if as_json:
         print_json(result)
@@ -236,7 +237,8 @@ def _show(found: Rehearsal, as_json: bool) -> None:
 
 
 def _text(path: Path) -> str:
-    source = read_source(path)
+    """What the file holds; "-": what stdin does."""
+    source = source_of(sys.stdin.buffer.read()) if str(path) == "-" else read_source(path)
     if isinstance(source, Refused):
         raise UsageError(f"{path}: {source.reason}")
     return source

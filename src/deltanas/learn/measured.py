@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import count
@@ -84,9 +84,16 @@ _DEFAULTS = {field.name: field.default for field in fields(MeasuredEdit)}
 
 
 def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
-    """Write JSON lines, whole or not at all; how many. A parent's texts stand in the first row that names it."""
+    """Write `measured_lines`, whole or not at all; how many."""
+    lines = list(measured_lines(edits))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, "".join(lines), lasting=True)
+    return len(lines)
+
+
+def measured_lines(edits: Iterable[MeasuredEdit]) -> Iterator[str]:
+    """An edit a line, as JSON. A parent's texts stand in the first row that names it."""
     told: dict[str, list[str]] = {}
-    lines = []
     for edit in edits:
         row: dict[str, object] = {"parent": edit.parent.id}
         row |= {name: value for name in _KNOWN if (value := getattr(edit, name)) != _DEFAULTS[name]}
@@ -94,10 +101,7 @@ def write_measured(path: Path, edits: Iterable[MeasuredEdit]) -> int:
         if told.get(edit.parent.id) == texts:
             row = {name: value for name, value in row.items() if name not in _PARENT}
         told[edit.parent.id] = texts
-        lines.append(json.dumps(row, ensure_ascii=False) + "\n")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, "".join(lines), lasting=True)
-    return len(lines)
+        yield json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def read_measured(path: Path) -> list[MeasuredEdit]:

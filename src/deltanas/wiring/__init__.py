@@ -17,6 +17,7 @@ from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
 from deltanas.objective import objectives_of
 from deltanas.plan import Plan
+from deltanas.policy import NoBaselineError
 from deltanas.program import Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
@@ -87,8 +88,9 @@ def open_search(
 ) -> Iterator[OpenSearch]:
     """Begin a run in a new folder, or take up the one in an existing folder; `search` is None where it is finished.
 
-    All that can be wrong with the settings is found before the folder is made. own: makes the proposer, in place of
-    the strategy that the settings name. data: the data set, in place of the one that they name.
+    All that can be wrong with the settings is found before the run is made; if no baseline passes the checks, the run
+    is removed again. own: makes the proposer, in place of the strategy that the settings name. data: the data set, in
+    place of the one that they name.
     """
     given = given if data is None else _naming(given, data)
     epochs: list[str] = []
@@ -126,6 +128,7 @@ def open_search(
             origin |= {"contents": parts.contents, "began": began(path)}
             folder, run = begin_run(path, config.archive, origin)
             stack.enter_context(run)
+            stack.enter_context(_removed_without_baseline(folder, run))
             resumed_config(stored_config(run), given)
             require_same_data(run, parts.data)
             require_same_contents(run, config, config, parts.contents)
@@ -145,6 +148,16 @@ def open_search(
         )
         assumed = (told(dataset), *epochs, *parts.assumed)
         yield OpenSearch(search, run, folder, assumed, parts.runner.spread)
+
+
+@contextmanager
+def _removed_without_baseline(folder: RunFolder, run: RunArchive) -> Iterator[None]:
+    """A run that can't begin with its settings leaves its folder to one with others."""
+    try:
+        yield
+    except NoBaselineError:
+        folder.remove_empty(run)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +257,17 @@ def _naming(given: Mapping[str, object], data: Dataset) -> dict[str, object]:
 
 
 def _new_path(config: SearchConfig) -> Path:
-    """`runs/` of the working directory, named by data set, strategy and time."""
+    """A new folder in `runs/` of the working directory, named by data set, strategy and time."""
     name = config.dataset if ":" not in config.dataset else Path(config.dataset.partition(":")[2]).stem
-    return Path("runs") / f"{name}-{config.proposing.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    first = Path("runs") / f"{name}-{config.proposing.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    path, number = first, 1
+    while True:
+        try:
+            path.mkdir(parents=True)
+        except FileExistsError:  # of a search that began in the same second
+            number += 1
+        except OSError:  # who begins the run there says so
+            return path
+        else:
+            return path
+        path = first.with_name(f"{first.name}-{number}")
