@@ -29,6 +29,29 @@ FLAGS = (
     "--remote-debugging-pipe",
     "about:blank",
 )
+CONTRAST = """(() => {
+  const rgb = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const over = ([r, g, b, a = 1], under) => [r, g, b].map((v, i) => v * a + under[i] * (1 - a));
+  const bright = (c) => c.map((v) => ((v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (node) => node === null ? [255, 255, 255]
+    : over(rgb(getComputedStyle(node).backgroundColor), behind(node.parentElement));
+  const faults = [];
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) {
+    const node = walk.currentNode.parentElement, style = getComputedStyle(node);
+    if (!walk.currentNode.data.trim() || !node.checkVisibility() || node.closest("script, title")) continue;
+    const drawn = node.closest("svg") ? style.fill : style.color;
+    const box = node.closest("a")?.querySelector("circle");
+    const back = box ? rgb(getComputedStyle(box).fill).slice(0, 3) : behind(node), front = over(rgb(drawn), back);
+    const [low, high] = [bright(front), bright(back)].sort((a, b) => a - b);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const ratio = (high + 0.05) / (low + 0.05);
+    if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)} ${node.tagName} ${walk.currentNode.data}`);
+  }
+  return faults;
+})()"""
+"""Texts whose contrast with what is behind them is below that of WCAG 2.2, 1.4.3 (AA)."""
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
 
 

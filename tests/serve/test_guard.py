@@ -37,6 +37,9 @@ class Still:
         copy.parts = dict(self.parts)
         return copy
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def page(self, *, nonce: str, script: str, revision: str) -> str:
         return f"<script nonce={nonce}>{len(script) > 100}</script>{revision}"
 

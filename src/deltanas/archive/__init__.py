@@ -5,11 +5,13 @@ SQLite: one file in WAL mode, on a local disk (WAL needs shared memory, which ne
 
 from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, moved_run, read_folder
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.overview import Overview
 from deltanas.archive.store import RunArchive
 
 __all__ = [
     "DATABASE",
     "POINTER",
+    "Overview",
     "RunArchive",
     "RunFolder",
     "begin_run",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 from pathlib import Path
+from time import sleep
 
 from sqlalchemy import Connection, text
 
 from deltanas.errors import ArchiveError
 
+_GLANCES, _GLANCE = 5, 0.01
+"""So many times, after so many seconds, a lock is asked for again: `is_locked` may have been looking."""
 _POSTGRES_CLASS = 0x64656C74  # first half of the advisory lock's key; the run's number is the second
 
 
@@ -30,7 +33,7 @@ class FileLock:
         """Raises BlockingIOError if another holds it, another OSError where the file can't be made."""
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._file)
             os.ftruncate(self._file, 0)
             os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
         except BaseException:
@@ -39,6 +42,32 @@ class FileLock:
 
     def release(self) -> None:
         os.close(self._file)
+
+
+def _lock(file: int) -> None:
+    for _ in range(_GLANCES):
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sleep(_GLANCE)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(connection: Connection, path: Path | None, run: int) -> bool:
+    """Does a process write the run now? Nothing is changed, and no writer is kept out."""
+    if path is None:
+        return _owner_in_postgres(connection, run) is not None
+    try:
+        file = os.open(f"{path}.run{run}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def lock_run(connection: Connection, path: Path | None, run: int, name: str) -> FileLock | None:
@@ -61,12 +90,17 @@ def _lock_in_postgres(connection: Connection, run: int, name: str) -> None:
     key = {"class": _POSTGRES_CLASS, "run": run}
     if connection.execute(text("SELECT pg_try_advisory_lock(:class, :run)"), key).scalar_one():
         return
-    owner = connection.execute(
+    raise TakenError(name, _owner_in_postgres(connection, run))
+
+
+def _owner_in_postgres(connection: Connection, run: int) -> str | None:
+    """The name that the lock's owner gave itself, None if there is no owner."""
+    found: str | None = connection.execute(
         text(
             "SELECT application_name FROM pg_locks JOIN pg_stat_activity USING (pid) "
             "WHERE locktype = 'advisory' AND classid = :class AND objid = :run AND granted "
             "AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
         ),
-        key,
+        {"class": _POSTGRES_CLASS, "run": run},
     ).scalar_one_or_none()
-    raise TakenError(name, owner)
+    return found

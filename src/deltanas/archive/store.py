@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Result, Row, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Result, Row, Table, delete, func, insert, select, update
 
 from deltanas.archive import records
 from deltanas.archive.adapters import adapters, adapters_of, add_adapter
-from deltanas.archive.lock import FileLock
+from deltanas.archive.lock import FileLock, is_locked
 from deltanas.archive.measurements import add_measurement, measurements
+from deltanas.archive.overview import Overview, best_slot, overview, tally
 from deltanas.archive.place import Place
 from deltanas.archive.session import Session, lasting
 from deltanas.archive.tables import attempts, calls, candidates, finals, programs, runs, trainings
@@ -55,6 +56,12 @@ class RunArchive:
             moment = connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one()
         return None if moment is None else datetime.fromisoformat(moment)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether a process writes it now."""
+        with self.session.read() as connection:
+            return is_locked(connection, self.session.place.path, self._run)
+
     @lasting
     def candidates(self) -> list[Candidate]:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""
@@ -87,13 +94,19 @@ class RunArchive:
         with self.session.read() as connection:
             return (*connection.execute(select(*counts, settled)).one(), self._is_finished(connection))
 
+    def overview(self) -> Overview:
+        """What a list of runs says of this one, at one moment; no text of it is read."""
+        with self.session.read() as connection:
+            slot = best_slot(connection, self._run, task_of(self.manifest).metric.better)
+            best = None if slot is None else self._one(connection, slot)
+            row = connection.execute(select(runs).where(runs.c.id == self._run)).one()
+            written = is_locked(connection, self.session.place.path, self._run)
+            return overview(connection, row, best, is_written=written)
+
     def tally(self) -> dict[str, int]:
         """Number of the search's candidates by status ("open", "refused", "failed", "trained")."""
-        mine = (_CANDIDATES.c.run == self._run) & (_CANDIDATES.c.cycle > 0)
-        counted = select(_CANDIDATES.c.status, func.count()).where(mine).group_by(_CANDIDATES.c.status)
         with self.session.read() as connection:
-            found = {row.status: row[1] for row in connection.execute(counted)}
-        return {status: found.get(status, 0) for status in ("open", "refused", "failed", "trained")}
+            return tally(connection, self._run)
 
     def best(self) -> float | None:
         """Best score of the search's candidates, by the task's metric; None while none is trained."""
@@ -220,6 +233,15 @@ class RunArchive:
         with self.session.write() as connection:
             connection.execute(update(runs).where(runs.c.id == self._run).values(values))
 
+    def remove_empty(self) -> bool:
+        """Take the run out of the archive if nothing was journalled in it; whether it was."""
+        with self.session.write() as connection:
+            held = select(_CANDIDATES.c.cycle).where(_CANDIDATES.c.run == self._run).limit(1)
+            if connection.execute(held).first() is not None:
+                return False
+            connection.execute(delete(runs).where(runs.c.id == self._run))
+            return True
+
     def close(self) -> None:
         """Give back the connection and the lock. More than once does no harm."""
         self.session.close()
@@ -274,13 +296,22 @@ class RunArchive:
                 damage.append(error)
         return intact, damage
 
-    def _candidates(self, connection: Connection, without: frozenset[str] = frozenset()) -> Iterator[Candidate]:
+    def _candidates(
+        self, connection: Connection, without: frozenset[str] = frozenset(), slot: tuple[int, int] | None = None
+    ) -> Iterator[Candidate]:
+        """slot: (cycle, index) of the only one that is wanted."""
         made = [select(*(c for c in table.c if c.name not in without)) for table in _MADE]
         rows = (
-            connection.execute(query.where(table.c.run == self._run).order_by(*table.primary_key), **_STREAMED)
+            connection.execute(
+                query.where(table.c.run == self._run, *_at(table, slot)).order_by(*table.primary_key), **_STREAMED
+            )
             for query, table in zip(made, _MADE, strict=True)
         )
-        return records.candidates_from(self._rows_of(connection), *rows)
+        return records.candidates_from(self._rows_of(connection, *_at(_CANDIDATES, slot)), *rows)
+
+    def _one(self, connection: Connection, slot: tuple[int, int]) -> Candidate:
+        (found,) = self._candidates(connection, _LONG - {"per_image"}, slot)
+        return found
 
     def _rows_of(self, connection: Connection, *where: ColumnElement[bool]) -> Result[Any]:
         """The rows of candidates, each with its program's."""
@@ -296,6 +327,10 @@ class RunArchive:
 
     def _is_finished(self, connection: Connection) -> bool:
         return connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one() is not None
+
+
+def _at(table: Table, slot: tuple[int, int] | None) -> list[ColumnElement[bool]]:
+    return [] if slot is None else [table.c.cycle == slot[0], table.c.index == slot[1]]
 
 
 _STREAMED: dict[str, Any] = {"execution_options": {"stream_results": True}}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deltanas.archive import POINTER, read_folder
-from deltanas.cli.output import Against, RunArgument, print_text
+from deltanas.cli.output import Against, print_text, say
 from deltanas.cli.read import view_of
 from deltanas.errors import DeltanasError, UsageError
-from deltanas.pages import Followed
+from deltanas.pages import Followed, FollowedFolder, holds_runs
+from deltanas.records import RunView
+
+RUNS = Path("runs")
+"""Where searches put their runs unless --run says another place."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,26 +23,43 @@ def add_to(app: typer.Typer) -> None:
 
 
 def serve(
-    run: RunArgument,
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or of runs.", metavar="[RUN|RUNS]")] = RUNS,
     host: Annotated[
         str, typer.Option(help="Address to listen on; readers on other machines need a token.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0: a free one.", min=0, max=65535)] = 8642,
     against: Against = None,
 ) -> None:
-    """Serve the report of a run as a page that follows the search; print its address. Ctrl-C ends it."""
+    """Serve the report of a run as a page that follows the search; print its address. Ctrl-C ends it.
+
+    Of a folder of runs: a list that compares them, from which each opens.
+    """
     try:
         from deltanas.serve import serve as served
     except ModuleNotFoundError as error:
         raise DeltanasError(f"{error.name} is not installed", "pip install 'deltanas[serve]'") from None
+    followed: Followed | FollowedFolder
+    if holds_runs(run) or (run == RUNS and not any(run.glob("*"))):
+        followed = FollowedFolder(run, _views(against))
+        opens = followed.run
+    else:
+        _expected(run)
+        followed, opens = Followed(run, _views(against)), None
+    try:
+        served(followed, host, port, print_text, opens)
+    except KeyboardInterrupt:
+        say("ended; what was served is as it was")
+
+
+def _views(against: list[Path] | None) -> list[RunView]:
+    return [view_of(other) for other in against or ()]
+
+
+def _expected(run: Path) -> None:
+    """What is wrong with a run is said at once. One that is yet to begin is waited for."""
     if (run / POINTER).exists():
-        read_folder(run).open().close()  # what is wrong with a run is said at once
+        read_folder(run).open().close()
     elif run.exists() and not (run.is_dir() and all(each.name.startswith("archive.db") for each in run.iterdir())):
         raise UsageError(f"{run} is not a run: it has no {POINTER}", "`deltanas runs list` shows the runs")
     else:
-        sys.stderr.write(f"there is no run at {run} yet; the page waits for it\n")
-    others = [view_of(other) for other in against or ()]
-    try:
-        served(Followed(run, others), host, port, print_text)
-    except KeyboardInterrupt:
-        sys.stderr.write("ended; the run is as it was\n")
+        say(f"there is no run at {run} yet; the page waits for it")

@@ -4,6 +4,7 @@ from deltanas.report.classes import ClassScore, ClassScores, class_scores, least
 from deltanas.report.counts import Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
 from deltanas.report.front import Front, priced
+from deltanas.report.listing import Entry, Listed, Score, draw_list
 from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, render
 
 __all__ = [
@@ -12,15 +13,19 @@ __all__ = [
     "Counts",
     "Diagnostic",
     "Drawn",
+    "Entry",
     "Front",
     "Gain",
+    "Listed",
     "Live",
     "Network",
+    "Score",
     "Step",
     "Summary",
     "class_scores",
     "document",
     "draw",
+    "draw_list",
     "least_accurate",
     "priced",
     "render",

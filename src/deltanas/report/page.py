@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -65,11 +65,15 @@ class Drawn:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What a server adds to the page: the nonce that its own header names, its script, and the state of the parts."""
+    """What a server adds to the page: the nonce that its own header names, its script, and the state of the parts.
+
+    home: address of the page that lists the runs, "" if there is none.
+    """
 
     nonce: str
     script: str
     revision: str
+    home: str = ""
 
 
 def draw(
@@ -84,7 +88,7 @@ def draw(
     computed says why in its place. `against` are runs to compare it with. `notice` stands above all: why there is no
     more to show.
     """
-    env = _environment()
+    env = environment()
     reading = Reading(view, against)
     figures = summarise(reading)
     wanted = {FRONT: len(stored_objectives(view.manifest)) > 1, CLASSES: isinstance(reading.task, Sorts)}
@@ -101,15 +105,24 @@ def draw(
 
 
 def document(drawn: Drawn, live: Live | None = None) -> str:
-    """The parts as one document. No other script than the page's own may run: by its hash, or by a server's nonce."""
+    """The parts of a run's page as one document."""
+    data = None if live else _data(opened_within(drawn.reading, MOST_TEXT))
+    return framed(f"{drawn.title} · deltanas report", drawn.parts, live, data)
+
+
+def framed(title: str, parts: Mapping[str, Part], live: Live | None, data: str | None = None) -> str:
+    """One document of the parts. No other script than the page's own may run: by its hash, or by a server's nonce.
+
+    data: JSON of the candidates that a file carries.
+    """
     style, script = _file("page.css"), _file("page.js") + (live.script if live else "")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
-    top, *sections = drawn.parts.items()
+    top, *sections = parts.items()
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
-            title=drawn.title,
+            title=title,
             top=Markup(top[1].html),  # noqa: S704 - drawn by a template that escapes
             sections=[(name, part.title, Markup(part.html)) for name, part in sections],  # noqa: S704
             style=Markup(style),  # noqa: S704 - our own file
@@ -117,7 +130,8 @@ def document(drawn: Drawn, live: Live | None = None) -> str:
             policy=None if live else policy,
             nonce=live.nonce if live else None,
             revision=live.revision if live else None,
-            candidates=None if live else Markup(_data(opened_within(drawn.reading, MOST_TEXT))),  # noqa: S704
+            home=live.home if live else "",
+            candidates=None if data is None else Markup(data),  # noqa: S704
         )
     )
 
@@ -146,7 +160,7 @@ def _data(value: object) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """One for all pages: to compile the templates takes longer than to fill them."""
     env = Environment(
         loader=PackageLoader("deltanas.report"),

@@ -1,4 +1,4 @@
-"""The routes: the page, the stream of its parts as they change, the texts of a candidate."""
+"""The routes: the page, the stream of its parts as they change, the texts of a candidate; of a folder's runs, each."""
 
 from __future__ import annotations
 
@@ -7,14 +7,24 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib import resources
 from time import monotonic
 from typing import Protocol, TypeVar
+from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
+from starlette.routing import BaseRoute, Mount, Route
 
 PAUSE = 0.5
 """Seconds between two looks at the run."""
@@ -22,6 +32,8 @@ SHARE = 6
 """Length of the pause after a drawing, in durations of that drawing: the search needs the processor."""
 SILENCE = 10.0
 """Seconds after which an idle stream says that it is alive, and so learns of readers that are gone."""
+KEPT = 8
+"""Number of a folder's runs that are held open, more only while they are read."""
 Value = TypeVar("Value")
 
 
@@ -45,12 +57,19 @@ class Run(Protocol):
 
     def stamp(self) -> object: ...
     def draw(self) -> Snapshot: ...
+    def close(self) -> None:
+        """Give back what it holds open; it may be asked again."""
+
+
+Opens = Callable[[str], Run | None]
+"""The run that a list calls so, None if there is none. Called from any thread."""
 
 
 class Watch:
     """The latest snapshot, drawn only where somebody asks, and the revision in which each part last changed."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, ended: asyncio.Event | None = None) -> None:
+        """ended: set when the server ends."""
         self._run = run
         self._thread = ThreadPoolExecutor(1, "archive")  # a connection to an archive is one thread's
         self._lock = asyncio.Lock()
@@ -60,7 +79,8 @@ class Watch:
         self._number = 0
         self._changed: dict[str, int] = {}
         self._latest: Snapshot | None = None
-        self.ended = asyncio.Event()
+        self.readers = 0
+        self.ended = ended or asyncio.Event()
 
     @property
     def revision(self) -> str:
@@ -100,33 +120,100 @@ class Watch:
             return
 
     def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.submit(self._run.close)
+        self._thread.shutdown(wait=False)
 
 
-def application(watch: Watch) -> Starlette:
-    script = resources.files("deltanas.serve").joinpath("live.js").read_text("utf-8")
+class Watches:
+    """Of the runs of a folder, those that are read, and some that were read last."""
 
-    async def home(_: Request) -> Response:
-        snapshot = await watch.latest(now=True)
-        nonce = secrets.token_urlsafe(16)
-        html = snapshot.page(nonce=nonce, script=script, revision=watch.revision)
-        return HTMLResponse(html, headers={"Content-Security-Policy": policy(nonce)})
+    def __init__(self, opens: Opens, ended: asyncio.Event) -> None:
+        self._opens, self._ended = opens, ended
+        self._open: dict[str, Watch] = {}
 
-    async def events(request: Request) -> Response:
-        revision = request.headers.get("last-event-id") or request.query_params.get("since", "")
-        return StreamingResponse(changes(watch, revision), media_type="text/event-stream")
+    @asynccontextmanager
+    async def reading(self, name: str) -> AsyncIterator[Watch]:
+        """Raises HTTPException 404 if there is no such run."""
+        watch = self._open.pop(name, None)
+        if watch is None:
+            run = await asyncio.to_thread(self._opens, name)
+            if run is None:
+                raise HTTPException(404)
+            watch = self._open.pop(name, None) or Watch(run, self._ended)  # another reader may have been quicker
+        self._open[name] = watch
+        watch.readers += 1
+        try:
+            idle = [known for known, each in self._open.items() if not each.readers]
+            for known in idle[: max(0, len(self._open) - KEPT)]:
+                self._open.pop(known).close()
+            yield watch
+        finally:
+            watch.readers -= 1
 
-    async def candidate(request: Request) -> Response:
-        found = (await watch.latest()).candidate(request.path_params["name"])
-        if found is None:
-            return JSONResponse({"error": "the run holds no such candidate"}, 404)
-        return JSONResponse(dict(found))
+    def close(self) -> None:
+        for watch in self._open.values():
+            watch.close()
+
+
+Reading = Callable[[Request], AbstractAsyncContextManager[Watch]]
+"""What a request is about."""
+
+
+def application(watch: Watch, watches: Watches | None = None) -> Starlette:
+    """watches: the runs that `watch` lists, each with a page of its own at "runs/NAME/"."""
+
+    @asynccontextmanager
+    async def first(_: Request) -> AsyncIterator[Watch]:
+        yield watch
+
+    def one(request: Request) -> AbstractAsyncContextManager[Watch]:
+        assert watches is not None
+        return watches.reading(request.path_params["run"])
 
     async def nothing(_: Request, __: Exception) -> Response:
         return PlainTextResponse("there is nothing here\n", 404)
 
-    routes = [Route("/", home), Route("/events", events), Route("/candidates/{name}", candidate)]
+    async def slash(request: Request) -> Response:
+        async with one(request):
+            return RedirectResponse(f"{quote(request.path_params['run'], safe='')}/", 307)
+
+    routes = _routes(first)
+    if watches is not None:
+        routes += [Route("/runs/{run}", slash), Mount("/runs/{run}", routes=_routes(one))]
     return Starlette(routes=routes, exception_handlers={404: nothing})
+
+
+def _routes(reading: Reading) -> list[BaseRoute]:
+    script = resources.files("deltanas.serve").joinpath("live.js").read_text("utf-8")
+
+    async def home(request: Request) -> Response:
+        async with reading(request) as watch:
+            snapshot = await watch.latest(now=True)
+            revision = watch.revision
+        nonce = secrets.token_urlsafe(16)
+        html = snapshot.page(nonce=nonce, script=script, revision=revision)
+        body = html.encode("utf-8", "replace")  # a name of a file may be no UTF-8
+        return HTMLResponse(body, headers={"Content-Security-Policy": policy(nonce)})
+
+    async def events(request: Request) -> Response:
+        revision = request.headers.get("last-event-id") or request.query_params.get("since", "")
+
+        async def told() -> AsyncIterator[str]:
+            async with reading(request) as watch:
+                async for each in changes(watch, revision):
+                    yield each
+
+        async with reading(request):  # what is not there is said before the stream begins
+            return StreamingResponse(told(), media_type="text/event-stream")
+
+    async def candidate(request: Request) -> Response:
+        async with reading(request) as watch:
+            found = (await watch.latest()).candidate(request.path_params["name"])
+        if found is None:
+            return JSONResponse({"error": "the run holds no such candidate"}, 404)
+        return JSONResponse(dict(found))
+
+    return [Route("/", home), Route("/events", events), Route("/candidates/{name}", candidate)]
 
 
 def policy(nonce: str) -> str:

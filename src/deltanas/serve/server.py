@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import secrets
 import socket
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from types import FrameType
 import uvicorn
 
 from deltanas.errors import DeltanasError
-from deltanas.serve.app import Run, Watch, application
+from deltanas.serve.app import Opens, Run, Watch, Watches, application
 from deltanas.serve.guard import Guard, is_loopback
 
 GRACE = 2
@@ -30,26 +31,30 @@ class _Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(run: Run, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve the page of a run until SIGINT (KeyboardInterrupt is raised then) or SIGTERM.
+def serve(run: Run, host: str, port: int, ready: Callable[[str], None], opens: Opens | None = None) -> None:
+    """Serve the page of a run, or of a list of runs, until SIGINT (KeyboardInterrupt is raised then) or SIGTERM.
 
     Args:
         host: where to listen. Off the loopback every reader must show a token, which is made here.
         port: 0 takes a free one.
+        opens: a run of the list by its name, for the page of its own.
         ready: told the address to open, with its token, as soon as the server listens.
 
     Raises DeltanasError if it can't listen there.
     """
     with _listening(host, port) as listener:
-        asyncio.run(_served(run, host, listener, ready))
+        asyncio.run(_served(run, host, listener, ready, opens))
 
 
-async def _served(run: Run, host: str, listener: socket.socket, ready: Callable[[str], None]) -> None:
+async def _served(
+    run: Run, host: str, listener: socket.socket, ready: Callable[[str], None], opens: Opens | None
+) -> None:
     watch, loop = Watch(run), asyncio.get_running_loop()
+    watches = None if opens is None else Watches(opens, watch.ended)
     port = listener.getsockname()[1]
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
     config = uvicorn.Config(
-        Guard(application(watch), token, f"deltanas-{port}"),
+        Guard(application(watch, watches), token, f"deltanas-{port}"),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -62,6 +67,8 @@ async def _served(run: Run, host: str, listener: socket.socket, ready: Callable[
         await server.serve(sockets=[listener])
     finally:
         watch.close()
+        if watches is not None:
+            watches.close()
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -73,7 +80,11 @@ def _listening(host: str, port: int) -> socket.socket:
         listener.listen()
     except (OSError, OverflowError) as error:
         listener.close()
-        raise DeltanasError(f"can't listen on {host}, port {port}: {error}", "--port 0 takes a free one") from None
+        unknown = isinstance(error, socket.gaierror) or getattr(error, "errno", None) == errno.EADDRNOTAVAIL
+        hint = (
+            "--host takes an address of this machine; 0.0.0.0: all of them" if unknown else "--port 0 takes a free one"
+        )
+        raise DeltanasError(f"can't listen on {host}, port {port}: {error}", hint) from None
     return listener
 
 

@@ -4,7 +4,7 @@
 document.documentElement.classList.add("scripted");
 
 const number = (text) => (text === "" ? NaN : Number(text.replace(/,/g, "").replace("−", "-")));
-const worth = (cell) => cell.dataset.value ?? cell.textContent;
+const worth = (cell) => cell?.dataset.value ?? cell?.textContent ?? ""; // a cell may span several columns
 
 function sorted(table, column, falling) {
   const body = table.tBodies[0], heads = [...table.tHead.rows[0].cells];

@@ -1,4 +1,4 @@
-"""A run's page: the report with its diagnostics, in a file, or drawn again as the run grows."""
+"""The page of one run."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.records import RunView
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
+from deltanas.task import task_of
 from deltanas.whole import write_whole
 
 
@@ -39,17 +40,18 @@ class LivePage:
     """A drawn page, as a server hands it out (`serve.Snapshot`)."""
 
     drawn: Drawn
+    home: str = ""
 
     @property
     def title(self) -> str:
-        return self.drawn.title
+        return f"{self.drawn.title} · deltanas report"
 
     @property
     def parts(self) -> dict[str, str]:
         return {name: part.html for name, part in self.drawn.parts.items()}
 
     def page(self, *, nonce: str, script: str, revision: str) -> str:
-        return document(self.drawn, Live(nonce, script, revision))
+        return document(self.drawn, Live(nonce, script, revision, self.home))
 
     def candidate(self, name: str) -> Mapping[str, object] | None:
         return self.drawn.candidate(name)
@@ -61,8 +63,9 @@ class Followed:
     What can't be read is said on the page, under which stands what was read last.
     """
 
-    def __init__(self, path: Path, against: Sequence[RunView] = ()) -> None:
-        self._path, self._against = path, against
+    def __init__(self, path: Path, against: Sequence[RunView] = (), home: str = "") -> None:
+        """home: address of the page that lists the runs."""
+        self._path, self._against, self._home = path, against, home
         self._archive: RunArchive | None = None
         self._view = RunView(path.resolve().name, False, {}, (), {})
         self._studied: object = None
@@ -72,17 +75,19 @@ class Followed:
         try:
             return self._open().pulse()
         except DeltanasError as error:
-            self._close()
+            self.close()
             return str(error)
 
     def draw(self) -> LivePage:
         notice = ""
         try:
-            self._view = self._open().view()
+            view = self._open().view()
+            task_of(view.manifest)  # one that this version does not know can't be shown
+            self._view = view
         except DeltanasError as error:
-            self._close()
+            self.close()
             notice = str(error)
-        return LivePage(draw(self._view, self._diagnosed, self._against, notice))
+        return LivePage(draw(self._view, self._diagnosed, self._against, notice), self._home)
 
     def _open(self) -> RunArchive:
         if self._archive is None:
@@ -94,7 +99,7 @@ class Followed:
             self._archive = read_folder(self._path).open()
         return self._archive
 
-    def _close(self) -> None:
+    def close(self) -> None:
         if self._archive is not None:
             self._archive.close()
             self._archive = None

@@ -1,0 +1,6 @@
+"""The pages: a run's report with its diagnostics, in a file or drawn again as the run grows; the runs of a folder."""
+
+from deltanas.pages.folder import FollowedFolder, holds_runs
+from deltanas.pages.run import Followed, current_report, write_report
+
+__all__ = ["Followed", "FollowedFolder", "current_report", "holds_runs", "write_report"]
