@@ -127,7 +127,7 @@ def test_a_run_that_has_ended_is_read_once(tmp_path: Path, monkeypatch: pytest.M
     assert len(stamps) == 1
     assert sorted(read) == [f"run-{place}" for place in range(5)]
     with read_folder(tmp_path / "run-3").open(writer=True) as run:
-        run.reopen({"config": CONFIG | {"cycles": 9}})
+        run.amend({"config": CONFIG | {"cycles": 9}}, reopen=True)
         assert followed.stamp() not in stamps
         assert "of 18" in row(followed, "run-3")
     assert set(read[5:]) == {"run-3"}
