@@ -100,12 +100,26 @@ def test_what_can_be_done_without_is_left_out_and_said_once(
 def test_a_prompt_that_is_not_taken_is_refused_for_that_reason(server: Server, case: Case) -> None:
     model = opened(server, retries=5)
     server.plan = [case.say]
+    assert not model.generate([ASKED])[0].error, "it is asked twice"
+    server.bodies.clear()
+    server.plan = [case.say, case.say]
     (reply,) = model.generate([ASKED])
     assert reply.unread
     assert "does not take the prompt" in reply.error
     assert case.words in reply.error
-    assert len(server.bodies) == 1
+    assert len(server.bodies) == 2
     assert not model.generate([ASKED])[0].error
+
+
+@named(TOO_MUCH)
+def test_a_server_that_takes_no_prompt_at_all_ends_the_work(server: Server, case: Case) -> None:
+    model = opened(server)
+    server.otherwise = case.say
+    with pytest.raises(ModelError) as caught:
+        model.generate([ASKED, ASKED])
+    assert case.words in caught.value.message
+    assert "longer context" in caught.value.hint
+    assert "resumes it" in caught.value.hint
 
 
 @named(SAID)
@@ -170,7 +184,7 @@ def test_a_field_that_is_no_part_of_the_request_ends_the_work(server: Server) ->
 def test_a_server_that_tells_a_small_context_at_the_start_is_believed(
     server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.plan = [told("This model's maximum context length is 2048 tokens.")]
+    server.plan = [told("This model's maximum context length is 2048 tokens.")] * 2
     with caplog.at_level(logging.WARNING):
         assert opened(server).context == 2048
     assert "longest baseline" in caplog.text

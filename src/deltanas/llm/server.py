@@ -2,7 +2,7 @@
 
 A fault of the server is never a reply. One that passes is waited for; what the server does not take and can be done
 without is left out, and said once; any other fault is a `ModelError`, which ends a run that the same command takes up
-again. Only a prompt that the server does not take comes back as such (`Reply.unread`).
+again. Only a prompt that the server does not take, while it takes others, comes back as such (`Reply.unread`).
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class ServerModel:
         self._timeout = timeout
         self._retries = retries
         self._kind = ""
-        self._met = False
+        self._met = self._reads = False
         self._takes_grammar = True
         self._plain_turns = False
         self._limit_name = "max_tokens"
@@ -115,6 +115,10 @@ class ServerModel:
         start = time.perf_counter()
         try:
             answers = _run(self._all(requests))
+            refused = [answer for answer in answers if isinstance(answer, AnswerError)]
+            self._reads |= len(refused) < len(answers)
+            if not self._reads:
+                raise refused[0]
         except AnswerError as error:
             hint = f"{self._hint(error)} The run is kept; the same command resumes it."
             said = "is gone" if error.cause == "gone" else "no longer answers as it should"
@@ -196,6 +200,7 @@ class ServerModel:
     async def _ask(self, client: AsyncClient, request: Request) -> Completion | AnswerError:
         """One reply, asked for again where that may help, until the deadline."""
         last, tries, plain = AnswerError("no answer"), 0, not self._takes_grammar
+        doubted = False
         deadline = time.monotonic() + self._timeout
         try:
             async with asyncio.timeout(self._timeout):
@@ -210,7 +215,10 @@ class ServerModel:
                     if self._does_without(last, body):
                         continue
                     if last.kind == "prompt":
-                        return last
+                        if doubted:
+                            return last
+                        doubted = True  # it is taken for true once it is said twice
+                        continue
                     if not plain and body.keys() & _GRAMMAR_KEYS and self._may_be_grammar(last):
                         plain = True
                         continue
