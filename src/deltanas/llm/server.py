@@ -167,7 +167,7 @@ class ServerModel:
             "gone": f"Is it running? {url}",
         }
         if error.kind == "prompt":
-            return "Give the model a longer context, or lower model.max_tokens."
+            return "Give the model a longer context there, or begin another run with a lower model.max_tokens."
         asked = f"Is {self._model!r} the model's name there?"
         return hints.get(error.cause) or (asked if error.kind == "stays" else "Is it overloaded? Try again later.")
 
