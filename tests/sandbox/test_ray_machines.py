@@ -241,7 +241,7 @@ except SandboxError as error:
         (("2g", "60m"), "Trained Trained Trained node1"),
         (
             ("60m", "2g"),
-            r"the data \(108 MB\) can't be given to the cluster: Local disk is full .*--object-store-memory",
+            r"the data \(108 MB\) can't be given to the cluster: Local disk is full .*--object-store-memory BYTES.*",
         ),
     ],
 )
