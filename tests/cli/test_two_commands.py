@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deltanas import nets, open_run
-from deltanas.config import read_config
+from deltanas.config import given_settings, read_config, setting
 from deltanas.records import RunView
 from deltanas.wiring import _new_path
 from support import ARGUMENTS, SMALL, Command
@@ -113,7 +113,7 @@ def test_an_option_that_is_a_setting_is_told_how_to_be_given(deltanas: Command) 
         ("finals", "2"),
         ("retries", "1"),
         ("top-k", "50"),
-        ("population", "9"),
+        ("threshold", "0.9"),
         ("lemur-programs", "3"),
     ):
         done = deltanas("search", "--strategy", "random", f"--{option}={value}", "--dry-run")
@@ -121,7 +121,7 @@ def test_an_option_that_is_a_setting_is_told_how_to_be_given(deltanas: Command) 
         assert f"no option --{option}" in done.stderr
         hint = re.search(r"--set (\S+)", done.stderr)
         assert hint is not None
-        assert deltanas("search", "--strategy", "random", "--set", hint[1], "--dry-run").returncode == 0
+        read_config(given_settings(options=dict([setting(hint[1])])))
     assert "No such option: --final" in deltanas("search", "--final", "2").stderr
     spaced = deltanas("search", "--strategy", "random", "--set", "cycles = 3", "--dry-run")
     assert "3 cycles of" in spaced.stdout
