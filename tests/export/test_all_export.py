@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,6 @@ from deltanas.train.job import Job
 from deltanas.train.loop import construct
 from odd_programs import WRITTEN, program, source
 
-NEWER = find_spec("onnxscript") is not None
 """Whether torch's newer exporter can work here."""
 BY_THE_FIRST = {name for name in WRITTEN if "complex" not in name} - {
     "unsigned integers", "a sparse buffer that is not kept", "a masked tensor in forward", "gradients in forward",
@@ -93,7 +91,6 @@ def test_the_weights_load_into_a_new_network_that_computes_the_same(pool: LocalP
         assert near(pool, found), name
 
 
-@pytest.mark.skipif(not NEWER, reason="needs onnxscript")
 @pytest.mark.parametrize(
     "name", ["a complex parameter", "unsigned integers", "gradients in forward", "fold and unfold"]
 )
@@ -106,7 +103,7 @@ def test_what_no_exporter_writes_has_a_reason_that_names_the_operator(pool: Loca
     (found,) = exported(pool, [program(source(forward="x = x + torch.special.bessel_j0(x).mean()"))])
     assert found.onnx is None
     assert found.why.startswith("ONNX has no operator that aten::special_bessel_j0 could become (opset 20, the highest")
-    assert ("Nor does torch's newer exporter write it: " if NEWER else "With `pip install onnxscript`") in found.why
+    assert "Nor does torch's newer exporter write it: " in found.why
     assert "try exporting with this version" not in found.why
 
 

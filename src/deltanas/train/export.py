@@ -124,7 +124,7 @@ def _written(net: nn.Module, job: Job) -> tuple[bytes, str]:
     except Exception as error:  # noqa: BLE001  the exporter raises what it likes
         why = unwritten(error)
     if find_spec("onnxscript") is None:
-        return graph, why and f"{why}. With `pip install onnxscript` torch's newer exporter could try"
+        return graph, why and f"{why}. With `pip install 'deltanas[export]'` torch's newer exporter could try"
     try:
         with _at_most(EXPORT_SECONDS):
             return _newer_graph(net, job), ""
