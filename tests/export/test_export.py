@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from deltanas import nets
-from deltanas.export import export_best
+from deltanas.export import export_best, write_sources
 from deltanas.program import Failed, Program, Trained, prm_text
 from deltanas.records import Attempt, Candidate, Draft, RunView
 from deltanas.sandbox import Exported, LocalPool
@@ -102,6 +102,16 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
     assert done.test is not None
     assert f"| test | {done.test.score:.2%} |" in text
     assert "````\nedit ```\n````" in text, "the fence is longer than any in the edit"
+
+
+def test_where_no_candidate_beat_its_parent_the_best_baseline_is_written(pool: LocalPool, tmp_path: Path) -> None:
+    lone = replace(view(), candidates=(replace(view().candidates[0], outcome=Trained(0.1, 40, 0, 1.0, 1.0, "A")),))
+    (net,) = export_best(lone, 3, tmp_path, pool, seed=7)
+    assert (net.name, net.reason) == ("mlp", None)
+    assert net.onnx
+    card = (Path(net.folder) / "README.md").read_text()
+    assert "the baseline with the best accuracy on the validation split: none of 0 candidates" in card
+    assert [one.name for one in write_sources(lone, 3, tmp_path)] == ["mlp"]
 
 
 def test_what_onnx_lacks_is_told_and_the_weights_are_kept(pool: LocalPool, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from deltanas.archive import read_folder
-from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text
+from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text, say
 from deltanas.export import Net, export_best, write_sources
 from deltanas.task import Metric, task_of
 from deltanas.wiring import open_export_pool
@@ -34,11 +34,15 @@ def runs_export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the best elites: source, weights, checked ONNX and a card. Status 1 if one has no weights."""
+    """Write the best elites, or the best baseline if none is: source, weights, checked ONNX, a card.
+
+    Status 1 if one has no weights.
+    """
     nets: list[Net] = []
     with read_folder(run).open() as archive:
         view = archive.view()
         metric = task_of(view.manifest).metric
+        baselines = {row.label for row in view.candidates if not row.cycle}
         if epochs == 0:
             nets = write_sources(view, top, out)
         else:
@@ -53,8 +57,8 @@ def runs_export(
         print_json([{**keyed(asdict(net), metric.name), "metric": metric.name} for net in nets])
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
-    if not nets and not as_json:
-        print_text("no candidate beat its parent")
+    if nets and nets[0].name in baselines:
+        say(f"no candidate beat its parent: this is the best baseline, {nets[0].name}")
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
 
 

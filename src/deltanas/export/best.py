@@ -36,12 +36,12 @@ NEAR = 0.01
 
 
 def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
-    """The parts of each of the best elites, in a folder of its own. Raises OSError."""
+    """The parts of each of the best networks, in a folder of its own. Raises OSError."""
     return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
 
 
 def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) -> Iterator[Net]:
-    """Train the best elites for the pool's epochs with a fresh seed and write each down as soon as it is there.
+    """Train the best networks for the pool's epochs with a fresh seed and write each down as soon as it is there.
 
     The seed is that of the final scores: with as many epochs as in the search these are the same networks, and the test
     split tells nothing new. A network that fails is reported, the others go on. Raises SandboxError, OSError.
@@ -67,8 +67,10 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
+    """The best elites by rank; the best baseline where no candidate beat its parent."""
     journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
-    best = finalists(journal, stored_objectives(view.manifest), top)
+    baselines = [row for row in journal.of_cycle(0) if row.score is not None]
+    best = finalists(journal, stored_objectives(view.manifest), top) or sorted(baselines, key=journal.rank)[:1]
     chosen = [(c, c.program) for c in best if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 
@@ -80,7 +82,7 @@ def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
         write_whole(folder / FILES.get(part, f"{part}.txt"), text)
     draft = candidate.draft
     known = (draft.params, draft.flops) if draft else (None, None)
-    return Net(rank, program.id, f"{candidate.cycle}.{candidate.index}", str(folder), *known)
+    return Net(rank, program.id, candidate.label, str(folder), *known)
 
 
 def _filled(net: Net, found: Exported, pool: LocalPool) -> Net:

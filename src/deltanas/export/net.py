@@ -28,10 +28,11 @@ def score(trained: Trained, task: Task) -> Score:
 
 @dataclass(frozen=True, slots=True)
 class Net:
-    """What became of one elite.
+    """What became of one network.
 
     Attributes:
-        name: "cycle.index" in the search. folder: where its files are. reason: why it has no weights, if so.
+        name: "cycle.index" in the search, or the baseline's. folder: where its files are.
+        reason: why it has no weights, if so.
         validation, test: of the weights that were written; None where there are none.
         classes: of the test images, by output; () where the task has none.
         tensors, bytes: of the weights. onnx: is there a file? onnx_reason: if not, why.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import ceil
 from pathlib import Path
@@ -105,7 +105,8 @@ def open_search(
             longer = config.cycles > begun.cycles
             over = run.finished and not longer
             if not over or asked.dataset != begun.dataset:
-                dataset = load_dataset(data or config.dataset, config.train)
+                # By the name that was given: where it was found is nobody's business but this machine's.
+                dataset = replace(load_dataset(data or config.dataset, config.train), name=asked.dataset)
                 require_same_data(run, dataset.record)
             if over:
                 run.amend(now)

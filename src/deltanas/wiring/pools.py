@@ -6,6 +6,7 @@ import json
 import logging
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -55,7 +56,8 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
     config = read_config(
         {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
     )  # whoever proposed
-    dataset = load_dataset(data or located(config, run.manifest, folder).dataset, config.train)
+    place = data or located(config, run.manifest, folder).dataset
+    dataset = replace(load_dataset(place, config.train), name=config.dataset)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)
     wanted = epochs or begun
