@@ -257,7 +257,7 @@ def _time(outcomes: Iterable[object]) -> tuple[int, float, float]:
 def origin(reading: Reading, _: Summary) -> dict[str, object]:
     manifest = reading.view.manifest
     first = ("version", "commit", "torch", "device", "tier", "seed")
-    rest = [key for key in manifest if key not in first and key != "config"]
+    rest = [key for key in manifest if key not in first and key not in ("config", "began")]
     config = manifest.get("config")
     return {
         "facts": [(key, _plain(manifest.get(key))) for key in (*first, *rest)],
