@@ -139,6 +139,22 @@ def test_bytes_that_are_no_such_message_are_told(bad: bytes) -> None:
         lies_outside(bad)
 
 
+def test_a_graph_is_not_hidden_by_a_number_that_readers_cut_to_32_bits() -> None:
+    """ONNX Runtime does so; the library of this test refuses such a file."""
+    made = model(graph(add(), weights=(tensor(True),)))
+    inner = made.graph.SerializeToString()
+    hidden = _size(7 << 3 | 2 | 1 << 32) + _size(len(inner)) + inner
+    with pytest.raises(ValueError, match="number"):
+        lies_outside(hidden)
+
+
+def test_a_name_that_is_a_number_takes_no_memory() -> None:
+    inner = _size(8 << 3) + _size(1 << 45)
+    for number in (5, 7):
+        inner = _size(number << 3 | 2) + _size(len(inner)) + inner
+    assert lies_outside(inner) is None
+
+
 def test_graphs_in_graphs_without_end_are_told() -> None:
     inner = b""
     for _ in range(40):

@@ -52,7 +52,8 @@ def _outside(message: memoryview, kind: str, depth: int) -> Iterator[str]:
         if isinstance(value, memoryview) and number in _INSIDE[kind]:
             yield from _outside(value, _INSIDE[kind][number], depth + 1)
         elif kind == "tensor":
-            name = bytes(value).decode(errors="replace") if number == _TENSOR_NAME and value else name
+            if number == _TENSOR_NAME and isinstance(value, memoryview):
+                name = bytes(value).decode(errors="replace")
             elsewhere = elsewhere or number == _TENSOR_OUTSIDE or (number == _TENSOR_PLACE and value != 0)
     if elsewhere:
         yield name or "a tensor without a name"
@@ -61,7 +62,10 @@ def _outside(message: memoryview, kind: str, depth: int) -> Iterator[str]:
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     place = 0
     while place < len(message):
+        start = place
         tag, place = _number(message, place)
+        if tag >= 1 << 32:
+            raise ValueError(f"no field has the number {tag >> 3} at byte {start}")
         number, kind = tag >> 3, tag & 7
         if kind == 0:
             value, place = _number(message, place)
