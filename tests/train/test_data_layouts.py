@@ -247,6 +247,11 @@ def test_names_that_are_no_splits() -> None:
     assert [name for name in names if part_of(name)] == []
 
 
+def test_what_is_glued_to_a_split_is_taken_off() -> None:
+    glued = ["traindataset", "trainset", "testimagesets", "TestDataset", "validationimgs", "valdatasets"]
+    assert [part_of(name) for name in glued] == ["train", "train", "test", "test", "validation", "validation"]
+
+
 def test_nothing_is_ever_an_accuracy_on_splits(tmp_path: Path) -> None:
     """Splits in words that are not known are folders of folders, so they are refused, never read as classes."""
     spelt = ["entrainement", "Lernen", "fold1", "fold 2", "partition", "set-a", "学習"]

@@ -41,8 +41,10 @@ def part_of(name: str) -> Part | None:
 
 
 def _bare(word: str) -> str:
-    """Without what is glued to its end, as in "trainset"."""
-    return next((word.removesuffix(end) for end in _FILLERS if word.endswith(end) and word != end), word)
+    """Without what is glued to its end, as in "trainset" and "testimagesets"."""
+    while glued := max((end for end in _FILLERS if word.endswith(end) and word != end), key=len, default=""):
+        word = word.removesuffix(glued)
+    return word
 
 
 def beside_images(name: str, *, sure: bool = True) -> bool:
