@@ -66,7 +66,7 @@ def test_sizes_that_differ_need_resize(tmp_path: Path) -> None:
 def test_more_than_memory_can_hold_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pictures, "_memory", lambda: 20_000)
+    monkeypatch.setattr(pictures, "memory", lambda: 20_000)
     refused(classes_in(tmp_path), "80 images of 6 x 5 pixels take 0.0 GB", "--resize N")
     assert load(f"folder:{tmp_path}", resize=4).in_shape == (1, 3, 4, 4)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import pickle
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -84,3 +86,22 @@ def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="begun with: `sha256` was") as caught, open_search(given, run, silent):
         pass
     assert "another run" in caught.value.hint
+
+
+def test_a_file_that_unpacks_to_more_than_memory_holds_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "data.npz"
+    np.savez_compressed(file, x=np.zeros((600, 40, 40), np.uint8), y=np.arange(600) % 2)
+    assert file.stat().st_size < 20_000
+    monkeypatch.setattr("deltanas.train.data.own.memory", lambda: 900_000)
+    refused(file, "it unpacks to 0.0 GB, and this machine has", kind="npz")
+
+
+def test_a_file_whose_header_asks_for_more_than_memory_holds_is_refused(tmp_path: Path) -> None:
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (10**9, 10**3, 10**3)})
+    np.savez(tmp_path / "data.npz", y=Y)
+    with zipfile.ZipFile(tmp_path / "data.npz", "a") as file:
+        file.writestr("x.npy", head.getvalue())
+    refused(tmp_path / "data.npz", "Unable to allocate", kind="npz")

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deltanas.errors import DataError
 from deltanas.train.data.labels import coded
 from deltanas.train.data.mending import Mender, beside
+from deltanas.train.data.pictures import memory
 from deltanas.train.data.records import Images, LeftOut, Provenance, Splits
 from deltanas.train.data.roles import ARRAYS, role_of, roles_of
 from deltanas.train.data.scales import scaled
@@ -35,14 +36,22 @@ def read_npz(path: Path) -> Splits:
             file = np.load(raw, allow_pickle=False)
             if isinstance(file, np.ndarray):
                 raise _one_array(path, file)
+            _require_room(sum(part.file_size for part in file.zip.infolist()))
             arrays = {name: _array(path, file, name) for name in file.files if role_of(name)}
             others = [name for name in file.files if not role_of(name)]
-    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, MemoryError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         named = path.with_name(f"{path.name}.npz")
         hint = f"name npz:{named}" if not path.exists() and named.exists() else ARRAYS
         hint = f"name folder:{path}, if it holds pictures; of arrays: {ARRAYS}" if path.is_dir() else hint
+        hint = "save fewer or smaller images, as uint8" if isinstance(error, MemoryError) else hint
         raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", hint) from None
     return _splits(path, arrays, others)
+
+
+def _require_room(size: int) -> None:
+    """A small file may unpack to more than memory holds. Raises MemoryError."""
+    if size > memory():
+        raise MemoryError(f"it unpacks to {size / 1e9:.1f} GB, and this machine has {memory() / 1e9:.1f} GB of memory")
 
 
 def splits_of(name: str, arrays: Mapping[str, NDArray[Any]]) -> Splits:

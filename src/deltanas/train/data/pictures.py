@@ -70,7 +70,7 @@ def _read(paths: Sequence[Path], size: tuple[int, int] | None, colour: bool | No
     read = partial(read_picture, size=size, colour=colour, span=span)
     first = read(paths[0])
     need = len(paths) * first.pixels.nbytes
-    if need > _memory() / COPIES:
+    if need > memory() / COPIES:
         height, width = first.pixels.shape[1:]
         raise DataError(
             f"{len(paths):,} images of {width} x {height} pixels take {need / 1e9:.1f} GB, "
@@ -198,6 +198,6 @@ def coloured(x: NDArray[np.uint8], colour: bool | None) -> NDArray[np.uint8]:
     return grey
 
 
-def _memory() -> int:
+def memory() -> int:
     """Bytes of memory in this machine."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
