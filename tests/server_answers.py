@@ -105,6 +105,11 @@ PASSING = (
     Case("529", told("Overloaded", 529, type="overloaded_error"), "passes", "529: Overloaded"),
     Case("429", told("Rate limit reached for requests", 429), "passes", "429: Rate limit"),
     Case("429 soon", told("You exceeded your current quota. Please try again in 20ms.", 429), "passes", "429"),
+    Case("429 no number", told("Please try again in 1.2.3s", 429), "passes", "429: Please"),
+    Case("429 dots", told("Please try again in ...s", 429), "passes", "429: Please"),
+    Case("a stream of no choices", events({"choices": 3}), "passes", "no choice"),
+    Case("a stream of texts", events({"choices": ["yes"]}), "passes", "no choice"),
+    Case("a stream of bare deltas", events({"choices": [{"delta": "yes"}]}), "passes", "no choice"),
     Case("429 Retry-After", answers(429, "slow down", Retry_After="0.01"), "passes", "429: slow"),
     Case("429 date", answers(429, "slow", Retry_After="Fri, 01 Jan 2021 00:00:00 GMT"), "passes", "429: slow"),
     Case("408", answers(408, "late"), "passes", "408"),
@@ -164,6 +169,8 @@ ENDING = (
     Case("redirect 302", redirect(302, "localhost", "/login"), "ends", "sends to http://localhost"),
     Case("redirect 307", redirect(307, "localhost"), "ends", "sends to http://localhost"),
     Case("redirect 308", redirect(308, "localhost"), "ends", "sends to http://localhost"),
+    Case("redirect to no port", redirect(307, "127.0.0.1:7"), "ends", "sends to http://127.0.0.1:7:"),
+    Case("redirect to no host", redirect(307, "[::1"), "ends", "sends to http://[::1"),
 )
 WITHOUT = (
     Case(

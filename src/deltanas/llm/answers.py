@@ -45,7 +45,7 @@ _REFUSES = re.compile(
 )
 _THOUGHT = ("reasoning_content", "reasoning", "thinking", "thought")
 """Fields of a message in which servers put what the model thought."""
-_WAIT = re.compile(r"(?:try again in|retry[ _-]?(?:after|delay|in)\W{0,6})\s*(?:(\d+)m)?\s*([\d.]+)\s*(ms|s)\b")
+_WAIT = re.compile(r"(?:try again in|retry[ _-]?(?:after|delay|in)\W{0,6})\s*(?:(\d+)m)?\s*(\d+(?:\.\d*)?)\s*(ms|s)\b")
 _SIZES = tuple(
     re.compile(rf"(?:{before})\D{{0,60}}?(\d[\d,]{{2,8}})") for before in ("n_ctx", "context|maximum|limit|<=|at most")
 )
@@ -210,14 +210,17 @@ def _streamed(text: str) -> Any:
         if chunk.get("error"):
             return chunk
         usage = chunk.get("usage") or usage
-        for choice in chunk.get("choices") or ():
-            if choice.get("index") in (0, None):
+        choices = chunk.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, dict) and choice.get("index") in (0, None):
                 finish = choice.get("finish_reason") or finish
-                for name, piece in (choice.get("delta") or choice.get("message") or {}).items():
+                pieces = choice.get("delta") or choice.get("message")
+                for name, piece in pieces.items() if isinstance(pieces, dict) else ():
                     message[name] = message.get(name, "") + _text(piece)
     if not (ended or finish):
         raise AnswerError("the stream of the reply breaks off")
-    return {"choices": [{"message": message, "finish_reason": finish}], "usage": usage}
+    said = [{"message": message, "finish_reason": finish}] if message or finish else []
+    return {"choices": said, "usage": usage}
 
 
 def _inner_status(value: dict[str, Any]) -> int:

@@ -57,11 +57,11 @@ class Line:
             there = headers.get("location", "")
             if status not in _REDIRECTS or not there:
                 return status, headers, content
-            there = urljoin(url, there)
-            if not _same_host(url, there):
+            followed = _followed(url, there)
+            if followed is None:
                 told = f"it answers with status {status} and sends to {there[:200]}"
                 raise AnswerError(told, "stays", "elsewhere", status=status)
-            url = there
+            url = followed
         raise AnswerError(f"it sends from address to address, last to {url[:200]}", "stays", "elsewhere")
 
     def _clean(self, content: bytes) -> bytes:
@@ -91,14 +91,16 @@ def _told(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _same_host(url: str, other: str) -> bool:
-    """Whether both are of one server, the other by the same or by the safer scheme."""
-    here, there = urlsplit(url), urlsplit(other)
-    if here.hostname != there.hostname:
-        return False
-    return (here.scheme, here.port) == (there.scheme, there.port) or (
-        (here.scheme, here.port or 80, there.scheme, there.port or 443) == ("http", 80, "https", 443)
-    )
+def _followed(url: str, location: str) -> str | None:
+    """Where a redirect leads, if that is the same server, by the same or by the safer scheme."""
+    try:
+        other = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(other)
+        ways = (here.scheme, here.port, there.scheme, there.port)
+    except ValueError:  # no address
+        return None
+    safer = (ways[0], ways[1] or 80, ways[2], ways[3] or 443) == ("http", 80, "https", 443)
+    return other if here.hostname == there.hostname and (ways[:2] == ways[2:] or safer) else None
 
 
 def _is_loopback(url: str) -> bool:
