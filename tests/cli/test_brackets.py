@@ -88,3 +88,10 @@ def test_a_search_and_a_table_say_a_text_as_it_is(text: str, capsys: pytest.Capt
     print_table(["name", text], [(text, 1)])
     print_text(text)
     assert capsys.readouterr().out.count(text) == 3
+
+
+def test_the_folder_and_the_data_of_a_search_are_said_as_they_are(tmp_path: Path) -> None:
+    run = tmp_path / "[mine]"
+    args = ["search", "--strategy", "random", "--baseline", "mlp", "--cycles", "1", "--candidates", "1"]
+    ended = CliRunner().invoke(app, [*args, "--train-size", "64", "--epochs", "1", "--run", str(run)])
+    assert f"run: {run}\n" in ended.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +103,23 @@ def test_a_thought_alone_is_no_edit(reply: str) -> None:
     with pytest.raises(EditError, match="a thought and no edit") as caught:
         apply_edit(BASE, reply)
     assert caught.value.edit == 0
+
+
+@pytest.mark.parametrize(
+    "heading", ["[Plan]", "[Analysis] Two ways.", "[REASONING]", "[Draft]", "[Thoughts]\nIt is hard."]
+)
+def test_a_heading_in_brackets_is_no_thought(heading: str) -> None:
+    assert apply_edit(BASE, f"{heading}\n{ANSWER}") == WANTED
+    assert apply_edit(BASE, f"<think>\n{THOUGHT}</think>\n{heading}\n{ANSWER}") == WANTED
+    word = heading[1:].partition("]")[0]
+    assert apply_edit(BASE, f"{heading}\n{THOUGHT}[/{word}]\n{ANSWER}") == WANTED
+
+
+def test_a_long_program_with_many_marks_takes_no_minute() -> None:
+    program = "import a\n" + "x = 1\n" * 2_000 + "# <think>\n" * (MOST_MARKS - 10)
+    began = process_time()
+    assert spoken(program).answer == program
+    assert process_time() - began < 5
 
 
 SPEAKING = [

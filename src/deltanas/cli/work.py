@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.front import print_front
@@ -107,7 +106,7 @@ def search(
         _show(rehearse(given), as_json)
     with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
         for line in (f"run: {opened.folder.path}", *opened.assumed):
-            narrator.say(escape(line))
+            narrator.say(line)
         if opened.search is not None:
             try:
                 opened.search.run()

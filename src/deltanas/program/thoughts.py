@@ -7,6 +7,7 @@ import re
 import textwrap
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 from deltanas.program.edit_formats import DIVIDER, FENCE, REPLACE, SEARCH
 
@@ -98,6 +99,8 @@ def _without_pairs(text: str) -> tuple[str, bool, bool]:
         if _is_quoted(text, opened):
             continue
         close = _closing(text, opened)
+        if _is_heading(opened, close):
+            continue
         if close:
             start, thinks = opened.start(), True
             text = text[: opened.start()] + text[close.end() :]
@@ -114,6 +117,12 @@ def _closing(text: str, opened: re.Match[str]) -> re.Match[str] | None:
     names = [(close["name"] or close["bare"] or "").lower() for close in found]
     name = (opened["name"] or opened["bare"] or "").lower()
     return found[names.index(name) if name in names else 0] if found else None
+
+
+def _is_heading(opened: re.Match[str], close: re.Match[str] | None) -> bool:
+    """Whether a word in brackets, as "[Plan]", stands over lines of the answer: no mark of its own closes it."""
+    word = (opened["bare"] or "think").lower()
+    return word != "think" and (close is None or (close["bare"] or "").lower() != word)
 
 
 def _final_channel(reply: str) -> Spoken:
@@ -192,6 +201,7 @@ def _in_program(text: str, at: int) -> bool:
     return _parses(text[begins.start() :])
 
 
+@lru_cache(maxsize=8)  # every mark of a text asks about the same program
 def _parses(code: str) -> bool:
     try:
         with warnings.catch_warnings():
