@@ -23,9 +23,16 @@ def trained(score: float, seconds: float = 2.0) -> Trained:
     return Trained(score, 100, 0, seconds, seconds, "A")
 
 
-def begun(path: Path, *scores: float, finished: bool = True, archive: str | None = None, **config: object) -> Path:
+def begun(
+    path: Path,
+    *scores: float,
+    finished: bool = True,
+    archive: str | None = None,
+    data: dict[str, object] | None = None,
+    **config: object,
+) -> Path:
     """A run with one baseline, and a candidate of each score."""
-    _, run = begin_run(path, archive, {"config": CONFIG | config})
+    _, run = begin_run(path, archive, {"config": CONFIG | config, **({"data": data} if data else {})})
     with run:
         run.open([Candidate(0, 0, "baseline", None, Draft(BASE), OPENED, name="one")])
         run.record(0, 0, trained(0.5), trained(0.5))
@@ -69,6 +76,19 @@ def test_runs_are_compared_by_their_best_with_its_interval(tmp_path: Path) -> No
         "the only run on it",
     ):
         assert text in top
+    followed.close()
+
+
+def test_runs_are_compared_on_the_same_content_whatever_it_is_called(tmp_path: Path) -> None:
+    for name, dataset, sha256, score in (
+        ("a", "folder:photos", "1", 0.7),
+        ("b", "folder:/mnt/photos", "1", 0.8),
+        ("c", "folder:photos", "2", 0.9),
+    ):
+        begun(tmp_path / name, score, data={"sha256": sha256}, dataset=dataset)
+    followed = FollowedFolder(tmp_path)
+    followed.stamp()
+    assert ["best</span>" in row(followed, name) for name in "abc"] == [False, True, False]
     followed.close()
 
 

@@ -135,6 +135,7 @@ class _Watched:
             metric=task.metric,
             best=_score(task, found),
             data=str(config.get("dataset", "") if source is None else source),
+            content=str(_mapping(manifest.get("data")).get("sha256", "")),
             strategy="imported" if source is not None else strategy,
             model=str(model),
             counts=found.counts,

@@ -32,6 +32,7 @@ class Entry:
 
     Attributes:
         address: of its page, below "runs/". best: of the search's networks. model: "" where none is asked.
+        content: hash of the data, by which runs are compared; "" where it is not known.
         counts: number of candidates by status. slots: how many there are to be. seconds: of all trainings together.
         begun: in UTC.
     """
@@ -43,6 +44,7 @@ class Entry:
     metric: Metric | None = None
     best: Score | None = None
     data: str = ""
+    content: str = ""
     strategy: str = ""
     model: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
@@ -115,7 +117,7 @@ def _leaders(entries: Sequence[Entry]) -> list[Leader]:
     groups: dict[tuple[str, str], list[tuple[Entry, Score, Metric]]] = {}
     for each in entries:
         if each.best and each.metric:
-            groups.setdefault((each.data, each.metric.name), []).append((each, each.best, each.metric))
+            groups.setdefault((each.content or each.data, each.metric.name), []).append((each, each.best, each.metric))
     found = [
         Leader(*min(alike, key=lambda one: one[2].key(one[1].value)), runs=len(alike)) for alike in groups.values()
     ]
