@@ -220,3 +220,19 @@ def test_an_archive_moves(project: Path) -> None:
     with pytest.raises(DeltanasError, match=r"was begun at"):
         searched("runs/r", cycles=4, archive=place)
     assert searched("runs/r", cycles=4) == 5, "the folder still names its own"
+
+
+@pytest.mark.usefixtures("quick")
+def test_another_run_of_the_name_is_not_taken_for_one_of_an_earlier_version(project: Path) -> None:
+    """Its `run.json` does not say when the run was begun; its archive does."""
+    begun(archive=f"sqlite:///{project}/one.db")
+    pointer = project / "runs/r/run.json"
+    old = json.dumps({name: value for name, value in json.loads(pointer.read_text()).items() if name != "created"})
+    pointer.write_text(old)
+    other = f"sqlite:///{project}/two.db"
+    searched("other/r", **FAST, dataset="npz:data.npz", archive=other)
+    with pytest.raises(DeltanasError, match=r"was begun at"):
+        searched("runs/r", cycles=4, archive=other)
+    assert pointer.read_text() == old
+    shutil.copy("one.db", "three.db")
+    assert searched("runs/r", cycles=2, archive=f"sqlite:///{project}/three.db") == 3

@@ -104,6 +104,7 @@ PROSE = [
     of({"x": GREY[:0], "y": Y[:0]}, r"shape \(0, 8, 6\): no image", again(x=GREY, y=Y)),
     of({"x": RGB[:, None], "y": Y}, r"not \[n, h, w\] or", again(x=RGB, y=Y)),
     of(split(x_test=GREY[60:, 1:]), "images of x_test are", again(**SPLIT)),
+    of({"x": pixels(90, 1, 1), "y": Y}, r"\(90, 1, 1\): rows of numbers", again(x=GREY, y=Y)),
     of({"x": pixels(90, 7), "y": Y}, r"\(90, 7\): rows of numbers", again(x=GREY, y=Y)),
     of({"x": pixels(92, 8, 6), "y": RARE}, "class 3 .* fewer than three images", again(x=GREY, y=Y)),
     of(split(x_train=np.concatenate([GREY[60:], GREY[:30]])), "has no image|fewer than one", again(**SPLIT)),

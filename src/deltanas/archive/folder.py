@@ -105,7 +105,7 @@ def moved_run(folder: RunFolder, archive: str) -> tuple[RunFolder, RunArchive]:
     Raises ArchiveError: there is no such run there, or it is another one of that name.
     """
     run = open_run(archive, folder.name, writer=True)
-    began = _pointer(folder.path).get("created")
+    began = _pointer(folder.path).get("created") or _created(folder)
     if began not in (None, run.created):
         run.close()
         raise ArchiveError(
@@ -115,6 +115,15 @@ def moved_run(folder: RunFolder, archive: str) -> tuple[RunFolder, RunArchive]:
     moved = RunFolder(folder.path, folder.name, archive)
     _write_pointer(moved, run)
     return moved, run
+
+
+def _created(folder: RunFolder) -> str | None:
+    """When a run of 0.2.0 or before was begun, as the archive has it that the folder names; None if that is gone."""
+    try:
+        with folder.open() as run:
+            return run.created
+    except ArchiveError:
+        return None
 
 
 def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> tuple[RunFolder, RunArchive]:

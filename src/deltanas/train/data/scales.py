@@ -224,7 +224,7 @@ def _flat(mender: Mender, arrays: Mapping[str, NDArray[Any]], name: str, x: NDAr
         return mender.hint({role: f"{mender[role]}.reshape{(-1, *shape)}" for role in roles})
 
     hint = _AXES
-    if side**2 == size:
+    if side > 1 and side**2 == size:
         hint = f"if each row is a grey image of {side} x {side} pixels: {reshaped(side, side)}"
     elif 3 * colours**2 == size:
         planes, pixels = reshaped(3, colours, colours), reshaped(colours, colours, 3)
