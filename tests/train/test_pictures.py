@@ -269,6 +269,17 @@ def test_floats_and_integers_have_no_one_scale(tmp_path: Path) -> None:
     assert left_out(load(f"folder:{tmp_path}")) == {"hidden, or a system's own": 1}
 
 
+def test_a_file_is_put_aside_where_its_name_is_taken_already(tmp_path: Path) -> None:
+    classes_in(tmp_path, 40, 6, 5, names=("a", "b"))
+    for content in (b"one", b"another"):
+        (tmp_path / "a" / "broken.png").write_bytes(content)
+        with pytest.raises(DataError, match="can't be read as an image") as caught:
+            load(f"folder:{tmp_path}")
+        follow(caught.value.hint)
+    assert left_out(load(f"folder:{tmp_path}")) == {"hidden, or a system's own": 2}
+    assert {path.read_bytes() for path in tmp_path.glob("a/.broken*")} == {b"one", b"another"}
+
+
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     deep(tmp_path, lambda x: x.astype(np.float32), ".tif")
     Image.fromarray(np.full((6, 5), np.nan, np.float32)).save(tmp_path / "a" / "00.tif")

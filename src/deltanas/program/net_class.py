@@ -32,12 +32,12 @@ def names_bound(tree: ast.Module) -> frozenset[str]:
     while todo:
         node = todo.pop()
         match node:
-            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 found.add(name)
                 continue
             case ast.Name(id=name, ctx=ast.Store()):
                 found.add(name)
             case ast.alias(name=name, asname=other):
-                found.add(other or name)
+                found.add(other or name.partition(".")[0])
         todo.extend(ast.iter_child_nodes(node))
     return frozenset(found)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import ast
 import re
 import textwrap
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 
+from deltanas.program.canonical import parsed
 from deltanas.program.edit_formats import DIVIDER, FENCE, REPLACE, SEARCH
 
 _WORD = (
@@ -203,10 +202,4 @@ def _in_program(text: str, at: int) -> bool:
 
 @lru_cache(maxsize=8)  # every mark of a text asks about the same program
 def _parses(code: str) -> bool:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
+    return parsed(code) is not None

@@ -6,8 +6,10 @@ import ast
 import builtins
 import re
 import textwrap
-import warnings
 from dataclasses import dataclass
+
+from deltanas.program import names_bound
+from deltanas.program.canonical import parsed
 
 _BLOCK = re.compile(r"^ *(?:```|~~~) *([^\n]*)\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
 _BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
@@ -45,7 +47,7 @@ def left_out(reply: str, program: str, parent: str) -> str:
     if len(_NET.findall(program)) > 1:
         return "the reply holds several programs; write one"
     blocks = [
-        _Block(number, code, _parsed(code))
+        _Block(number, code, parsed(textwrap.dedent(code)))
         for number, (tag, code) in enumerate(_BLOCK.findall(reply), start=1)
         if tag.strip().lower() in _PYTHON
     ]
@@ -66,15 +68,6 @@ def left_out(reply: str, program: str, parent: str) -> str:
     return ""
 
 
-def _parsed(code: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(textwrap.dedent(code))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
 def _said_in(other: _Block, texts: tuple[str, ...]) -> bool:
     """Whether a block stands in one of the texts, but for comments, empty lines and what it leaves out by `...`."""
     runs = f"\n{_bare(other.code)}\n".split("\n...\n")
@@ -87,7 +80,7 @@ def _bare(code: str) -> str:
 
 
 def _needs(main: ast.Module, other: ast.Module) -> bool:
-    """Whether `main` uses a name that it lacks and that the top level of `other` binds; or lacks a method of `Net`."""
+    """Whether `main` lacks a name that it uses, or a method of `Net`, that `other` binds outside its functions."""
     bound, used = set(dir(builtins)), {"supported_hyperparameters"}
     for node in ast.walk(main):
         match node:
@@ -101,21 +94,7 @@ def _needs(main: ast.Module, other: ast.Module) -> bool:
                 bound |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 bound.add(name)
-    return bool((used | METHODS - bound) & (_top_level(other) - bound))
-
-
-def _top_level(tree: ast.Module) -> set[str]:
-    """The names that a module binds."""
-    found: set[str] = set()
-    for node in tree.body:
-        match node:
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found |= {(alias.asname or alias.name).partition(".")[0] for alias in names}
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                found.add(name)
-            case ast.Assign(targets=targets):
-                found |= {target.id for target in targets if isinstance(target, ast.Name)}
-    return found
+    return bool((used | METHODS - bound) & (names_bound(other) - bound))
 
 
 def _changes(tree: ast.Module) -> bool:

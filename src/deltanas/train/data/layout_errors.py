@@ -9,6 +9,7 @@ from shlex import quote
 
 from deltanas.errors import DataError
 from deltanas.train.data.names import images_alone, part_of
+from deltanas.train.data.picture import hidden
 from deltanas.train.data.tree import LAYOUT, Folder, LeftOuts
 
 _SHOWN = 4
@@ -78,7 +79,7 @@ def no_classes(folder: Folder, names: Sequence[str]) -> DataError:
 def copies_inside(inner: Folder) -> DataError:
     return DataError(
         f"{inner.path}: by its name it holds no images of the class, but copies of them, or what is known of them",
-        f"take it out: `{_move(inner.path)}`; or give it another name",
+        f"take it out: `{hidden(inner.path)}`; or give it another name",
     )
 
 
@@ -117,7 +118,7 @@ def absent_class(one: Folder, part: Folder) -> DataError:
     return DataError(
         f"{part.path} has no folder {one.name}, which {one.path.parent} has",
         f"put images of the class into {part.path / one.name}; or take the split out, for one to be taken from"
-        f" the training images: `{_move(part.path)}`",
+        f" the training images: `{hidden(part.path)}`",
     )
 
 
@@ -166,13 +167,8 @@ def _told(left: LeftOuts) -> str:
 
 def _moved(top: Folder, names: Sequence[str]) -> str:
     """To names that are not read, where nothing is yet."""
-    moves = [_move(top.path / name) for name in names]
+    moves = [hidden(top.path / name) for name in names]
     return f"`{' && '.join(moves)}` (names that begin with a dot are left out)"
-
-
-def _move(path: Path) -> str:
-    free = (path.with_name(f".{path.name}{number or ''}") for number in count())
-    return f"mv -n {_shell(path)} {_shell(next(place for place in free if not place.exists()))}"
 
 
 def _renamed(top: Folder, names: Sequence[str]) -> str:

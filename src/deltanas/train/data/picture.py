@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from pathlib import Path
 from shlex import quote
 from types import ModuleType
@@ -52,10 +53,16 @@ class UnreadableError(DataError):
 
 def taken_out(*paths: Path, locked: bool = False) -> str:
     """The hint for files that can't be used: they can be taken out of a data set, and are not lost."""
-    commands = [f"mv -n {quote(str(path))} {quote(str(path.with_name('.' + path.name)))}" for path in paths[:_COMMANDS]]
+    commands = [hidden(path) for path in paths[:_COMMANDS]]
     some = f", and so on for {len(paths) - _COMMANDS:,} more," if len(paths) > _COMMANDS else ""
     instead = f"make it readable with `chmod u+r {quote(str(paths[0]))}`" if locked else "replace the file"
     return f"{instead}, or take it out: `{' && '.join(commands)}`{some} (names that begin with a dot are left out)"
+
+
+def hidden(path: Path) -> str:
+    """The command that gives a file or folder a name that is not read, and that nothing has yet."""
+    free = (path.with_name(f".{path.name}{number or ''}") for number in count())
+    return f"mv -n {quote(str(path))} {quote(str(next(place for place in free if not place.exists())))}"
 
 
 Span = tuple[float, float]
