@@ -281,7 +281,7 @@ def test_sizes_that_differ_are_named_and_resize_is_offered(
     assert "--resize N" in caught.value.hint
     give(celeba("", monkeypatch), cache / "celeba-gender")
     prepare("celeba-gender")
-    monkeypatch.setattr(pictures, "_memory", lambda: 100_000)
+    monkeypatch.setattr(pictures, "memory", lambda: 100_000)
     with pytest.raises(DataError, match="100 images of 15 x 18 pixels take") as caught:
         load("celeba-gender")
     assert "--resize N" in caught.value.hint
