@@ -35,8 +35,8 @@ demo: setup
 
 # Two at a time, but for the sandbox's own tests: those look at the clock and at the machine's processes.
 test: setup system
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --ignore tests/sandbox
-	$(BIN)/python -m pytest -m 'not slow' tests/sandbox
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow' -n 2 --dist loadfile --ignore tests/sandbox --durations 30
+	$(BIN)/python -m pytest -m 'not slow' tests/sandbox --durations 15
 
 test-slow: setup system
 	$(BIN)/python -m pytest -m slow --timeout 1800
