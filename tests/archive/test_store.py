@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -16,72 +15,32 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from deltanas.archive import RunArchive, create_run, list_runs, open_run, schema, sqlite_url
+from archive_rows import (
+    APPLIED,
+    ATTEMPTS,
+    BASE,
+    CANDIDATES,
+    CHILD,
+    FAILED,
+    MANIFEST,
+    NO_EDIT,
+    OTHER,
+    TRAINED,
+    sql,
+)
+from deltanas.archive import RunArchive, create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.place import place_of
-from deltanas.archive.tables import metadata
 from deltanas.errors import ArchiveError
-from deltanas.program import Failed, Program, Refused, Trained, combined
-from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement
+from deltanas.program import Program, Refused, combined
+from deltanas.records import Attempt, Candidate, Draft, Final, Measurement
 from deltanas.seams import Archive
 from deltanas.testing import ArchiveContract
-
-MANIFEST: dict[str, object] = {"version": "0.1.0", "seed": 7, "dirty": False, "config": {"a": [1, None, 0.1, "\x00é"]}}
-BASE = Program.of("class Net:\n    width = 1\n", prm='{"lr": 0.01}')
-CHILD = BASE.edited("net", "class Net:\n    width = 2\n")
-OTHER = BASE.edited("transform", "import torch\n")
-CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1, estimated=True)
-NO_EDIT = Attempt("I can't", None, "widen", Refused("apply", "no edit in the reply"), (CALL, replace(CALL, reply="")))
-APPLIED = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
-TRAINED = Trained(0.8125, 1000, 2**62, 1.5, 1.25, "A")
-FAILED = Failed("timeout", "over 30 s", 30.1, 29.9, "B")
-CANDIDATES = [
-    Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), outcome=TRAINED),
-    Candidate(1, 0, "delta", BASE.id, Draft(CHILD, 2**40, None, None), (NO_EDIT, APPLIED)),
-    Candidate(1, 1, "delta", BASE.id, None, (NO_EDIT,), Refused("apply", "no edit in the reply")),
-    Candidate(1, 2, "random", CHILD.id, Draft(OTHER), (replace(APPLIED, calls=()),), FAILED),
-    Candidate(1, 10, "random", BASE.id, Draft(CHILD, 1, 2, "t"), (), Refused("novelty", "equals (1, 0)")),
-]
+from schema_contract import SchemaContract
 
 
-ATTEMPTS = st.lists(
-    st.builds(
-        Attempt,
-        edit=st.text("ab\r\n\t'\"\\%:\u2028\U0001f600\x01\ufeff"),
-        rung=st.none() | st.text("a"),
-        goal=st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"])),
-        refusal=st.none() | st.builds(Refused, st.sampled_from(["apply", "build"]), st.text("\n%é")),
-        calls=st.lists(
-            st.builds(
-                Call,
-                st.text("m"),
-                st.text("p\n"),
-                st.text("r\r"),
-                st.integers(0, 2**62),
-                st.integers(0, 9),
-                st.floats(0, allow_infinity=False),
-            ),
-            max_size=3,
-        ).map(tuple),
-    ),
-    max_size=3,
-).map(tuple)
-
-
-def sql(url: str, statement: str) -> object:
-    """Runs a statement behind the archive's back; the first value that it gives."""
-    with place_of(url).engine(write=True).begin() as connection:
-        result = connection.exec_driver_sql(statement)
-        return result.scalars().first() if result.returns_rows else None
-
-
-class StoreContract(ArchiveContract):
+class StoreContract(SchemaContract, ArchiveContract):
     """What both databases hold on top of the contract of archives."""
 
     @pytest.fixture
@@ -384,58 +343,6 @@ class StoreContract(ArchiveContract):
         run.open([Candidate(0, 0, "baseline", None, Draft(old))])
         assert run.program("00000000000000aa").id == "00000000000000aa"
         assert [each.draft.program.id for each in run.candidates() if each.draft] == ["00000000000000aa"]
-
-    def test_a_newer_schema_is_refused(self, url: str, run: RunArchive) -> None:
-        run.close()
-        sql(url, "UPDATE deltanas_schema SET version_num = '9999'")
-        uses: list[Callable[[str], object]] = [
-            list_runs,
-            lambda url: open_run(url, "first"),
-            lambda url: create_run(url, "second", {}),
-        ]
-        for use in uses:
-            with pytest.raises(
-                ArchiveError, match=r"newer deltanas \(schema 9999, this version knows 0\d+\)"
-            ) as refusal:
-                use(url)
-            assert "Upgrade" in refusal.value.hint
-
-    def test_an_older_schema_is_brought_up_to_date_or_left_whole(
-        self, url: str, run: RunArchive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        run.open(CANDIDATES)
-        run.close()
-        newer = tmp_path / "migrations"
-        shutil.copytree(schema.MIGRATIONS, newer, ignore=shutil.ignore_patterns("__pycache__"))
-        monkeypatch.setattr(schema, "MIGRATIONS", newer)
-        command.revision(schema.scripts(), "a colour", rev_id="9000")
-        (script,) = (newer / "versions").glob("9000_*.py")
-        body = "op.add_column('runs', sa.Column('colour', sa.Text))"
-        empty = script.read_text()
-        script.write_text(
-            empty.replace("raise NotImplementedError", f"{body}\n    op.execute('SELECT nonsense FROM runs')")
-        )
-        with pytest.raises(ArchiveError, match="nonsense"):
-            list_runs(url)
-        with pytest.raises(DBAPIError, match="colour"):
-            sql(url, "SELECT colour FROM runs")
-        script.write_text(empty.replace("raise NotImplementedError", body))
-        with open_run(url, "first") as reader:
-            assert reader.candidates() == CANDIDATES
-        assert sql(url, "SELECT colour FROM runs") is None
-        assert sql(url, "SELECT version_num FROM deltanas_schema") == "9000"
-
-    def test_the_migrations_make_the_tables(self, url: str, run: RunArchive) -> None:
-        with place_of(url).engine(write=True).connect() as connection:
-            options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
-            assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
-
-    def test_a_score_without_a_training_can_not_be_stored(self, url: str, run: RunArchive) -> None:
-        run.open(CANDIDATES)
-        run.close()
-        for change in ("score = 0.5 WHERE status = 'failed'", "status = 'fine'", "settled = NULL"):
-            with pytest.raises(IntegrityError, match=r"(?i)check constraint"):
-                sql(url, f"UPDATE candidates SET {change}")
 
 
 class TestSqlite(StoreContract):
