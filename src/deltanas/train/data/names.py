@@ -1,4 +1,4 @@
-"""What the name of a folder says: that it is a split, or what usually lies beside images."""
+"""What a name says: that a folder or an array is of a split, or that a folder usually lies beside images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ def _words(text: str) -> list[str]:
 _FILLERS = frozenset(
     _words("data dataset dir folder image images img imgs photos pictures px samples seg set sets split")
 )
-_PARTS: dict[str, Part] = {
-    **dict.fromkeys(_words("train trains training trainings trn"), "train"),
-    **dict.fromkeys(_words("val vals valid validate validation validations vld dev devel development"), "validation"),
-    **dict.fromkeys(_words("test tests testing tst holdout"), "test"),
-    **dict.fromkeys(_words("eval evals evaluate evaluation"), "evaluation"),
+PARTS: dict[Part, list[str]] = {
+    "train": _words("train trains training trainings trn"),
+    "validation": _words("val vals valid validate validation validations vld dev devel development"),
+    "test": _words("test tests testing tst holdout"),
+    "evaluation": _words("eval evals evaluate evaluation"),
 }
+"""Words for the splits; "evaluation" is the one that is missing."""
+_PARTS = {word: part for part, words in PARTS.items() for word in words}
 IMAGES = frozenset(_words("image images img imgs jpegimages jpgs photo photos pics pictures rgb"))
 _BESIDE = frozenset(
     _words(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.mending import Mender
+from deltanas.train.data.names import PARTS
 
 ARRAYS = (
     "save images and labels together, `numpy.savez(path, x=images, y=labels)`, or as x_train, y_train, x_test, y_test"
@@ -22,11 +23,11 @@ _KINDS = {
     "y": ("y", "label", "labels", "target", "targets"),
 }
 _SPLITS = {
-    "": ("",),
-    "_train": ("train", "training"),
-    "_val": ("val", "valid", "validation", "dev"),
-    "_test": ("test", "testing"),
-    "_eval": ("eval", "evaluation"),
+    "": [""],
+    "_train": PARTS["train"],
+    "_val": PARTS["validation"],
+    "_test": PARTS["test"],
+    "_eval": PARTS["evaluation"],
 }
 _ROLES = {
     name: f"{kind}{suffix}"
