@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -59,7 +60,7 @@ def asked(path: str, *, token: str | None = None, method: str = "GET", **headers
         target, _, query = path.partition("?")
         given = {"host": "127.0.0.1:1", **headers}
         scope = {
-            "type": "http", "method": method, "path": target, "raw_path": target.encode(),
+            "type": "http", "method": method, "path": unquote(target), "raw_path": target.encode(),
             "query_string": query.encode(),
             "headers": [(name.encode(), value.encode()) for name, value in given.items()], "scheme": "http",
             "server": ("127.0.0.1", 1), "client": ("127.0.0.1", 2), "root_path": "", "http_version": "1.1",
@@ -116,6 +117,12 @@ def test_on_the_loopback_the_host_must_be_this_machine(host: str, status: int) -
 )
 def test_elsewhere_a_token_is_asked_for(path: str, cookie: str, status: int) -> None:
     assert asked(path, token=TOKEN, host="anything.example", cookie=cookie)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/runs/a%3Fb/", "/runs/100%25/", "/runs/%E7%8C%AB%23/"])
+def test_a_token_leaves_the_rest_of_the_address_as_it_is(path: str) -> None:
+    _, headers, _ = asked(f"{path}?token={TOKEN}", token=TOKEN)
+    assert headers["location"] == path
 
 
 def test_a_token_moves_from_the_address_into_a_cookie_and_stays_on_this_server() -> None:

@@ -7,7 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -82,7 +82,7 @@ class Guard:
         if self.token is None or not _shown(scope):
             return None
         rest = {name: values for name, values in _query(scope).items() if name != "token"}
-        place = scope["path"].lstrip("/") + (f"?{urlencode(rest, doseq=True)}" if rest else "")
+        place = quote(scope["path"].lstrip("/")) + (f"?{urlencode(rest, doseq=True)}" if rest else "")
         answer = RedirectResponse(f"/{place}", 303)
         answer.set_cookie(self.cookie, self.token, httponly=True, samesite="lax")
         return answer
