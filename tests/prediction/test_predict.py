@@ -108,6 +108,7 @@ def test_a_file_that_cannot_be_used_has_its_reason_and_the_others_are_predicted(
         assert entry["file"] == str(file)
         assert (entry["label"], entry["probability"], entry["probabilities"]) == (None, None, {})
         assert word in entry["error"]
+        assert "mv -n" not in entry["error"], "no file is moved because it can't be predicted"
     shown = ran(net.folder, *files)
     assert shown.returncode == 1
     assert shown.stdout.count("good.png") == 2

@@ -51,6 +51,8 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
         lambda config: config.update(image_mean=[1.0]),
         lambda config: config.update(num_channels="three"),
         lambda config: config.update(deep_span=[1]),
+        lambda config: config.update(deep_span=[5, 5]),
+        lambda config: config.update(deep_span=[0, float("nan")]),
     ],
 )
 def test_what_is_damaged_is_told_with_its_file(change: Callable[[dict[str, Any]], object]) -> None:

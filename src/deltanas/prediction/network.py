@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.meaning import Meaning
-from deltanas.train.data.picture import pillow
+from deltanas.train.data.picture import UnreadableError, pillow
 from deltanas.train.data.tree import LeftOuts, scan
 
 AGAIN = "export it again: deltanas runs export RUN --out FOLDER"
@@ -88,8 +88,8 @@ class Network:
             return f"{file}: no picture in this folder"
         try:
             picture = self.meaning.read(file)
-        except DataError as error:
-            return f"{error.message}: {error.hint}"
+        except UnreadableError as error:
+            return error.message  # its hint is for a data set, out of which files can be taken
         channels, height, width = self.meaning.shape
         if len(picture) != channels:
             return (

@@ -88,7 +88,8 @@ class Meaning:
                 f"{where} does not say what the network's pixels and outputs mean ({type(error).__name__}: {error})",
                 _AGAIN,
             ) from None
-        if len(set(names)) < len(names) or len(names) < 1 or len(mean) != shape[0] or min(shape) < 1:
+        wrong = len(set(names)) < len(names) or len(names) < 1 or len(mean) != shape[0] or min(shape) < 1
+        if wrong or (span is not None and not span[0] < span[1]):
             raise DataError(f"{where}: the classes or the sizes in it contradict each other", _AGAIN)
         return found
 
