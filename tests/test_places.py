@@ -147,7 +147,7 @@ def test_other_data_is_refused_at_any_place(project: Path) -> None:
 
 
 def test_a_finished_run_learns_where_its_data_is_and_exports(project: Path) -> None:
-    searched("runs/r", **{**FAST, "dataset": "npz:data.npz", "candidates": 4, "cycles": 2})
+    begun()
     shutil.move("data.npz", "images.npz")
     arguments = ["runs", "export", "runs/r", "--out", "e", "--top", "1", "--json"]
     assert isinstance(CliRunner().invoke(app, arguments).exception, DataError)
