@@ -13,12 +13,20 @@ _WHAT = (
 )
 _LABEL = re.compile(
     rf"\W*(?:the )?(?:(?P<which>first|second|third|fourth|1st|2nd|3rd) {_WHAT}"
-    rf"|(?P<what>{_WHAT})\W*(?P<number>\d+|[a-h]|one|two|three|four|i{{1,3}}|iv)(?=\W|$))",
+    rf"|(?P<what>variante|{_WHAT}|v(?=\d)|方案|选项|版本)\W*"
+    r"(?P<number>\d+|[a-h]|one|two|three|four|i{1,3}|iv|[一二三四])(?=\W|$))",
     re.IGNORECASE,
 )
+_OFFER = re.compile(
+    r"\W*(?:here|below|these|the following) (?:are|is)\b.{0,30}\b(?:options|alternatives|possibilities|choices)\b"
+    r"|(?:.*[,.;:] )?\W*(?:please )?(?:pick|choose|select) (?:either|one|any|whichever)"
+    r"(?:\W*$| (?:of (?:these|them|the (?:following|two|three|options))|below|you)\b)",
+    re.IGNORECASE,
+)
+"""Said before all of them."""
 _OTHERWISE = re.compile(
     r"\W*(?:or,? )?alternatively\b|.*[.!?:;] alternatively\b|\W*or\b[ ,:]*(?:else|instead|perhaps|maybe|rather|:|$)"
-    rf"|\W*(?:or,? )?(?:as )?(?:another|an|one more|the other) (?:possible )?{_WHAT}\b"
+    rf"|\W*(?:or,? )?(?:as )?(?:another|an|one more|the other|a different|a second) (?:possible )?{_WHAT}\b"
     r"|\W*(?:or,? )?if you (?:would |'d )?(?:prefer|rather)\b"
     r"|\W*(?:or,? )?you (?:could|can|may|might) (?:instead|otherwise)\b|\W*instead of (?:that|this|the above)\b",
     re.IGNORECASE,
@@ -27,7 +35,8 @@ _REVISED = re.compile(
     r"\W*(?:no[,.!]? )?(?:wait\b|actually[,.]|hmm+\b|on second thoughts?\b|on reflection\b|scratch that|never ?mind"
     r"|(?:forget|discard|disregard|ignore) (?:that|this|the)\b|let me (?:re\w+|correct|fix|try)\b"
     r"|i made (?:a|an) (?:mistake|error)|sorry[,.!]|correction\b|(?:here(?: is|'s) )?(?:a |the |my )?"
-    rf"(?:corrected|revised|improved|better|fixed|updated|final|refined|simpler) (?:{_WHAT}|answer)\b)",
+    rf"(?:corrected|revised|improved|better|fixed|updated|final|refined|simpler) (?:{_WHAT}|answer)\b"
+    r"|(?:my |the )?(?:answer|final(?: (?:edit|code|change|output|result|patch|diff))?)\W*$)",
     re.IGNORECASE,
 )
 
@@ -45,6 +54,9 @@ def refuse_alternatives(before: Sequence[Sequence[str]]) -> None:
         labels |= {_label(line) for line in labelled}
         if len(labels) > 1:
             raise _error("offers alternatives", labelled[0], number)
+        for line in said:
+            if _OFFER.match(line):
+                raise _error("offers alternatives", line, max(number, 2))
         for line in said if number > 1 else ():
             if _OTHERWISE.match(line):
                 raise _error("offers alternatives", line, number)

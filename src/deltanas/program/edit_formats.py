@@ -98,7 +98,7 @@ def hunks_of(edit: str) -> list[Hunk]:
     Raises EditError: with edit 0 where the text holds none; with the number of the block that is cut short, or that is
     an alternative to the ones before.
     """
-    lines = [line.removesuffix("\r") for line in edit.split("\n")]
+    lines = [line.removesuffix("\r") for line in edit.removeprefix("\ufeff").split("\n")]
     if lines[-1] == "":
         lines.pop()
     marked = any(SEARCH.match(line) or REPLACE.match(line) for line in lines)
@@ -128,8 +128,6 @@ def _blocks(lines: list[str]) -> list[Hunk]:
             hunks.append(replace(_block(old, new), before=tuple(prose)))
             old, new, prose = None, None, []
         elif old is None:
-            if line.startswith("@@"):
-                raise _malformed(number, "a hunk of a diff among SEARCH/REPLACE blocks")
             prose.append(line)
         elif _mark(DIVIDER, line, margin):
             if new is not None:
@@ -141,7 +139,18 @@ def _blocks(lines: list[str]) -> list[Hunk]:
             new.append(line)
     if old is not None:
         raise _malformed(len(hunks) + 1, "no REPLACE line at its end")
+    for number, said in enumerate([*(hunk.before for hunk in hunks), prose], start=1):
+        _refuse_diffs(number, said)
     return hunks
+
+
+def _refuse_diffs(number: int, prose: Iterable[str]) -> None:
+    in_diff = False
+    for line in prose:
+        if fence := FENCE.match(line):
+            in_diff = fence[2].lower() in _DIFF_NAMES
+        if line.startswith("@@") or (in_diff and line.startswith(("+", "-"))):
+            raise _malformed(number, "a hunk of a diff among SEARCH/REPLACE blocks")
 
 
 def _mark(pattern: re.Pattern[str], line: str, margin: str | None) -> re.Match[str] | None:
