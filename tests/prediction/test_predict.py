@@ -86,7 +86,7 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "empty.png").write_bytes(b"")
     (folder / "nothing").mkdir()
     return {
-        "no such file": (folder / "missing.png", "No such file"),
+        "no such file": (folder / "missing.png", "missing.png: no such file or folder"),
         "text": (folder / "text.png", "can't be read"),
         "cut short": (cut, "can't be read"),
         "empty": (folder / "empty.png", "can't be read"),

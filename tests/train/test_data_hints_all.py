@@ -89,7 +89,7 @@ PROSE = [
     Hinted("name", lambda _: "imagenet", "unknown data set 'imagenet'", digits),
     Hinted("size", digits, "a training size of 3 is not", digits, {"train_size": 3}, {"train_size": 10}),
     Hinted("large", digits, "a training size of 2000 is", digits, {"train_size": 2000}, {"train_size": 1078}),
-    Hinted("text", text, "can't be read as an npz file", again(x=GREY, y=Y)),
+    Hinted("text", text, "plain arrays: it is neither an npz nor an npy file", again(x=GREY, y=Y)),
     Hinted("folder", pictures, "Is a directory", lambda _: "folder:pets"),
     Hinted("ending", without_ending, "data can't be read", lambda _: "npz:data.npz"),
     Hinted("array", one_array, "one array without a name", given="labels = [i % 3 for i in range(90)]"),

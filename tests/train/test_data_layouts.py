@@ -257,5 +257,6 @@ def test_nothing_is_ever_an_accuracy_on_splits(tmp_path: Path) -> None:
     spelt = ["entrainement", "Lernen", "fold1", "fold 2", "partition", "set-a", "学習"]
     for number, (one, other) in enumerate(itertools.pairwise(spelt)):
         folder = laid_out(tmp_path / str(number), **within(one), **within(other))
-        with pytest.raises(DataError, match="which of them are the classes"):
+        with pytest.raises(DataError, match="which of them are the classes") as caught:
             load(f"folder:{folder}")
+        assert f"if {min(one, other)}, {max(one, other)} are splits, call them train" in (caught.value.hint or "")

@@ -86,6 +86,8 @@ class Network:
         """The picture as the training pictures were read, [c, h, w]; or why there is none."""
         if file.is_dir():
             return f"{file}: no picture in this folder"
+        if not os.path.lexists(file):
+            return f"{file}: no such file or folder"
         try:
             picture = self.meaning.read(file)
         except UnreadableError as error:

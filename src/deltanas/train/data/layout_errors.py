@@ -155,7 +155,10 @@ def _flattened(one: Folder, top: Folder) -> str:
     each = " ".join([*whole, *parts]) if len(whole) + len(parts) <= 2 * _SHOWN or whole else f"{here}/*/*/"
     within = f'`mkdir {new} && for d in {each}; do ln -s "$(realpath "$d")" {new}/; done`'
     unique = f"links to the inner folders, {within}, or, " if len({*inner}) == len(inner) else ""
-    return f"make a new folder of links and name that, {new}: {unique}where the outer ones are the classes, {outer}"
+    alike = len({frozenset(folder.filled) for folder in top.filled.values()}) == 1 < len(top.filled)
+    splits = f"if {', '.join([*top.filled][:_SHOWN])} are splits, call them train, validation or test; else " * alike
+    made = f"{splits}make a new folder of links and name that, {new}"
+    return f"{made}: {unique}where the outer ones are the classes, {outer}"
 
 
 def _told(left: LeftOuts) -> str:

@@ -44,7 +44,9 @@ def read_npz(path: Path) -> Splits:
         hint = f"name npz:{named}" if not path.exists() and named.exists() else ARRAYS
         hint = f"name folder:{path}, if it holds pictures; of arrays: {ARRAYS}" if path.is_dir() else hint
         hint = "save fewer or smaller images, as uint8" if isinstance(error, MemoryError) else hint
-        raise DataError(f"{path} can't be read as an npz file of plain arrays: {error}", hint) from None
+        # numpy takes whatever it does not know for a pickle, and tells how to open one without care.
+        why = "it is neither an npz nor an npy file" if "allow_pickle" in str(error) else error
+        raise DataError(f"{path} can't be read as an npz file of plain arrays: {why}", hint) from None
     return _splits(path, arrays, others)
 
 
