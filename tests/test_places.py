@@ -24,7 +24,8 @@ from deltanas.sandbox import LocalPool
 from deltanas.seams import Built, silent
 from deltanas.wiring import open_search
 from faulty_server import Server, says
-from tiny_model import save_tiny_model
+
+pytest_plugins = ["tiny_model"]
 
 RANDOM = np.random.default_rng(0)
 X, Y = RANDOM.integers(0, 256, (90, 8, 8), np.uint8), np.arange(90) % 3
@@ -174,6 +175,8 @@ def test_a_model_answers_at_another_address(project: Path) -> None:
 
 @pytest.mark.usefixtures("quick")
 def test_a_model_on_this_machine_is_known_by_its_weights(project: Path) -> None:
+    from tiny_model import save_tiny_model  # once pytest has registered it
+
     save_tiny_model(project / "model")
     given = {**FAST, "strategy": "delta", "retries": 0, "dataset": "npz:data.npz"}
     model = {"spec": "path:model", "max_tokens": 16}

@@ -19,7 +19,7 @@ _FOR_GOOD = (501, 505)
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size|limit)|maximum context|exceed_context|tokens? \+ .{0,20}max_new_tokens"
     r"|(prompt|inputs?|messages?|requests?|payload|entity|string)\b[^.]{0,60}\b(too (long|large|big|many)|longer than)"
-    r"|^too long|too (many|long)\b.{0,20}\b(tokens|prompt|inputs?)"
+    r"|^too long|too (many|long)\b.{0,20}\b(tokens|prompt(?!s)|inputs?)"
     r"|(?<![a-z_])(tokens?|prompt|inputs?)\b[^.]{0,60}\bexceed|reduce the length"
 )
 _FILTERED = re.compile(

@@ -11,6 +11,7 @@ _WHAT = (
     r"(?:option|alternative|variant|variation|approach|version|choice|proposal|suggestion|solution|candidate|possibility"
     r"|idea|attempt|draft|take|try|way|method|plan)"
 )
+_AGAIN = "option|alternative|variant|version|proposal|suggestion|solution|attempt|draft|answer|edit"
 _LABEL = re.compile(
     rf"\W*(?:the )?(?:(?P<which>first|second|third|fourth|1st|2nd|3rd) {_WHAT}"
     rf"|(?P<what>variante|{_WHAT}|v(?=\d)|方案|选项|版本)\W*"
@@ -35,7 +36,7 @@ _REVISED = re.compile(
     r"\W*(?:no[,.!]? )?(?:wait\b|actually[,.]|hmm+\b|on second thoughts?\b|on reflection\b|scratch that|never ?mind"
     r"|(?:forget|discard|disregard|ignore) (?:that|this|the)\b|let me (?:re\w+|correct|fix|try)\b"
     r"|i made (?:a|an) (?:mistake|error)|sorry[,.!]|correction\b|(?:here(?: is|'s) )?(?:a |the |my )?"
-    rf"(?:corrected|revised|improved|better|fixed|updated|final|refined|simpler) (?:{_WHAT}|answer)\b"
+    rf"(?:corrected|revised|improved|better|fixed|updated|final|refined|simpler) (?:{_AGAIN})\b(?! (?:for|of|to)\b)"
     r"|(?:my |the )?(?:answer|final(?: (?:edit|code|change|output|result|patch|diff))?)\W*$)",
     re.IGNORECASE,
 )

@@ -93,46 +93,13 @@ def open_search(
     place of the one that they name.
     """
     given = given if data is None else _naming(given, data)
-    epochs: list[str] = []
     with ExitStack() as stack:
-        if path is not None and (path / POINTER).exists():
-            folder, run = _taken_up(path, given)
-            stack.enter_context(run)
-            begun, asked = read_config(stored_config(run)), resumed_config(stored_config(run), given)
-            require_same_server(begun, asked)
-            now = _changed(run, begun, asked)
-            config = located(asked, run.manifest, path)
-            longer = config.cycles > begun.cycles
-            over = run.finished and not longer
-            if not over or asked.dataset != begun.dataset:
-                # By the name that was given: where it was found is nobody's business but this machine's.
-                dataset = replace(load_dataset(data or config.dataset, config.train), name=asked.dataset)
-                require_same_data(run, dataset.record)
-            if over:
-                run.amend(now)
-                yield OpenSearch(None, run, folder)
-                return
-            parts = stack.enter_context(_parts(config, own, dataset, baselines_of(run, begun, asked)))
-            require_same_contents(run, begun, asked, parts.contents)
-            run.amend(now, reopen=longer)
-        else:
-            config = read_config(given)
-            dataset = load_dataset(data or config.dataset, config.train)
-            set_epochs = config.train.epochs
-            # What depends on the machine and the data; a resumed run keeps what it has.
-            train = settled_training(config.train, len(dataset.train), config.prm)
-            config = config.model_copy(update={"train": train})
-            epochs = [_told_epochs(config.train, len(dataset.train))] if set_epochs == "auto" else []
-            parts = stack.enter_context(_parts(config, own, dataset))
-            path = path or _new_path(config)
-            origin = {**manifest(config, parts.runner.tier), "data": parts.data}
-            origin |= {"contents": parts.contents, "began": began(path)}
-            folder, run = begin_run(path, config.archive, origin)
-            stack.enter_context(run)
-            stack.enter_context(_removed_without_baseline(folder, run))
-            resumed_config(stored_config(run), given)
-            require_same_data(run, parts.data)
-            require_same_contents(run, config, config, parts.contents)
+        resumes = path is not None and (path / POINTER).exists()
+        started = _resumed(stack, path, given, own, data) if path and resumes else _new(stack, path, given, own, data)
+        config, run, folder, parts = started.config, started.run, started.folder, started.parts
+        if parts is None:
+            yield OpenSearch(None, run, folder)
+            return
         listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
         search = Search(
             _plan(config, task_of(run.manifest).metric),
@@ -147,7 +114,7 @@ def open_search(
             choose=parts.choose,
             measure=measure_of(config, parts.runner),
         )
-        assumed = (told(dataset), *epochs, *parts.assumed)
+        assumed = (*started.told, *parts.assumed)
         yield OpenSearch(search, run, folder, assumed, parts.runner.spread)
 
 
@@ -159,6 +126,75 @@ def _removed_without_baseline(folder: RunFolder, run: RunArchive) -> Iterator[No
     except NoBaselineError:
         folder.remove_empty(run)
         raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A run that was begun or taken up. parts: None where it is finished. told: what is said of data and epochs."""
+
+    config: SearchConfig
+    run: RunArchive
+    folder: RunFolder
+    parts: _Parts | None
+    told: tuple[str, ...] = ()
+
+
+def _resumed(
+    stack: ExitStack,
+    path: Path,
+    given: Mapping[str, object],
+    own: Callable[[Builds], Proposer] | None,
+    data: Dataset | None,
+) -> _Started:
+    folder, run = _taken_up(path, given)
+    stack.enter_context(run)
+    begun, asked = read_config(stored_config(run)), resumed_config(stored_config(run), given)
+    require_same_server(begun, asked)
+    now = _changed(run, begun, asked)
+    config = located(asked, run.manifest, path)
+    longer = config.cycles > begun.cycles
+    over = run.finished and not longer
+    if over and asked.dataset == begun.dataset:
+        run.amend(now)
+        return _Started(config, run, folder, None)
+    # By the name that was given: where it was found is nobody's business but this machine's.
+    dataset = replace(load_dataset(data or config.dataset, config.train), name=asked.dataset)
+    require_same_data(run, dataset.record)
+    parts = None
+    if not over:
+        parts = stack.enter_context(_parts(config, own, dataset, baselines_of(run, begun, asked)))
+        require_same_contents(run, begun, asked, parts.contents)
+    run.amend(now, reopen=longer)
+    return _Started(config, run, folder, parts, (told(dataset),))
+
+
+def _new(
+    stack: ExitStack,
+    path: Path | None,
+    given: Mapping[str, object],
+    own: Callable[[Builds], Proposer] | None,
+    data: Dataset | None,
+) -> _Started:
+    config = read_config(given)
+    dataset = load_dataset(data or config.dataset, config.train)
+    said = [told(dataset)]
+    set_epochs = config.train.epochs
+    # What depends on the machine and the data; a resumed run keeps what it has.
+    train = settled_training(config.train, len(dataset.train), config.prm)
+    config = config.model_copy(update={"train": train})
+    if set_epochs == "auto":
+        said.append(_told_epochs(config.train, len(dataset.train)))
+    parts = stack.enter_context(_parts(config, own, dataset))
+    path = path or _new_path(config)
+    origin = {**manifest(config, parts.runner.tier), "data": parts.data}
+    origin |= {"contents": parts.contents, "began": began(path)}
+    folder, run = begin_run(path, config.archive, origin)
+    stack.enter_context(run)
+    stack.enter_context(_removed_without_baseline(folder, run))
+    resumed_config(stored_config(run), given)
+    require_same_data(run, parts.data)
+    require_same_contents(run, config, config, parts.contents)
+    return _Started(config, run, folder, parts, tuple(said))
 
 
 @dataclass(frozen=True, slots=True)
