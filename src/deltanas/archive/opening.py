@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import URL, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from deltanas.archive import records
 from deltanas.archive.faults import explained
@@ -60,11 +61,14 @@ def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
         connection = place.engine(write=True).connect()
         try:
             with connection.begin():
+                held = f"{place.name} holds a run '{name}' already", "Give another name, or resume that run."
                 if connection.execute(select(runs.c.id).where(runs.c.name == name)).first() is not None:
-                    hint = "Give another name, or resume that run."
-                    raise ArchiveError(f"{place.name} holds a run '{name}' already", hint)
+                    raise ArchiveError(*held)
                 values = {"name": name, "created": records.now(), "manifest": text}
-                row = connection.execute(insert(runs).values(values).returning(runs)).one()
+                try:
+                    row = connection.execute(insert(runs).values(values).returning(runs)).one()
+                except IntegrityError:  # it was begun between the two by another process
+                    raise ArchiveError(*held) from None
                 lock = lock_run(connection, place.path, row.id, name)
         except BaseException:
             connection.close()
