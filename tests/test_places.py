@@ -97,8 +97,9 @@ def stored(path: Path | str, key: str) -> object:
 def test_data_that_moved_is_given_anew(project: Path) -> None:
     begun()
     shutil.move("data.npz", "images.npz")
-    with pytest.raises(DataError, match=r"data\.npz"):
+    with pytest.raises(DataError, match=r"not at .*data\.npz any more") as caught:
         searched("runs/r", cycles=2)
+    assert caught.value.hint.endswith("--dataset npz:PLACE")
     assert searched("runs/r", cycles=2, dataset="npz:images.npz") == 3
     assert stored("runs/r", "dataset") == "npz:images.npz"
     assert searched("runs/r", cycles=3) == 4, "the new place is kept"

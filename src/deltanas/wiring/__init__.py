@@ -29,7 +29,15 @@ from deltanas.train.data import Dataset, told
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
-from deltanas.wiring.places import baselines_of, began, contents, located, require_same_contents, require_same_server
+from deltanas.wiring.places import (
+    baselines_of,
+    began,
+    contents,
+    located,
+    require_same_contents,
+    require_same_server,
+    require_there,
+)
 from deltanas.wiring.pools import (
     epochs_of,
     gates,
@@ -157,6 +165,8 @@ def _resumed(
     if over and asked.dataset == begun.dataset:
         run.amend(now)
         return _Started(config, run, folder, None)
+    if data is None:
+        require_there(config.dataset)
     # By the name that was given: where it was found is nobody's business but this machine's.
     dataset = replace(load_dataset(data or config.dataset, config.train), name=asked.dataset)
     require_same_data(run, dataset.record)

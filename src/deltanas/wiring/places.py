@@ -12,7 +12,7 @@ from pathlib import Path
 
 from deltanas.archive import RunArchive
 from deltanas.config import SearchConfig, read_config, setting_of
-from deltanas.errors import UsageError
+from deltanas.errors import DataError, UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
 from deltanas.program import Program
@@ -51,6 +51,15 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
         _put(values, "model.adapter", found(config.model.adapter))
     _put(values, "learn.corpus", tuple(map(found, config.learn.corpus)))
     return read_config(values)
+
+
+def require_there(dataset: str) -> None:
+    """Raises DataError where the folder or file of a run's data is not there any more."""
+    kind, _, place = dataset.partition(":")
+    if kind in _KINDS["dataset"] and place and not Path(place).expanduser().exists():
+        raise DataError(
+            f"the run's data is not at {place} any more", f"name the place where it is now: --dataset {kind}:PLACE"
+        )
 
 
 def contents(config: SearchConfig, model: Model | None, teaching: Teaching | None) -> dict[str, str]:

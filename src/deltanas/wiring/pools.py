@@ -28,7 +28,7 @@ from deltanas.train.data import Dataset, Images, load, prepared
 from deltanas.train.epochs import settled_epochs
 from deltanas.train.packages import versions
 from deltanas.wiring.origin import require_same_data, stored_config
-from deltanas.wiring.places import located
+from deltanas.wiring.places import located, require_there
 
 
 def open_dataset_pool(
@@ -57,6 +57,7 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
         {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
     )  # whoever proposed
     place = data or located(config, run.manifest, folder).dataset
+    require_there(place)
     dataset = replace(load_dataset(place, config.train), name=config.dataset)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)
