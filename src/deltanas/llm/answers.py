@@ -131,7 +131,7 @@ def completion(status: int, headers: Mapping[str, str], content: bytes) -> Compl
     if page:
         raise AnswerError(f"an HTML page and no chat completion: {gist(text)}", "stays", "page", status=status)
     if not isinstance(value, dict):
-        raise AnswerError(f"the answer is no chat completion: {gist(text) or "nothing"}")
+        raise AnswerError(f"the answer is no chat completion: {gist(text) or 'nothing'}")
     if value.get("error") or value.get("object") == "error":
         raise _fault(_inner_status(value), headers, text, value)
     choices = value.get("choices")
