@@ -16,6 +16,7 @@ from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
+from deltanas.train.data import told
 from deltanas.wiring import epochs_of, programs_of, repeats_of
 from deltanas.wiring.choosing import require_objectives
 from deltanas.wiring.pools import load_dataset
@@ -59,7 +60,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     if images:
         epochs = epochs_of(config.train, len(images.train), config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
-    did = f"{len(images.train):,} training images of {images.in_shape[1:]}" if images else "not here"
+    did = told(images) if images else f"{config.dataset}, not here"
     return Rehearsal(tuple(_does(config, programs, did)), counts_of(config, programs), tuple(lacks))
 
 
@@ -145,7 +146,7 @@ def _located(spec: Spec) -> None:
 def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[str]:
     """The search in words."""
     model, train = config.model, config.train
-    yield f"data: {config.dataset}, {images}"
+    yield f"data: {images}"
     known = "not here" if programs is None else str(programs)
     yield f"baselines: {known}, from {', '.join(config.baselines) or 'deltanas'}"
     own = context_of(config).settings

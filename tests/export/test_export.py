@@ -110,8 +110,17 @@ def test_where_no_candidate_beat_its_parent_the_best_baseline_is_written(pool: L
     assert (net.name, net.reason) == ("mlp", None)
     assert net.onnx
     card = (Path(net.folder) / "README.md").read_text()
-    assert "the baseline with the best accuracy on the validation split: none of 0 candidates" in card
+    assert "the baseline with the best accuracy on the validation split: none of 0 candidates beat" in card
     assert [one.name for one in write_sources(lone, 3, tmp_path)] == ["mlp"]
+    better = replace(
+        lone, candidates=(*lone.candidates, *view(MLP.edited("net", MLP.net + "\nx = 1\n")).candidates[1:])
+    )
+    assert [one.name for one in write_sources(better, 3, tmp_path)] == ["1.0"]
+    worse = [replace(row, outcome=Trained(0.05, 40, 0, 1.0, 1.0, "A")) for row in lone.candidates]
+    worse[0] = replace(worse[0], cycle=0, index=1, name="weak", draft=Draft(MLP.edited("net", MLP.net + "\ny = 1\n")))
+    assert [one.name for one in write_sources(replace(lone, candidates=(*lone.candidates, *worse)), 3, tmp_path)] == [
+        "mlp"
+    ]
 
 
 def test_what_onnx_lacks_is_told_and_the_weights_are_kept(pool: LocalPool, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def runs_export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the best elites, or the best baseline if none is: source, weights, checked ONNX, a card.
+    """Write the best elites, and the best baseline if none is better: source, weights, checked ONNX, a card.
 
     Status 1 if one has no weights.
     """
@@ -58,7 +58,7 @@ def runs_export(
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
     if nets and nets[0].name in baselines:
-        say(f"no candidate beat its parent: this is the best baseline, {nets[0].name}")
+        say(f"the best network is a baseline, {nets[0].name}: no candidate beat both its parent and this one")
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
 
 

@@ -24,7 +24,7 @@ from deltanas.train.data import available, load, prepare, told
 
 runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
 programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
-datasets = typer.Typer(help="List and download data sets.", no_args_is_help=True)
+datasets = typer.Typer(help="List, show and download data sets.", no_args_is_help=True)
 
 _CLASSES = 20
 """So many classes of the best final network are printed."""
@@ -105,7 +105,8 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
     if found.finals:
         _print_classes(found.finals[0], metric)
     for name, value in view.manifest.items():
-        print_text(f"{name}: {json.dumps(value)}")
+        if name not in ("began", "contents"):
+            print_text(f"{name}: {json.dumps(value, ensure_ascii=False)}")
 
 
 def _print_classes(final: ClassScores, metric: Metric) -> None:

@@ -62,4 +62,4 @@ def _expected(run: Path) -> None:
     elif run.exists() and not (run.is_dir() and all(each.name.startswith("archive.db") for each in run.iterdir())):
         raise UsageError(f"{run} is not a run: it has no {POINTER}", "`deltanas runs list` shows the runs")
     else:
-        say(f"there is no run at {run} yet; the page waits for it")
+        say(f"there is no run at {run} yet; the page waits for it (Ctrl-C ends it)")

@@ -67,10 +67,13 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
-    """The best elites by rank; the best baseline where no candidate beat its parent."""
+    """The best elites by rank; before them the best baseline, where it is better than all of them or there are none."""
     journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
+    best = finalists(journal, objectives := stored_objectives(view.manifest), top)
     baselines = [row for row in journal.of_cycle(0) if row.score is not None]
-    best = finalists(journal, stored_objectives(view.manifest), top) or sorted(baselines, key=journal.rank)[:1]
+    if len(objectives) < 2 or not best:  # a front holds its baselines
+        first = sorted([*baselines, *best[:1]], key=journal.rank)[:1]
+        best = best if first == best[:1] else [*first, *best][:top]
     chosen = [(c, c.program) for c in best if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 

@@ -62,8 +62,9 @@ def _located(export: Path) -> tuple[Path, int]:
         raise UsageError(
             f"{export} is a run, not an export", f"deltanas runs export {export} --out FOLDER, and name that FOLDER"
         )
-    # Their names begin with their ranks.
-    folders = sorted(path.parent for path in export.glob(f"*/{SOURCE}"))
+    # Their names begin with their ranks. Of two exports into one folder the later one counts.
+    made = [path.parent for path in export.glob(f"*/{SOURCE}")]
+    folders = sorted(made, key=lambda one: (one.name.partition("-")[0], -one.stat().st_mtime, one.name))
     able = [folder for folder in folders if (folder / MODEL).is_file()]
     if able:
         return able[0] / MODEL, len(folders) - 1
