@@ -297,8 +297,6 @@ def _print_summary(found: Summary, metric: Metric) -> None:
         print_front(found.front, metric)
         return
     if not found.elites:
-        print_text(
-            "no candidate beat its parent: more cycles may (--cycles), and `deltanas runs export` gives the best baseline"
-        )
+        print_text("no candidate beat its parent: more cycles may (--cycles); `runs export` gives the best baseline")
         return
     print_networks(found.elites, metric, "elite")
