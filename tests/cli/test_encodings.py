@@ -182,6 +182,7 @@ def test_an_edit_is_read_from_stdin_as_utf8(place: Path, encoding: str) -> None:
     assert "error: -: not UTF-8: byte 0xe9 at offset 3\n" in done.stderr.decode(encoding)
 
 
+@pytest.mark.slow
 def test_names_are_what_their_bytes_say_where_the_system_knows_ascii_alone(deltanas: Command, place: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     (row,) = json.loads(deltanas("runs", "list", "--runs", "läufe", "--json", env=env).stdout)

@@ -47,6 +47,7 @@ def test_of_two_searches_that_begin_one_run_one_goes_on_and_the_other_says_why_n
     assert deltanas(*ARGUMENTS, "run").returncode == 0, "the hint: run it again"
 
 
+@pytest.mark.slow
 def test_who_reads_disturbs_no_search_and_a_killed_one_is_taken_up_at_once(
     tmp_path: Path, deltanas: Command, undisturbed: tuple[RunView, str, float]
 ) -> None:
@@ -78,10 +79,10 @@ def test_who_reads_disturbs_no_search_and_a_killed_one_is_taken_up_at_once(
     "wrong",
     [
         ("--prm", "lr=-1"),
-        ("--max-params", "1"),
-        ("--max-flops", "1"),
+        pytest.param(("--max-params", "1"), marks=pytest.mark.slow),
+        pytest.param(("--max-flops", "1"), marks=pytest.mark.slow),
         ("--baseline", "broken.py"),
-        ("--set", "prm.momentum=-3"),
+        pytest.param(("--set", "prm.momentum=-3"), marks=pytest.mark.slow),
     ],
 )
 def test_a_begin_that_failed_takes_other_settings(tmp_path: Path, deltanas: Command, wrong: tuple[str, str]) -> None:
