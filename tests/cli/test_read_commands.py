@@ -32,7 +32,10 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     assert {"version", "commit", "torch", "device", "tier", "seed", "config"} <= shown["manifest"].keys()
     assert shown["manifest"]["seed"] == 3
 
-    best = [c.program for c in Journal(view.candidates).improvements[:2] if c.program]
+    journal = Journal(view.candidates)
+    first = min([*journal.of_cycle(0), *journal.improvements], key=journal.rank)
+    ranked = journal.improvements if first.cycle else [first, *journal.improvements]
+    best = [c.program for c in ranked[:2] if c.program]
     done = deltanas("runs", "export", run, "--out", "best", "--top", "2", "--epochs", "0")
     folders = [tmp_path / line for line in done.stdout.splitlines()]
     assert [(folder / "net.py").read_text() for folder in folders] == [program.net for program in best]
@@ -43,9 +46,10 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
 def test_the_best_leaves_with_weights_onnx_and_a_card(
     deltanas: Command, run: Path, undisturbed: tuple[RunView, str, float], tmp_path: Path
 ) -> None:
-    done = deltanas("runs", "export", run, "--out", "best", "--top", "1", "--json")
+    done = deltanas("runs", "export", run, "--out", "best", "--top", "2", "--json")
     assert done.returncode == 0
-    (net,) = json.loads(done.stdout)
+    baseline, net = json.loads(done.stdout)
+    assert f"the best network is a baseline, {baseline['name']}" in done.stderr
     folder = tmp_path / net["folder"]
     files = {"net.py", "prm.json", "model.safetensors", "model.onnx", "config.json", "README.md"}
     assert {path.name for path in folder.iterdir()} == files
