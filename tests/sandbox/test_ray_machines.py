@@ -119,7 +119,7 @@ class Searching:
 
 def search(data: Path) -> list[str]:
     return [
-        "search", "--dataset", f"npz:{data}", "--strategy", "random", "--cycles", "2", "--candidates", "6",
+        "search", "--dataset", f"npz:{data}", "--strategy", "random", "--cycles", "4", "--candidates", "6",
         "--epochs", "1", "--seed", "3", "--baseline", "mlp", "--baseline", "nin",
     ]  # fmt: skip
 
@@ -155,7 +155,7 @@ def test_work_is_spread_and_a_machine_that_dies_costs_retries_alone(
     cluster(machines, 3)
     before = machines.received(2)
     searching = Searching(machines, 1, data, tmp_path / "run")
-    searching.until("cycle 1/2: training")
+    searching.until("cycle 1/4: training")
     machines.kill(3)
     searching.until("lost node node3")
     with searching.held():
@@ -176,7 +176,7 @@ def test_a_machine_that_joins_in_the_middle_of_a_batch_is_used(
 ) -> None:
     cluster(machines, 1)
     searching = Searching(machines, 1, data, tmp_path / "run")
-    searching.until("cycle 1/2: training")
+    searching.until("cycle 1/4: training")
     with searching.held():
         join(machines, 2)
     assert searching.status() == 0, searching.text
@@ -190,7 +190,7 @@ def test_a_machine_whose_cable_is_pulled_costs_retries_alone(
 ) -> None:
     cluster(machines, 2)
     searching = Searching(machines, 1, data, tmp_path / "run")
-    searching.until("cycle 1/2: training")
+    searching.until("cycle 1/4: training")
     machines.cut(2)
     assert searching.status() == 0, searching.text
     assert "lost node node2" in searching.text
@@ -203,7 +203,7 @@ def test_without_its_head_a_search_ends_and_goes_on_when_there_is_one(
 ) -> None:
     cluster(machines, 2)
     searching = Searching(machines, 2, data, tmp_path / "run")
-    searching.until("cycle 1/2: training")
+    searching.until("cycle 1/4: training")
     machines.kill(1)
     assert searching.status() == 1, searching.text
     assert "mend the cluster and give the same command again" in searching.text
