@@ -206,13 +206,13 @@ def given_settings(
     preset: name of one of `presets()`, on which the file is laid.
     """
     values: dict[str, Any] = {} if preset is None else _toml(_preset(preset))
-    values = values if path is None else _merged(values, _toml(path))
+    values = values if path is None else merged(values, _toml(path))
     for key, value in (options or {}).items():
         if value is not None:
             nested: Any = value
             for name in reversed(key.split(".")):
                 nested = {name: nested}
-            values = _merged(values, nested)
+            values = merged(values, nested)
     return values
 
 
@@ -264,13 +264,6 @@ PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "b
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 
-def setting_of(values: Mapping[str, Any], key: str) -> Any:
-    """The value at a dotted key."""
-    for name in key.split("."):
-        values = values[name]
-    return values
-
-
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
     """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
 
@@ -280,10 +273,10 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
         UsageError: `given` asks for something else than the run was begun with.
     """
     begun = read_config(stored)
-    wanted = read_config(_merged(begun.model_dump(), given))
+    wanted = read_config(merged(begun.model_dump(), given))
     settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
     if settled:  # it was begun with what there was
-        wanted = read_config(_merged(wanted.model_dump(), {"train": settled}))
+        wanted = read_config(merged(wanted.model_dump(), {"train": settled}))
     may_change = {
         "track",
         "train.workers",
@@ -295,7 +288,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
         *PLACES,
     }
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
-    then, now = _flat(begun.model_dump()), _flat(wanted.model_dump())
+    then, now = flat(begun.model_dump()), flat(wanted.model_dump())
     for key in now:
         longer = key == "cycles" and now[key] > then[key]
         if now[key] != then.get(key) and key not in may_change and not longer:
@@ -306,19 +299,21 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     return wanted
 
 
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them, section by section."""
+    both = dict(base)
     for key, value in over.items():
-        both = isinstance(merged.get(key), dict) and isinstance(value, Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+        sections = isinstance(both.get(key), dict) and isinstance(value, Mapping)
+        both[key] = merged(both[key], value) if sections else value
+    return both
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    found: dict[str, Any] = {}
     for key, value in values.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def _toml(path: Path) -> dict[str, Any]:

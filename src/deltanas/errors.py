@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
@@ -51,9 +52,14 @@ class LibraryError(DeltanasError):
         )
 
 
+def unused(places: Iterable[Path]) -> Path:
+    """The first of them where nothing is yet: what a hint writes overwrites nothing."""
+    return next(place for place in places if not place.exists())
+
+
 def aside(path: Path) -> str:
     """For a hint: the command, in backticks, that gives a file or folder a name that nothing has yet."""
-    free = next(free for n in count(1) if not (free := path.with_name(f"{path.name}.{n}")).exists())
+    free = unused(path.with_name(f"{path.name}.{n}") for n in count(1))
     return f"`mv -n {quote(str(path))} {quote(str(free))}`"
 
 

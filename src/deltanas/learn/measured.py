@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from shlex import quote
 
-from deltanas.errors import DataError, UsageError
+from deltanas.errors import DataError, UsageError, unused
 from deltanas.program import SPACES, Part, Program, apply_edit
 from deltanas.records import Telemetry
 from deltanas.seams import Ask
@@ -131,7 +131,7 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
         row = json.loads(line)
     except ValueError as error:
         cut = "; the file seems cut short: it has no newline at its end" if last else ""
-        new = next(new for n in count(2) if not (new := path.with_name(f"{path.stem}-{n}{path.suffix}")).exists())
+        new = unused(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2))
         code = f"`sed {number}d {quote(str(path))} > {quote(str(new))}`"
         raise DataError(f"{place}: not JSON ({error}){cut}", f"name a file without the line, {new}: {code}") from None
     if not isinstance(row, dict):

@@ -21,6 +21,8 @@ REMOTE = 5.0
 """Seconds between two looks at a run in a database of its own, that has not ended."""
 LATER = 60.0
 """The same of a run that has ended or can't be read; one in a file is looked at when the file has changed."""
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a record of another form than this version's raises: it breaks its own run's row, and no other."""
 
 
 def holds_runs(path: Path) -> bool:
@@ -88,7 +90,7 @@ class _Watched:
             self._state = found.state
         except DeltanasError as error:
             self._break(str(error))
-        except Exception as error:  # noqa: BLE001 - a run that can't be read leaves the others standing
+        except _MALFORMED as error:
             self._break(f"{type(error).__name__}: {error}")
         self.reads += 1
         self._seen = self._key()

@@ -33,7 +33,8 @@ _CHANNEL = re.compile(
 _END_OF_MESSAGE = re.compile(r"<\|(?:end|return|call|start)\|>.*", re.DOTALL)
 _UNMARKED, _FINAL = re.compile(r"\s*analysis(?=[A-Z])"), "assistantfinal"
 """Channels whose marks a decoder dropped: the names alone are left, run into the text."""
-_PROGRAM = re.compile(r"^(?:import |from \S+ import |class \w|def \w|@|\"\"\")", re.MULTILINE)
+PROGRAM = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
+"""A line that begins a program."""
 MOST_MARKS = 200
 """Marks of a reply that is read; one with more goes round in circles, and nothing of it is an answer."""
 _EMPTY_LINES = re.compile(r"\A(?:[ \t]*\r?\n)+")
@@ -194,7 +195,7 @@ def _in_hunk(text: str, at: int) -> bool:
 
 def _in_program(text: str, at: int) -> bool:
     """Whether the text is a program from before the mark to its end: thoughts in words don't parse."""
-    begins = _PROGRAM.search(text)
+    begins = PROGRAM.search(text)
     if not begins or begins.start() > at:
         return False
     return _parses(text[begins.start() :])

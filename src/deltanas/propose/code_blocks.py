@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from deltanas.program import names_bound
 from deltanas.program.canonical import parsed
+from deltanas.program.thoughts import PROGRAM
 
 _BLOCK = re.compile(r"^ *(?:```|~~~) *([^\n]*)\n(.*?)(?:^ *(?:```|~~~)|\Z)", re.MULTILINE | re.DOTALL)
-_BEGINNING = re.compile(r"^(?:import |from \S+ import |class \w|def \w|\"\"\")", re.MULTILINE)
 _NET = re.compile(r"^class Net\b", re.MULTILINE)
 _PYTHON = ("", "py", "python", "python3", "pytorch")
 METHODS = {"__init__", "forward", "train_setup", "learn"}
@@ -35,7 +35,7 @@ def extracted(reply: str) -> str | None:
     blocks: list[str] = [code for _, code in _BLOCK.findall(reply)]
     if blocks:
         return next((block for block in blocks if "class Net" in block), max(blocks, key=len))
-    begins = _BEGINNING.search(reply)
+    begins = PROGRAM.search(reply)
     return reply[begins.start() :] if begins else None
 
 

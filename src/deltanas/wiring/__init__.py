@@ -10,7 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
-from deltanas.config import PLACES, SearchConfig, TrainConfig, read_config, resumed_config, setting_of
+from deltanas.config import PLACES, SearchConfig, TrainConfig, flat, given_settings, merged, read_config, resumed_config
 from deltanas.errors import UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
@@ -163,7 +163,7 @@ def _resumed(
     longer = config.cycles > begun.cycles
     over = run.finished and not longer
     if over and asked.dataset == begun.dataset:
-        run.amend(now)
+        _amend(run, now)
         return _Started(config, run, folder, None)
     if data is None:
         require_there(config.dataset)
@@ -174,7 +174,7 @@ def _resumed(
     if not over:
         parts = stack.enter_context(_parts(config, own, dataset, baselines_of(run, begun, asked)))
         require_same_contents(run, begun, asked, parts.contents)
-    run.amend(now, reopen=longer)
+    _amend(run, now, reopen=longer)
     return _Started(config, run, folder, parts, (told(dataset),))
 
 
@@ -252,18 +252,16 @@ def _taken_up(path: Path, given: Mapping[str, object]) -> tuple[RunFolder, RunAr
     return folder, folder.open(writer=True)
 
 
+def _amend(run: RunArchive, now: dict[str, object], *, reopen: bool = False) -> None:
+    if now != run.manifest:
+        run.amend(now, reopen=reopen)
+
+
 def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict[str, object]:
     """The run's manifest with what it may have otherwise than at the start: its length, and the places that moved."""
-    stored, now = stored_config(run), config.model_dump(mode="json")
-    changed = {**stored, "cycles": config.cycles}
-    for key in PLACES:
-        section, _, name = key.rpartition(".")
-        if setting_of(now, key) == setting_of(begun.model_dump(mode="json"), key):
-            continue
-        held = changed.get(section, {}) if section else {}
-        assert isinstance(held, dict)
-        changed |= {section: {**held, name: setting_of(now, key)}} if section else {name: setting_of(now, key)}
-    return {**run.manifest, "config": changed}
+    then, now = flat(begun.model_dump(mode="json")), flat(config.model_dump(mode="json"))
+    changes = {key: now[key] for key in ("cycles", *PLACES) if now[key] != then[key]}
+    return {**run.manifest, "config": merged(stored_config(run), given_settings(options=changes))}
 
 
 def _plan(config: SearchConfig, metric: Metric) -> Plan:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
-from deltanas.config import SearchConfig, read_config, setting_of
+from deltanas.config import SearchConfig, flat, given_settings, merged, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
@@ -38,19 +38,19 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
     start = manifest.get("began")
     if not isinstance(start, dict):
         return config
-    values = config.model_dump()
+    values, places = flat(config.model_dump()), dict[str, object]()
 
     def found(place: str) -> str:
         return str(_found(Path(place).expanduser(), Path(start["in"]), folder.resolve() / start["from_run"]))
 
     for key, kinds in _KINDS.items():
-        kind, _, place = setting_of(values, key).partition(":")
+        kind, _, place = values[key].partition(":")
         if kind in kinds and place:
-            _put(values, key, f"{kind}:{found(place)}")
+            places[key] = f"{kind}:{found(place)}"
     if config.model.adapter:
-        _put(values, "model.adapter", found(config.model.adapter))
-    _put(values, "learn.corpus", tuple(map(found, config.learn.corpus)))
-    return read_config(values)
+        places["model.adapter"] = found(config.model.adapter)
+    places["learn.corpus"] = tuple(map(found, config.learn.corpus))
+    return read_config(merged(config.model_dump(), given_settings(options=places)))
 
 
 def require_there(dataset: str) -> None:
@@ -88,12 +88,11 @@ def require_same_contents(run: RunArchive, begun: SearchConfig, config: SearchCo
     hashes = known if isinstance(known, dict) else {}
     if "model.spec" in found and (name := _served(begun)):
         hashes = {"model.spec": name, **hashes}
-    then, now = begun.model_dump(), config.model_dump()
+    then, now = flat(begun.model_dump()), flat(config.model_dump())
     for key in ("model.spec", "model.adapter", "learn.corpus"):
-        place = setting_of(now, key)
-        moved = place != setting_of(then, key)
+        moved = now[key] != then[key]
         if (key in hashes and hashes[key] != found.get(key, hashes[key])) or (moved and key not in hashes):
-            raise _other(key, setting_of(then, key), place)
+            raise _other(key, then[key], now[key])
 
 
 def _other(key: str, then: object, now: object) -> UsageError:
@@ -135,10 +134,3 @@ def _found(place: Path, then: Path, now: Path) -> Path:
     elif place.is_relative_to(then):
         ways.append(now / place.relative_to(then))
     return next((Path(os.path.normpath(way)) for way in ways if way.exists()), place)
-
-
-def _put(values: dict[str, object], key: str, value: object) -> None:
-    section, _, name = key.rpartition(".")
-    inner = values[section] if section else values
-    assert isinstance(inner, dict)
-    inner[name] = value

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from shlex import quote
 
-from deltanas.errors import DataError
+from deltanas.errors import DataError, unused
 from deltanas.train.data.names import images_alone, part_of
 from deltanas.train.data.picture import hidden
 from deltanas.train.data.tree import LAYOUT, Folder, LeftOuts
@@ -182,8 +182,7 @@ def _renamed(top: Folder, names: Sequence[str]) -> str:
 def _beside(path: Path) -> Path:
     """Where nothing is yet, beside a folder."""
     here = path if path.name else path.resolve()
-    free = (here.with_name(f"{here.name}-classes{number or ''}") for number in count())
-    return next(place for place in free if not place.exists())
+    return unused(here.with_name(f"{here.name}-classes{number or ''}") for number in count())
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 
+from deltanas.errors import unused
+
 
 class Mender:
     """Writes code for the arrays of one data set.
@@ -47,4 +49,4 @@ class Mender:
 
 def beside(path: Path) -> Path:
     """A name beside the file that is free."""
-    return next(free for n in count(2) if not (free := path.with_name(f"{path.stem}-{n}.npz")).exists())
+    return unused(path.with_name(f"{path.stem}-{n}.npz") for n in count(2))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deltanas.errors import DataError
+from deltanas.errors import DataError, unused
 
 VISION_HINT = "pip install 'deltanas[vision]'"
 
@@ -36,7 +36,8 @@ _EXIF_FAULTS = (*_FAULTS, ArithmeticError, LookupError, TypeError)
 _ORIENTATION = 0x0112
 _KINDS = {"1": "bilevel", "P": "palette", "PA": "palette"}
 _GREY = ("1", "L", "LA", "La")
-FULL = 2**16 - 1
+DEPTHS = (8, 10, 12, 14, 16)
+FULL = 2 ** DEPTHS[-1] - 1
 DEEP = "of more than 8 bits"
 _COMMANDS = 5
 
@@ -61,8 +62,17 @@ def taken_out(*paths: Path, locked: bool = False) -> str:
 
 def hidden(path: Path) -> str:
     """The command that gives a file or folder a name that is not read, and that nothing has yet."""
-    free = (path.with_name(f".{path.name}{number or ''}") for number in count())
-    return f"mv -n {quote(str(path))} {quote(str(next(place for place in free if not place.exists())))}"
+    free = unused(path.with_name(f".{path.name}{number or ''}") for number in count())
+    return f"mv -n {quote(str(path))} {quote(str(free))}"
+
+
+def white_of(value: float) -> int:
+    """What is white where whole numbers go up to `value`: the most that the least of the usual depths holds.
+
+    Beyond 16 bits it is the most that as many bits hold as it takes.
+    """
+    bits = int(value).bit_length()
+    return int(2 ** next((depth for depth in DEPTHS if bits <= depth), bits)) - 1
 
 
 Span = tuple[float, float]

@@ -16,12 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.picture import DEEP, Span, UnreadableError, pillow, read_picture, span_in, taken_out
+from deltanas.train.data.picture import DEEP, Span, UnreadableError, pillow, read_picture, span_in, taken_out, white_of
 
 COPIES = 4
 """Most copies of the images at a time: as read, as split, and as laid down for the sandbox, twice with finals."""
 _SHOWN = 3
-_DEPTHS = (8, 10, 12, 14, 16)
 T = TypeVar("T")
 R = TypeVar("R")
 _Done = tuple[str, tuple[str, ...]]
@@ -124,8 +123,8 @@ def _each(work: Callable[[T], R], items: Iterable[T]) -> list[R]:
 def _span_of(paths: Sequence[Path]) -> Span:
     """The one scale of all files of more than 8 bits.
 
-    Integers: the least of 8, 10, 12, 14 and 16 bits (or of as many as it takes) that holds the largest value of the
-    set. Floats: 0 to 1, -1 to 1, or 0 to 255 where they come near these ends. All else: from the least to the largest.
+    Integers: 0 to the white of the largest value of the set (`white_of`). Floats: 0 to 1, -1 to 1, or 0 to 255 where
+    they come near these ends. All else: from the least to the largest.
     """
     found = {path: span for path, span in zip(paths, _each(span_in, paths), strict=True) if span}
     floats = {path for path, span in found.items() if span.floats}
@@ -141,8 +140,7 @@ def _span_of(paths: Sequence[Path]) -> Span:
         return next(fits, (min(0, low), high or 1))
     if low < 0:
         return low, high
-    bits = int(high).bit_length()
-    return 0, 2 ** next((depth for depth in _DEPTHS if bits <= depth), bits) - 1
+    return 0, white_of(high)
 
 
 def _notes(done: Sequence[_Done], channels: int, span: Span | None) -> Iterable[str]:

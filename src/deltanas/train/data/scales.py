@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.mending import Mender
+from deltanas.train.data.picture import FULL, white_of
 
-_DEPTHS = (10, 12, 14, 16)
 _LAYOUTS = {"nhw": None, "nchw": 1, "nhwc": 3}
 
 
@@ -113,12 +113,12 @@ def _values(mender: Mender, suffix: str, x: NDArray[Any]) -> _Values:
 def _scale(values: _Values) -> Scale | None:
     """None where the values are on no known scale.
 
-    Whole numbers of more than 8 bits are scaled by the least of 10, 12, 14 and 16 bits that holds them all.
+    Whole numbers of more than 8 bits are scaled as pictures are (`white_of`).
     """
     low, high = values.low, values.high
     slack = 1 / 512
     if values.whole and low >= 0 and high > 1:
-        return next((Scale(0, top) for top in (255, *(2**bits - 1 for bits in _DEPTHS)) if high <= top), None)
+        return Scale(0, white_of(high)) if high <= FULL else None
     if low >= -slack and high <= 1 + slack:
         return Scale(0, 1) if high > 1 / 16 or high == 0 else None
     if -1 - slack <= low <= -0.9 and 0.9 <= high <= 1 + slack:
