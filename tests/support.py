@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+from deltanas.train.job import Job
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 """Runs `deltanas` with these arguments."""
 
@@ -12,3 +14,19 @@ _SIZE = ("--cycles", "2", "--candidates", "4", "--train-size", "200", "--epochs"
 SMALL = ("--strategy", "random", *_SIZE, "--seed", "3")
 ARGUMENTS = ("search", *SMALL, "--baseline", "mlp", "--baseline", "nin", "--run")
 """A search of seconds, without a model; the run's folder comes last."""
+
+
+def build_job(net: str, prm: str, in_shape: tuple[int, int, int, int], classes: int) -> Job:
+    """A build check of a network that tells classes apart."""
+    return Job(
+        mode="build",
+        net=net,
+        transform="",
+        prm=prm,
+        in_shape=in_shape,
+        task="classify",
+        out_shape=(classes,),
+        seed=0,
+        epochs=1,
+        threads=1,
+    )

@@ -76,6 +76,7 @@ class Searching:
     def __init__(self, machines: Network, number: int, data: Path, run: Path) -> None:
         command = [str(BIN / "deltanas"), *search(data), "--executor", "ray", "--address", HEAD, "--run", str(run)]
         self.lines: list[str] = []
+        self._run = run
         self._process = machines.within(number, *command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -107,6 +108,10 @@ class Searching:
         status = self._process.wait(600)
         self._reader.join()
         return status
+
+    def ends_as(self, undisturbed: RunView) -> None:
+        assert self.status() == 0, self.text
+        assert rows(open_run(self._run)) == rows(undisturbed)
 
     @property
     def text(self) -> str:
@@ -160,8 +165,7 @@ def test_work_is_spread_and_a_machine_that_dies_costs_retries_alone(
     searching.until("lost node node3")
     with searching.held():
         join(machines, 3)
-    assert searching.status() == 0, searching.text
-    assert rows(open_run(tmp_path / "run")) == rows(undisturbed)
+    searching.ends_as(undisturbed)
     assert set(searching.spread()) == {"node1", "node2", "node3"}
     trained = searching.spread()["node2"]
     assert trained >= 3
@@ -179,8 +183,7 @@ def test_a_machine_that_joins_in_the_middle_of_a_batch_is_used(
     searching.until("cycle 1/4: training")
     with searching.held():
         join(machines, 2)
-    assert searching.status() == 0, searching.text
-    assert rows(open_run(tmp_path / "run")) == rows(undisturbed)
+    searching.ends_as(undisturbed)
     assert searching.spread()["node2"] >= 2
 
 
@@ -192,9 +195,8 @@ def test_a_machine_whose_cable_is_pulled_costs_retries_alone(
     searching = Searching(machines, 1, data, tmp_path / "run")
     searching.until("cycle 1/4: training")
     machines.cut(2)
-    assert searching.status() == 0, searching.text
+    searching.ends_as(undisturbed)
     assert "lost node node2" in searching.text
-    assert rows(open_run(tmp_path / "run")) == rows(undisturbed)
 
 
 @pytest.mark.slow

@@ -9,7 +9,8 @@ from torch import nn
 from deltanas.program import Probe, same_function
 from deltanas.train.build import check_build, fill
 from deltanas.train.faults import ContractError, StepError, explain
-from deltanas.train.job import PROBE, Job
+from deltanas.train.job import PROBE
+from support import build_job
 
 NET = """
 import torch
@@ -45,20 +46,7 @@ class Net(nn.Module):
 
 
 def build(net: str, prm: str = '{"lr": 0.1, "momentum": 0.9}') -> dict[str, object]:
-    return check_build(
-        Job(
-            mode="build",
-            net=net,
-            transform="",
-            prm=prm,
-            in_shape=(1, 3, 9, 9),
-            task="classify",
-            out_shape=(5,),
-            seed=0,
-            epochs=1,
-            threads=1,
-        )
-    )
+    return check_build(build_job(net, prm, (1, 3, 9, 9), 5))
 
 
 def edited(old: str, new: str) -> str:

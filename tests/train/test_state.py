@@ -7,28 +7,16 @@ import torch
 
 from deltanas.train.build import check_build
 from deltanas.train.faults import ContractError, StepError, explain
-from deltanas.train.job import MOST_BYTES, MOST_TENSORS, Job
+from deltanas.train.job import MOST_BYTES, MOST_TENSORS
 from deltanas.train.state import held, values_of
 from odd_programs import REFUSED, WRITTEN, source
+from support import build_job
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def build(net: str, prm: str = '{"lr": 0.1}') -> dict[str, object]:
-    return check_build(
-        Job(
-            mode="build",
-            net=net,
-            transform="",
-            prm=prm,
-            in_shape=(1, 1, 8, 8),
-            task="classify",
-            out_shape=(10,),
-            seed=0,
-            epochs=1,
-            threads=1,
-        )
-    )
+    return check_build(build_job(net, prm, (1, 1, 8, 8), 10))
 
 
 @pytest.mark.parametrize("name", WRITTEN)

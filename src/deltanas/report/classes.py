@@ -82,11 +82,14 @@ def least_accurate(classes: Sequence[ClassScore]) -> list[ClassScore]:
 
 
 def class_scores(confusion: Confusion, names: Sequence[str]) -> tuple[ClassScore, ...]:
-    return tuple(_class_score(confusion, names, output) for output in range(len(names)))
+    taken: list[dict[int, int]] = [{} for _ in names]
+    for true, named, count in confusion:
+        taken[true][named] = count
+    return tuple(_class_score(mine, names, output) for output, mine in enumerate(taken))
 
 
-def _class_score(confusion: Confusion, names: Sequence[str], output: int) -> ClassScore:
-    mine = {named: count for true, named, count in confusion if true == output}
+def _class_score(mine: dict[int, int], names: Sequence[str], output: int) -> ClassScore:
+    """mine: for how many images of the class each output was named."""
     n, right = sum(mine.values()), mine.pop(output, 0)
     bounds = wilson(right, n) if n else None
     most = max(mine, key=lambda named: (mine[named], -named), default=None)
