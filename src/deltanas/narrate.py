@@ -38,7 +38,7 @@ SILENCE = 10.0
 LINES = 4
 """So many lines of an edit are shown."""
 GROWN = 1.05
-"""What the ranking is worth is told again once there are so many times as many candidates: it takes all of them."""
+"""Growth in the number of candidates after which the worth of the ranking is told again: it takes all of them."""
 
 VERBS: dict[Phase, str] = {
     "check": "checking the baselines",

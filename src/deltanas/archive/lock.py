@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from deltanas.errors import ArchiveError
 
 _GLANCES, _GLANCE = 5, 0.01
-"""So many times, after so many seconds, a lock is asked for again: `is_locked` may have been looking."""
+"""Number of further tries for a lock, and seconds between them: `is_locked` may have been looking."""
 _POSTGRES_CLASS = 0x64656C74  # first half of the advisory lock's key; the run's number is the second
 
 

@@ -27,7 +27,7 @@ programs = typer.Typer(help="List, show and compare the programs of a run.", no_
 datasets = typer.Typer(help="List, show and download data sets.", no_args_is_help=True)
 
 _CLASSES = 20
-"""So many classes of the best final network are printed."""
+"""Largest number of classes of the best final network that is printed."""
 Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
 Identity = Annotated[str, typer.Argument(help="Identity of the program, or its beginning.", metavar="PROGRAM")]
 

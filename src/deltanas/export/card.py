@@ -19,7 +19,7 @@ from deltanas.task import Metric
 from deltanas.train.data import Dataset
 
 _CLASSES = 50
-"""So many classes are told; of more the least accurate."""
+"""Number of classes up to which all are told; of more the least accurate are."""
 
 
 def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config: Mapping[str, object]) -> str:

@@ -13,7 +13,7 @@ from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.train.data import class_names, order_told
 
 MOST = 20
-"""So many classes are shown whole; of more the worst, and the largest confusions."""
+"""Number of classes up to which all are shown; of more the worst are, and the largest confusions."""
 WORST = 10
 _SHADES = 5
 
@@ -40,7 +40,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Confused:
-    """So many images of the class `name` were taken for `named`; of: number of images of the class."""
+    """A confusion. count: number of images of the class `name` taken for `named`; of: number of its images."""
 
     name: str
     named: str

@@ -11,7 +11,7 @@ from deltanas.train.data.meaning import order_told
 from deltanas.train.data.records import Dataset, Images
 
 _FEW = 6
-"""So many classes are told one by one."""
+"""Number of classes up to which each is told."""
 
 
 def told(data: Dataset) -> str:
