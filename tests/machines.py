@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,6 +64,24 @@ class Network:
         machine = self._machines.pop(number)
         machine.kill()
         machine.wait()
+
+    @contextmanager
+    def held(self, number: int, name: str) -> Iterator[None]:
+        """Its processes whose command line begins so are stopped meanwhile."""
+        space = os.readlink(f"/proc/{self._inside(number)}/ns/pid")
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):  # it ended just now
+                if os.readlink(process / "ns/pid") == space and (process / "cmdline").read_text().startswith(name):
+                    found.append(int(process.name))
+        assert found, f"no {name} on machine {number}"
+        for pid in found:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in found:
+                os.kill(pid, signal.SIGCONT)
 
     def cut(self, number: int) -> None:
         """Pull its cable: it runs on, and nobody hears of it."""

@@ -40,7 +40,9 @@ def test_of_two_searches_that_begin_one_run_one_goes_on_and_the_other_says_why_n
     said = [each.communicate()[1] for each in both]
     ended = sorted(zip([each.returncode for each in both], said, [each.pid for each in both], strict=True))
     assert ended[0][0] == 0, said
-    reason = rf"run 'run' is being written by process {ended[0][2]}|another command has just run a search in run"
+    reason = (
+        rf"run 'run' is being written by process {ended[0][2]}|another command has just begun and ended a run in run"
+    )
     assert ended[1][0] in (1, 2)
     assert re.search(reason, ended[1][1])
     assert settled(open_run(tmp_path / "run")) == settled(undisturbed[0])

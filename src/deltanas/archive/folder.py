@@ -136,14 +136,12 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
         ArchiveError: the archive can't be made, or holds a run of this name already, or another process writes it.
     """
     folder = RunFolder(path, path.resolve().name, archive)
-    if (path / POINTER).exists():
-        read_folder(path).open(writer=True).close()  # says which process writes it
-        raise UsageError(
-            f"another command has just begun and ended a run in {path}", "run this one again: it resumes it"
-        )
-    if path.exists() and not (
+    foreign = path.exists() and not (
         path.is_dir() and all(entry.name.startswith((DATABASE, f".{POINTER}.")) for entry in path.iterdir())
-    ):
+    )
+    if (path / POINTER).exists():  # looked for after the listing: another command may write it any moment
+        raise _begun_elsewhere(path)
+    if foreign:
         raise UsageError(f"{path} exists and is not a run", "name an empty or a new folder with --run")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -154,11 +152,19 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
     return folder, run
 
 
+def _begun_elsewhere(path: Path) -> UsageError:
+    """Another command began the run of this folder since this one looked. Raises ArchiveError if it still writes it."""
+    read_folder(path).open(writer=True).close()
+    return UsageError(f"another command has just begun and ended a run in {path}", "run this one again: it resumes it")
+
+
 def _begun(folder: RunFolder, manifest: dict[str, object]) -> RunArchive:
     """A new run; or the one of this name that is there already, if nothing was journalled in it yet."""
     try:
         return create_run(folder.url, folder.name, manifest)
     except ArchiveError:
+        if (folder.path / POINTER).exists():
+            raise _begun_elsewhere(folder.path) from None
         if any(run.name == folder.name and not any(run.counts.values()) for run in list_runs(folder.url)):
             return folder.open(writer=True)
         raise

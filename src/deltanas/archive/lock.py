@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 from deltanas.errors import ArchiveError
 
 _GLANCES, _GLANCE = 5, 0.01
-"""Number of further tries for a lock, and seconds between them: `is_locked` may have been looking."""
+"""Number of tries for a lock, and seconds between them: `is_locked` may look, or its owner may be about to end."""
 _POSTGRES_CLASS = 0x64656C74  # first half of the advisory lock's key; the run's number is the second
 
 
@@ -88,9 +88,14 @@ def lock_run(connection: Connection, path: Path | None, run: int, name: str) -> 
 
 def _lock_in_postgres(connection: Connection, run: int, name: str) -> None:
     key = {"class": _POSTGRES_CLASS, "run": run}
-    if connection.execute(text("SELECT pg_try_advisory_lock(:class, :run)"), key).scalar_one():
-        return
-    raise TakenError(name, _owner_in_postgres(connection, run))
+    owner = None
+    for _ in range(_GLANCES):
+        if connection.execute(text("SELECT pg_try_advisory_lock(:class, :run)"), key).scalar_one():
+            return
+        if owner := _owner_in_postgres(connection, run):
+            break
+        sleep(_GLANCE)  # it has just been given back
+    raise TakenError(name, owner)
 
 
 def _owner_in_postgres(connection: Connection, run: int) -> str | None:

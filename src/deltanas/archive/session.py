@@ -110,8 +110,9 @@ class Session:
                     return token
             except (UnreachableError, TakenError) as fault:
                 self._connection.close()
-                # The server may not know yet that the old connection is dead: then the lock is still this process's.
-                if isinstance(fault, TakenError) and fault.owner != client_name():
+                # The server may not know yet that the old connection is dead: then the lock is still this process's,
+                # and for a moment nobody's as it ends.
+                if isinstance(fault, TakenError) and fault.owner not in (client_name(), None):
                     raise
                 if time.monotonic() + pause > end:
                     raise error from fault
