@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from deltanas.program.transforms import MENU, Step, read_transform
+from deltanas.program.transforms import MENU, Parameter, Step, Value, read_transform
 from deltanas.train.augment import OPERATIONS, Augmentation, run_wide
 from deltanas.train.job import Augment
 
@@ -65,14 +65,25 @@ def test_a_runs_augmentation_draws_what_it_drew_before_there_were_transforms(kin
     assert hashlib.sha256(changed.numpy().tobytes()).hexdigest()[:16] == digest
 
 
-def test_every_operation_of_the_menu_works_on_images_at_all_its_bounds() -> None:
+def corners(parameter: Parameter) -> list[Value]:
+    """Its values at its bounds, and those that edits step through."""
+    if parameter.choices:
+        return list(parameter.choices)
+    ends: list[Value] = [parameter.least, parameter.most]
+    if isinstance(parameter.default, tuple):
+        ends = [(low, high) for low in (parameter.least, parameter.most) for high in (low, parameter.most)]
+    return [*ends, parameter.default, *parameter.grid]
+
+
+@pytest.mark.parametrize("shape", [(7, 3, 16, 24), (5, 1, 28, 28), (3, 4, 8, 9), (1, 2, 1, 1), (2, 1, 3, 2)])
+@pytest.mark.parametrize("name", MENU)
+def test_an_operation_keeps_the_shape_at_all_bounds_of_its_parameters(name: str, shape: tuple[int, ...]) -> None:
     assert OPERATIONS.keys() == MENU.keys()
-    x = images(20)
-    for name, operation in MENU.items():
-        for bound in ("least", "default", "most"):
-            step = Step(name, tuple(getattr(one, bound) for one in operation.parameters))
-            changed = Augmentation([step], 1)(x)
-            assert (changed.shape, changed.dtype) == (x.shape, torch.uint8)
+    x = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    spans = [corners(one) for one in MENU[name].parameters]
+    for place in range(max(map(len, spans), default=1)):
+        changed = Augmentation([Step(name, tuple(span[place % len(span)] for span in spans))], place)(x)
+        assert (changed.shape, changed.dtype) == (x.shape, torch.uint8)
 
 
 def test_a_transform_does_its_steps_in_their_order() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import prm_text
-from deltanas.train.augment import OPERATIONS
+from deltanas.train.augment import Augmentation
 from deltanas.train.batches import Batches, normalise
 from deltanas.train.faults import ContractError
 from deltanas.train.job import Augment, Job
@@ -112,11 +112,11 @@ def test_a_transform_changes_training_images_and_no_evaluation_image(
     assert train(job(FLIP, augment=("crop",)), data) == train(job(FLIP), data), "it stands in place of the run's"
     seen: list[int] = []
 
-    def untouched(x: torch.Tensor, *_: object) -> torch.Tensor:
+    def untouched(_: Augmentation, x: torch.Tensor) -> torch.Tensor:
         seen.append(len(x))
         return x
 
-    monkeypatch.setitem(OPERATIONS, "RandomHorizontalFlip", untouched)
+    monkeypatch.setattr(Augmentation, "__call__", untouched)
     assert train(job(FLIP), data) == plain
     assert sum(seen) == 2 * 40
 

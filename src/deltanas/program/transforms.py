@@ -1,48 +1,49 @@
 """The transform part: a closed menu of calls with literal arguments. It is parsed and never executed.
 
+    import torchvision.transforms as transforms
+
     def transform(norm):
         return transforms.Compose([
-            transforms.RandomCrop(padding=0.125),
+            transforms.RandomCrop(padding=0.125, size=1),
             transforms.RandomHorizontalFlip(p=0.5),
         ])
 
-An operation that is added to `MENU` gets its half that works on images in `train/augment.py`.
+`Resize`, `ToTensor` and `Normalize(*norm)` at the end, as LEMUR's files have them, are read and mean nothing: sizes and
+normalisation are the run's.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from deltanas.errors import DeltanasError
 from deltanas.program.canonical import parsed
+from deltanas.program.transform_menu import MENU, Operation, Parameter, Value, value_text
+
+__all__ = [
+    "MENU",
+    "MOST_STEPS",
+    "Operation",
+    "Parameter",
+    "Step",
+    "TransformError",
+    "Value",
+    "read_transform",
+    "transform_faults",
+    "transform_text",
+    "value_text",
+]
 
 MOST_STEPS = 16
 """Operations in one transform."""
 
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A number that an operation takes: what it is where it is not given, and its least and greatest value."""
-
-    name: str
-    default: float
-    least: float
-    most: float
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operation on training images, by its name in torchvision, whose parameters are told in shares."""
-
-    name: str
-    about: str
-    parameters: tuple[Parameter, ...]
-
-    def __str__(self) -> str:
-        given = ", ".join(f"{one.name}={one.default:g} ({one.least:g} to {one.most:g})" for one in self.parameters)
-        return f"{self.name}({given}): {self.about}"
+_MOST_CHARACTERS = 20_000
+_PROTOCOL = ("Resize", "ToTensor", "Normalize")
+_HOMES = ("torchvision.transforms.v2.", "torchvision.transforms.", "transforms.v2.", "transforms.")
+_FORM = "write `def transform(norm): return transforms.Compose([...])`, with nothing but imports before it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,61 +51,48 @@ class Step:
     """An operation with the values of its parameters, in the order of `MENU`."""
 
     name: str
-    values: tuple[float, ...]
+    values: tuple[Value, ...]
 
-
-MENU: Mapping[str, Operation] = {
-    operation.name: operation
-    for operation in (
-        Operation(
-            "RandomHorizontalFlip",
-            "mirrors an image left to right with probability p",
-            (Parameter("p", 0.5, 0.0, 1.0),),
-        ),
-        Operation(
-            "RandomCrop",
-            "pads an image with zeros by a share of its shorter side and cuts it back to its size at a random place",
-            (Parameter("padding", 0.125, 0.0, 0.5),),
-        ),
-    )
-}
+    @property
+    def call(self) -> str:
+        """As a line of a transform has it."""
+        parameters = MENU[self.name].parameters
+        given = (f"{one.name}={value_text(value)}" for one, value in zip(parameters, self.values, strict=True))
+        return f"transforms.{self.name}({', '.join(given)})"
 
 
 class TransformError(DeltanasError):
-    """A transform that is not of the menu. The message says which line and why, the hint what the menu holds."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, f"a transform is {_FORM}; operations: {'; '.join(map(str, MENU.values()))}")
+    """A transform that is not of the menu: the message says which line and why, the hint what to write instead."""
 
 
-_FORM = "`def transform(norm): return transforms.Compose([...])` with calls of the menu and plain numbers"
+def transform_text(steps: Iterable[Step]) -> str:
+    """LEMUR's text of these operations, one a line; what `read_transform` reads back as they are."""
+    lines = "".join(f"        {step.call},\n" for step in steps)
+    listed = f"[\n{lines}    ]" if lines else "[]"
+    head = "import torchvision.transforms as transforms\n\n\ndef transform(norm):\n"
+    return f"{head}    return transforms.Compose({listed})\n"
 
 
 def read_transform(text: str) -> tuple[Step, ...]:
     """The operations of a transform, none for "". Raises TransformError."""
     if not text.strip():
         return ()
+    if len(text) > _MOST_CHARACTERS:
+        raise TransformError(f"the transform has {len(text):,} characters; {_MOST_CHARACTERS:,} are allowed", _FORM)
     tree = parsed(text)
     if tree is None:
-        raise TransformError("the transform does not parse")
-    body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
-    function = body[0] if len(body) == 1 else None
+        raise TransformError("the transform does not parse", _FORM)
+    body = _undocumented(tree.body)
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    rest = [node for node in body if node not in imports]
+    function = rest[0] if len(rest) == 1 else None
     if not isinstance(function, ast.FunctionDef) or function.name != "transform" or function.decorator_list:
-        raise TransformError("the transform is not one function `transform` with imports before it")
-    returned = function.body[0]
-    composed = returned.value if isinstance(returned, ast.Return) else None
-    if len(function.body) != 1 or not isinstance(composed, ast.Call) or _name(composed.func) != "Compose":
-        raise TransformError(f"line {returned.lineno}: the function does more than return `transforms.Compose([...])`")
-    listed = composed.args[0] if len(composed.args) == 1 and not composed.keywords else None
-    if not isinstance(listed, ast.List | ast.Tuple):
-        raise TransformError(f"line {composed.lineno}: `Compose` takes one list")
-    if len(listed.elts) > MOST_STEPS:
-        raise TransformError(f"line {composed.lineno}: {len(listed.elts)} operations; {MOST_STEPS} are allowed")
-    return tuple(map(_step, listed.elts))
+        raise TransformError("the transform is not one function `transform` with imports before it", _FORM)
+    return _Reader(_imported(imports), _argument(function)).steps(function)
 
 
 def transform_faults(text: str) -> tuple[str, ...]:
-    """What keeps a text from being a transform, with the menu; empty where nothing does."""
+    """What keeps a text from being a transform, with a hint; empty where nothing does."""
     try:
         read_transform(text)
     except TransformError as error:
@@ -112,32 +100,154 @@ def transform_faults(text: str) -> tuple[str, ...]:
     return ()
 
 
-def _step(node: ast.expr) -> Step:
-    name = _name(node.func) if isinstance(node, ast.Call) else ""
-    if not isinstance(node, ast.Call) or name not in MENU:
-        raise TransformError(f"line {node.lineno}: `{ast.unparse(node)[:80]}` is not an operation of the menu")
-    parameters = MENU[name].parameters
-    known = [one.name for one in parameters]
-    given = dict(zip(known, node.args, strict=False))
-    named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in known}
-    if len(node.args) > len(known) or len(named) < len(node.keywords) or given.keys() & named.keys():
-        raise TransformError(f"line {node.lineno}: `{name}` takes {', '.join(known)}, each once")
-    return Step(name, tuple(_value(node, one, {**given, **named}.get(one.name)) for one in parameters))
+def _undocumented(body: Sequence[ast.stmt]) -> list[ast.stmt]:
+    """Without a docstring."""
+    first = body[0] if body else None
+    said = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return list(body[1:] if said else body)
 
 
-def _value(call: ast.Call, parameter: Parameter, given: ast.expr | None) -> float:
+def _argument(function: ast.FunctionDef) -> str:
+    given = function.args
+    others = (*given.posonlyargs, *given.kwonlyargs, *given.defaults)
+    if len(given.args) != 1 or others or given.vararg or given.kwarg:
+        raise TransformError(f"line {function.lineno}: `transform` does not take one argument", _FORM)
+    return given.args[0].arg
+
+
+def _imported(imports: Iterable[ast.Import | ast.ImportFrom]) -> Mapping[str, str]:
+    """The full name of each name that the imports bind."""
+    names: dict[str, str] = {}
+    for node in imports:
+        for one in node.names:
+            if isinstance(node, ast.ImportFrom):
+                names[one.asname or one.name] = f"{node.module or ''}.{one.name}"
+            else:
+                first = one.name.partition(".")[0]
+                names[one.asname or first] = one.name if one.asname else first
+    return names
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """imported: names as in `_imported`. argument: the name that stands for the mean and deviation."""
+
+    imported: Mapping[str, str]
+    argument: str
+
+    def steps(self, function: ast.FunctionDef) -> tuple[Step, ...]:
+        body = _undocumented(function.body)
+        returned = body[0] if body else function
+        composed = returned.value if isinstance(returned, ast.Return) else None
+        if len(body) != 1 or not isinstance(composed, ast.Call) or self._name(composed.func) != "Compose":
+            told = f"line {returned.lineno}: the function does more than return `transforms.Compose([...])`"
+            raise TransformError(told, _FORM)
+        listed = composed.args[0] if len(composed.args) == 1 and not composed.keywords else None
+        if not isinstance(listed, ast.List | ast.Tuple):
+            raise TransformError(f"line {composed.lineno}: `Compose` takes one list", _FORM)
+        elements = list(listed.elts)
+        while elements and self._is_protocol(elements[-1]):
+            elements.pop()
+        if len(elements) > MOST_STEPS:
+            told = f"line {composed.lineno}: {len(elements)} operations; {MOST_STEPS} are allowed"
+            raise TransformError(told, f"leave {len(elements) - MOST_STEPS} of them out")
+        return tuple(map(self._step, elements))
+
+    def _is_protocol(self, node: ast.expr) -> bool:
+        """`Resize` with literals, `ToTensor()` and `Normalize(*norm)`."""
+        if not isinstance(node, ast.Call):
+            return False
+        name, given = self._name(node.func), [*node.args, *(one.value for one in node.keywords if one.arg)]
+        if name == "Resize":
+            return len(given) == len(node.args) + len(node.keywords) and all(_literal(one) is not None for one in given)
+        said = [ast.unparse(one) for one in node.args]
+        return not node.keywords and (name, said) in (("ToTensor", []), ("Normalize", [f"*{self.argument}"]))
+
+    def _step(self, node: ast.expr) -> Step:
+        name = self._name(node.func) if isinstance(node, ast.Call) else ""
+        if not isinstance(node, ast.Call) or name not in MENU:
+            told = f"line {node.lineno}: `{ast.unparse(node)[:80]}` is not an operation of the menu"
+            raise TransformError(told, _instead(node, name))
+        operation = MENU[name]
+        known = [one.name for one in operation.parameters]
+        given = dict(zip(known, node.args, strict=False))
+        named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in known}
+        if len(node.args) > len(known) or len(named) < len(node.keywords) or given.keys() & named.keys():
+            takes = f"{', '.join(known)}, each once" if known else "nothing"
+            raise TransformError(f"line {node.lineno}: `{name}` takes {takes}", f"for instance `{operation.call}`")
+        given |= {str(key): value for key, value in named.items()}
+        return Step(name, tuple(_value(node, one, given.get(one.name)) for one in operation.parameters))
+
+    def _name(self, function: ast.expr) -> str:
+        """The name in torchvision's transforms, "" for anything else."""
+        dotted = ast.unparse(function) if isinstance(function, ast.Name | ast.Attribute) else ""
+        first, dot, rest = dotted.partition(".")
+        full = f"{self.imported.get(first, first)}{dot}{rest}"
+        name = next((full.removeprefix(home) for home in _HOMES if full.startswith(home)), full)
+        return name if name.isidentifier() else ""
+
+
+def _instead(node: ast.expr, name: str) -> str:
+    if name in _PROTOCOL:
+        return "Resize(...), ToTensor() and Normalize(*norm) stand at the end or are left out"
+    said = name or (ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ast.unparse(node))
+    bare = {_bare(one): one for one in reversed(MENU)}
+    near = [bare[one] for one in get_close_matches(_bare(said), bare, n=1, cutoff=0.75)]
+    return f"for instance `{MENU[near[0]].call}`" if near else f"the menu: {', '.join(MENU)}"
+
+
+def _bare(name: str) -> str:
+    return name.lower().removeprefix("random")
+
+
+def _value(call: ast.Call, parameter: Parameter, given: ast.expr | None) -> Value:
     if given is None:
         return parameter.default
-    value = given.value if isinstance(given, ast.Constant) else None
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not parameter.least <= value <= parameter.most:  # type: ignore[operator]  # a number by now
-        wanted = f"a plain number from {parameter.least:g} to {parameter.most:g}"
-        raise TransformError(f"line {call.lineno}: `{parameter.name}` is `{ast.unparse(given)[:80]}`, not {wanted}")
-    return float(value)  # type: ignore[arg-type]
+    value = _literal(given)
+    if value is None or not _fits(parameter, value):
+        told = f"line {call.lineno}: `{parameter.name}` is `{ast.unparse(given)[:80]}`, not {parameter.bounds}"
+        raise TransformError(told, f"for instance `{parameter.assigned}`{_meant(parameter, value)}")
+    return value
 
 
-def _name(function: ast.expr) -> str:
-    """The last name of `transforms.X` or `X`, "" for anything else."""
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        return function.attr if function.value.id == "transforms" else ""
-    return function.id if isinstance(function, ast.Name) else ""
+def _meant(parameter: Parameter, value: Value | None) -> str:
+    """What torchvision makes of one number where a range is asked for."""
+    if not isinstance(value, float) or not isinstance(parameter.default, tuple):
+        return ""
+    middle = 1.0 if parameter.name in ("brightness", "contrast", "saturation") else 0.0
+    meant = (max(0.0, middle - value) if middle else -value, middle + value)
+    return f"; torchvision takes {value_text(value)} for {value_text(meant)}" if _fits(parameter, meant) else ""
+
+
+def _fits(parameter: Parameter, value: Value) -> bool:
+    if parameter.choices:
+        return value in parameter.choices
+    if isinstance(value, str) or isinstance(value, tuple) != isinstance(parameter.default, tuple):
+        return False
+    numbers = value if isinstance(value, tuple) else (value,)
+    within = all(parameter.least <= one <= parameter.most for one in numbers)
+    return (
+        within
+        and (not isinstance(parameter.default, tuple) or len(numbers) == len(parameter.default))
+        and (not parameter.ordered or list(numbers) == sorted(numbers))
+        and (not parameter.whole or all(one.is_integer() for one in numbers))
+    )
+
+
+def _literal(node: ast.expr) -> Value | None:
+    """A number, a word, or a tuple or list of numbers; None for anything else."""
+    if isinstance(node, ast.Tuple | ast.List):
+        numbers = [_literal(one) for one in node.elts]
+        return tuple(one for one in numbers if isinstance(one, float)) if all(map(_is_number, numbers)) else None
+    negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+    constant = node.operand if isinstance(node, ast.UnaryOp) and negative else node
+    value = constant.value if isinstance(constant, ast.Constant) else None
+    if isinstance(value, str):
+        return None if negative else value
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
+        return None
+    return -float(value) if negative else float(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float)

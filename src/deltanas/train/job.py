@@ -66,7 +66,7 @@ class Job:
         file: bytes of the ONNX file that lies before the images.
         mean, std: one value a channel, on the scale 0 to 255.
         device: where it is trained; builds are on the CPU.
-        augment: what is done to training images (`train/augment.py`) of a program without a transform of its own.
+        augment: what is done to training images (`train/augment`) of a program without a transform of its own.
 
     The mapped data, back to back: a file, targets [training, ...] (to classify: labels, int64), images uint8
     [training, c, h, w], then the images to evaluate uint8 [evaluation, c, h, w]. The targets of the last never come

@@ -122,7 +122,8 @@ def kept_builds(runner: Pool) -> CachedBuilds:
     code = [
         files("deltanas.train").joinpath(name).read_text("utf-8")
         for name in (
-            "augment.py",
+            *(f"augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
+            *(f"augment/{name}.py" for name in ("levels", "policies", "warps")),
             "batches.py",
             "build.py",
             "compat.py",
