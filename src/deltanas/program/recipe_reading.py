@@ -1,0 +1,314 @@
+"""What a program's text tells of its recipe: where losses and optimizers are made, and what their values come from."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+
+from deltanas.errors import DeltanasError
+from deltanas.program.net_class import net_class
+from deltanas.program.space.source import Source, given
+
+_CONTRACT = frozenset({"__init__", "forward", "train_setup", "learn"})
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_KEEPS_SHAPE = frozenset({"view", "reshape", "squeeze", "flatten", "contiguous", "float", "to", "clone"})
+_ENDS = {
+    "softmax": "softmax",
+    "Softmax": "softmax",
+    "sigmoid": "sigmoid",
+    "Sigmoid": "sigmoid",
+    "softmin": "softmax",
+    "Softmin": "softmax",
+    "log_softmax": "log_softmax",
+    "LogSoftmax": "log_softmax",
+    "interpolate": "interpolate",
+    "Upsample": "interpolate",
+}
+"""Functions, methods and layers that say what the values are that come out of them."""
+
+
+class RecipeError(DeltanasError):
+    """A recipe that can't be injected. The message says where and why, the hint what to write there instead."""
+
+
+class RecipeSource(Source):
+    """A program's text as the injection reads it."""
+
+    def fault(self, node: ast.AST, why: str, hint: str) -> RecipeError:
+        return RecipeError(f"line {getattr(node, 'lineno', 1)}: {why}", hint)
+
+    # Names
+
+    @cached_property
+    def imports(self) -> dict[str, str]:
+        """As in `Source`, without names that the program also gives to something else."""
+        targets: dict[str, set[str]] = {}
+        for name, dotted in self._imported(ast.walk(self.tree)):
+            targets.setdefault(name, set()).add(dotted)
+        return {name: min(found) for name, found in targets.items() if len(found) == 1 and name not in self._bound}
+
+    @cached_property
+    def _bound(self) -> frozenset[str]:
+        """Names that something else than an import binds, anywhere."""
+        found: set[str] = set()
+        for node in ast.walk(self.tree):
+            match node:
+                case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
+                    found.add(name)
+                case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    found.add(name)
+        return frozenset(found)
+
+    @staticmethod
+    def _imported(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, str]]:
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    head = alias.name.partition(".")[0]
+                    yield (alias.asname, alias.name) if alias.asname else (head, head)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield from ((alias.asname or alias.name, f"{node.module}.{alias.name}") for alias in node.names)
+
+    @cached_property
+    def _global(self) -> dict[str, str]:
+        """Imported names that all of the module sees."""
+        return {name: self.imports[name] for name, _ in self._imported(iter(self.tree.body)) if name in self.imports}
+
+    def alias(self, dotted: str) -> str | None:
+        found = [name for name, target in self._global.items() if target == dotted]
+        if found:
+            return found[0]
+        head, _, last = dotted.rpartition(".")
+        parent = self.alias(head) if head else None
+        return f"{parent}.{last}" if parent else None
+
+    def is_free(self, name: str) -> bool:
+        """Whether the program has no such name."""
+        return name not in self._bound and all(name != known for known, _ in self._imported(ast.walk(self.tree)))
+
+    @property
+    def top(self) -> int:
+        """Where a class can be put: behind the docstring and the imports, in characters."""
+        for node in self.tree.body:
+            docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            if not docstring and not isinstance(node, ast.Import | ast.ImportFrom):
+                decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+                line: int = min([node.lineno, *(one.lineno for one in decorators)])
+                while line > 1 and self.lines[line - 2].startswith("#"):
+                    line -= 1
+                return self._starts[line - 1]
+        return len(self.text)
+
+    # Code
+
+    def owner(self, node: ast.AST) -> ast.AST:
+        """The innermost function around a node, else the module."""
+        above = self.parents.get(node)
+        while above is not None and not isinstance(above, _FUNCTIONS):
+            above = self.parents.get(above)
+        return above or self.tree
+
+    def functions(self, name: str) -> list[ast.FunctionDef]:
+        """The functions and methods of a name; of a class its `__init__`."""
+        return [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.FunctionDef)
+            and (node.name == name or (node.name == "__init__" and getattr(self.parents[node], "name", "") == name))
+        ]
+
+    @cached_property
+    def live(self) -> frozenset[ast.AST]:
+        """Code that can run: the module's own, the network's methods, and what these name, by turns."""
+        net = net_class(self.tree)
+        found: set[ast.AST] = set()
+        names = {net.name if net else "Net"}
+        waiting: list[tuple[str, str, ast.AST]] = []
+        for node in self.tree.body:
+            if isinstance(node, ast.ClassDef):
+                inner = [one for one in ast.iter_child_nodes(node) if isinstance(one, ast.FunctionDef)]
+                waiting += [(node.name, one.name, one) for one in inner]
+                waiting += [(node.name, "", one) for one in ast.iter_child_nodes(node) if one not in inner]
+            elif isinstance(node, ast.FunctionDef):
+                waiting.append((node.name, "", node))
+            else:
+                waiting.append(("", "", node))
+        while True:
+            ready = [one for one in waiting if _runs(one, names)]
+            if not ready:
+                return frozenset(found)
+            waiting = [one for one in waiting if one not in ready]
+            for _, _, unit in ready:
+                inside = set(ast.walk(unit))
+                found |= inside
+                names |= {name for one in inside if (name := _named(one))}
+
+    def calls(self, names: frozenset[str], besides: frozenset[ast.AST] = frozenset()) -> list[ast.Call]:
+        """Calls of torch's classes or functions of these names, by line; any other mention of one is refused.
+
+        besides: what is not looked at.
+        """
+        found = []
+        for node in ast.walk(self.tree):
+            if not isinstance(node, ast.Name | ast.Attribute) or short(self.dotted(node)) not in names:
+                continue
+            if node in besides:
+                continue
+            parent = self.parents.get(node)
+            if isinstance(parent, ast.Call) and parent.func is node:
+                found.append(parent)
+            elif not self._annotates(node):
+                raise self.fault(
+                    node,
+                    f"{self.of(node)} is named without being called, so what is made of it can't be seen",
+                    "call it where it is named, with its arguments",
+                )
+        return sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+    def arguments(self, call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr]:
+        """A call's arguments by name, its positional ones named by `names`. Raises RecipeError where stars hide one."""
+        found = given(call, names)
+        if found is None:
+            raise self.fault(
+                call, f"the arguments of {self.of(call.func)} can't be told apart", "give each by its name"
+            )
+        return found
+
+    def _annotates(self, node: ast.AST) -> bool:
+        above: ast.AST | None = self.parents.get(node)
+        below = node
+        while isinstance(above, ast.expr):
+            below, above = above, self.parents.get(above)
+        return below in (getattr(above, "annotation", None), getattr(above, "returns", None))
+
+    # Values
+
+    def values(self, name: str, function: ast.AST) -> list[ast.expr]:
+        """All that a name is set to in a function."""
+        return [value for _, value in self.settings(name, function)]
+
+    def settings(self, name: str, function: ast.AST) -> list[tuple[ast.AST, ast.expr]]:
+        """(statement, value) of each place that sets a name in a function, by line."""
+        found: list[tuple[ast.AST, ast.expr]] = []
+        for node in ast.walk(function):
+            pairs: list[tuple[ast.expr, ast.expr]] = []
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    pairs = [pair for target in targets for pair in _matched(target, value)]
+                case (
+                    ast.AnnAssign(target=target, value=ast.expr() as value)
+                    | ast.AugAssign(target=target, value=value)
+                    | ast.NamedExpr(target=target, value=value)
+                ):
+                    pairs = [(target, value)]
+                case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
+                    pairs = _matched(target, value)
+                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                    pairs = [(target, value)]
+            for target, value in pairs:
+                if name in _set_in(target):
+                    found.append((node, value))
+        return sorted(found, key=lambda one: getattr(one[1], "lineno", 0))
+
+    def origin(self, node: ast.expr) -> frozenset[ast.AST]:
+        """All nodes that a value is made of, through the names that its function sets."""
+        function, seen, found, todo = self.owner(node), set[str](), set[ast.AST](), [node]
+        while todo:
+            inside = set(ast.walk(todo.pop()))
+            found |= inside
+            names = {one.id for one in inside if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)} - seen
+            seen |= names
+            todo += [value for name in names for value in self.values(name, function)]
+        return frozenset(found)
+
+    def ends(self, node: ast.expr, depth: int = 8) -> Iterator[tuple[ast.AST, str]]:
+        """(place, "softmax" and the like) of what the values of an expression come out of, as far as the text tells."""
+        if depth == 0:
+            return
+        match node:
+            case ast.Tuple(elts=several) | ast.List(elts=several):
+                for one in several:
+                    yield from self.ends(one, depth - 1)
+            case ast.IfExp(body=first, orelse=second):
+                yield from self.ends(first, depth - 1)
+                yield from self.ends(second, depth - 1)
+            case ast.Name(id=name):
+                for statement, value in reversed(self._before(name, node)):
+                    yield from self.ends(value, depth - 1)
+                    if self.parents.get(statement) is self.owner(node) or not isinstance(statement, ast.stmt):
+                        return
+            case ast.Call(func=func):
+                yield from self._ends_of_call(node, func, depth)
+
+    def _before(self, name: str, use: ast.expr) -> list[tuple[ast.AST, ast.expr]]:
+        return [one for one in self.settings(name, self.owner(use)) if self.span(one[1])[1] <= self.span(use)[0]]
+
+    def _ends_of_call(self, call: ast.Call, func: ast.expr, depth: int) -> Iterator[tuple[ast.AST, str]]:
+        called = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+        known = short(self.dotted(func)) or called
+        if known in _ENDS and (isinstance(func, ast.Attribute) or self.dotted(func).startswith("torch.")):
+            yield call, _ENDS[known]
+        elif known in _KEEPS_SHAPE or known == "log":
+            inner = call.args[:1] if self.dotted(func) else [func.value] if isinstance(func, ast.Attribute) else []
+            for one in inner:
+                yield from self.ends(one, depth - 1)
+        elif known == "Sequential" and call.args:
+            yield from self.ends(call.args[-1], depth - 1)
+        elif isinstance(func, ast.Name) and func.id in self.classes:
+            yield from self.ends_of_method(self.classes[func.id], "forward", depth - 1)
+        elif isinstance(func, ast.Name) and func.id == "self" and (owner := self.class_of(call)):
+            yield from self.ends_of_method(owner, "forward", depth - 1)
+        elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == "self":
+            owner = self.class_of(call)
+            if owner and (value := self.attributes.get((owner.name, func.attr))):
+                yield from self.ends(value, depth - 1)
+            elif owner:
+                yield from self.ends_of_method(owner, func.attr, depth - 1)
+
+    def ends_of_method(self, owner: ast.ClassDef, name: str, depth: int = 8) -> Iterator[tuple[ast.AST, str]]:
+        for method in owner.body:
+            if isinstance(method, ast.FunctionDef) and method.name == name:
+                for node in ast.walk(method):
+                    if isinstance(node, ast.Return) and node.value is not None:
+                        yield from self.ends(node.value, depth)
+
+
+def _runs(unit: tuple[str, str, ast.AST], names: set[str]) -> bool:
+    owner, method, _ = unit
+    return (not owner or owner in names) and (
+        not method or method in names or method in _CONTRACT or method.startswith("__")
+    )
+
+
+def _named(node: ast.AST) -> str:
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+            return name
+    return ""
+
+
+def _set_in(target: ast.expr) -> Iterator[str]:
+    """Names that an assignment sets, or puts something into."""
+    match target:
+        case ast.Name(id=name):
+            yield name
+        case ast.Subscript(value=value) | ast.Starred(value=value):
+            yield from _set_in(value)
+        case ast.Tuple(elts=several) | ast.List(elts=several):
+            for one in several:
+                yield from _set_in(one)
+
+
+def _matched(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Targets of an assignment with their values, as far as the text pairs them."""
+    match target, value:
+        case ast.Tuple(elts=names), ast.Tuple(elts=values) if len(names) == len(values):
+            if not any(isinstance(one, ast.Starred) for one in (*names, *values)):
+                return [pair for each in zip(names, values, strict=True) for pair in _matched(*each)]
+    return [(target, value)]
+
+
+def short(dotted: str) -> str:
+    """The last word of a name of torch's; "" for any other."""
+    return dotted.rpartition(".")[2] if dotted.startswith("torch.") else ""

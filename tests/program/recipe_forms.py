@@ -1,0 +1,244 @@
+"""Programs of one network whose recipe is written in other forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+LOSS = "self.criteria = nn.CrossEntropyLoss()"
+OPTIMIZER = "self.optimizer = torch.optim.SGD(self.parameters(), lr=prm['lr'], momentum=prm['momentum'])"
+IMPORTS = "import torch\nfrom torch import nn\nimport torch.nn.functional as F\n"
+
+
+@dataclass(frozen=True)
+class Form:
+    """A program by its parts.
+
+    Attributes:
+        setup: statements of train_setup. out: what `forward` returns, of `x`. value: the loss, of `y` and `labels`.
+        step: what learn does behind `loss.backward()`. init: statements at the end of `__init__`. after: what stands
+            behind the imports. batch: what stands in the loop before `zero_grad`.
+    """
+
+    imports: str = IMPORTS
+    setup: tuple[str, ...] = (LOSS, OPTIMIZER)
+    out: str = "self.head(x.flatten(1))"
+    value: str = "self.criteria(y, labels)"
+    back: tuple[str, ...] = ("loss.backward()", "self.optimizer.step()")
+    init: tuple[str, ...] = ()
+    after: str = ""
+    methods: str = ""
+    batch: tuple[str, ...] = ()
+    end: tuple[str, ...] = field(default=())
+
+    @property
+    def text(self) -> str:
+        def lines(statements: tuple[str, ...], blanks: int) -> str:
+            return "".join(" " * blanks + line + "\n" for one in statements for line in one.split("\n"))
+
+        return (
+            f"{self.imports}\n\ndef supported_hyperparameters():\n    return {{'lr', 'momentum'}}\n\n\n{self.after}"
+            "class Net(nn.Module):\n"
+            "    def __init__(self, in_shape, out_shape, prm, device):\n"
+            "        super().__init__()\n"
+            "        self.device = device\n"
+            "        self.head = nn.Linear(in_shape[1] * in_shape[2] * in_shape[3], out_shape[0])\n"
+            f"{lines(self.init, 8)}\n"
+            "    def forward(self, x):\n"
+            f"        return {self.out}\n\n"
+            f"{self.methods}"
+            f"    def train_setup(self, prm):\n{lines(self.setup, 8)}\n"
+            "    def learn(self, train_data):\n"
+            "        self.train()\n"
+            "        for inputs, labels in train_data:\n"
+            f"{lines(self.batch, 12)}"
+            "            self.optimizer.zero_grad()\n"
+            "            y = self(inputs)\n"
+            f"            loss = {self.value}\n"
+            f"{lines(self.back, 12)}"
+            f"{lines(self.end, 8)}"
+        )
+
+
+def _setup(loss: str = LOSS, optimizer: str = OPTIMIZER, *more: str) -> tuple[str, ...]:
+    return loss, optimizer, *more
+
+
+_GROUPS = """bias = {'params': [self.head.bias], 'lr': prm['lr'] * 10}
+groups = [{'params': [self.head.weight], 'lr': prm['lr']}, bias]
+self.optimizer = torch.optim.SGD(groups, lr=prm['lr'], momentum=prm['momentum'])"""
+_PLATEAU = "self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, step_size=5, gamma=0.5)"
+
+RIGHT: dict[str, Form] = {
+    "bare": Form(),
+    "tuple": Form(
+        setup=_setup("self.criteria = (nn.CrossEntropyLoss().to(self.device),)"), value="self.criteria[0](y, labels)"
+    ),
+    "renamed": Form(
+        setup=_setup("self.loss = nn.CrossEntropyLoss()", "self.opt = torch.optim.Adam(self.parameters(), prm['lr'])"),
+        value="self.loss(y, labels)",
+        batch=("self.optimizer = self.opt",),
+        back=("loss.backward()", "self.opt.step()"),
+    ),
+    "aliased": Form(
+        imports="from torch import nn\nimport torch.optim as o\nfrom torch.nn import CrossEntropyLoss as CE\n",
+        setup=_setup("self.criteria = CE()", "self.optimizer = o.SGD(self.parameters(), lr=prm['lr'], momentum=0.9)"),
+    ),
+    "no module": Form(
+        imports="from torch import nn\nfrom torch.nn import CrossEntropyLoss\nfrom torch.optim import SGD\n",
+        setup=_setup("self.criteria = CrossEntropyLoss()", "self.optimizer = SGD(self.parameters(), prm['lr'], 0.9)"),
+    ),
+    "keywords": Form(
+        setup=_setup(
+            optimizer="self.optimizer = torch.optim.AdamW(lr=prm['lr'], params=self.parameters(), weight_decay=0.1)"
+        )
+    ),
+    "helper": Form(
+        after="def made():\n    return nn.CrossEntropyLoss()\n\n\n",
+        methods="    def optimizer_of(self, p):\n        return torch.optim.RMSprop(self.parameters(), lr=p['lr'])\n\n",
+        setup=_setup("self.criteria = made()", "self.optimizer = self.optimizer_of(prm)"),
+    ),
+    "function": Form(value="F.cross_entropy(y, labels)", setup=_setup("pass")),
+    "in init": Form(init=("self.add_module('criteria', None)", LOSS), setup=_setup("pass")),
+    "groups": Form(setup=_setup(optimizer=_GROUPS)),
+    "scheduler": Form(setup=_setup(LOSS, OPTIMIZER, _PLATEAU), end=("self.scheduler.step()",)),
+    "clipped": Form(
+        back=("loss.backward()", "nn.utils.clip_grad_norm_(self.parameters(), 3)", "self.optimizer.step()")
+    ),
+    "log-softmax": Form(out="F.log_softmax(self.head(x.flatten(1)), dim=1)"),
+    "nll": Form(setup=_setup("self.criteria = nn.NLLLoss()"), out="torch.log_softmax(self.head(x.flatten(1)), dim=1)"),
+    "nll function": Form(value="F.nll_loss(F.log_softmax(y, dim=1), labels)", setup=_setup("pass")),
+    "method": Form(
+        methods="    def loss_of(self, y, labels):\n        return self.criteria(y, labels)\n\n",
+        value="self.loss_of(y, labels)",
+    ),
+    "closure": Form(
+        value="None",
+        back=(
+            "def closure():\n    self.optimizer.zero_grad()\n    loss = self.criteria(self(inputs), labels)\n"
+            "    loss.backward()\n    return loss",
+            "self.optimizer.step(closure)",
+        ),
+    ),
+    "scaled": Form(
+        setup=_setup(LOSS, OPTIMIZER, "self.scaler = torch.amp.GradScaler('cpu', enabled=False)"),
+        back=("self.scaler.scale(loss).backward()", "self.scaler.step(self.optimizer)", "self.scaler.update()"),
+    ),
+}
+"""Forms in which each of the 18 recipes can be had."""
+
+_TWO = "self.aux = nn.CrossEntropyLoss()"
+REFUSED: dict[str, tuple[Form, str, Form]] = {
+    "two losses": (
+        Form(setup=_setup(f"{LOSS}\n{_TWO}"), value="self.criteria(y, labels) + 0.3 * self.aux(y, labels)"),
+        r"line 21: the program has several losses \(lines 20, 21\)",
+        Form(value="self.criteria(y, labels) + 0.3 * self.criteria(y, labels)"),
+    ),
+    "another loss": (
+        Form(value="self.criteria(y, labels) + F.mse_loss(y, y)"),
+        r"several losses \(lines 20, 28\)",
+        Form(),
+    ),
+    "softmax": (
+        Form(out="F.softmax(self.head(x.flatten(1)), dim=1)"),
+        "line 17: the loss gets probabilities, no logits",
+        Form(),
+    ),
+    "softmax layer": (
+        Form(out="self.soft(self.head(x.flatten(1)))", init=("self.soft = nn.Softmax(dim=1)",)),
+        "line 15: the loss gets probabilities",
+        Form(),
+    ),
+    "softmax in learn": (Form(value="self.criteria(y.softmax(1), labels)"), "line 28: the loss gets prob", Form()),
+    "own loss": (
+        Form(
+            after="class Own(nn.Module):\n    def forward(self, y, labels):\n        return -y[:, 0].mean()\n\n\n",
+            setup=_setup("self.criteria = Own()"),
+        ),
+        "line 1: the program makes no cross-entropy",
+        Form(),
+    ),
+    "named": (
+        Form(setup=_setup("made = nn.CrossEntropyLoss\nself.criteria = made()")),
+        "line 20: .*without being",
+        Form(),
+    ),
+    "derived": (
+        Form(
+            after="class Own(nn.CrossEntropyLoss):\n    pass\n\n\n",
+            setup=_setup("self.criteria = Own()"),
+        ),
+        "line 10: nn.CrossEntropyLoss is named without being called",
+        Form(),
+    ),
+    "read": (Form(value="self.criteria(y, labels) / self.criteria.ignore_index"), "ignore_index is used", Form()),
+    "unused": (
+        Form(value="(y - F.one_hot(labels, 10)).square().mean()"),
+        "line 20: the loss that is made here is not applied",
+        Form(),
+    ),
+    "not minimised": (
+        Form(
+            value="y.square().mean()",
+            batch=("with torch.no_grad():\n    self.shown = self.criteria(self(inputs), labels)",),
+        ),
+        "line 20: no backward",
+        Form(),
+    ),
+    "shares": (
+        Form(value="self.criteria(y, F.one_hot(labels, 10).float())"),
+        "the targets may be shares of classes",
+        Form(),
+    ),
+    "two optimizers": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.second = torch.optim.Adam(self.parameters())")),
+        r"several optimizers \(lines 21, 22\)",
+        Form(),
+    ),
+    "LBFGS": (
+        Form(setup=_setup(optimizer="self.optimizer = torch.optim.LBFGS(self.parameters())")),
+        "line 21: LBFGS evaluates its closure many times a step",
+        Form(),
+    ),
+    "chosen by name": (
+        Form(setup=_setup(optimizer="self.optimizer = getattr(torch.optim, 'SGD')(self.parameters(), lr=0.1)")),
+        "makes no optimizer of torch.optim",
+        Form(),
+    ),
+    "own optimizer": (
+        Form(
+            after="class Own(torch.optim.Optimizer):\n    pass\n\n\n",
+        ),
+        "line 10: Own is an optimizer of the program's own",
+        Form(),
+    ),
+    "star": (
+        Form(setup=_setup(optimizer="self.optimizer = torch.optim.SGD(self.parameters(), **{'lr': prm['lr']})")),
+        "line 21: the arguments of torch.optim.SGD can't be told apart",
+        Form(),
+    ),
+    "rates of groups": (
+        Form(setup=_setup(optimizer=_GROUPS.replace("prm['lr'] * 10", "0.1"))),
+        "line 21: the rate of a parameter group is no multiple",
+        Form(setup=_setup(optimizer=_GROUPS)),
+    ),
+    "one cycle": (
+        Form(
+            setup=_setup(LOSS, OPTIMIZER, "self.s = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.1, 99)"),
+            back=("loss.backward()", "self.optimizer.step()", "self.s.step()"),
+        ),
+        "line 22: OneCycleLR sets the learning rate itself",
+        Form(),
+    ),
+    "sets rates": (
+        Form(batch=("for group in self.optimizer.param_groups:\n    group['lr'] *= 0.99",)),
+        "the optimizer's param_groups are read or set here",
+        Form(),
+    ),
+    "labels to the network": (
+        Form(batch=("self.forward(inputs, labels)",)),
+        "no classifier: its network gets the labels too",
+        Form(),
+    ),
+    "segments": (Form(out="F.interpolate(self.head(x), scale_factor=2)"), "no classifier: its output has", Form()),
+}
+"""Forms that are refused, where and why, and the form that the hint leads to. The recipe: NGL, Adadelta, a rate."""

@@ -1,0 +1,179 @@
+"""A recipe is injected where the text shows that it will be what trains, and else refused with the line."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from itertools import product
+
+import pytest
+
+from deltanas import nets
+from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
+from tests.program.recipe_forms import IMPORTS, LOSS, OPTIMIZER, REFUSED, RIGHT, Form
+
+_CLASSES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
+
+
+def call_of(text: str, *names: str) -> str:
+    """The one call of a class of these names."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    (found,) = [call for call in calls if ast.unparse(call.func).rpartition(".")[2] in names]
+    return ast.unparse(found)
+
+
+def changed(before: str, after: str) -> list[str]:
+    return [line for line in difflib.ndiff(before.split("\n"), after.split("\n")) if line[:1] in "+-"]
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_all_18_recipes_can_be_had_of_each_form_one_after_the_other(name: str) -> None:
+    base = RIGHT[name].text
+    for loss, optimizer in product(LOSSES, OPTIMIZERS):
+        text = with_recipe(base, loss=loss, optimizer=optimizer, rate=0.25)
+        assert call_of(text, _CLASSES[OPTIMIZERS.index(optimizer)]).count("lr=0.25") == 1
+        assert (text.count("class LogSoftmaxNLLLoss") == 1) == (loss == "nll" and not name.startswith("nll"))
+        assert (text.count("class NextGenerationLoss") == 1) == (loss == "ngl")
+        assert with_recipe(text, loss=loss, optimizer=optimizer, rate=0.25) == text
+        other = with_recipe(with_recipe(text, loss="ngl"), loss=loss)
+        assert changed(text, other) == [] or name in ("function", "nll", "nll function")
+
+
+def test_a_program_that_has_the_recipe_comes_back_unchanged() -> None:
+    for text in nets.baselines().values():
+        assert with_recipe(text) == with_recipe(text, loss="ce", optimizer="adamw") == text
+    spaced = Form(setup=(LOSS, OPTIMIZER.replace("(self", "( self"))).text
+    assert with_recipe(spaced, loss="ce", optimizer="sgd") == spaced
+    literal = Form(setup=(LOSS, OPTIMIZER.replace("prm['lr']", "1e-2"))).text
+    assert with_recipe(literal, loss="ce", optimizer="sgd", rate=0.01) == literal
+
+
+def test_nothing_but_the_calls_and_one_class_change() -> None:
+    text = nets.baseline("resnet")
+    for loss, optimizer in product(LOSSES, OPTIMIZERS):
+        lines = changed(text, with_recipe(text, loss=loss, optimizer=optimizer, rate=0.01))
+        removed = [line for line in lines if line.startswith("-")]
+        assert all("CrossEntropyLoss()" in line or "AdamW(" in line for line in removed)
+        assert len(lines) <= {"ce": 2, "nll": 4 + 7, "ngl": 4 + 13}[loss]
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted", "expected"),
+    [
+        ("SGD(self.parameters(), lr=a, momentum=m)", "adam", "Adam(self.parameters(), lr=a)"),
+        ("SGD(self.parameters(), a, m, 0, 0.1)", "rmsprop", "RMSprop(self.parameters(), lr=a, weight_decay=0.1)"),
+        ("SGD(self.parameters(), a)", "sgd", "SGD(self.parameters(), lr=a, momentum=0.9)"),
+        ("SGD(self.parameters(), momentum=m)", "adadelta", "Adadelta(self.parameters(), lr=0.001)"),
+        ("Adadelta(self.parameters())", "adagrad", "Adagrad(self.parameters(), lr=1.0)"),
+        ("Adam(self.parameters(), a, (m, 0.9), amsgrad=True, eps=1e-6)", "adamw",
+         "AdamW(self.parameters(), lr=a, betas=(m, 0.9), amsgrad=True, eps=1e-06)"),
+        ("NAdam(self.parameters(), a, (m, 0.9), maximize=True)", "sgd",
+         "SGD(self.parameters(), lr=a, momentum=m, maximize=True)"),
+        ("RMSprop(self.parameters(), a, momentum=0.5, alpha=0.9)", "sgd", "SGD(self.parameters(), lr=a, momentum=0.5)"),
+        ("AdamW(self.parameters(), lr=a, fused=True)", "adagrad", "Adagrad(self.parameters(), lr=a, fused=True)"),
+        ("AdamW(self.parameters(), lr=a, fused=True)", "adadelta", "Adadelta(self.parameters(), lr=a)"),
+    ],
+)  # fmt: skip
+def test_arguments_stay_where_the_new_optimizer_means_the_same_by_them(made: str, wanted: str, expected: str) -> None:
+    text = Form(setup=(LOSS, f"self.optimizer = torch.optim.{made}")).text
+    found = call_of(with_recipe(text, optimizer=wanted), *_CLASSES)
+    assert found == f"torch.optim.{expected}"
+    assert with_recipe(text, optimizer=wanted) == with_recipe(with_recipe(text, optimizer=wanted), optimizer=wanted)
+
+
+def test_the_rates_of_groups_keep_their_ratios() -> None:
+    text = with_recipe(RIGHT["groups"].text, optimizer="adam", rate=0.5)
+    assert "'lr': 0.5}" in text
+    assert "'lr': 0.5 * 10}" in text
+    assert call_of(text, "Adam") == "torch.optim.Adam(groups, lr=0.5)"
+    assert with_recipe(RIGHT["groups"].text, optimizer="adam").count("prm['lr']") == 3
+
+
+def test_arguments_of_the_loss_stay_or_are_refused_by_name() -> None:
+    def of(arguments: str) -> str:
+        return Form(setup=(LOSS.replace("()", f"({arguments})"), OPTIMIZER)).text
+
+    weighted = of("torch.ones(10), None, -1, label_smoothing=0.0")
+    assert call_of(with_recipe(weighted, loss="nll"), "LogSoftmaxNLLLoss") == (
+        "LogSoftmaxNLLLoss(weight=torch.ones(10), ignore_index=-1)"
+    )
+    assert with_recipe(of("label_smoothing=0.1"), loss="ce", optimizer="sgd") == of("label_smoothing=0.1")
+    for arguments, loss, name in [
+        ("label_smoothing=0.1", "nll", "label_smoothing"),
+        ("label_smoothing=0.1", "ngl", "label_smoothing"),
+        ("torch.ones(10)", "ngl", "weight"),
+        ("reduction='sum'", "ngl", "reduction"),
+        ("ignore_index=0", "ngl", "ignore_index"),
+    ]:
+        with pytest.raises(RecipeError, match=f"line 20: .* has no {name}") as caught:
+            with_recipe(of(arguments), loss=loss)
+        assert f"leave {name} out" in caught.value.hint
+        assert call_of(with_recipe(of(""), loss=loss), "LogSoftmaxNLLLoss", "NextGenerationLoss")
+
+
+def test_the_ngl_has_a_scale() -> None:
+    text = with_recipe(Form().text, loss="ngl", scale=12.3)
+    assert "self.criteria = NextGenerationLoss(12.3)" in text
+    assert with_recipe(text, loss="ngl", scale=12.3) == text
+    assert "self.criteria = NextGenerationLoss()" in with_recipe(text, loss="ngl")
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_text_does_not_show_is_refused_and_the_hint_mends_it(name: str) -> None:
+    form, why, mended = REFUSED[name]
+    with pytest.raises(RecipeError, match=why) as caught:
+        with_recipe(form.text, loss="ngl", optimizer="adadelta", rate=0.5)
+    assert caught.value.hint
+    assert "NextGenerationLoss()" in with_recipe(mended.text, loss="ngl", optimizer="adadelta", rate=0.5)
+
+
+def test_a_cycled_momentum_asks_for_an_optimizer_that_has_one() -> None:
+    cycle = "self.s = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.1, 99)"
+    text = Form(setup=(LOSS, OPTIMIZER, cycle)).text
+    assert with_recipe(text, optimizer="adam")
+    with pytest.raises(RecipeError, match="line 22: OneCycleLR moves a momentum, and Adagrad has none") as caught:
+        with_recipe(text, optimizer="adagrad")
+    assert caught.value.hint == "write cycle_momentum=False"
+    assert with_recipe(text.replace("99)", "99, cycle_momentum=False)"), optimizer="adagrad")
+
+
+def test_keys_of_groups_that_the_new_optimizer_lacks_are_refused() -> None:
+    text = RIGHT["groups"].text.replace("'lr': prm['lr']}", "'momentum': 0.5}")
+    assert with_recipe(text, loss="ngl", optimizer="sgd")
+    with pytest.raises(RecipeError, match="line 22: a parameter group has a momentum") as caught:
+        with_recipe(text, optimizer="rmsprop")
+    assert caught.value.hint == "leave momentum out"
+
+
+def test_a_name_that_the_program_uses_otherwise_is_not_taken_for_torchs() -> None:
+    shadowed = Form(imports=IMPORTS.replace("from torch import nn", "import torch.nn as nn"), batch=("nn = 1",)).text
+    with pytest.raises(RecipeError, match="no cross-entropy"):
+        with_recipe(shadowed, loss="nll")
+    own = Form(after="class NextGenerationLoss:\n    pass\n\n\n").text
+    with pytest.raises(RecipeError, match="has a NextGenerationLoss of its own"):
+        with_recipe(own, loss="ngl")
+
+
+def test_line_ends_stay() -> None:
+    text = Form().text.replace("\n", "\r\n")
+    made = with_recipe(text, loss="nll", optimizer="adam")
+    assert made == with_recipe(Form().text, loss="nll", optimizer="adam").replace("\n", "\r\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"loss": "mse"}, "no loss 'mse'"),
+        ({"optimizer": "lion"}, "no optimizer 'lion'"),
+        ({"rate": 0.0}, "the learning rate 0.0 is no positive number"),
+        ({"rate": float("nan")}, "no positive number"),
+        ({"scale": -1.0, "loss": "ngl"}, "the scale -1.0"),
+        ({"scale": 2.0, "loss": "ce"}, "for the loss ngl alone"),
+    ],
+)
+def test_settings_out_of_range_are_refused(options: dict[str, object], why: str) -> None:
+    with pytest.raises(RecipeError, match=why):
+        with_recipe(Form().text, **options)  # type: ignore[arg-type]
+    for text in ("def f(:", "x = 1\n"):
+        with pytest.raises(RecipeError, match="the program"):
+            with_recipe(text, loss="ce")
