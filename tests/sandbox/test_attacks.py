@@ -21,6 +21,8 @@ from deltanas.train.data import load
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import FORWARD, HONEST, descendants, honest_score, learning, program, train_one
 
+pytestmark = pytest.mark.alone
+
 LIMIT = 5
 """Seconds that a training may take."""
 HELPERS = """

@@ -15,6 +15,8 @@ sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import learning
 from support import Command
 
+pytestmark = pytest.mark.alone
+
 TIMEOUT = 5
 BUILD = 4
 """Images that the build check trains on; a training has more, so what follows waits for it."""

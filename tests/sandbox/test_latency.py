@@ -18,6 +18,8 @@ from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.data import Dataset, Images
 from deltanas.train.job import LATENCY_RUNS
 
+pytestmark = pytest.mark.alone
+
 LIMITS = Limits(5.0, Bounds(5, 1 << 30))
 MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
 

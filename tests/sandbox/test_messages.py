@@ -12,6 +12,8 @@ from deltanas.sandbox import LocalPool
 from deltanas.train.data import Dataset, Images
 from odd_programs import line_of, program, source
 
+pytestmark = pytest.mark.alone
+
 NO_GPU = "there is no GPU here: use the `device` that Net is given, not cuda"
 COMPILED = (
     "torch.compile (flex_attention too) starts a compiler and writes files, and can do neither here: leave it out"

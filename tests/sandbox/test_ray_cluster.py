@@ -20,6 +20,7 @@ sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import below, cmdline
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.timeout(400),

@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import HONEST, RunnerContract, below, cmdline, learning, program
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.ray,
     pytest.mark.skipif(not find_spec("ray"), reason="needs Ray: pip install 'deltanas[ray]'"),
 ]

@@ -24,6 +24,8 @@ from deltanas.train.data import load
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import HONEST, below, cmdline, descendants, learning, train_one
 
+pytestmark = pytest.mark.alone
+
 SLOW = learning("import time; time.sleep(1.5)")
 RUN = f"""
 import sys
