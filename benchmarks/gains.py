@@ -14,9 +14,6 @@ as the baselines are (`resnet.1`; after it `resnet.2`). Interrupt it at any mome
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -26,6 +23,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
+from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
@@ -46,8 +44,6 @@ STEPS = 3
 TRIES = 20
 """Draws for one place before it is left empty: an edit that was drawn before is drawn again."""
 
-Row = dict[str, object]
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -65,8 +61,8 @@ def main() -> None:
         for generation in count():
             parents = _parents(given.out / "baselines.jsonl", generation, pool)
             for rows in _rounds(edits, parents, pool):
-                _append(edits, rows)
-                done = len(_rows(edits))
+                append_rows(edits, rows)
+                done = len(read_rows(edits))
                 sys.stderr.write(f"{done} of {given.edits} edits\n")
                 if done >= given.edits or time.monotonic() > deadline:
                     return
@@ -75,7 +71,7 @@ def main() -> None:
 def _parents(path: Path, generation: int, pool: Pool) -> dict[str, Program]:
     """The networks whose edits are measured: the baselines, or a descendant of each. Measures what is missing."""
     parents: dict[str, Program] = {}
-    known = {row["baseline"]: row for row in _rows(path)}
+    known = {row["baseline"]: row for row in read_rows(path)}
     for root, program in builtin_programs({}).items():
         name = f"{root}.{generation}" if generation else root
         row: Row = known.get(name) or {"baseline": name}
@@ -89,7 +85,7 @@ def _parents(path: Path, generation: int, pool: Pool) -> dict[str, Program]:
                 raise UsageError(f"the network {name} does not build: {built.reason}")
             (trainings,) = _trained([program], [range(SEEDS)], pool)
             row |= {"program": program.id, **_costs(built), **_outcome(trainings)}
-            _append(path, [row])
+            append_rows(path, [row])
         if row["failure"] is None:
             parents[name] = program
     return parents
@@ -111,7 +107,7 @@ def _rounds(path: Path, programs: dict[str, Program], pool: Pool) -> Iterator[li
     builds = kept_builds(pool)
     space = Space(builds)
     kinds = {name: {edit.text: edit.kind for edit in edits_of(program.net)} for name, program in programs.items()}
-    kept = _rows(path)
+    kept = read_rows(path)
     seen = {str(row["program"]) for row in kept} | {program.id for program in programs.values()}
     number, size = max((int(str(row["draw"])) for row in kept), default=-1) + 1, TOGETHER * len(programs)
     number = -(-number // size) * size  # a round that was cut short is not filled up
@@ -182,7 +178,6 @@ def _outcome(trainings: Sequence[Trained | Failed]) -> Row:
 
 
 def _stamp(path: Path, data: object, tier: str) -> None:
-    """How the figures come about; another way of measuring may not go on with the same files."""
     method: Row = {
         "dataset": DATASET,
         "train_size": TRAIN_SIZE,
@@ -193,30 +188,7 @@ def _stamp(path: Path, data: object, tier: str) -> None:
         "data": data,
         "torch": metadata.version("torch"),
     }
-    if path.exists():
-        known = json.loads(path.read_text("utf-8"))
-        if {key: known.get(key) for key in method} != json.loads(json.dumps(method)):
-            raise UsageError(f"{path} says that the figures were measured otherwise", "give another --out")
-        return
-    machine = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "tier": tier}
-    path.write_text(json.dumps({**method, **machine}, indent=1) + "\n", encoding="utf-8")
-
-
-def _rows(path: Path) -> list[Row]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
-
-
-def _append(path: Path, rows: Sequence[Row]) -> None:
-    """A round is written in one piece; a line that a kill cut short is dropped by the next writer."""
-    text = path.read_bytes() if path.exists() else b""
-    with path.open("r+b" if path.exists() else "wb") as file:
-        file.truncate(text.rfind(b"\n") + 1)
-        file.seek(0, os.SEEK_END)
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-        file.flush()
-        os.fsync(file.fileno())
+    stamp(path, method, tier)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""A table of trainings that grows row by row: JSON lines, and a file beside them that says how they were measured."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from deltanas.errors import UsageError
+
+Row = dict[str, object]
+
+
+def stamp(path: Path, method: Mapping[str, object], tier: str) -> None:
+    """How the figures come about; another way of measuring may not go on with the same files."""
+    if path.exists():
+        known = json.loads(path.read_text("utf-8"))
+        if {key: known.get(key) for key in method} != json.loads(json.dumps(method)):
+            raise UsageError(f"{path} says that the figures were measured otherwise", "give another --out")
+        return
+    machine = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "tier": tier}
+    path.write_text(json.dumps({**method, **machine}, indent=1) + "\n", encoding="utf-8")
+
+
+def read_rows(path: Path) -> list[Row]:
+    """The whole rows; one that a kill cut short is left out."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def append_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Rows are written in one piece; a line that a kill cut short is dropped by the next writer."""
+    text = path.read_bytes() if path.exists() else b""
+    with path.open("r+b" if path.exists() else "wb") as file:
+        file.truncate(text.rfind(b"\n") + 1)
+        file.seek(0, os.SEEK_END)
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        file.flush()
+        os.fsync(file.fileno())
