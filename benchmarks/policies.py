@@ -1,0 +1,166 @@
+"""Train one network under every small augmentation policy: a table on which searches can be replayed.
+
+    python -m benchmarks policies --out benchmarks/policies [--network resnet] [--size 500] [--epochs 20] [--minutes M]
+    python -m benchmarks policies --out benchmarks/policies --again 20      train drawn rows again: equal digits?
+
+A short training can't show that augmentation helps, so the images are few and the epochs many. The policies are: none,
+the usual ones (flip, crop and flip, TrivialAugment, RandAugment at three strengths), every operation that does
+something to these images at three strengths, and all ordered pairs of operations at middle strength. Each is trained
+with the same seeds, one seed after the other over all policies, in an order of its own: a prefix of the file is a fair
+sample of a table. Scores are of the validation split. Interrupt it at any moment; the same command goes on.
+`NETWORK-SIZExEPOCHS.jsonl` has a row a training; `.json` beside it says how they were measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from itertools import permutations
+from pathlib import Path
+from random import Random
+
+from benchmarks.table import Row, append_rows, read_rows, stamp
+from deltanas import nets
+from deltanas.config import TrainConfig
+from deltanas.errors import UsageError
+from deltanas.program import Failed, Program, Trained
+from deltanas.program.transforms import MENU, Step, transform_text
+from deltanas.sandbox import Pool
+from deltanas.search import training_seed
+from deltanas.wiring import open_dataset_pool, program_of
+
+DATASET = "fashion-mnist"
+STRENGTHS = ("weak", "middle", "strong")
+AUTOMATIC = ("TrivialAugmentWide", "RandAugment")
+"""Operations that are policies of their own: no part of the enumeration."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """kind: "usual", "single" or "pair"."""
+
+    name: str
+    kind: str
+    steps: tuple[Step, ...]
+
+    @property
+    def text(self) -> str:
+        return transform_text(self.steps)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--network", default="resnet")
+    parser.add_argument("--size", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no training after so many")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--again", type=int, default=0, help="number of drawn rows to train again")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    table = given.out / f"{given.network}-{given.size}x{given.epochs}.jsonl"
+    config = TrainConfig(size=given.size, workers=given.workers, threads=1, timeout=600, epochs=given.epochs)
+    with open_dataset_pool(DATASET, config) as pool:
+        channels = pool.dataset.train.x.shape[1]
+        chosen = policies(channels)
+        seeds = [training_seed(0, repeat=repeat) for repeat in range(given.seeds)]
+        method: Row = {
+            "dataset": DATASET, "network": given.network, "train_size": given.size, "epochs": given.epochs,
+            "prm": nets.DEFAULT_PRM, "data": pool.dataset.record, "torch": metadata.version("torch"),
+            "policies": [policy.name for policy in chosen],
+        }  # fmt: skip
+        stamp(table.with_suffix(".json"), method, pool.tier)
+        if given.again:
+            _again(table, given.network, given.again, pool)
+            return
+        deadline = time.monotonic() + 60 * given.minutes
+        for number, row in enumerate(_trained(chosen, given.network, seeds, read_rows(table), pool), 1):
+            append_rows(table, [row])
+            if number % 25 == 0:
+                sys.stderr.write(f"{len(read_rows(table))} of {len(chosen) * len(seeds)} trainings\n")
+            if time.monotonic() > deadline:
+                return
+
+
+def policies(channels: int) -> list[Policy]:
+    """Of the menu's operations that do something to images with so many channels."""
+    known = [one for one in MENU.values() if one.name not in AUTOMATIC and (channels > 1 or one.singles)]
+    usual = [
+        Policy("none", "usual", ()),
+        Policy("flip", "usual", (_plain("RandomHorizontalFlip"),)),
+        Policy("crop+flip", "usual", (_plain("RandomCrop"), _plain("RandomHorizontalFlip"))),
+        Policy("TrivialAugment", "usual", (_plain("TrivialAugmentWide"),)),
+        *(Policy(f"RandAugment {name}", "usual", (_at("RandAugment", name),)) for name in STRENGTHS),
+    ]
+    singles = [Policy(f"{one.name} {name}", "single", (_at(one.name, name),)) for one in known for name in STRENGTHS]
+    pairs = [
+        Policy(f"{one.name} > {two.name}", "pair", (_at(one.name, "middle"), _at(two.name, "middle")))
+        for one, two in permutations(known, 2)
+    ]
+    kept: dict[tuple[Step, ...], Policy] = {}
+    for policy in (*usual, *singles, *pairs):
+        kept.setdefault(policy.steps, policy)
+    return list(kept.values())
+
+
+def _plain(name: str) -> Step:
+    return Step(name, tuple(one.default for one in MENU[name].parameters))
+
+
+def _at(name: str, strength: str) -> Step:
+    return Step(name, MENU[name].at(STRENGTHS.index(strength)))
+
+
+def _trained(
+    chosen: Sequence[Policy], network: str, seeds: Sequence[int], known: Sequence[Row], pool: Pool
+) -> Iterator[Row]:
+    """The trainings that the table lacks."""
+    settled = {(row["transform"], row["seed"]) for row in known}
+    for seed in seeds:
+        order = [policy for policy in chosen if (policy.text, seed) not in settled]
+        Random(seed).shuffle(order)
+        programs = [_program(network, policy.text) for policy in order]
+        for number, outcome in pool.train(programs, seed=seed):
+            policy = order[number]
+            yield {
+                "policy": policy.name,
+                "kind": policy.kind,
+                "seed": seed,
+                **_outcome(outcome),
+                "transform": policy.text,
+            }
+
+
+def _program(network: str, transform: str) -> Program:
+    return program_of(nets.baseline(network)).edited("transform", transform)
+
+
+def _outcome(outcome: Trained | Failed) -> Row:
+    return {
+        "score": outcome.score if isinstance(outcome, Trained) else None,
+        "failure": outcome.reason if isinstance(outcome, Failed) else None,
+        "cpu_seconds": round(outcome.cpu_seconds, 3),
+    }
+
+
+def _again(table: Path, network: str, number: int, pool: Pool) -> None:
+    """Raises UsageError where a row is not what its training gives now."""
+    rows = read_rows(table)
+    drawn = Random(0).sample(rows, min(number, len(rows)))
+    for row in drawn:
+        program = _program(network, str(row["transform"]))
+        [(_, outcome)] = pool.train([program], seed=int(str(row["seed"])))
+        now = _outcome(outcome)["score"]
+        if now != row["score"]:
+            raise UsageError(f"{row['policy']} with seed {row['seed']} gave {row['score']}, and gives {now} now")
+    sys.stdout.write(f"{len(drawn)} of {len(drawn)} rows give equal digits\n")
+
+
+if __name__ == "__main__":
+    main()
