@@ -10,7 +10,7 @@ import pytest
 
 from deltanas import nets
 from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
-from tests.recipe_forms import IMPORTS, LOSS, OPTIMIZER, REFUSED, RIGHT, Form
+from recipe_forms import IMPORTS, LOSS, OPTIMIZER, REFUSED, RIGHT, Form
 
 _CLASSES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
 

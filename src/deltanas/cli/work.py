@@ -214,8 +214,8 @@ def edit(
     as_json: Json = False,
 ) -> None:
     """Apply an edit exactly or not at all and print the program. With --diff: print the diff between two programs."""
-    source = _text(base)
-    text = _text(edit)
+    source = text_of(base)
+    text = text_of(edit)
     result = {"diff": diff(source, text, base.name)} if inverse else asdict(apply_edit(source, text))
     if as_json:
         print_json(result)
@@ -235,7 +235,7 @@ def _show(found: Rehearsal, as_json: bool) -> None:
     raise typer.Exit(1 if found.lacks else 0)
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """What the file holds; "-": what stdin does."""
     source = source_of(sys.stdin.buffer.read()) if str(path) == "-" else read_source(path)
     if isinstance(source, Refused):
