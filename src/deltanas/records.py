@@ -75,11 +75,11 @@ class Draft:
 
     Attributes:
         params: number of trainable parameters. flops: multiply-adds x 2 of one image's forward pass.
-        trace: hash of the traced operations with their shapes and of the optimizer; equal for programs that
-            compute alike.
+        trace: hash of the traced operations with their shapes and of the optimizer, and behind it one of what the
+            transform does to images, if anything; equal for programs that train alike.
         probe: what the network computes, in a few figures (`train/build.py` says how they are made).
-        effective: the traced operations differ from the parent's, and so does the probe. None if the parent's
-            probe is not known, or for a baseline.
+        effective: the transform does something else than the parent's, or the traced operations differ from the
+            parent's, and so does the probe. None if the parent's probe is not known, or for a baseline.
     """
 
     program: Program

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, Protocol
 
 from deltanas.journal import Journal
-from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, same_function
+from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, acting, same_function
 from deltanas.program.adapter import Adapter
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement, Telemetry
 
@@ -176,7 +176,12 @@ class Built:
     widths: tuple[tuple[int, ...], ...] = ()
 
     def differs(self, parent: Built) -> bool:
-        """It computes another function: by other operations, and with other outputs."""
+        """It trains otherwise: its transform does something else, or it computes another function.
+
+        That is by other operations, and with other outputs.
+        """
+        if acting(self.trace) != acting(parent.trace):
+            return True
         return self.trace != parent.trace and not same_function(self.probe, parent.probe)
 
 

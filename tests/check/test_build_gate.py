@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -108,3 +109,30 @@ def test_a_hyperparameter_that_only_the_child_declares_acts_through_its_code() -
     assert judged(Built(1, 2, "other", MOVED), prm=prm).effective is True
     parent = Draft(Program.of("parent = 1", prm=prm), 1, 2, "t", PROBE)
     assert judged(Built(1, 2, "t", PROBE), parent=parent, prm=prm_text({"dropout": 0.5})).effective is True
+
+
+NET_TRACE = "0" * 16
+
+
+@pytest.mark.parametrize(
+    ("acts", "transform", "effective"),
+    [("", "Compose([]) # nothing", False), ("f" * 16, "flip", True), ("e" * 16, "flip", True)],
+)
+def test_another_transform_is_an_effect_where_it_acts_otherwise(acts: str, transform: str, effective: bool) -> None:
+    parent = replace(PARENT, trace=NET_TRACE)
+    gate = BuildGate(Answers(Built(1, 2, f"{NET_TRACE}{acts}", PROBE)))
+    gate.remember([parent])
+    (verdict,) = gate.judge([Draft(parent.program.edited("transform", transform))])
+    assert isinstance(verdict, Draft)
+    assert verdict.effective is effective
+
+
+def test_a_transform_that_does_what_the_parents_does_has_no_effect() -> None:
+    parent = Draft(Program.of("parent = 1", "flip"), 1, 2, f"{NET_TRACE}{'f' * 16}", PROBE)
+    gate = BuildGate(Answers(Built(1, 2, f"{NET_TRACE}{'f' * 16}", PROBE), Built(1, 2, NET_TRACE, PROBE)))
+    gate.remember([parent])
+    drafts = [Draft(parent.program.edited("transform", text)) for text in ("flip again", "")]
+    respelt, emptied = gate.judge(drafts)
+    assert isinstance(respelt, Draft)
+    assert isinstance(emptied, Draft)
+    assert (respelt.effective, emptied.effective) == (False, True)

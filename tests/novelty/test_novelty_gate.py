@@ -72,3 +72,51 @@ def test_another_recipe_is_another_candidate() -> None:
     )
     assert isinstance(slow, Draft)
     assert isinstance(fast, Draft)
+
+
+def policy(*calls: str, acts: str = "", parent: str | None = None) -> Draft:
+    """A program of one network with a transform. acts: what the build check showed of it."""
+    listed = ", ".join(f"transforms.{call}" for call in calls)
+    text = f"def transform(norm):\n    return transforms.Compose([{listed}])\n"
+    program = Program.of("a(1)\n", text, parents=(parent,) if parent else ())
+    return Draft(program, 1, 1, f"{'0' * 16}{acts}", effective=None)
+
+
+def reason(verdict: Draft | Refused) -> str:
+    assert isinstance(verdict, Refused)
+    return verdict.reason
+
+
+def test_a_transform_whose_operations_do_nothing_is_refused_and_one_that_lists_none_is_not() -> None:
+    gate = NoveltyGate()
+    none, idle = judged_in_turn(gate, [policy(), policy("RandomCrop(padding=0)", parent=policy().program.id)])
+    assert isinstance(none, Draft)
+    assert reason(idle).startswith("the transform does nothing to images of this data set")
+    assert "does nothing" in reason(NoveltyGate().judge([policy("RandomCrop(padding=0)")])[0])
+
+
+def test_two_spellings_of_one_transform_are_one_program() -> None:
+    gate = NoveltyGate()
+    first = policy("RandomHorizontalFlip(p=0.5)", acts="f" * 16)
+    parent = first.program.id
+    again, cousin, other, network = (
+        gate.judge([one])[0]
+        for _ in (gate.remember([first]),)
+        for one in (
+            policy("RandomHorizontalFlip()", acts="f" * 16, parent=parent),
+            policy("RandomHorizontalFlip()", acts="f" * 16),
+            policy("RandomHorizontalFlip(p=0.6)", acts="e" * 16, parent=parent),
+            replace(first, program=first.program.edited("net", "a(1)\nb()\n")),
+        )
+    )
+    assert reason(again) == "the transform does to images what that of its parent does; change what it does"
+    assert reason(cousin) == f"the transform does to images what that of program {parent} does; change what it does"
+    assert isinstance(other, Draft)
+    assert reason(network) == "the network computes the same as its parent; change what it computes"
+
+
+def test_a_program_without_a_transform_and_one_that_lists_no_operation_are_one_program() -> None:
+    gate = NoveltyGate()
+    plain, listed = judged_in_turn(gate, [draft("a(1)\n", "0" * 16), policy()])
+    assert isinstance(plain, Draft)
+    assert "does to images what that of program" in reason(listed)

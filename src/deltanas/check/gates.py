@@ -36,7 +36,7 @@ class BuildGate(Gate):
     """Builds each network in the sandbox, checks its output shape and runs its first training steps.
 
     What passes comes back with its parameters, FLOPs, the hash of its traced operations, its probe and, where its
-    parent is known, whether it computes another function than that.
+    parent is known, whether it trains otherwise than that.
     """
 
     stage: Stage = "build"
@@ -90,7 +90,7 @@ def _known(draft: Draft) -> _Known:
     whole = draft.params is not None and draft.flops is not None and draft.trace is not None and draft.probe is not None
     built = (draft.params, draft.flops, draft.trace) if whole else None
     figures = array("d", [nan if figure is None else figure for figure in draft.probe or ()])
-    return _Known(draft.program.prm, draft.program.besides("net", "prm"), built, figures.tobytes())  # type: ignore[arg-type]
+    return _Known(draft.program.prm, draft.program.besides("net", "transform", "prm"), built, figures.tobytes())  # type: ignore[arg-type]
 
 
 def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
@@ -101,7 +101,7 @@ def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
     """
     then, now = json.loads(parent.prm), program.hyperparameters
     differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-    if program.besides("net", "prm") != parent.others or differs - (USUAL.keys() - then.keys()):
+    if program.besides("net", "transform", "prm") != parent.others or differs - (USUAL.keys() - then.keys()):
         return True
     if parent.built is None:
         return None

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltanas.novelty.neighbours import Neighbours
-from deltanas.program import Refused, Stage
+from deltanas.program import Program, Refused, Stage, acting
 from deltanas.program.shingles import fingerprint
+from deltanas.program.transforms import read_transform
 from deltanas.records import Draft
 from deltanas.seams import Gate
 
 NO_OP = "the edit has no effect: with equal weights the outputs are the parent's, before and after training steps"
+NOTHING = "the transform does nothing to images of this data set"
 
 
 class NoveltyGate(Gate):
-    """Refuses a program that the run holds already, one that computes what another computes, and one too like another.
+    """Refuses a program that the run holds already, one that trains as another does, and one too like another.
 
     Two programs are the same if their canonical sources and hyperparameters are equal, or if they trace to the same
-    operations on the same shapes with the same optimizer. An edit after which other operations give the parent's
+    operations on the same shapes with the same optimizer, and their transforms give equal bytes. A transform whose
+    operations do nothing is refused; one that lists none is not. An edit after which other operations give the parent's
     outputs, such as a second ReLU after a first, is a no-op (`Draft.effective`). Below a `threshold` of 1 a program is
     compared with all that the run holds, its parent too: the Jaccard index of its shingles (`program.shingles`) with
     each of them must be below it.
@@ -27,7 +30,7 @@ class NoveltyGate(Gate):
 
     def __init__(self, threshold: float = 1.0) -> None:
         self._identities: set[str] = set()
-        self._traces: dict[tuple[str, str], str] = {}
+        self._traces: dict[tuple[str, str], tuple[str, str]] = {}  # to the program's identity and transform
         self._similar = Neighbours(threshold) if threshold < 1 else None
         self._threshold = threshold
 
@@ -41,19 +44,29 @@ class NoveltyGate(Gate):
                 if self._similar is not None:
                     self._similar.add(draft.program.id, self._similar.sketched(fingerprint(draft.program)))
             if draft.trace is not None:
-                self._traces.setdefault(_key(draft, draft.trace), draft.program.id)
+                known = draft.program.id, draft.program.transform
+                self._traces.setdefault(_key(draft, draft.trace), known)
 
     def _judge(self, draft: Draft) -> Draft | Refused:
         program = draft.program
         if program.id in self._identities:
             return Refused("novelty", f"this program is known already ({program.id}); propose another change")
-        twin = self._traces.get(_key(draft, draft.trace)) if draft.trace is not None else None
-        if twin is not None:
-            of = "its parent" if twin == program.parent else f"program {twin}"
-            return Refused("novelty", f"the network computes the same as {of}; change what it computes")
+        if draft.trace is not None and (reason := _idle(program, draft.trace) or self._twin(draft, draft.trace)):
+            return Refused("novelty", reason)
         if draft.effective is False:
             return Refused("novelty", f"{NO_OP}; change what the network computes")
         return self._near_copy(draft) or draft
+
+    def _twin(self, draft: Draft, trace: str) -> str:
+        """What is said of a program that trains as one that the run holds; "" for any other."""
+        program = draft.program
+        identity, transform = self._traces.get(_key(draft, trace), ("", ""))
+        if not identity:
+            return ""
+        of = "its parent" if identity == program.parent else f"program {identity}"
+        if transform != program.transform:
+            return f"the transform does to images what that of {of} does; change what it does"
+        return f"the network computes the same as {of}; change what it computes"
 
     def _near_copy(self, draft: Draft) -> Refused | None:
         if self._similar is None:
@@ -71,5 +84,11 @@ class NoveltyGate(Gate):
 
 
 def _key(draft: Draft, trace: str) -> tuple[str, str]:
-    """Programs that differ in another part than the network train differently, however alike their operations."""
-    return trace, draft.program.besides("net")
+    """The trace tells how network and transform act. Programs that differ in another part train differently."""
+    return trace, draft.program.besides("net", "transform")
+
+
+def _idle(program: Program, trace: str) -> str:
+    """What is said of a transform whose operations do nothing; "" for any other."""
+    idle = program.transform and not acting(trace) and read_transform(program.transform)
+    return f"{NOTHING}: the program trains as it does without one; change what it does" if idle else ""

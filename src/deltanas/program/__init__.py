@@ -6,7 +6,7 @@ from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.hyperparameters import USUAL, assumed, declared
 from deltanas.program.net_class import names_bound, net_class
 from deltanas.program.outcome import Confusion, Failed, Outcome, Refused, Stage, Trained, combined, standard_error
-from deltanas.program.probe import Probe, same_function
+from deltanas.program.probe import Probe, acting, same_function
 from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
 from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
 from deltanas.program.spaces import SPACES, edits_in, parts_named, parts_of_one_text
@@ -29,6 +29,7 @@ __all__ = [
     "Trained",
     "WidthGroup",
     "WidthVectors",
+    "acting",
     "apply_edit",
     "assumed",
     "canonical_source",

@@ -1,13 +1,20 @@
-"""Probes: what a network computes, in a few figures, and when two of them show one function."""
+"""What the build check shows of a program: how it computes, what it computes, and when two of them do the same."""
 
 from __future__ import annotations
 
 Probe = tuple[float | None, ...]
 """`PARTS` parts of equal length; None where a figure is not finite. `train/build.py` says how they are made."""
 
+TRACE = 16
+"""Digits of a trace that tell the network's operations. As many follow where the transform does something."""
 PARTS = 4
 TOLERANCE = 1e-5
 """Largest difference between two probes of one function, relative to the largest figure of the part (docs/lab.md)."""
+
+
+def acting(trace: str) -> str:
+    """What the program's transform does, by its trace; "" where it does what the run does without one."""
+    return trace[TRACE:]
 
 
 def same_function(one: Probe, other: Probe) -> bool:

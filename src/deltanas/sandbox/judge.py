@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.program import Failed, Refused, Trained
+from deltanas.program.probe import TRACE
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
 from deltanas.task import Sorts, Task
@@ -69,7 +70,7 @@ def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
         case {"params": int(params), "flops": int(flops), "trace": str(trace), "probe": list(figures), **rest} if (
             not raw
         ):
-            sound = len(trace) == 16 and trace.isalnum() and trace.isascii() and len(figures) == PROBE
+            sound = len(trace) in (TRACE, 2 * TRACE) and trace.isalnum() and trace.isascii() and len(figures) == PROBE
             probe = tuple(figure if isinstance(figure, float) and isfinite(figure) else None for figure in figures)
             with contextlib.suppress(ValueError):
                 widths = unpacked_widths(str(rest.get("widths", "")))

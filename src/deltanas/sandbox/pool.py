@@ -148,7 +148,7 @@ class Pool(ABC):
             evaluation=evaluation,
             mean=self.dataset.scale[0],
             std=self.dataset.scale[1],
-            augment=self.augment if mode == "train" else (),
+            augment=self.augment,
         )
 
     def _evaluated(self, split: Part) -> tuple[Images, NDArray[np.int64]]:

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from deltanas.program.probe import TRACE
 from deltanas.train.batches import Batches, bounded_steps
 from deltanas.train.compat import NormBase, TorchDispatchMode, schema_arguments, storage_key, without_overrides
+from deltanas.train.digest import acted
 from deltanas.train.faults import ContractError, OutputError, StepError
 from deltanas.train.job import PROBE, Job, packed_widths
 from deltanas.train.loop import batch_size, check_output, construct, seed_everything
@@ -89,9 +91,10 @@ def check_build(job: Job) -> dict[str, object]:
 
     Two steps, as a momentum shows from the second on only.
 
-    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace`, `widths` (the first two
-    sizes of each parameter, as short text), and `probe`: figures that are equal for programs that compute the same
-    function. It has four parts, each some fixed projections of logits:
+    Returns: `params` (trainable parameters), `flops` (of one image's forward pass), `trace` (of the network's
+    operations, and behind it what the transform does to images), `widths` (the first two sizes of each parameter, as
+    short text), and `probe`: figures that are equal for networks that compute the same function. It has four parts,
+    each some fixed projections of logits:
 
     - with the program's own initial weights, evaluating: shows what the initialisation changes;
     - with given weights (`fill`), evaluating and training (one seed, so dropout shows);
@@ -100,6 +103,7 @@ def check_build(job: Job) -> dict[str, object]:
     Raises ContractError where the output is wrong, StepError where a training step fails, and whatever the program
     raises before.
     """
+    transform = acted(job)
     seed_everything(job.seed)
     batch = min(2, batch_size(json.loads(job.prm)))
     x = _SPREAD * torch.randn(4, *job.in_shape[1:])
@@ -140,7 +144,7 @@ def check_build(job: Job) -> dict[str, object]:
     parts.append(_evaluated(net, x[:2], job) - parts[1])
     probe = [figure for part in parts for figure in _projected(part)]
     widths = packed_widths([shape_of(value)[:2] for value in shaped(net.parameters())])
-    trace = _hash(seen, *after)[:16]
+    trace = _hash(seen, *after)[:TRACE] + transform
     return {"params": params, "flops": flops, "trace": trace, "probe": probe, "widths": widths}
 
 

@@ -134,7 +134,7 @@ def _lay_out(net: nn.Module, layout: torch.memory_format) -> None:
             weight.data = weight.data.contiguous(memory_format=layout)
 
 
-def _steps(job: Job) -> tuple[Step, ...]:
+def steps_of(job: Job) -> tuple[Step, ...]:
     """What is done to training images: what the program says, else what the run says."""
     try:
         return read_transform(job.transform) if job.transform else run_wide(job.augment)
@@ -148,7 +148,7 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     _lay_out(net, layout)
     batch = batch_size(json.loads(job.prm))
     shuffle = torch.Generator().manual_seed(job.seed)
-    steps = _steps(job)
+    steps = steps_of(job)
     augmentation = Augmentation(steps, job.seed) if steps else None
     epochs: list[Batches] = []
     with bounded_steps(lambda: sum(epoch.given for epoch in epochs)), precision(job.device):

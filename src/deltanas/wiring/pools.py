@@ -120,22 +120,25 @@ def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int
 def kept_builds(runner: Pool) -> CachedBuilds:
     """The pool's build checks, kept between runs under all that their answers depend on but the program."""
     code = [
-        files("deltanas.train").joinpath(name).read_text("utf-8")
+        files("deltanas").joinpath(name).read_text("utf-8")
         for name in (
-            *(f"augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
-            *(f"augment/{name}.py" for name in ("levels", "policies", "warps")),
-            "batches.py",
-            "build.py",
-            "compat.py",
-            "faults.py",
-            "job.py",
-            "loop.py",
-            "packages.py",
-            "state.py",
-            "tasks.py",
+            "program/transform_menu.py",
+            "program/transforms.py",
+            *(f"train/augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
+            *(f"train/augment/{name}.py" for name in ("levels", "policies", "warps")),
+            "train/batches.py",
+            "train/build.py",
+            "train/compat.py",
+            "train/digest.py",
+            "train/faults.py",
+            "train/job.py",
+            "train/loop.py",
+            "train/packages.py",
+            "train/state.py",
+            "train/tasks.py",
         )
     ]
-    asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape]
+    asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape, runner.augment]
     check = json.dumps([*asked, platform.python_version(), versions(), *code])
     return CachedBuilds(runner, cache_folder() / "builds", check)
 

@@ -1,0 +1,60 @@
+"""What a transform does, told by the bytes of fixed images before and after. Runs inside the sandbox only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+
+import torch
+from torch import Generator, Tensor
+
+from deltanas.train.augment import Augmentation, run_wide
+from deltanas.train.job import Job
+from deltanas.train.loop import steps_of
+
+_EACH = 64
+"""Images that are changed at a time, by one seed."""
+_SEEDS = (2, 8)
+"""Fewest and most seeds: of 128 images one shows what comes with probability .1 but for one time in 700,000."""
+_VALUES = 2_000_000
+"""Values of all images together, where that is between these."""
+
+
+def acted(job: Job) -> str:
+    """16 digits, equal for transforms that give equal bytes; "" for one that does what the run does without any.
+
+    So a run without `augment` has "" for each transform that does nothing, in whatever words: an operation of strength
+    0 or probability 0, one that needs colours on images of one channel, two that undo one another. Transforms that draw
+    otherwise have other digits, even where they do the same on average.
+    """
+    if not job.transform:
+        return ""
+    own, usual, found, same = steps_of(job), run_wide(job.augment), hashlib.sha256(), True
+    for seed, images in enumerate(_portions(job.in_shape[1:])):
+        changed, wanted = (Augmentation(steps, seed)(images) for steps in (own, usual))
+        found.update(changed.contiguous().numpy())
+        same = same and torch.equal(changed, wanted)
+    return "" if same else found.hexdigest()[:16]
+
+
+def _portions(shape: tuple[int, ...]) -> Iterator[Tensor]:
+    """Images of a data set's shape, a seed a portion."""
+    few, many = _SEEDS
+    for seed in range(min(many, max(few, _VALUES // (_EACH * torch.Size(shape).numel())))):
+        yield fixed_images(shape, seed)
+
+
+def fixed_images(shape: tuple[int, ...], seed: int) -> Tensor:
+    """uint8 [n, channels, height, width], of four kinds in turn, so that each operation has some on which it shows.
+
+    They are noise of all values, noise of low contrast, ramps whose channels differ, and bright dots on black.
+    """
+    channels, height, width = shape
+    chance = Generator().manual_seed(seed)
+    noise = torch.randint(0, 256, (_EACH, *shape), dtype=torch.uint8, generator=chance)
+    slopes = torch.rand(3, _EACH // 4, channels, 1, 1, generator=chance)
+    down, right = torch.linspace(0, 1, height).view(-1, 1), torch.linspace(0, 1, width)
+    noise[1::4] = 64 + noise[1::4] // 2
+    noise[2::4] = (32 + 191 * (slopes[0] * down + slopes[1] * right + slopes[2]) / 3).to(torch.uint8)
+    noise[3::4] = torch.where(noise[3::4] < 208, 0, noise[3::4])
+    return noise
