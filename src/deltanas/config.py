@@ -158,6 +158,13 @@ class SearchConfig(Section):
     lemur_programs: int = Field(
         8, ge=1, description="number of programs drawn by rank from each lemur:RUN of the baselines"
     )
+    pictures: int = Field(
+        5,
+        ge=0,
+        le=20,
+        description="number of training images that a run keeps, small, to show in its report what transforms do; 0"
+        " keeps none, as does a run without transforms",
+    )
     archive: str | None = Field(
         None, description="URL of the archive, as postgresql://HOST/NAME; default: an SQLite file in the run folder"
     )

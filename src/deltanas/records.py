@@ -230,7 +230,7 @@ class RunView:
     Attributes:
         manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
         candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
-        adapters: by cycle.
+        adapters: by cycle. pictures: a few small training images, as `train.data.sample` keeps them; b"" for none.
     """
 
     name: str
@@ -240,3 +240,4 @@ class RunView:
     programs: dict[str, Program]
     finals: tuple[Final, ...] = field(default=())
     adapters: tuple[Adapter, ...] = ()
+    pictures: bytes = b""

@@ -99,9 +99,9 @@ def test_two_spellings_of_one_transform_are_one_program() -> None:
     gate = NoveltyGate()
     first = policy("RandomHorizontalFlip(p=0.5)", acts="f" * 16)
     parent = first.program.id
+    gate.remember([first])
     again, cousin, other, network = (
         gate.judge([one])[0]
-        for _ in (gate.remember([first]),)
         for one in (
             policy("RandomHorizontalFlip()", acts="f" * 16, parent=parent),
             policy("RandomHorizontalFlip()", acts="f" * 16),

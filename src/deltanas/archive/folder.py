@@ -126,7 +126,9 @@ def _created(folder: RunFolder) -> str | None:
         return None
 
 
-def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> tuple[RunFolder, RunArchive]:
+def begin_run(
+    path: Path, archive: str | None, manifest: dict[str, object], pictures: bytes | None = None
+) -> tuple[RunFolder, RunArchive]:
     """Make the folder and the run in it; the archive comes first, so a folder that has a `run.json` has its run.
 
     A run that was killed before its `run.json` was written is taken up: its manifest is the one it was begun with.
@@ -145,7 +147,7 @@ def begin_run(path: Path, archive: str | None, manifest: dict[str, object]) -> t
         raise UsageError(f"{path} exists and is not a run", "name an empty or a new folder with --run")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        run = _begun(folder, manifest)
+        run = _begun(folder, manifest, pictures)
         _write_pointer(folder, run)
     except OSError as error:
         raise ArchiveError(f"the run folder {path} can't be written: {error.strerror}", "name another --run") from None
@@ -158,10 +160,10 @@ def _begun_elsewhere(path: Path) -> UsageError:
     return UsageError(f"another command has just begun and ended a run in {path}", "run this one again: it resumes it")
 
 
-def _begun(folder: RunFolder, manifest: dict[str, object]) -> RunArchive:
+def _begun(folder: RunFolder, manifest: dict[str, object], pictures: bytes | None) -> RunArchive:
     """A new run; or the one of this name that is there already, if nothing was journalled in it yet."""
     try:
-        return create_run(folder.url, folder.name, manifest)
+        return create_run(folder.url, folder.name, manifest, pictures)
     except ArchiveError:
         if (folder.path / POINTER).exists():
             raise _begun_elsewhere(folder.path) from None

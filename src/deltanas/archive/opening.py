@@ -42,13 +42,14 @@ def sqlite_url(path: Path) -> str:
         raise ArchiveError(f"{str(path)!r} can't hold an archive: it is not UTF-8", "Name another folder.") from error
 
 
-def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
+def create_run(url: str, name: str, manifest: dict[str, object], pictures: bytes | None = None) -> RunArchive:
     """Begin a run, and the archive with it if there is none, and open it for writing.
 
     Args:
         url: `sqlite:///PATH` (see `sqlite_url`) or `postgresql://...`.
         name: 1 to 200 characters, new in this archive.
         manifest: the origin of the run's figures (version, commit, torch, device, tier, seed, config), plain JSON.
+        pictures: what the run keeps of its training images (`RunView.pictures`).
 
     Raises ArchiveError if the name is taken or the archive can't be made or written.
     """
@@ -64,7 +65,7 @@ def create_run(url: str, name: str, manifest: dict[str, object]) -> RunArchive:
                 held = f"{place.name} holds a run '{name}' already", "Give another name, or resume that run."
                 if connection.execute(select(runs.c.id).where(runs.c.name == name)).first() is not None:
                     raise ArchiveError(*held)
-                values = {"name": name, "created": records.now(), "manifest": text}
+                values = {"name": name, "created": records.now(), "manifest": text, "pictures": pictures}
                 try:
                     row = connection.execute(insert(runs).values(values).returning(runs)).one()
                 except IntegrityError:  # it was begun between the two by another process

@@ -129,6 +129,7 @@ class RunArchive:
                 programs=intact,
                 finals=tuple(self._finals(connection)),
                 adapters=tuple(adapters_of(connection, self._run)),
+                pictures=self._pictures(connection),
             )
 
     def damage(self) -> list[ArchiveError]:
@@ -324,6 +325,9 @@ class RunArchive:
     def _finals(self, connection: Connection) -> list[Final]:
         rows = connection.execute(select(finals).where(finals.c.run == self._run).order_by(finals.c.id))
         return [records.final_from(row) for row in rows]
+
+    def _pictures(self, connection: Connection) -> bytes:
+        return connection.execute(select(runs.c.pictures).where(runs.c.id == self._run)).scalar_one() or b""
 
     def _is_finished(self, connection: Connection) -> bool:
         return connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one() is not None

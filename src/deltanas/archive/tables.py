@@ -81,6 +81,7 @@ runs = Table(
     Column("finished", Text),
     Column("manifest", Text, nullable=False),
     Column("written", Text),
+    Column("pictures", LargeBinary),
 )
 
 # A run keeps its own copy of each program: texts that share an identity may differ in comments and layout, and a

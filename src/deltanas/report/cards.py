@@ -19,6 +19,7 @@ from deltanas.report.front import front_card, priced
 from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
+from deltanas.report.sheets import sheets_card
 
 
 @dataclass(frozen=True)
@@ -274,11 +275,14 @@ FRONT = Card("front", "The front", lambda reading, _: front_card(reading))
 """Of a run with several objectives alone."""
 CLASSES = Card("classes", "Class by class", lambda reading, _: classes_card(reading))
 """Of a run whose networks name classes alone."""
+SHEETS = Card("sheets", "What the transforms do", lambda reading, _: sheets_card(reading))
+"""Of a run whose programs have transforms alone."""
 CARDS = (
     Card("progress", "Scores by cycle", progress),
     FRONT,
     Card("best", "Best networks", best),
     Card("lineage", "Lineage of the best", lineage),
+    SHEETS,
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("finals", "Final scores on the test images", finals),
     CLASSES,

@@ -16,10 +16,11 @@ from markupsafe import Markup
 
 from deltanas.objective import stored_objectives
 from deltanas.records import RunView
-from deltanas.report.cards import CARDS, CLASSES, FRONT, Card
+from deltanas.report.cards import CARDS, CLASSES, FRONT, SHEETS, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
+from deltanas.report.sheets import has_transforms
 from deltanas.task import Sorts
 
 STUDY = "funnel"
@@ -91,7 +92,11 @@ def draw(
     env = environment()
     reading = Reading(view, against)
     figures = summarise(reading)
-    wanted = {FRONT: len(stored_objectives(view.manifest)) > 1, CLASSES: isinstance(reading.task, Sorts)}
+    wanted = {
+        FRONT: len(stored_objectives(view.manifest)) > 1,
+        CLASSES: isinstance(reading.task, Sorts),
+        SHEETS: has_transforms(reading),
+    }
     shown = [card for card in CARDS if wanted.get(card, True)]
     if diagnose is not None:
         built = diagnose

@@ -18,7 +18,7 @@ from deltanas.novelty import NoveltyGate
 from deltanas.objective import objectives_of
 from deltanas.plan import Plan
 from deltanas.policy import NoBaselineError
-from deltanas.program import Program
+from deltanas.program import SPACES, Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Choose, Listener, Proposer
@@ -26,6 +26,7 @@ from deltanas.search import Search
 from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, told
+from deltanas.train.data.sample import kept_pictures
 from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
@@ -198,13 +199,23 @@ def _new(
     path = path or _new_path(config)
     origin = {**manifest(config, parts.runner.tier), "data": parts.data}
     origin |= {"contents": parts.contents, "began": began(path)}
-    folder, run = begin_run(path, config.archive, origin)
+    kept = _kept_pictures(config, parts.baselines, dataset)
+    if kept:
+        said.append(f"{config.pictures} small training images are kept in the run for its report (`pictures`)")
+    folder, run = begin_run(path, config.archive, origin, kept)
     stack.enter_context(run)
     stack.enter_context(_removed_without_baseline(folder, run))
     resumed_config(stored_config(run), given)
     require_same_data(run, parts.data)
     require_same_contents(run, config, config, parts.contents)
     return _Started(config, run, folder, parts, tuple(said))
+
+
+def _kept_pictures(config: SearchConfig, baselines: Mapping[str, Program], dataset: Dataset) -> bytes | None:
+    """For a report that shows what transforms do; None where the run has none to show, or is to keep no picture."""
+    transforms = any(SPACES[space].of == "transform" for space in config.edits)
+    transforms = transforms or any(program.transform for program in baselines.values())
+    return kept_pictures(dataset.train, config.pictures) if transforms and config.pictures else None
 
 
 @dataclass(frozen=True, slots=True)
