@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 
 import pytest
+import torch
 
 from deltanas.program import acting
+from deltanas.program.transforms import MENU, Step, read_transform, transform_text
+from deltanas.train.augment import Augmentation
 from deltanas.train.build import check_build
+from deltanas.train.data import load
 from deltanas.train.digest import acted, fixed_images
 from deltanas.train.job import Job
 from support import build_job
@@ -26,28 +31,72 @@ def job(*calls: str, shape: tuple[int, int, int, int] = COLOUR) -> Job:
     return replace(build_job("", "{}", shape, 5), transform=written(*calls))
 
 
-@pytest.mark.parametrize("shape", [GREY, COLOUR, LARGE], ids=["grey", "colour", "large"])
-@pytest.mark.parametrize(
-    "calls",
-    [
-        (),
-        ("RandomHorizontalFlip(p=0)",),
-        ("RandomCrop(padding=0)",),
-        ("RandomCrop(0.0)", "RandomHorizontalFlip(0.0)"),
-        ("RandomHorizontalFlip(p=1)", "RandomHorizontalFlip(p=1.0)"),
-    ],
+NOTHING = (
+    "RandomPosterize(bits=8, p=1.0)",
+    "Pad(padding=0)",
+    "Pad(padding=0, fill=255, padding_mode='edge')",
+    "RandomCrop(padding=0)",
+    "CenterCrop(size=1.0)",
+    "RandomRotation(degrees=(0, 0))",
+    "RandomAffine(degrees=(0, 0), translate=(0, 0), scale=(1, 1), shear=(0, 0))",
+    "RandomResizedCrop(scale=(1, 1), ratio=(1, 1))",
+    "RandomPerspective(distortion_scale=0, p=1.0)",
+    "ColorJitter(brightness=(1, 1), contrast=(1, 1), saturation=(1, 1), hue=(0, 0))",
+    "RandomSolarize(threshold=256, p=1.0)",
+    "RandomAdjustSharpness(sharpness_factor=1, p=1.0)",
+    *(f"{name}(p=0)" for name, one in MENU.items() if any(parameter.name == "p" for parameter in one.parameters)),
 )
-def test_what_does_nothing_has_no_digest(calls: tuple[str, ...], shape: tuple[int, int, int, int]) -> None:
-    assert acted(job(*calls, shape=shape)) == ""
+UNDONE = ("RandomInvert(p=1.0)", "RandomHorizontalFlip(p=1.0)", "RandomVerticalFlip(p=1.0)")
+COLOURS = ("Grayscale()", "RandomGrayscale(p=1.0)", "ColorJitter(saturation=(0.2, 2), hue=(-0.5, 0.5))")
+
+
+def idle_policies(shape: tuple[int, ...]) -> list[tuple[str, ...]]:
+    """Operations that do nothing, alone and in draws of two to four, with pairs that undo one another around them."""
+    single = (*NOTHING, *(COLOURS if shape[1] == 1 else ()))
+    chance = Random(0)
+    drawn = [tuple(chance.sample(single, chance.choice((2, 3, 4)))) for _ in range(25)]
+    pairs = [(one, *chance.sample(single, 2), one) for one in UNDONE for _ in range(3)]
+    return [(), *((one,) for one in single), *((one, one) for one in UNDONE), *drawn, *pairs]
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
+def test_what_does_nothing_has_no_digest(shape: tuple[int, int, int, int]) -> None:
+    assert {calls: found for calls in idle_policies(shape) if (found := acted(job(*calls, shape=shape)))} == {}
     assert acted(replace(job(shape=shape), transform="")) == ""
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 8, 8), GREY, COLOUR, LARGE], ids=["digits", "grey", "colour", "large"])
-def test_transforms_that_differ_have_digests_of_their_own(shape: tuple[int, int, int, int]) -> None:
-    flips = [(f"RandomHorizontalFlip(p={step / 20})",) for step in range(1, 21)]
-    policies = [*flips, (CROP,), (CROP, FLIP), (FLIP, CROP), ("RandomCrop(padding=0.3)",), (CROP, CROP)]
-    found = [acted(job(*calls, shape=shape)) for calls in policies]
-    assert len(set(found)) == len(policies)
+def test_what_is_said_to_do_nothing_leaves_real_images_as_they_are() -> None:
+    x = torch.from_numpy(load("digits").train.x[:200])
+    for calls in (*idle_policies((1, 1, 8, 8)), ("RandomEqualize(p=1.0)",)):
+        assert acted(job(*calls, shape=(1, 1, 8, 8))) == ""
+        assert torch.equal(Augmentation(read_transform(written(*calls)), 1)(x), x), calls
+
+
+@pytest.mark.parametrize("shape", [GREY, COLOUR], ids=["grey", "colour"])
+def test_each_operation_shows_at_each_strength(shape: tuple[int, int, int, int]) -> None:
+    able = [one for one in MENU.values() if one.singles or shape[1] > 1]
+    steps = list(dict.fromkeys(Step(one.name, one.at(strength)) for one in able for strength in range(3)))
+    found = [acted(replace(job(shape=shape), transform=transform_text([step]))) for step in steps]
+    assert "" not in found
+    assert len(set(found)) == len(steps) > 50
+
+
+def test_two_hundred_policies_that_do_something_have_digests_of_their_own() -> None:
+    chance = Random(1)
+    able = [one for one in MENU.values() if one.singles]
+    policies: set[tuple[Step, ...]] = set()
+    while len(policies) < 200:
+        drawn = chance.sample(able, chance.choice((1, 2, 3)))
+        policies.add(tuple(Step(one.name, tuple(chance.choice(p.grid) for p in one.parameters)) for one in drawn))
+    found = [acted(replace(job(shape=GREY), transform=transform_text(steps))) for steps in policies]
+    assert "" not in found
+    assert len(set(found)) == 200
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 8, 8), GREY, LARGE], ids=["digits", "grey", "large"])
+def test_probabilities_that_differ_by_a_twentieth_are_told_apart(shape: tuple[int, int, int, int]) -> None:
+    found = [acted(job(f"RandomHorizontalFlip(p={step / 20})", shape=shape)) for step in range(1, 21)]
+    assert len(set(found)) == 20
     assert {len(digest) for digest in found} == {16}
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from deltanas.program.transforms import MENU, Step, TransformError, read_transform
+from deltanas.program.transforms import Step, TransformError, read_transform
 from deltanas.records import Candidate
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.train.data.sample import read_pictures
@@ -89,7 +89,7 @@ def _steps(text: str) -> tuple[Step, ...] | None:
 def _sheet(reading: Reading, kept: Pixels, row: Candidate) -> Sheet:
     text = row.program.transform if row.program else ""
     steps = _steps(text)
-    told = Sheet(label(row), row.cycle == 0, reading.told(row), tuple(map(called, steps or ())))
+    told = Sheet(label(row), row.cycle == 0, reading.told(row), tuple(step.call for step in steps or ()))
     if steps is None:
         return told
     pixels = contact_sheet(kept, steps)
@@ -97,16 +97,6 @@ def _sheet(reading: Reading, kept: Pixels, row: Candidate) -> Sheet:
     scale = max(1, round(_CELL / kept.shape[3]))
     address = f"data:image/png;base64,{b64encode(png(pixels)).decode()}"
     return Sheet(told.name, told.baseline, told.score, told.steps, address, width * scale, height * scale)
-
-
-def called(step: Step) -> str:
-    """An operation as it is called."""
-    given = (f"{one.name}={_number(value)}" for one, value in zip(MENU[step.name].parameters, step.values, strict=True))
-    return f"{step.name}({', '.join(given)})"
-
-
-def _number(value: float | Sequence[float]) -> str:
-    return f"{value:g}" if isinstance(value, int | float) else f"({', '.join(f'{each:g}' for each in value)})"
 
 
 def contact_sheet(kept: Pixels, steps: Sequence[Step]) -> Pixels:
