@@ -89,7 +89,12 @@ def _steps(text: str) -> tuple[Step, ...] | None:
 def _sheet(reading: Reading, kept: Pixels, row: Candidate) -> Sheet:
     text = row.program.transform if row.program else ""
     steps = _steps(text)
-    told = Sheet(label(row), row.cycle == 0, reading.told(row), tuple(step.call for step in steps or ()))
+    told = Sheet(
+        label(row),
+        row.cycle == 0,
+        reading.told(row),
+        tuple(step.call.removeprefix("transforms.") for step in steps or ()),
+    )
     if steps is None:
         return told
     pixels = contact_sheet(kept, steps)
