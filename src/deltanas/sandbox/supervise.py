@@ -25,6 +25,8 @@ _TAIL = 2000
 _CHUNK = 1 << 16
 _REAP_TIMEOUT_MS = 10_000
 _TRIES = 3
+STARVED = "the machine had no memory left"
+"""What is told of a child that the kernel killed for memory, though it was within its own."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def run_child(
     if ended is None:
         raise SandboxError(f"the sandbox's server was killed {_TRIES} times over one program", "is the memory enough?")
     if starved:  # it fits into what it may have, and not beside what else runs here
-        return replace(ended, tail=f"the machine had no memory left, {_TRIES} times")
+        return replace(ended, tail=f"{STARVED}, {_TRIES} times")
     # A program can feign this end. It can't for one that does nothing.
     empty = run(replace(job, net=""))
     if empty is not None and _not_set_up(empty):

@@ -1,0 +1,43 @@
+"""How long a grid will still take: by what each network has cost on each data set so far."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from statistics import fmean
+from time import monotonic
+
+from deltanas.grid.cells import Key
+from deltanas.grid.table import Row
+
+
+class Clock:
+    """Told of each row as it is written; `left` needs one training or more."""
+
+    def __init__(self, missing: Iterable[Key], rows: Iterable[Row]) -> None:
+        """missing: keys of the rows that are to come. rows: those that are there."""
+        self._missing = Counter((key[1], key[0]) for key in missing)
+        self._costs: dict[tuple[str, str], list[float]] = {}
+        for row in rows:
+            self._note(row)
+        self._began = monotonic()
+        self._busy = 0.0
+
+    def wrote(self, row: Row) -> None:
+        self._missing[row["dataset"], row["network"]] -= 1
+        self._note(row)
+        self._busy += row["seconds"]
+
+    def left(self) -> float | None:
+        """Seconds, with as many trainings at a time as there were on the average; None before the first one ended."""
+        elapsed = monotonic() - self._began
+        if not self._busy or not elapsed:
+            return None
+        known = {place: fmean(costs) for place, costs in self._costs.items()}
+        usual = fmean(known.values())
+        due = sum(count * known.get(place, usual) for place, count in self._missing.items())
+        return due * elapsed / self._busy
+
+    def _note(self, row: Row) -> None:
+        if row["seconds"]:
+            self._costs.setdefault((row["dataset"], row["network"]), []).append(row["seconds"])

@@ -1,0 +1,96 @@
+"""Which trainings a grid has, in which order, and which rate wins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deltanas.grid import CENTRES, FIXED_RATE, Batch, Grid, Recipe, clipping_of, keys_of, rates_of, winner
+from deltanas.nets import baselines
+from grid_parts import GRID
+
+
+def test_every_optimizer_gets_as_many_rates_around_its_own_default() -> None:
+    for optimizer, centre in CENTRES.items():
+        rates = rates_of(optimizer, 5)
+        assert len(rates) == 5
+        assert rates[2] == centre
+        assert rates[4] / rates[2] == pytest.approx(10)
+        assert rates == sorted(rates)
+    assert rates_of("adadelta", 5) == [0.1, 0.316, 1.0, 3.16, 10.0]
+    assert rates_of("adam", 1) == [0.001]
+    assert rates_of("adam", 2) == [0.000562, 0.00178]
+
+
+def test_the_best_score_wins_and_of_equal_ones_the_rate_nearest_to_the_default() -> None:
+    assert winner("sgd", [(0.001, 0.5), (0.01, 0.6), (0.1, 0.7)]) == 0.1
+    assert winner("sgd", [(0.001, 0.7), (0.01, 0.6), (0.1, 0.7)]) == 0.001, "both are as near: the lower one"
+    assert winner("sgd", [(0.001, 0.7), (0.00316, 0.7), (0.1, 0.6)]) == 0.00316
+    assert winner("sgd", [(0.001, None), (0.01, 0.0), (0.1, None)]) == 0.01, "a failure is worse than any score"
+    assert winner("sgd", [(0.001, None), (0.01, None), (0.1, None)]) == 0.01
+
+
+def test_all_recipes_share_the_seeds_and_none_of_these_chose_a_rate() -> None:
+    by_recipe: dict[tuple[str, str, str], set[tuple[str, int]]] = {}
+    for _, _, loss, optimizer, _, arm, phase, _, seed in keys_of(GRID):
+        by_recipe.setdefault((loss, optimizer, arm), set()).add((phase, seed))
+    fixed, tuned = by_recipe["ce", "sgd", "fixed"], by_recipe["ce", "sgd", "tuned"]
+    assert fixed == by_recipe["ngl", "adam", "fixed"] < tuned == by_recipe["ngl", "adam", "tuned"]
+    assert {seed for phase, seed in tuned if phase == "tune"}.isdisjoint(
+        seed for phase, seed in tuned if phase == "score"
+    )
+    assert len(GRID.score_seeds) == len(set(GRID.score_seeds)) == 2
+    assert replace(GRID, seeds=3).score_seeds[:2] == GRID.score_seeds, "a grid with more seeds holds the smaller one"
+
+
+def test_a_part_of_the_work_is_a_fair_sample() -> None:
+    """Seed by seed, and network by network within a seed, each with all recipes."""
+    batches = list(GRID.batches())
+    arms = [
+        (batch.arm, batch.phase, GRID.score_seeds.index(batch.seed) if batch.phase == "score" else None)
+        for batch in batches
+    ]
+    assert arms == [
+        ("fixed", "score", 0),
+        ("tuned", "tune", None),
+        ("tuned", "score", 0),
+        ("fixed", "score", 1),
+        ("tuned", "score", 1),
+    ]
+    cells = GRID.cells(batches[0], {})
+    assert [(cell.network, str(cell.recipe)) for cell in cells] == [
+        ("one", "ce + sgd"),
+        ("one", "ngl + adam"),
+        ("two", "ce + sgd"),
+        ("two", "ngl + adam"),
+    ]
+    assert {cell.rate for cell in cells} == {FIXED_RATE}
+
+
+def test_counts_are_those_of_the_cells() -> None:
+    for grid in (GRID, replace(GRID, arms=("fixed",)), replace(GRID, arms=("tuned",), datasets=("digits", "mnist"))):
+        keys = keys_of(grid)
+        assert sum(grid.counts().values()) == len(keys) == len(set(keys))
+
+
+def test_study_c_has_so_many_trainings() -> None:
+    """12 recipes, 17 networks, 5 seeds in both arms and 5 rates of one seed."""
+    recipes = tuple(Recipe(loss, optimizer) for loss in ("ce", "ngl") for optimizer in CENTRES)
+    counts = Grid(tuple(baselines()), recipes, ("digits",)).counts()
+    assert list(counts.values()) == [12 * 5 * 17, 12 * 5 * 17, 12 * 5 * 17]
+
+
+def test_a_tuned_score_needs_the_rate_that_won() -> None:
+    batch = Batch("digits", "tuned", "score", GRID.score_seeds[0])
+    won = dict.fromkeys(((network, recipe) for network in GRID.networks for recipe in GRID.recipes), 0.5)
+    assert {cell.rate for cell in GRID.cells(batch, won)} == {0.5}
+    with pytest.raises(KeyError):
+        GRID.cells(batch, {})
+
+
+def test_clipping_is_read_off_the_text() -> None:
+    assert {clipping_of(source) for source in baselines().values()} == {"clip_grad_norm_ 1.0"}
+    assert clipping_of("x = 1") == "none"
+    told = clipping_of("clip_grad_value_(p, 3)\nnn.utils.clip_grad_norm_(p, max_norm=prm['c'])\nclip_grad_norm_(*a)")
+    assert told == "clip_grad_value_ 3, clip_grad_norm_ prm['c'], clip_grad_norm_"
