@@ -51,7 +51,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     texts = _tried(lacks, lambda: _texts(config))
     programs = None if texts is None else len(texts)
     images = _tried(lacks, lambda: load_dataset(config.dataset, config.train))
-    checks: tuple[Check, ...] = (_device, _packages, partial(_model, texts=texts or ()))
+    checks: tuple[Check, ...] = (require_device, _packages, partial(_model, texts=texts or ()))
     for check in checks:
         _tried(lacks, partial(check, config))
     _tried(lacks, lambda: teaching_of(config) if config.learn.enabled else None)
@@ -77,7 +77,8 @@ def _texts(config: SearchConfig) -> list[str]:
     return [one.net for one in programs_of(config).values()] if config.baselines else list(baselines().values())
 
 
-def _device(config: SearchConfig) -> None:
+def require_device(config: SearchConfig) -> None:
+    """Raises DeltanasError where this machine lacks what trainings are to run on."""
     if config.train.device == "cuda" and not cuda_devices():
         raise DeltanasError(
             "train.device is cuda, and torch finds no GPU here", "give --device cpu, or another machine"

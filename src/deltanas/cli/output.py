@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from deltanas.rehearsal import Rehearsal
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 RunArgument = Annotated[Path, typer.Argument(help="Folder of the run.", metavar="RUN")]
@@ -85,3 +88,15 @@ def _keyed(value: object, metric: str) -> object:
             return [_keyed(item, metric) for item in value]
         case _:
             return value
+
+
+def show_rehearsal(found: Rehearsal, as_json: bool) -> None:
+    """Ends the command: status 0 where nothing is lacking, else 1."""
+    if as_json:
+        print_json(asdict(found))
+    else:
+        print_text("\n".join(found.does) + "\n")
+        print_table(("number of", "at most"), found.counts.items())
+        lacks = [f"lacking: {lack.message}\n  hint: {lack.hint}" for lack in found.lacks]
+        print_text("\n" + ("\n".join(lacks) or "nothing is lacking"))
+    raise typer.Exit(1 if found.lacks else 0)

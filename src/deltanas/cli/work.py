@@ -14,14 +14,14 @@ import typer
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.front import print_front
 from deltanas.cli.networks import print_networks
-from deltanas.cli.output import Json, keyed, print_json, print_table, print_text
+from deltanas.cli.output import Json, keyed, print_json, print_text, show_rehearsal
 from deltanas.cli.settings import Options, SettingsCommand, with_settings
 from deltanas.config import given_settings, read_config, setting
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.pages import current_report, write_report
 from deltanas.program import Program, Refused, apply_edit, diff
-from deltanas.rehearsal import Rehearsal, rehearse
+from deltanas.rehearsal import rehearse
 from deltanas.report import Summary, summary
 from deltanas.sources import read_source, source_of
 from deltanas.task import TASKS, Metric, task_of
@@ -100,10 +100,10 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Search: edit, check, train and rank networks in cycles. The same command with the same --run resumes."""
-    said = {**options, "prm": _hyperparameters(prm) or None, **dict(map(setting, changes or ()))}
+    said = {**options, "prm": hyperparameters(prm) or None, **dict(map(setting, changes or ()))}
     given = given_settings(config, said, preset)
     if dry_run:
-        _show(rehearse(given), as_json)
+        show_rehearsal(rehearse(given), as_json)
     with Narrator(quiet=quiet) as narrator, open_search(given, run, narrator) as opened:
         for line in (f"run: {opened.folder.path}", *opened.assumed):
             narrator.say(line)
@@ -150,7 +150,7 @@ def check(
 ) -> None:
     """Check whether programs follow the contract, build and train a step; count parameters and FLOPs."""
     config = read_config({"train": {"resize": resize, "colour": colour, "unsafe": unsafe, "workers": 1}}).train
-    values = _hyperparameters(prm)
+    values = hyperparameters(prm)
     programs = _programs(files, values)
     pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
     good = True
@@ -182,7 +182,7 @@ def evaluate(
 ) -> None:
     """Train programs in the sandbox and score them on the validation split."""
     config = read_config(given_settings(options=options))
-    values = _hyperparameters(prm)
+    values = hyperparameters(prm)
     programs = _programs(files, values)
     good = True
     with open_dataset_pool(config.dataset, config.train, values, TASKS[config.task]) as runner:
@@ -223,18 +223,6 @@ def edit(
         sys.stdout.write(result["diff" if inverse else "source"])
 
 
-def _show(found: Rehearsal, as_json: bool) -> None:
-    """Ends the command: status 0 where nothing is lacking, else 1."""
-    if as_json:
-        print_json(asdict(found))
-    else:
-        print_text("\n".join(found.does) + "\n")
-        print_table(("number of", "at most"), found.counts.items())
-        lacks = [f"lacking: {lack.message}\n  hint: {lack.hint}" for lack in found.lacks]
-        print_text("\n" + ("\n".join(lacks) or "nothing is lacking"))
-    raise typer.Exit(1 if found.lacks else 0)
-
-
 def text_of(path: Path) -> str:
     """What the file holds; "-": what stdin does."""
     source = source_of(sys.stdin.buffer.read()) if str(path) == "-" else read_source(path)
@@ -253,7 +241,7 @@ def _tell(name: object, assumed: Mapping[str, float]) -> None:
         typer.echo(f"{name}: {line}", err=True)
 
 
-def _hyperparameters(texts: Sequence[str] | None) -> dict[str, float]:
+def hyperparameters(texts: Sequence[str] | None) -> dict[str, float]:
     return dict(_hyperparameter(text) for text in texts or ())
 
 

@@ -1,0 +1,282 @@
+"""From settings to a grid of trainings: its networks, data sets and pools, and how its rows are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deltanas.assess import check_programs
+from deltanas.config import SearchConfig, TrainConfig
+from deltanas.errors import UsageError
+from deltanas.grid import (
+    FIXED_RATE,
+    MADE,
+    Arm,
+    Cell,
+    Grid,
+    GridRun,
+    Recipe,
+    Row,
+    Split,
+    clipping_of,
+    keys_of,
+    open_table,
+    rates_of,
+)
+from deltanas.nets import DEFAULT_PRM, baselines
+from deltanas.program import Program
+from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
+from deltanas.sandbox import Pool
+from deltanas.sources import chosen_sources
+from deltanas.train.data import Dataset, told
+from deltanas.wiring.origin import CONTENT, manifest
+from deltanas.wiring.pools import gates, kept_builds, load_dataset, open_pool, settled_training
+from deltanas.wiring.programs import program_of
+
+RATES, SEEDS = 5, 5
+"""Of a grid that nobody sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class GridOrder:
+    """What a grid is asked to be. Empty: all there is; `rates` None: `RATES`.
+
+    Attributes:
+        arm: "fixed", "tuned" or "both". ngl_scale: a factor of NGL under SGD, beside NGL as it is.
+    """
+
+    datasets: tuple[str, ...] = ("digits",)
+    losses: tuple[str, ...] = ()
+    optimizers: tuple[str, ...] = ()
+    seeds: int = SEEDS
+    arm: str = "both"
+    rates: int | None = None
+    ngl_scale: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GridParts:
+    """A grid with what it is made of.
+
+    Attributes:
+        programs: the networks as they are. data, train: by data set. description: what stands beside the table.
+    """
+
+    grid: Grid
+    programs: Mapping[str, Program]
+    data: Mapping[str, Dataset]
+    train: Mapping[str, TrainConfig]
+    description: Mapping[str, Any]
+
+    def said(self) -> Iterator[str]:
+        """The grid in words."""
+        for name, data in self.data.items():
+            yield told(data)
+            train = self.train[name]
+            yield f"  a training: {train.epochs} epochs on {train.device}, {train.timeout:g} s at most"
+        yield f"networks: {', '.join(self.programs)}"
+        yield f"recipes: {', '.join(map(str, self.grid.recipes))}"
+        if "fixed" in self.grid.arms:
+            yield f"arm fixed: rate {FIXED_RATE:g} for all"
+        if "tuned" in self.grid.arms:
+            for optimizer, rates in self.description["arms"]["tuned"]["rates"].items():
+                yield f"arm tuned: {optimizer} by the best of the rates {', '.join(f'{rate:g}' for rate in rates)}"
+        clipped = sorted({str(one["clipping"]) for one in self.description["networks"].values()})
+        yield f"gradients clipped by the networks: {'; '.join(clipped)}"
+        yield "scores are of the validation split; the test split is not looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenGrid:
+    """A grid over its table. run: makes the missing rows. tell: gets each row, once it is set."""
+
+    parts: GridParts
+    run: GridRun
+    rows: Mapping[Any, Row]
+    tell: list[Callable[[Row], None]] = field(default_factory=list)
+
+
+def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
+    """Raises UsageError where the grid can't be as it is asked for, DataError where a data set can't be read."""
+    grid_of(("network",), order, config.seed)  # what is wrong with it is told before data is read
+    programs = _programs(config)
+    grid = grid_of(tuple(programs), order, config.seed)
+    data = {name: load_dataset(name, config.train) for name in grid.datasets}
+    train = {name: settled_training(config.train, len(each.train), config.prm) for name, each in data.items()}
+    return GridParts(grid, programs, data, train, _description(config, grid, programs, data, train))
+
+
+def grid_of(networks: tuple[str, ...], order: GridOrder, seed: int) -> Grid:
+    losses = _chosen("loss", order.losses, LOSSES)
+    optimizers = _chosen("optimizer", order.optimizers, OPTIMIZERS)
+    recipes = [Recipe(loss, optimizer) for loss in losses for optimizer in optimizers]
+    if order.ngl_scale is not None:
+        if not (isfinite(order.ngl_scale) and order.ngl_scale > 0) or order.ngl_scale == 1:
+            raise UsageError(
+                f"--ngl-scale {order.ngl_scale:g} is no other scale than NGL has",
+                "12.3 is the ratio of the gradients of cross-entropy and NGL before training, with ten classes",
+            )
+        if Recipe("ngl", "sgd") not in recipes:
+            raise UsageError(
+                "--ngl-scale is for NGL under SGD, which is not in the grid", "add --loss ngl --optimizer sgd"
+            )
+        recipes.insert(recipes.index(Recipe("ngl", "sgd")) + 1, Recipe("ngl", "sgd", order.ngl_scale))
+    if order.arm == "fixed" and order.rates is not None:
+        raise UsageError("--rates is for the tuned arm, which is not in the grid", "give --arm tuned or --arm both")
+    arms: dict[str, tuple[Arm, ...]] = {"fixed": ("fixed",), "tuned": ("tuned",), "both": ("fixed", "tuned")}
+    if order.arm not in arms:
+        raise UsageError(f"no arm {order.arm!r}", f"known: {', '.join(arms)}")
+    datasets = tuple(dict.fromkeys(order.datasets))
+    return Grid(networks, tuple(recipes), datasets, arms[order.arm], order.rates or RATES, order.seeds, seed)
+
+
+@contextmanager
+def open_grid(parts: GridParts, out: Path) -> Iterator[OpenGrid]:
+    """Raises as `open_table` does, and UsageError where a network can't be trained on one of the data sets at all."""
+    tell: list[Callable[[Row], None]] = []
+    splits = {name: split_of(data) for name, data in parts.data.items()}
+    with ExitStack() as stack:
+        table = stack.enter_context(open_table(out, parts.description, keys_of(parts.grid)))
+        pools = stack.enter_context(_Pools(parts))
+        inject = Injection(parts.programs)
+
+        def told_all(row: Row) -> None:
+            for one in tell:
+                one(row)
+
+        run = GridRun(parts.grid, table, splits, inject, pools.of, told_all)
+        if run.left():
+            for name in reversed(parts.grid.datasets):  # the first one stays open
+                _require_sound(name, parts.programs, pools.of(name))
+        yield OpenGrid(parts, run, table.rows, tell)
+
+
+class Injection:
+    """Puts recipes into networks: the program of a cell, or why there is none."""
+
+    def __init__(self, programs: Mapping[str, Program]) -> None:
+        self._programs = programs
+
+    def __call__(self, cell: Cell) -> Program | str:
+        """What a network gave its own optimizer, as betas, is no part of the recipe: the new one has torch's defaults.
+
+        An optimizer of another family in between takes nothing of the old one along but weight decay.
+        """
+        base, recipe = self._programs[cell.network], cell.recipe
+        between = "adadelta" if recipe.optimizer == "adagrad" else "adagrad"
+        try:
+            plain = with_recipe(base.net, optimizer=between, rate=cell.rate)
+            net = with_recipe(plain, loss=recipe.loss, optimizer=recipe.optimizer, rate=cell.rate, scale=recipe.scale)
+        except RecipeError as error:
+            return error.message
+        return base.edited("net", net)
+
+
+class _Pools:
+    """The pool of one data set at a time: two of them would share the cores of a cluster."""
+
+    def __init__(self, parts: GridParts) -> None:
+        self._parts = parts
+        self._stack = ExitStack()
+        self._open: tuple[str, Pool] | None = None
+
+    def __enter__(self) -> _Pools:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open = None
+        self._stack.close()
+
+    def of(self, name: str) -> Pool:
+        if self._open is None or self._open[0] != name:
+            self.__exit__()
+            pool = self._stack.enter_context(open_pool(self._parts.data[name], self._parts.train[name]))
+            self._open = name, pool
+        return self._open[1]
+
+
+def split_of(data: Dataset) -> Split:
+    """The validation split; chance is the share of its largest class."""
+    labels = data.validation.y
+    return Split(len(labels), round(float(np.bincount(labels).max()) / len(labels), 4))
+
+
+def _require_sound(name: str, programs: Mapping[str, Program], pool: Pool) -> None:
+    for network, verdict in zip(
+        programs, check_programs(list(programs.values()), gates(kept_builds(pool))), strict=True
+    ):
+        if not verdict.ok:
+            raise UsageError(
+                f"the network {network} can't be trained on {name}: {'; '.join(verdict.reasons)}",
+                "name the networks of the grid with --baseline, without this one",
+            )
+
+
+def _programs(config: SearchConfig) -> dict[str, Program]:
+    """The networks by name. Raises UsageError where two have one name, or as `chosen_sources` does."""
+    if not config.baselines:
+        return {name: program_of(source, config.prm) for name, source in baselines().items()}
+    programs: dict[str, Program] = {}
+    for name, source, prm in chosen_sources(config):
+        program = program_of(source, prm)
+        if programs.setdefault(name, program) != program:
+            raise UsageError(f"two networks are called {name!r}", "the rows go by the name: rename one of the files")
+    return programs
+
+
+def _chosen(what: str, given: Sequence[str], known: Sequence[str]) -> list[str]:
+    for name in given:
+        if name not in known:
+            raise UsageError(f"no {what} {name!r}", f"known: {', '.join(known)}")
+    return list(dict.fromkeys(given)) or list(known)
+
+
+def _description(
+    config: SearchConfig,
+    grid: Grid,
+    programs: Mapping[str, Program],
+    data: Mapping[str, Dataset],
+    train: Mapping[str, TrainConfig],
+) -> dict[str, Any]:
+    """What the rows depend on; `MADE` tells of the machine and the version besides."""
+    arms: dict[str, Any] = {}
+    for arm in grid.arms:
+        arms[arm] = {"rate": FIXED_RATE} if arm == "fixed" else {"seed": grid.tune_seed}
+    optimizers = dict.fromkeys(recipe.optimizer for recipe in grid.recipes)
+    if "tuned" in arms:
+        arms["tuned"]["rates"] = {name: rates_of(name, grid.rates) for name in optimizers}
+    same = ("size", "resize", "colour", "augment", "timeout", "memory_gb")
+    settled = next(iter(train.values()))
+    made = manifest(config.model_copy(update={"train": settled}), "")
+    return {
+        "split": "validation",
+        "train": {
+            **{key: getattr(config.train, key) for key in same},
+            "threads": settled.threads,
+            "device": settled.device,
+        },
+        "prm": {**DEFAULT_PRM, **config.prm},
+        "datasets": {
+            name: {
+                **{key: each.record[key] for key in CONTENT},
+                "epochs": train[name].epochs,
+                "chance": split_of(each).chance,
+            }
+            for name, each in data.items()
+        },
+        "networks": {
+            name: {"program": program.id, "clipping": clipping_of(program.net)} for name, program in programs.items()
+        },
+        "recipes": list(map(str, grid.recipes)),
+        "arms": arms,
+        "seeds": grid.score_seeds,
+        "torch": metadata.version("torch"),
+        MADE: {key: made[key] for key in ("version", "commit", "dirty", "python", "machine")},
+    }

@@ -1,0 +1,175 @@
+"""From settings to a grid: what can't be one is told before anything is trained, and no table is touched by another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from deltanas.cli.grid import run, told_time
+from deltanas.config import read_config
+from deltanas.errors import UsageError
+from deltanas.grid import Cell, Clock, Recipe, Row, keys_of, known_rows
+from deltanas.nets import baselines
+from deltanas.program import Program
+from deltanas.wiring import builtin_programs
+from deltanas.wiring.grids import GridOrder, GridParts, Injection, grid_of, grid_parts, open_grid
+
+SMALL: dict[str, Any] = {"baselines": ["mlp"], "train": {"size": 200, "epochs": 1}}
+ORDER = GridOrder(losses=("ce",), optimizers=("sgd", "adam"), seeds=2, rates=2)
+
+
+def parts_of(order: GridOrder = ORDER, **given: Any) -> GridParts:
+    return grid_parts(read_config({**SMALL, **given}), order)
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        (GridOrder(losses=("mse",)), "no loss 'mse'\n  known: ce, nll, ngl"),
+        (GridOrder(optimizers=("lion",)), "no optimizer 'lion'\n  known: sgd, adam"),
+        (GridOrder(arm="free"), "no arm 'free'\n  known: fixed, tuned, both"),
+        (GridOrder(arm="fixed", rates=3), "--rates is for the tuned arm"),
+        (GridOrder(ngl_scale=1.0), "no other scale"),
+        (GridOrder(ngl_scale=float("nan")), "no other scale"),
+        (GridOrder(ngl_scale=-1.0), "no other scale"),
+        (GridOrder(ngl_scale=12.3, losses=("ce",)), "--ngl-scale is for NGL under SGD"),
+        (GridOrder(datasets=("no-such",)), "no-such"),
+    ],
+)
+def test_what_can_not_be_a_grid(order: GridOrder, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parts_of(order)
+    assert says in str(caught.value)
+
+
+def test_two_networks_of_one_name(tmp_path: Path) -> None:
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "net.py").write_text(f"x = '{place}'\n")
+    with pytest.raises(UsageError, match="two networks are called 'net'"):
+        parts_of(baselines=[str(tmp_path / place / "net.py") for place in ("a", "b")])
+
+
+def test_a_network_that_does_not_train_is_named_and_no_row_is_written(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text(baselines()["mlp"].replace("self.head(x)", "self.heed(x)"))
+    parts = parts_of(baselines=["mlp", str(tmp_path / "bad.py")])
+    with (
+        pytest.raises(UsageError, match=r"the network bad can't be trained on digits: .*heed"),
+        open_grid(parts, tmp_path / "t.jsonl"),
+    ):
+        pass
+    assert not (tmp_path / "t.jsonl").read_bytes()
+
+
+def test_the_natural_scale_is_a_recipe_beside_ngl_under_sgd() -> None:
+    grid = grid_of(("mlp",), GridOrder(losses=("ce", "ngl"), optimizers=("sgd", "adam"), ngl_scale=12.3), 0)
+    assert list(map(str, grid.recipes)) == ["ce + sgd", "ce + adam", "ngl + sgd", "ngl x 12.3 + sgd", "ngl + adam"]
+    assert len(grid_of(("mlp",), GridOrder(), 0).recipes) == 18
+
+
+def test_a_recipe_is_all_that_changes_and_torchs_defaults_stand_for_the_rest() -> None:
+    inject = Injection(builtin_programs({}))
+
+    def lines(loss: str, optimizer: str, scale: float = 1.0) -> list[str]:
+        program = inject(Cell("mlp", "digits", Recipe(loss, optimizer, scale), "fixed", "score", 0.01, 1))
+        assert isinstance(program, Program)
+        assert program.parents == (builtin_programs({})["mlp"].id,)
+        return [line for line in program.net.splitlines() if line.strip().startswith("self.optimizer = ")]
+
+    assert lines("ce", "adam") == ["        self.optimizer = torch.optim.Adam(self.parameters(), lr=0.01)"]
+    assert lines("ngl", "sgd", 12.3) == [
+        "        self.optimizer = torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)"
+    ]
+    assert lines("nll", "adagrad") == ["        self.optimizer = torch.optim.Adagrad(self.parameters(), lr=0.01)"]
+    assert lines("ce", "adadelta") == ["        self.optimizer = torch.optim.Adadelta(self.parameters(), lr=0.01)"]
+
+
+def test_a_recipe_that_does_not_fit_is_a_reason() -> None:
+    net = baselines()["mlp"].replace("nn.CrossEntropyLoss()", "nn.MSELoss()")
+    inject = Injection({"net": Program.of(net)})
+    reason = inject(Cell("net", "digits", Recipe("ngl", "sgd"), "fixed", "score", 0.01, 1))
+    assert isinstance(reason, str)
+    assert "MSELoss" in reason
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a grid of two trainings, of which none learns much."""
+    path = tmp_path_factory.mktemp("grid") / "t.jsonl"
+    with open_grid(parts_of(), path) as opened:
+        assert not opened.run.run(0)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("order", "given", "says"),
+    [
+        ({}, {"train": {"size": 100, "epochs": 1}}, "`train.size` was 200, and is 100"),
+        ({}, {"train": {"size": 200, "epochs": 2}}, "`datasets.digits.epochs` was 1, and is 2"),
+        ({}, {"prm": {"batch": 16}}, "`prm.batch` was 32, and is 16.0"),
+        ({}, {"seed": 1}, "`arms.tuned.seed` was"),
+        ({}, {"baselines": ["nin"]}, "it has `networks.mlp.program`, which this command leaves out"),
+        ({"rates": 3}, {}, "`arms.tuned.rates.sgd` was"),
+        ({"seeds": 1}, {}, "`seeds` has"),
+        ({"optimizers": ("sgd",)}, {}, "`recipes` has ce \\+ adam"),
+    ],
+)
+def test_a_table_of_another_grid_is_not_touched(
+    table: Path, order: Mapping[str, Any], given: Mapping[str, Any], says: str
+) -> None:
+    whole = table.read_bytes()
+    parts = parts_of(replace(ORDER, **order), **given)
+    with pytest.raises(UsageError, match=f"holds another grid: {says}"), open_grid(parts, table):
+        pass
+    assert table.read_bytes() == whole
+
+
+def test_a_grid_may_grow_and_the_machine_may_change(table: Path) -> None:
+    order = GridOrder(losses=("ce", "ngl"), optimizers=("sgd", "adam", "adadelta"), seeds=3, rates=2, ngl_scale=12.3)
+    parts = parts_of(order, baselines=["mlp", "nin"], train={"size": 200, "epochs": 1, "workers": 1, "unsafe": True})
+    assert len(known_rows(table, parts.description, keys_of(parts.grid))[0]) == 1
+
+
+def test_a_dry_run_says_what_is_missing_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(run)
+
+    def dry(*options: str) -> tuple[int, dict[str, Any]]:
+        with pytest.raises(SystemExit) as ended:
+            app(["--out", "t.jsonl", "--dry-run", "--json", *options])
+        return int(str(ended.value.code)), json.loads(capsys.readouterr().out)
+
+    status, found = dry("--ngl-scale", "12.3")
+    assert (status, found["lacks"]) == (0, [])
+    assert found["counts"]["trainings tuned, to choose the rate"] == 17 * 19 * 5
+    assert found["counts"]["rows that the table holds"] == 0
+    assert "scores are of the validation split; the test split is not looked at" in found["does"]
+    assert any("ngl x 12.3 + sgd" in line for line in found["does"])
+    status, found = dry("--dataset", "folder:nowhere")
+    assert status == 1
+    assert "nowhere" in found["lacks"][0]["message"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_time_left_goes_by_what_each_network_costs() -> None:
+    def row(network: str, seconds: float) -> Row:
+        known: Any = {"dataset": "digits", "network": network, "seconds": seconds}
+        return known  # type: ignore[no-any-return]
+
+    keys: Any = [("slow", "digits"), ("slow", "digits"), ("quick", "digits")]
+    clock = Clock(keys, [row("slow", 8.0)])
+    assert clock.left() is None
+    clock.wrote(row("quick", 2.0))
+    clock._began -= 1.0
+    left = clock.left()
+    assert left == pytest.approx(2 * 8 / 2, rel=0.1), "two trainings at a time: two seconds of training in one"
+    assert (told_time(12.3), told_time(600), told_time(7_200)) == ("12 s", "10 min", "2 h 0 min")
