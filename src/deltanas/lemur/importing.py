@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from deltanas.lemur.layout import FaultError, is_trials, program_name, source_from, trials_from, trials_place
+from deltanas.lemur.layout import PROGRAMS, FaultError, Layout
 from deltanas.lemur.tree import Tree, UnreadableError
 from deltanas.program.trial import Trial
 
@@ -32,7 +32,7 @@ class Shelf(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file that gave nothing. `path` is below `ab/nn`."""
+    """A file that gave nothing. `path` is below the layout's folder."""
 
     path: str
     reason: str
@@ -47,75 +47,77 @@ class Imported:
     broken: list[Broken] = field(default_factory=list)
 
 
-def import_tree(tree: Tree, shelf: Shelf, told: Callable[[str, int, int], None]) -> Imported:
-    """Store all that `tree` holds and `shelf` does not. A broken file is noted and passed over.
-
-    Args:
-        told: called with what is read ("programs", "trials"), how many files of it are done, and how many there are.
-    """
-    names, done = tree.names, Imported()
-    usable = _programs(tree, [name for name in names if program_name(name)], shelf, done, told)
-    _trials(tree, [name for name in names if is_trials(name)], usable, shelf, done, told)
-    return done
+Told = Callable[[str, int, int], None]
+"""Called with what is read ("programs", "trials"), how many files of it are done, and how many there are."""
 
 
-def _programs(
-    tree: Tree, paths: Sequence[str], shelf: Shelf, done: Imported, told: Callable[[str, int, int], None]
-) -> set[str]:
-    """Store the programs; the names of those whose trials may be stored."""
-    usable: set[str] = set()
-    for start in range(0, len(paths), _PROGRAMS):
-        sources: dict[str, str] = {}
-        for path in paths[start : start + _PROGRAMS]:
+def import_tree(tree: Tree, shelf: Shelf, told: Told, layout: Layout = PROGRAMS) -> Imported:
+    """Store all that `tree` holds and `shelf` does not. A broken file is noted and passed over."""
+    return _Import(tree, shelf, told, layout).whole()
+
+
+class _Import:
+    def __init__(self, tree: Tree, shelf: Shelf, told: Told, layout: Layout) -> None:
+        self._tree, self._shelf, self._told, self._layout = tree, shelf, told, layout
+        self._done = Imported()
+
+    def whole(self) -> Imported:
+        names = self._tree.names
+        usable = self._programs([name for name in names if self._layout.program_name(name)])
+        self._trials([name for name in names if self._layout.is_trials(name)], usable)
+        return self._done
+
+    def _programs(self, paths: Sequence[str]) -> set[str]:
+        """Store the programs; the names of those whose trials may be stored."""
+        usable: set[str] = set()
+        for start in range(0, len(paths), _PROGRAMS):
+            sources: dict[str, str] = {}
+            places: dict[str, str] = {}
+            for path in paths[start : start + _PROGRAMS]:
+                try:
+                    name, source = self._named(path), self._layout.source(self._tree.read(path))
+                except (FaultError, UnreadableError) as error:
+                    self._done.broken.append(_broken(path, error))
+                    continue
+                if sources.get(name, source) != source:
+                    self._done.broken.append(Broken(path, f"{places[name]} is another text of this name"))
+                    continue
+                sources[name], places[name] = source, path
+            for name, standing in self._shelf.add_programs(sources).items():
+                if standing == "other":
+                    self._done.broken.append(Broken(places[name], "the run holds this program with another text"))
+                else:
+                    usable.add(name)
+                    self._done.programs += standing == "new"
+            self._told("programs", min(start + _PROGRAMS, len(paths)), len(paths))
+        return usable
+
+    def _named(self, path: str) -> str:
+        _require_plain(path)
+        name = self._layout.program_name(path)
+        assert name is not None
+        return name
+
+    def _trials(self, paths: Sequence[str], usable: set[str]) -> None:
+        # A batch ends where a folder ends, if it can: the shelf looks up what it holds of each experiment in a batch.
+        batch: list[Trial] = []
+        for count, (path, following) in enumerate(zip(paths, [*paths, ""][1:], strict=True), 1):
             try:
-                sources[_named(path)] = source_from(tree.read(path))
+                batch += self._trials_of(path, usable)
             except (FaultError, UnreadableError) as error:
-                done.broken.append(_broken(path, error))
-        for name, standing in shelf.add_programs(sources).items():
-            if standing == "other":
-                done.broken.append(Broken(f"nn/{name}.py", "the run holds this program with another text"))
-            else:
-                usable.add(name)
-                done.programs += standing == "new"
-        told("programs", min(start + _PROGRAMS, len(paths)), len(paths))
-    return usable
+                self._done.broken.append(_broken(path, error))
+            ends = path.rpartition("/")[0] != following.rpartition("/")[0]
+            if len(batch) >= (BATCH if ends else 10 * BATCH) or not following:
+                self._done.trials += self._shelf.add_trials(batch)
+                batch = []
+                self._told("trials", count, len(paths))
 
-
-def _named(path: str) -> str:
-    _require_plain(path)
-    name = program_name(path)
-    assert name is not None
-    return name
-
-
-def _trials(
-    tree: Tree,
-    paths: Sequence[str],
-    usable: set[str],
-    shelf: Shelf,
-    done: Imported,
-    told: Callable[[str, int, int], None],
-) -> None:
-    # A batch ends where an experiment ends, if it can: the shelf looks up what it holds of each experiment in a batch.
-    batch: list[Trial] = []
-    for count, (path, following) in enumerate(zip(paths, [*paths, ""][1:], strict=True), 1):
-        try:
-            batch += _trials_of(tree, path, usable)
-        except (FaultError, UnreadableError) as error:
-            done.broken.append(_broken(path, error))
-        ends = path.rpartition("/")[0] != following.rpartition("/")[0]
-        if len(batch) >= (BATCH if ends else 10 * BATCH) or not following:
-            done.trials += shelf.add_trials(batch)
-            batch = []
-            told("trials", count, len(paths))
-
-
-def _trials_of(tree: Tree, path: str, usable: set[str]) -> list[Trial]:
-    _require_plain(path)
-    experiment, epoch = trials_place(path)
-    if experiment.program not in usable:
-        raise FaultError(f"no program {experiment.program}.py that could be used")
-    return trials_from(experiment, epoch, tree.read(path))
+    def _trials_of(self, path: str, usable: set[str]) -> list[Trial]:
+        _require_plain(path)
+        program = self._layout.program_of(path)
+        if program not in usable:
+            raise FaultError(f"no program {program}.py that could be used")
+        return self._layout.trials(path, self._tree.read(path))
 
 
 def _require_plain(path: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from deltanas.program.trial import Experiment, Trial
 
@@ -21,6 +21,65 @@ _LARGEST = 2**63 - 1
 
 class FaultError(Exception):
     """A file that is not what its place says; the message says why."""
+
+
+class Layout(Protocol):
+    """Where programs and their trials lie in a wheel or a folder, and how they are read.
+
+    Attributes:
+        inside: the folder that all lies in. folders: those in it that are read.
+        lacks: what is missed where there is no program. where: what holds some. fetch: the command that fetches it.
+    """
+
+    inside: str
+    folders: tuple[str, ...]
+    lacks: str
+    where: str
+    fetch: str
+
+    def program_name(self, path: str) -> str | None:
+        """The program whose source lies at `path`, None if no program's does."""
+
+    def is_trials(self, path: str) -> bool: ...
+    def program_of(self, path: str) -> str:
+        """The program of the trials at `path` (where `is_trials`). Raises FaultError."""
+
+    def source(self, data: bytes) -> str:
+        """A program's text, to the byte. Raises FaultError."""
+
+    def trials(self, path: str, data: bytes) -> list[Trial]:
+        """The trials of a file. Raises FaultError, with the first fault: a file is taken whole or not at all."""
+
+
+class _Programs:
+    """The layout of nn-dataset."""
+
+    inside = "ab/nn/"
+    folders = ("nn", "stat")
+    lacks = "programs (ab/nn/nn/*.py)"
+    where = (
+        "nn-dataset 1.2.6 and 2.1.2 hold programs and trials, 2.2.11 holds none: "
+        "pip download --no-deps nn-dataset==2.1.2"
+    )
+    fetch = "pip download --no-deps nn-dataset==1.2.6"
+
+    def program_name(self, path: str) -> str | None:
+        return program_name(path)
+
+    def is_trials(self, path: str) -> bool:
+        return is_trials(path)
+
+    def program_of(self, path: str) -> str:
+        return trials_place(path)[0].program
+
+    def source(self, data: bytes) -> str:
+        return source_from(data)
+
+    def trials(self, path: str, data: bytes) -> list[Trial]:
+        return trials_from(*trials_place(path), data)
+
+
+PROGRAMS: Layout = _Programs()
 
 
 def program_name(path: str) -> str | None:
@@ -77,17 +136,18 @@ def trials_from(experiment: Experiment, epoch: int, data: bytes) -> list[Trial]:
             raise FaultError("not a list of trials")
         if not rows:
             raise FaultError("it holds no trial")
-        return [_trial(experiment, epoch, row, number) for number, row in enumerate(rows, 1)]
+        return [trial_of(experiment, epoch, row, f"trial {number}") for number, row in enumerate(rows, 1)]
     except (ValueError, RecursionError) as error:  # text that is not UTF-8 and numbers too long are ValueErrors too
         raise FaultError(f"not JSON: {error}") from None
 
 
-def _trial(experiment: Experiment, epoch: int, row: object, number: int) -> Trial:
+def trial_of(experiment: Experiment, epoch: int, row: object, which: str) -> Trial:
+    """The trial that an object of a file tells. Raises FaultError."""
     if not isinstance(row, dict):
-        raise FaultError(f"trial {number} is not an object")
+        raise FaultError(f"{which} is not an object")
     accuracy, duration = row.get("accuracy"), row.get("duration")
     if isinstance(accuracy, bool) or not isinstance(accuracy, int | float) or not abs(accuracy) <= _LARGEST:
-        raise FaultError(f"trial {number} has no accuracy that is a number")
+        raise FaultError(f"{which} has no accuracy that is a number")
     told = isinstance(duration, int) and not isinstance(duration, bool) and 0 <= duration <= _LARGEST
     rest = {key: value for key, value in row.items() if key != "accuracy" and not (told and key == "duration")}
     return Trial(experiment, epoch, float(accuracy), duration if told else None, json.dumps(rest, sort_keys=True))

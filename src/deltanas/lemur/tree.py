@@ -1,4 +1,4 @@
-"""The files under `ab/nn` of a wheel or a folder, as bytes. Nothing is unpacked, imported or executed."""
+"""The files of a layout in a wheel or a folder, as bytes. Nothing is unpacked, imported or executed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from pathlib import Path
 from typing import Protocol
 
 from deltanas.errors import DataError, UsageError
-from deltanas.lemur.layout import program_name
+from deltanas.lemur.layout import PROGRAMS, Layout
 
 MAX_BYTES = 16_000_000
 """Longest file that is read. The longest of nn-dataset 2.1.2 has under 200,000 bytes."""
-
-_INSIDE = "ab/nn/"
-_PARTS = ("nn", "stat")
 
 
 class UnreadableError(Exception):
@@ -25,7 +22,7 @@ class UnreadableError(Exception):
 
 
 class Tree(Protocol):
-    """Files by their path below `ab/nn`, with `/` between its parts."""
+    """Files by their path below the layout's folder, with `/` between its parts."""
 
     @property
     def names(self) -> list[str]: ...
@@ -34,48 +31,44 @@ class Tree(Protocol):
 
 
 @contextmanager
-def open_tree(path: Path) -> Iterator[Tree]:
-    """A wheel of nn-dataset; or a folder that holds `ab/nn` (an unpacked wheel, a checkout), or is it.
+def open_tree(path: Path, layout: Layout = PROGRAMS) -> Iterator[Tree]:
+    """A wheel; or a folder that holds the layout's folder (an unpacked wheel, a checkout), or is it.
 
     Raises:
         UsageError: there is nothing at `path`.
         DataError: it is neither, the wheel is cut short, or there is no program in it.
     """
     if path.is_dir():
-        yield _with_programs(Folder(path), path)
+        yield _with_programs(Folder(path, layout), path, layout)
     elif path.is_file():
         try:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise DataError(
-                f"{path} is no wheel that can be read: {error}",
-                "fetch it again: pip download --no-deps nn-dataset==1.2.6",
+                f"{path} is no wheel that can be read: {error}", f"fetch it again: {layout.fetch}"
             ) from None
         with archive:
-            yield _with_programs(Wheel(archive), path)
+            yield _with_programs(Wheel(archive, layout), path, layout)
     else:
-        raise UsageError(f"no wheel or folder {path}", "get one: pip download --no-deps nn-dataset==1.2.6")
+        raise UsageError(f"no wheel or folder {path}", f"get one: {layout.fetch}")
 
 
-def _with_programs(tree: Wheel | Folder, path: Path) -> Tree:
-    if not any(map(program_name, tree.names)):
-        raise DataError(
-            f"{path} holds no programs (ab/nn/nn/*.py)",
-            "nn-dataset 1.2.6 and 2.1.2 hold programs and trials, 2.2.11 holds none: "
-            "pip download --no-deps nn-dataset==2.1.2",
-        )
+def _with_programs(tree: Wheel | Folder, path: Path, layout: Layout) -> Tree:
+    if not any(map(layout.program_name, tree.names)):
+        raise DataError(f"{path} holds no {layout.lacks}", layout.where)
     return tree
 
 
 class Wheel:
     """A zip file, read member by member."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, layout: Layout) -> None:
         self._archive = archive
         self._members = {
-            info.filename.removeprefix(_INSIDE): info
+            info.filename.removeprefix(layout.inside): info
             for info in archive.infolist()
-            if info.filename.startswith(tuple(f"{_INSIDE}{part}/" for part in _PARTS)) and not info.is_dir()
+            if info.filename.startswith(tuple(f"{layout.inside}{part}/" for part in layout.folders))
+            and not info.is_dir()
         }
 
     @property
@@ -95,13 +88,14 @@ class Wheel:
 class Folder:
     """A folder on the disk."""
 
-    def __init__(self, path: Path) -> None:
-        self._root = path / _INSIDE if (path / _INSIDE).is_dir() else path
+    def __init__(self, path: Path, layout: Layout) -> None:
+        self._root = path / layout.inside if (path / layout.inside).is_dir() else path
+        self._folders = layout.folders
 
     @property
     def names(self) -> list[str]:
         found: list[str] = []
-        for part in _PARTS:
+        for part in self._folders:
             for folder, _, files in os.walk(self._root / part):
                 inside = Path(folder).relative_to(self._root).as_posix()
                 found += [f"{inside}/{file}" for file in files if Path(folder, file).is_file()]
