@@ -46,6 +46,8 @@ def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str
 def _lemur_programs(path: Path, config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """Classifiers of an imported run, drawn by rank, each with the hyperparameters of its best trial."""
     with read_folder(path).open() as run:
+        if run.trials.part != "net":
+            raise UsageError(f"{path} holds transforms and no networks", "name a run of `deltanas lemur import WHEEL`")
         order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
         chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
         sources = run.trials.sources([trial.experiment.program for trial in chosen])

@@ -28,7 +28,8 @@ def view(config: dict[str, object]) -> RunView:
 
 
 def test_what_was_trained_is_named_and_hashed_as_in_lemur() -> None:
-    sources, trials = own_programs(view({"dataset": "cifar10", "train": {"epochs": 3, "resize": 299}}))
+    own = own_programs(view({"dataset": "cifar10", "train": {"epochs": 3, "resize": 299}}))
+    sources, trials = own.sources, own.trials
     assert sorted(sources.values()) == sorted([SMALL.net, WIDE.net])
     assert all(name.startswith("deltanas-") and len(name) == 41 for name in sources)
     scores = {sources[trial.experiment.program]: trial for trial in trials}
@@ -44,7 +45,7 @@ def test_what_was_trained_is_named_and_hashed_as_in_lemur() -> None:
     ("dataset", "name"), [("folder:/data/my_birds", "my-birds"), ("npz:x/cells.npz", "cells"), ("svhn", "svhn")]
 )
 def test_names_of_data_sets_fit_into_folder_names(dataset: str, name: str) -> None:
-    _, trials = own_programs(view({"dataset": dataset, "train": {"epochs": 1, "resize": None}}))
+    trials = own_programs(view({"dataset": dataset, "train": {"epochs": 1, "resize": None}})).trials
     assert {trial.experiment.dataset for trial in trials} == {name}
     assert {json.loads(trial.settings)["transform"] for trial in trials} == {"norm"}
 

@@ -7,9 +7,11 @@ from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, lis
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.overview import Overview
 from deltanas.archive.store import RunArchive
+from deltanas.archive.trials import IMPORTED
 
 __all__ = [
     "DATABASE",
+    "IMPORTED",
     "POINTER",
     "Overview",
     "RunArchive",

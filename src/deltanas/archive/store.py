@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sqlalchemy import ColumnElement, Connection, Result, Row, Table, delete, func, insert, select, update
 
@@ -17,7 +17,7 @@ from deltanas.archive.overview import Overview, best_slot, overview, tally
 from deltanas.archive.place import Place
 from deltanas.archive.session import Session, lasting
 from deltanas.archive.tables import attempts, calls, candidates, finals, programs, runs, trainings
-from deltanas.archive.trials import TrialStore
+from deltanas.archive.trials import IMPORTED, TrialStore
 from deltanas.errors import ArchiveError
 from deltanas.program import Failed, Program, Trained
 from deltanas.program.adapter import Adapter
@@ -42,7 +42,8 @@ class RunArchive:
         self.manifest: dict[str, object] = _manifest(row)
         self.session = Session(place, connection, row, writer=writer, lock=lock)
         self._run: int = row.id
-        self.trials = TrialStore(row.id, self.session.read, self.session.write)
+        part: Literal["net", "transform"] = "transform" if self.manifest.get(IMPORTED) == "transform" else "net"
+        self.trials = TrialStore(row.id, self.session.read, self.session.write, part)
 
     @property
     def finished(self) -> bool:

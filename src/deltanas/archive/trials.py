@@ -80,12 +80,17 @@ trials = Table(
     sqlite_with_rowid=False,
 )
 
+IMPORTED = "part"
+"""What in the manifest of an imported run names the part that its programs are of; none: "net"."""
+
 _Content = tuple[int, int, int, float, int | None]
 _CHUNK = 500
 
 
 class TrialStore:
     """The imported programs and trials of one run; `read` and `write` begin its transactions.
+
+    A program that is imported is the text of one part, of the same `part` in all the run: a network, or a transform.
 
     Adding twice adds nothing: a trial is known by all that it says. Of trials that are equal in all, as many are kept
     as came at once.
@@ -96,7 +101,9 @@ class TrialStore:
         run: int,
         read: Callable[[], AbstractContextManager[Connection]],
         write: Callable[[], AbstractContextManager[Connection]],
+        part: Literal["net", "transform"] = "net",
     ) -> None:
+        self.part = part
         self._run = run
         self._read = read
         self._write = write
@@ -106,13 +113,13 @@ class TrialStore:
         """By name: new, held already, or held with another text, which stays."""
         with self._write() as connection:
             held = {name: text for name, _, text in self._sources(connection, list(sources))}
-            new = {name: Program.of(net=source) for name, source in sources.items() if name not in held}
+            new = {name: Program({self.part: source}) for name, source in sources.items() if name not in held}
             texts = self._texts(connection, [program.id for program in new.values()])
             rows = []
             for program in new.values():
                 if program.id not in texts:
                     rows.append(records.program_values(self._run, program))
-                    texts[program.id] = clean(program.net)
+                    texts[program.id] = clean(program.part(self.part))
             _insert(connection, programs, rows)
             _insert(connection, names, [self._name(name, program, texts) for name, program in new.items()])
         return {
@@ -175,21 +182,21 @@ class TrialStore:
         return [trial for *_, trial in found]
 
     def _name(self, name: str, program: Program, texts: Mapping[str, str]) -> dict[str, Any]:
-        own = clean(program.net)
+        own = clean(program.part(self.part))
         text = None if texts[program.id] == own else own
         return {"run": self._run, "name": name, "program": program.id, "text": text}
 
     def _sources(self, connection: Connection, wanted: Sequence[str] | None = None) -> list[tuple[str, str, str]]:
         """(name, identity, text)."""
         here = (programs.c.run == names.c.run) & (programs.c.id == names.c.program)
-        source = func.coalesce(names.c.text, programs.c.net).label("source")
+        source = func.coalesce(names.c.text, programs.c[self.part]).label("source")
         query = select(names.c.name, names.c.program, source).join_from(names, programs, here)
         query = query.where(names.c.run == self._run)
         return [(row.name, row.program, row.source) for row in _chunked(connection, query, names.c.name, wanted)]
 
     def _texts(self, connection: Connection, identities: Sequence[str]) -> dict[str, str]:
-        query = select(programs.c.id, programs.c.net).where(programs.c.run == self._run)
-        return {row.id: row.net for row in _chunked(connection, query, programs.c.id, identities)}
+        query = select(programs.c.id, programs.c[self.part].label("text")).where(programs.c.run == self._run)
+        return {row.id: row.text for row in _chunked(connection, query, programs.c.id, identities)}
 
     def _experiment_ids(self, connection: Connection, wanted: Sequence[Experiment]) -> dict[Experiment, int]:
         """The numbers of the experiments; those that are not held are added."""

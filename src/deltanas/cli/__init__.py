@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from deltanas.cli import calibrate, export, grid, learn, lemur, predict, read, recipes, serve, study, work
+from deltanas.cli import calibrate, export, grid, learn, lemur, predict, read, recipes, serve, study, transforms, work
 from deltanas.cli.output import print_text
 from deltanas.cli.streams import use_utf8
 from deltanas.errors import DeltanasError, UsageError
@@ -30,6 +30,7 @@ read.add_to(app)
 export.add_to(read.runs)
 predict.add_to(app)
 lemur.add_to(app)
+transforms.add_to(app)
 learn.add_to(app)
 recipes.add_to(app)
 grid.add_to(recipes.recipes)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from deltanas.archive import POINTER, RunArchive, begin_run, read_folder
+from deltanas.archive import read_folder
+from deltanas.cli.importing import SOURCE, imported_run, progress, version_of
 from deltanas.cli.output import Json, RunArgument, print_json, print_table, print_text
 from deltanas.errors import UsageError
 from deltanas.lemur import (
@@ -26,6 +21,7 @@ from deltanas.lemur import (
     csv_rows,
     curves,
     import_tree,
+    of_networks,
     open_tree,
     own_meaning,
     own_programs,
@@ -33,8 +29,6 @@ from deltanas.lemur import (
 )
 
 lemur = typer.Typer(help="LEMUR's programs and trials.", no_args_is_help=True)
-SOURCE = "imported from"
-"""What marks a run of imported programs in its manifest."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,15 +43,9 @@ def import_lemur(
     as_json: Json = False,
 ) -> None:
     """Import programs and trials into an archive without running them. Nothing is added twice."""
-    with ExitStack() as stack:
-        tree = stack.enter_context(open_tree(source))
-        path = run or Path("runs") / f"lemur-{_version(source)}"
-        opened = stack.enter_context(_imported_run(path, archive, source))
-        bar = stack.enter_context(_bar())
-        tasks = {what: bar.add_task(what, total=None) for what in ("programs", "trials")}
-        done = import_tree(
-            tree, opened.trials, lambda what, count, total: bar.update(tasks[what], completed=count, total=total)
-        )
+    path = run or Path("runs") / f"lemur-{version_of(source)}"
+    with open_tree(source) as tree, imported_run(path, archive, source) as opened, progress() as told:
+        done = import_tree(tree, opened.trials, told)
         opened.finish()
     if as_json:
         print_json({"run": str(path), **asdict(done)})
@@ -73,38 +61,6 @@ def _print_import(done: Imported, path: Path) -> None:
     )
 
 
-def _version(source: Path) -> str:
-    """A wheel's version; the name of a folder."""
-    wheel = re.fullmatch(r"[^-]+-([^-]+)-.*\.whl", source.name)
-    return wheel[1] if wheel else source.resolve().stem
-
-
-@contextmanager
-def _imported_run(path: Path, archive: str | None, source: Path) -> Iterator[RunArchive]:
-    """The run in a folder, which is made if it is not there. Raises UsageError where it is a search."""
-    if (path / POINTER).exists():
-        opened = read_folder(path).open(writer=True)
-    else:
-        manifest: dict[str, object] = {"version": metadata.version("deltanas"), SOURCE: source.name}
-        _, opened = begin_run(path, archive, manifest)
-    with opened:
-        if SOURCE not in opened.manifest:
-            raise UsageError(f"{path} is a search", "import into a run of its own: name another --run")
-        yield opened
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-
-
 @lemur.command("export")
 def export_lemur(
     run: RunArgument,
@@ -114,11 +70,16 @@ def export_lemur(
     """Write programs and trials in LEMUR's layout: imported ones unchanged, or those that a search trained."""
     folder = out or run / "lemur"
     with read_folder(run).open() as opened:
-        if SOURCE in opened.manifest:
+        if opened.trials.part == "transform":
+            texts = opened.trials.sources()
+            _, trials = write_layout(folder, {}, of_networks(opened.trials.trials()), transforms=texts)
+            programs = len(texts)
+        elif SOURCE in opened.manifest:
             programs, trials = write_layout(folder, opened.trials.sources(), opened.trials.trials())
         else:
             view = opened.view()
-            programs, trials = write_layout(folder, *own_programs(view), own_meaning(view))
+            own = own_programs(view)
+            programs, trials = write_layout(folder, own.sources, own.trials, own_meaning(view), own.transforms)
     if as_json:
         print_json({"folder": str(folder), "programs": programs, "trials": trials})
     else:

@@ -45,12 +45,13 @@ class Curve:
 
 
 def curves(trials: Iterable[Trial]) -> Iterator[Curve]:
-    """The curves, by experiment and then by the setting's first trial.
+    """The curves, by experiment and then by the setting's first trial. A failed training is in none.
 
     Args:
         trials: those of one experiment side by side.
     """
-    for experiment, group in groupby(trials, lambda trial: trial.experiment):
+    measured = (trial for trial in trials if trial.failure is None)
+    for experiment, group in groupby(measured, lambda trial: trial.experiment):
         settings: dict[str, list[Trial]] = {}
         for trial in group:
             settings.setdefault(trial.settings, []).append(trial)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from deltanas.errors import DataError, UsageError
-from deltanas.lemur.layout import PUBLISHED, program_path, trials_path, trials_text
+from deltanas.lemur.layout import PUBLISHED, program_path, transform_path, trials_path, trials_text
+from deltanas.lemur.shares import pixels_text
 from deltanas.program import Program, Trained
+from deltanas.program.transforms import read_transform
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import RunView
 from deltanas.task import Sorts, task_of
@@ -22,12 +25,17 @@ MEANING = "config.json"
 
 
 def write_layout(
-    folder: Path, sources: Mapping[str, str], trials: Iterable[Trial], meant: Mapping[str, object] | None = None
+    folder: Path,
+    sources: Mapping[str, str],
+    trials: Iterable[Trial],
+    meant: Mapping[str, object] | None = None,
+    transforms: Mapping[str, str] | None = None,
 ) -> tuple[int, int]:
     """Write `ab/nn` into a new or empty folder; how many programs and trials were written.
 
     Args:
         trials: those of one experiment and epoch side by side. meant: what stands in a file beside `ab`.
+        transforms: texts by the names that trials have for them.
 
     Raises:
         UsageError: the folder holds something.
@@ -39,6 +47,8 @@ def write_layout(
     try:
         for name, source in sources.items():
             _write(root / program_path(name), source)
+        for name, text in (transforms or {}).items():
+            _write(root / transform_path(name), text)
         for (experiment, epoch), group in groupby(trials, lambda trial: (trial.experiment, trial.epoch)):
             same = list(group)
             _write(root / trials_path(experiment, epoch), trials_text(same))
@@ -57,6 +67,16 @@ def _write(path: Path, text: str) -> None:
     path.write_bytes(text.encode())  # as it is: text mode would change line ends
 
 
+def of_networks(trials: Iterable[Trial]) -> list[Trial]:
+    """Trials of imported transforms as trials of the network that was trained, as LEMUR files them."""
+    found = []
+    for trial in trials:
+        settings = json.loads(trial.settings)
+        experiment = trial.experiment._replace(program=settings.pop("nn"))
+        found.append(replace(trial, experiment=experiment, settings=json.dumps(settings, sort_keys=True)))
+    return sorted(found, key=lambda trial: (trial.experiment, trial.epoch))
+
+
 def own_meaning(view: RunView) -> dict[str, object] | None:
     """What pixels and outputs mean for a search's programs, as an export's `config.json` has it; None if not known."""
     data, config = view.manifest.get("data"), view.manifest.get("config")
@@ -66,7 +86,16 @@ def own_meaning(view: RunView) -> dict[str, object] | None:
     return found.config() if found else None
 
 
-def own_programs(view: RunView) -> tuple[dict[str, str], list[Trial]]:
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What a search trained: networks and transforms by name, and what each program scored."""
+
+    sources: Mapping[str, str]
+    transforms: Mapping[str, str]
+    trials: Sequence[Trial]
+
+
+def own_programs(view: RunView) -> Own:
     """A search's trained programs by name, and what each scored.
 
     A name is `deltanas-` and the MD5 of the source, as LEMUR names what was generated. The accuracy is the one on the
@@ -75,8 +104,9 @@ def own_programs(view: RunView) -> tuple[dict[str, str], list[Trial]]:
     Raises:
         DataError: the run says neither data set nor epochs; it is no search.
     """
-    dataset, epochs, transform = _protocol(view.manifest)
+    dataset, epochs, fed = _protocol(view.manifest)
     sources: dict[str, str] = {}
+    transforms: dict[str, str] = {}
     trials: list[Trial] = []
     for candidate in view.candidates:
         program, outcome = candidate.program, candidate.outcome
@@ -86,8 +116,24 @@ def own_programs(view: RunView) -> tuple[dict[str, str], list[Trial]]:
         sources[name] = program.net
         experiment = Experiment("img-classification", PUBLISHED.get(dataset, dataset), "acc", name)
         duration = round(outcome.seconds * 1e9)
-        trials.append(Trial(experiment, epochs, outcome.score, duration, _settings(program, transform)))
-    return sources, sorted(trials, key=lambda trial: (trial.experiment, -trial.accuracy))
+        used = fed
+        if program.transform:
+            text = _transform_text(program, view)
+            used = f"deltanas-{_md5(text)}"
+            transforms[used] = text
+        trials.append(Trial(experiment, epochs, outcome.score, duration, _settings(program, used)))
+    return Own(sources, transforms, sorted(trials, key=lambda trial: (trial.experiment, -trial.accuracy)))
+
+
+def _transform_text(program: Program, view: RunView) -> str:
+    """The transform as LEMUR has it: sizes in pixels of the run's images."""
+    manifest: Mapping[str, Any] = view.manifest
+    try:
+        channels, height, width = manifest["data"]["shape"]
+        resized = manifest["config"]["train"]["resize"] is not None
+    except (KeyError, TypeError, ValueError):
+        raise DataError("the run does not say what size its images have", "name another RUN") from None
+    return pixels_text(read_transform(program.transform), (channels, height, width), resized=resized)
 
 
 def _protocol(manifest: Mapping[str, Any]) -> tuple[str, int, str]:

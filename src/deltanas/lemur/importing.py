@@ -68,8 +68,9 @@ class _Import:
         return self._done
 
     def _programs(self, paths: Sequence[str]) -> set[str]:
-        """Store the programs; the names of those whose trials may be stored."""
+        """Store the programs; the names of those whose trials may be stored: not of two texts under one name."""
         usable: set[str] = set()
+        clashing: set[str] = set()
         for start in range(0, len(paths), _PROGRAMS):
             sources: dict[str, str] = {}
             places: dict[str, str] = {}
@@ -81,16 +82,18 @@ class _Import:
                     continue
                 if sources.get(name, source) != source:
                     self._done.broken.append(Broken(path, f"{places[name]} is another text of this name"))
+                    clashing.add(name)
                     continue
                 sources[name], places[name] = source, path
             for name, standing in self._shelf.add_programs(sources).items():
                 if standing == "other":
                     self._done.broken.append(Broken(places[name], "the run holds this program with another text"))
+                    clashing.add(name)
                 else:
                     usable.add(name)
                     self._done.programs += standing == "new"
             self._told("programs", min(start + _PROGRAMS, len(paths)), len(paths))
-        return usable
+        return usable - clashing
 
     def _named(self, path: str) -> str:
         _require_plain(path)

@@ -55,7 +55,7 @@ class _Programs:
     """The layout of nn-dataset."""
 
     inside = "ab/nn/"
-    folders = ("nn", "stat")
+    folders: tuple[str, ...] = ("nn", "stat")
     lacks = "programs (ab/nn/nn/*.py)"
     where = (
         "nn-dataset 1.2.6 and 2.1.2 hold programs and trials, 2.2.11 holds none: "
@@ -155,6 +155,10 @@ def trial_of(experiment: Experiment, epoch: int, row: object, which: str) -> Tri
 
 def program_path(name: str) -> str:
     return f"nn/{name}.py"
+
+
+def transform_path(name: str) -> str:
+    return f"transform/{name}.py"
 
 
 def trials_path(experiment: Experiment, epoch: int) -> str:

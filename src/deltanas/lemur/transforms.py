@@ -13,15 +13,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deltanas.lemur.layout import FaultError, source_from, trial_of
+from deltanas.lemur.layout import FaultError, Layout, source_from, trial_of
 from deltanas.program.canonical import parsed
 from deltanas.program.trial import Experiment, Trial
 
 Literal = int | float | str | tuple[int | float, ...]
 
 PROTOCOL: Mapping[str, object] = {"dropout": 0.2, "nn": "ResNet"}
-"""What all were trained with and their files leave out: nn-gpt's `TransformEval.py` says it. `nn`: the best of this name
-that the data base held at that moment."""
+"""What all were trained with and their files leave out, by nn-gpt's `TransformEval.py`. `nn`: the best network of this
+name that the data base held at that moment."""
 
 SIDE = 32
 """Pixels of an image's side before the first operation: all was measured on CIFAR-10."""
@@ -42,11 +42,12 @@ class Call:
 class Released:
     """What a transform's text says.
 
-    resize: side in pixels that images are scaled to after the operations; None where they are not.
+    before, resize: side in pixels that images are scaled to before and after the operations; None where they are not.
     """
 
     calls: tuple[Call, ...]
-    resize: int | None
+    resize: int | None = None
+    before: int | None = None
 
 
 def _number(least: float, most: float) -> Callable[[object], bool]:
@@ -74,7 +75,7 @@ def _range(least: float, most: float) -> Callable[[object], bool]:
 
 _P = _number(0, 1)
 _PIXELS = _whole(1, 4096)
-_LEVEL = _whole(0, 1000)  # three files have one above 255, which Pillow takes for 255
+_LEVEL = _whole(0, 1000)  # where the mode is not "constant" one file has 282, and one two levels
 _FACTOR = _either(_number(0, 100), _range(0, 100))
 _DEGREES = _either(_number(0, 360), _range(-360, 360))
 
@@ -82,10 +83,10 @@ CALLS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "CenterCrop": {"size": _PIXELS},
     "Pad": {
         "padding": _whole(0, 4096),
-        "fill": _either(_LEVEL, _several(3, _LEVEL)),
+        "fill": _either(_LEVEL, _several(2, _LEVEL), _several(3, _LEVEL)),
         "padding_mode": lambda value: value in ("constant", "edge", "reflect", "symmetric"),
     },
-    "RandomCrop": {"size": _PIXELS},
+    "RandomCrop": {"size": _PIXELS, "padding": _whole(0, 4096)},
     "RandomHorizontalFlip": {"p": _P},
     "RandomVerticalFlip": {"p": _P},
     "RandomResizedCrop": {"size": _PIXELS, "scale": _range(1e-6, 1), "ratio": _range(0.01, 100)},
@@ -139,13 +140,16 @@ def read_released(text: str) -> Released:
 
 
 def _released(elements: list[ast.expr], norm: str) -> Released:
-    rest, resize = list(elements), None
+    rest = list(elements)
+    resize, before = None, None
     for last in (f"transforms.Normalize(*{norm})", "transforms.ToTensor()"):
         if rest and ast.unparse(rest[-1]) == last:
             rest.pop()
     if rest and _name(rest[-1]) == "Resize":
         resize = _square(rest.pop())
-    return Released(tuple(map(_call, rest)), resize)
+    if rest and _name(rest[0]) == "Resize":
+        before = _square(rest.pop(0))
+    return Released(tuple(map(_call, rest)), resize, before)
 
 
 def _square(node: ast.expr) -> int:
@@ -200,7 +204,7 @@ class _Transforms:
     """The layout of nn-gpt's released transforms. A program is a transform's text; its trials name the network."""
 
     inside = "ab/gpt/brute/trans/"
-    folders = ("out_gen", "dataset_epoch1", "result_gen", "result_epoch1")
+    folders: tuple[str, ...] = ("out_gen", "dataset_epoch1", "result_gen", "result_epoch1")
     lacks = "transforms (ab/gpt/brute/trans/out_gen/*.py)"
     where = "nn-gpt 1.0.6 holds some: pip download --no-deps nn-gpt==1.0.6"
     fetch = "pip download --no-deps nn-gpt==1.0.6"
@@ -241,7 +245,7 @@ class _Transforms:
         return [trial]
 
 
-TRANSFORMS = _Transforms()
+TRANSFORMS: Layout = _Transforms()
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -38,6 +38,12 @@ class Trial:
     settings: str
 
     @property
+    def failure(self) -> str | None:
+        """Why the training failed, None where it did not; `accuracy` says nothing then."""
+        values: dict[str, object] = json.loads(self.settings) if '"error"' in self.settings else {}
+        return str(values["error"]) if values.get("error") else None
+
+    @property
     def prm(self) -> dict[str, float]:
         """The hyperparameters that are numbers."""
         values: dict[str, object] = json.loads(self.settings)

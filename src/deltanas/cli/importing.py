@@ -1,0 +1,71 @@
+"""What commands that import data of others do alike: a run of its own, a progress bar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deltanas.archive import IMPORTED, POINTER, RunArchive, begin_run, read_folder
+from deltanas.errors import UsageError
+
+SOURCE = "imported from"
+"""What marks a run of imported programs in its manifest."""
+
+
+def version_of(source: Path) -> str:
+    """A wheel's version; the name of a folder."""
+    wheel = re.fullmatch(r"[^-]+-([^-]+)-.*\.whl", source.name)
+    return wheel[1] if wheel else source.resolve().stem
+
+
+@contextmanager
+def imported_run(
+    path: Path, archive: str | None, source: Path, part: Literal["net", "transform"] = "net"
+) -> Iterator[RunArchive]:
+    """The run in a folder, which is made if it is not there.
+
+    Args:
+        part: of a program, of which the imported texts are.
+
+    Raises:
+        UsageError: it is a search, or holds another part.
+    """
+    if (path / POINTER).exists():
+        opened = read_folder(path).open(writer=True)
+    else:
+        manifest: dict[str, object] = {"version": metadata.version("deltanas"), SOURCE: source.name}
+        _, opened = begin_run(path, archive, manifest | ({} if part == "net" else {IMPORTED: part}))
+    with opened:
+        if SOURCE not in opened.manifest:
+            raise UsageError(f"{path} is a search", "import into a run of its own: name another --run")
+        if opened.trials.part != part:
+            held = {"net": "networks", "transform": "transforms"}
+            raise UsageError(
+                f"{path} holds {held[opened.trials.part]}, no {held[part]}",
+                "import into a run of its own: name another --run",
+            )
+        yield opened
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each of what is read; it is told the name, how many files are done, and how many there are."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("files"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    with bar:
+        tasks = {what: bar.add_task(what, total=None) for what in ("programs", "trials")}
+        yield lambda what, count, total: bar.update(tasks[what], completed=count, total=total)

@@ -1,0 +1,184 @@
+"""Between the two ways of writing a transform: torchvision's pixels, and shares of the image's side.
+
+With torchvision a crop or a pad changes the size of what comes after it; ours keep the size. Both ways are followed
+with the side as it is at each operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+from deltanas.lemur.layout import FaultError
+from deltanas.lemur.transforms import Call, Literal, Released
+from deltanas.program.transforms import MENU, Step, TransformError, Value, read_transform, transform_text, value_text
+
+_SIDES = ("CenterCrop", "Pad", "RandomCrop", "RandomResizedCrop")
+_PIXELS = ("GaussianBlur", "RandomAdjustSharpness")
+"""Operations whose filters are of so many pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Converted:
+    """A released transform in terms of the menu. notes: where it does not mean quite the same."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...] = ()
+
+
+def converted(released: Released, side: int) -> Converted:
+    """The transform on images of this side, or of the one that it scales them to first.
+
+    Raises FaultError where the menu has nothing that means the same.
+    """
+    shares = _Shares(released.before or side)
+    steps = tuple(map(shares.step, released.calls))
+    try:
+        read_transform(transform_text(steps))
+    except TransformError as error:
+        raise FaultError(error.message) from None
+    return Converted(steps, tuple(shares.notes))
+
+
+@dataclass(slots=True)
+class _Shares:
+    side: float
+    notes: list[str] = field(default_factory=list)
+    whole: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.whole = self.side
+
+    def step(self, call: Call) -> Step:
+        given = call.arguments
+        if call.name in ("CenterCrop", "RandomCrop"):
+            return self._crop(call.name, cast("int", given["size"]), cast("int", given.get("padding", 0)))
+        if call.name == "Pad":
+            return self._pad(cast("int", given["padding"]), given.get("fill", 0), given.get("padding_mode", "constant"))
+        if call.name == "RandomResizedCrop":
+            self.side = cast("int", given["size"])
+        elif call.name in _PIXELS and self.side != self.whole:
+            self.notes.append(f"{call.name} is of pixels of an image of {self.side:g}, not {self.whole:g}")
+        named = {name: _value(call.name, name, value) for name, value in given.items()}
+        parameters = MENU[call.name].parameters
+        return Step(call.name, tuple(named.get(one.name, _absent(call.name, one.name)) for one in parameters))
+
+    def _crop(self, name: str, size: int, padding: int) -> Step:
+        before, self.side = self.side, size
+        if size > before + 2 * padding:
+            if name == "RandomCrop":
+                raise FaultError(f"a crop of {size} pixels out of {before:g} fails")
+            return Step("Pad", (round((size - before) / 2 / before, 6), 0.0, "constant"))
+        share = round(size / before, 6)
+        return Step(name, (share,) if name == "CenterCrop" else (round(padding / before, 6), share))
+
+    def _pad(self, padding: int, fill: Literal, mode: Literal) -> Step:
+        before, self.side = self.side, self.side + 2 * padding
+        levels = [min(float(one), 255.0) for one in (fill if isinstance(fill, tuple) else (fill,))]
+        grey = float(round(sum(levels) / len(levels)))
+        if len(set(levels)) > 1 and mode == "constant" and padding:
+            self.notes.append("Pad has one grey level in place of a colour")
+        return Step("Pad", (round(padding / before, 6), grey if mode == "constant" else 0.0, str(mode)))
+
+
+def _value(operation: str, name: str, value: Literal) -> Value:
+    """The value as the menu has it: one number where torchvision makes a range of it is that range."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return tuple(map(float, value))
+    if name in ("degrees", "hue", "shear"):
+        return -float(value), float(value)
+    if name in ("brightness", "contrast", "saturation"):
+        return max(0.0, round(1 - value, 6)), round(1 + value, 6)
+    return (float(value), float(value)) if (operation, name) == ("GaussianBlur", "sigma") else float(value)
+
+
+_DEFAULTS: Mapping[tuple[str, str], Value] = {
+    ("RandomResizedCrop", "ratio"): (0.75, 4 / 3),
+    ("ColorJitter", "brightness"): (1.0, 1.0),
+    ("ColorJitter", "contrast"): (1.0, 1.0),
+    ("ColorJitter", "saturation"): (1.0, 1.0),
+    ("ColorJitter", "hue"): (0.0, 0.0),
+    ("RandomAffine", "degrees"): (0.0, 0.0),
+    ("RandomAffine", "translate"): (0.0, 0.0),
+    ("RandomAffine", "scale"): (1.0, 1.0),
+    ("RandomAffine", "shear"): (0.0, 0.0),
+}
+
+
+def _absent(operation: str, name: str) -> Value:
+    """What a parameter that is not given means in torchvision."""
+    default = next(one.default for one in MENU[operation].parameters if one.name == name)
+    return _DEFAULTS.get((operation, name), default)
+
+
+def pixels_text(steps: Sequence[Step], shape: tuple[int, int, int], *, resized: bool) -> str:
+    """LEMUR's text of a policy on images of this shape (channels, height, width), for torchvision.
+
+    Images are scaled before the operations where the run does so (`resized`), and after them where these change a size.
+    """
+    channels, height, width = shape
+    size = [height, width]
+    calls = [f"Resize(({size[0]}, {size[1]}))"] if resized else []
+    for step in steps:
+        named = dict(zip((one.name for one in MENU[step.name].parameters), step.values, strict=True))
+        calls.append(_CALLS.get(step.name, _as_it_is)(step.name, named, size, channels))
+    if any(step.name in _SIDES for step in steps) and size != [height, width]:
+        calls.append(f"Resize(({height}, {width}))")
+    lines = "".join(f"        transforms.{call},\n" for call in [*calls, "ToTensor()", "Normalize(*norm)"])
+    head = "import torch\nimport torchvision.transforms as transforms\n\n\ndef transform(norm):\n"
+    return f"{head}    return transforms.Compose([\n{lines}    ])\n"
+
+
+_Named = Mapping[str, Value]
+
+
+def _size(size: Sequence[int]) -> str:
+    return str(size[0]) if size[0] == size[1] else f"({size[0]}, {size[1]})"
+
+
+def _share(named: _Named, name: str, size: Sequence[int]) -> list[int]:
+    return [round(cast("float", named[name]) * one) for one in size]
+
+
+def _as_it_is(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
+    return f"{name}({', '.join(f'{key}={value_text(value)}' for key, value in named.items())})"
+
+
+def _centre(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
+    size[:] = [max(1, one) for one in _share(named, "size", size)]
+    return f"CenterCrop(size={_size(size)})"
+
+
+def _padded(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
+    down, right = _share(named, "padding", size)
+    size[:] = [size[0] + 2 * down, size[1] + 2 * right]
+    padding = str(down) if down == right else f"({right}, {down})"
+    fill, mode = value_text(named["fill"]), value_text(named["padding_mode"])
+    levels = f"({', '.join([fill] * channels)})" if channels > 1 else fill
+    return f"Pad(padding={padding}, fill={levels}, padding_mode={mode})"
+
+
+def _cropped(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
+    padding = round(cast("float", named["padding"]) * min(size))
+    size[:] = [max(1, one) for one in _share(named, "size", size)]
+    return f"RandomCrop(size={_size(size)}, padding={padding})"
+
+
+def _resized(name: str, named: _Named, size: list[int], channels: int) -> str:
+    return _as_it_is(name, {}, size, channels)[:-1] + f"size={_size(size)}, {_as_it_is('', named, size, channels)[1:]}"
+
+
+def _grey(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
+    return f"Grayscale(num_output_channels={3 if channels == 3 else 1})"
+
+
+_CALLS: Mapping[str, Callable[[str, _Named, list[int], int], str]] = {
+    "CenterCrop": _centre,
+    "Pad": _padded,
+    "RandomCrop": _cropped,
+    "RandomResizedCrop": _resized,
+    "Grayscale": _grey,
+}
