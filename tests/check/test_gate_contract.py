@@ -11,6 +11,7 @@ from deltanas.records import Draft
 from deltanas.seams import Builds, Built, Gate
 from deltanas.testing import GateContract
 from deltanas.testing.examples import BASE, CHILD, OTHER, program
+from transformed_run import FLIP
 
 BROKEN = program("class Net: pass\n")
 
@@ -54,13 +55,16 @@ class TestNoveltyGate(GateContract):
         return NoveltyGate(self.threshold)
 
     def passing(self) -> Sequence[Draft]:
-        return [Draft(BASE, 1, 2, "t0"), Draft(CHILD, 1, 2, "t1", effective=True), Draft(OTHER, 1, 2, "t2")]
+        policy = Draft(BASE.edited("transform", FLIP), 1, 2, f"{'0' * 16}{'f' * 16}", effective=True)
+        return [Draft(BASE, 1, 2, "t0"), Draft(CHILD, 1, 2, "t1", effective=True), Draft(OTHER, 1, 2, "t2"), policy]
 
     def refused(self) -> Sequence[Draft]:
         return [
             Draft(program(f"{BASE.net}\n# the same\n"), 1, 2, "t3"),
             Draft(BASE.edited("net", f"{BASE.net}\nx = 1\n"), 1, 2, "t0"),
             Draft(BASE.edited("net", f"{BASE.net}\nx = 2\n"), 1, 2, "t4", effective=False),
+            Draft(BASE.edited("transform", FLIP.replace("1.0", "1")), 1, 2, f"{'0' * 16}{'f' * 16}", effective=True),
+            Draft(BASE.edited("transform", FLIP.replace("1.0", "0")), 1, 2, "0" * 16, effective=False),
         ]
 
 

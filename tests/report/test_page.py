@@ -135,7 +135,7 @@ def test_an_empty_run_says_what_is_lacking(make_view: Make) -> None:
 
 def test_a_run_of_baselines_alone(story: RunView, make_view: Make) -> None:
     text = checked(make_view([c for c in story.candidates if c.cycle == 0]))
-    assert "No edited network has been trained yet" in text
+    assert "No edited program has been trained yet" in text
     assert "No proposals yet." in text
     assert "No language model was called." in text
 
@@ -153,7 +153,7 @@ def test_a_run_of_refusals_alone(story: RunView, make_view: Make, make_slot: Cal
 def test_a_run_without_refusals_or_elites(story: RunView, make_view: Make) -> None:
     rows = [c for c in story.candidates if c.cycle == 0 or (c.cycle, c.index) == (1, 1)]
     text = checked(make_view(rows))
-    assert "No edited network beats its parent yet." in text
+    assert "No edited program beats its parent yet." in text
     assert "\N{MINUS SIGN}1.0 points" in text
     assert "No proposal was refused and no training failed." in text
 

@@ -94,7 +94,7 @@ def progress(reading: Reading, _: Summary) -> dict[str, object]:
 
 def best(reading: Reading, figures: Summary) -> dict[str, object]:
     if figures.best is None:
-        raise AbsentError("No edited network has been trained yet, so there is none to show.")
+        raise AbsentError("No edited program has been trained yet, so there is none to show.")
     shown = figures.elites or (figures.best,)
     return {"cards": [_guarded(reading, one) for one in shown], "beaten": bool(figures.elites)}
 

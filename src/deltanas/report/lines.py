@@ -63,7 +63,7 @@ def lineage(reading: Reading, figures: Summary) -> dict[str, object]:
     """The graph of the networks that are shown in full."""
     shown = figures.elites or ((figures.best,) if figures.best else ())
     if not shown:
-        raise AbsentError("No edited network has been trained yet, so there is no line to draw.")
+        raise AbsentError("No edited program has been trained yet, so there is no line to draw.")
     lines = [reading.lineage(reading.slots[each.name]).steps for each in shown]
     at = _places(lines)
     first, best = {_slot(line[0]) for line in lines}, _slot(lines[0][-1])
@@ -74,7 +74,7 @@ def lineage(reading: Reading, figures: Summary) -> dict[str, object]:
         for n, (parent, child) in enumerate(steps.values(), 1)
     ]
     if not edges:
-        raise AbsentError("The run does not hold the network that the best one was edited from.")
+        raise AbsentError("The run does not hold the program that the best one was edited from.")
     right, low = max(node.x for node in nodes.values()), max(node.y for node in nodes.values())
     size = (right + WIDE + _MARGIN, low + HIGH + _MARGIN)
     return {"nodes": list(nodes.values()), "edges": edges, "size": size, "box": (WIDE, HIGH)}
