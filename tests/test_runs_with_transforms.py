@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -62,7 +62,7 @@ class Policies:
 
 
 def searched(
-    data: str, folder: Path, transform: str, proposer: Policies | None = None, **settings: object
+    data: str, folder: Path, transform: str, proposer: Policies | None = None, **settings: Any
 ) -> tuple[RunView, tuple[str, ...]]:
     given = {"strategy": "random", "dataset": data, "cycles": 1, "candidates": 1, "finals": 0, "baselines": ["mlp"]}
     with pytest.MonkeyPatch.context() as patch:
@@ -84,7 +84,7 @@ def test_they_are_kept_for_its_report_and_said(data: str, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(("transform", "settings"), [("", {}), (FLIP, {"pictures": 0})])
 def test_none_are_kept_where_there_is_none_to_show_or_none_is_wanted(
-    data: str, tmp_path: Path, transform: str, settings: dict[str, object]
+    data: str, tmp_path: Path, transform: str, settings: dict[str, Any]
 ) -> None:
     view, said = searched(data, tmp_path / "run", transform, **settings)
     assert view.pictures == b""
