@@ -82,7 +82,7 @@ def bench_propose(
     Raises UsageError where no baselines are named, DataError where the file is of another cell.
     """
     parents = programs_of(config)
-    if not parents:
+    if not config.baselines:
         raise UsageError("no baselines are named", "name some that the prompts were not tuned on, with --baseline")
     began = where()
     file = folder / f"{cell_name(config).replace(' ', '-')}.jsonl"

@@ -12,7 +12,6 @@ from typing import TypeVar
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
 from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec, read_chat
-from deltanas.nets import baselines
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
@@ -74,7 +73,7 @@ def _tried(lacks: list[Lack], work: Callable[[], T]) -> T | None:
 
 def _texts(config: SearchConfig) -> list[str]:
     """The baselines."""
-    return [one.net for one in programs_of(config).values()] if config.baselines else list(baselines().values())
+    return [one.net for one in programs_of(config).values()]
 
 
 def require_device(config: SearchConfig) -> None:

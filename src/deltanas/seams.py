@@ -73,7 +73,7 @@ class Ask:
     @property
     def text(self) -> str:
         """What it edits."""
-        return self.parent.part(self.part)
+        return self.parent.editable(self.part)
 
     def rng(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that one draw more in one place moves no other."""

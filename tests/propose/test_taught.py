@@ -9,8 +9,7 @@ from deltanas.nets import baselines
 from deltanas.program import Program, Refused, apply_edit, diff, edits_of
 from deltanas.propose import Asking, DeltaProposer, FullProposer, Space
 from deltanas.propose.asking import Decoding, Question, TaughtProposer
-from deltanas.propose.goals import goals
-from deltanas.propose.taught import GENERAL
+from deltanas.propose.goals import general_goal, goals
 from deltanas.records import Telemetry
 from deltanas.seams import Ask
 
@@ -73,11 +72,11 @@ def test_with_any_choice_all_edits_of_a_program_answer_one_question(tiny: Model,
     strategy = DeltaProposer(tiny, Space(None), Asking(choice="any"))
     (proposal,) = strategy.propose([ask(small)])
     assert proposal.program is not None
-    assert proposal.goal == GENERAL
+    assert proposal.goal == general_goal()
     lessons = [strategy.lesson(ask(small), edit.text, "a goal", "small") for edit in edits_of(small.net)[::20]]
     messages = {lesson.messages for lesson in lessons if isinstance(lesson, Lesson)}
     assert messages == {request.messages for request in strategy.requests([ask(small)])}
-    assert GENERAL in next(iter(messages))[-1].content
+    assert general_goal() in next(iter(messages))[-1].content
 
 
 def test_an_edit_outside_the_space_is_taught_where_the_text_is_free(tiny: Model, small: Program) -> None:
@@ -88,7 +87,7 @@ def test_an_edit_outside_the_space_is_taught_where_the_text_is_free(tiny: Model,
     assert "no simple edit" in refused.reason
     lesson = proposer(tiny, "anchored").lesson(ask(small), edit, "", "small")
     assert isinstance(lesson, Lesson)
-    assert f"Goal: {GENERAL}" in lesson.messages[-1].content
+    assert f"Goal: {general_goal()}" in lesson.messages[-1].content
     assert apply_edit(small.net, lesson.completion).source == child
 
 

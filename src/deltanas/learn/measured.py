@@ -56,7 +56,7 @@ class MeasuredEdit:
     @cached_property
     def child(self) -> Program:
         """Raises EditError where the edit does not apply."""
-        return self.parent.edited(self.part, apply_edit(self.parent.part(self.part), self.edit).source)
+        return self.parent.edited(self.part, apply_edit(self.parent.editable(self.part), self.edit).source)
 
     @property
     def pair(self) -> tuple[str, str]:

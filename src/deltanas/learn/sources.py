@@ -88,9 +88,9 @@ def _edit_text(parent: Program, child: Program, kept: Attempt) -> str | None:
     """An edit of the part that was edited that makes the child: what was said, or the diff; None if none does."""
     if {part for part, _, _ in differing_parts(parent, child)} - {kept.part, "prm"}:
         return None
-    old, new = parent.part(kept.part), child.part(kept.part)
+    old, new = parent.editable(kept.part), child.editable(kept.part)
     try:
-        if apply_edit(old, kept.edit).source == new:
+        if parent.edited(kept.part, apply_edit(old, kept.edit).source).editable(kept.part) == new:
             return kept.edit
     except EditError:
         pass

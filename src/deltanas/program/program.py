@@ -6,6 +6,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,12 +15,16 @@ from typing import NamedTuple
 
 from deltanas.program.canonical import canonical_source
 from deltanas.program.hyperparameters import assumed
+from deltanas.program.transforms import TransformError, read_transform, transform_text
 
 Part = str
 """Name of a part of a program, or of a space of edits: "net", "recipe", "transform", "prm", ..."""
 
 EMPTY: Mapping[Part, str] = {"net": "", "transform": "", "prm": "{}"}
 """The parts that stand in the identity of every program, in this order, with the text of one that is absent."""
+
+_BLANK: Mapping[Part, str] = {"transform": transform_text(())}
+"""What edits of an absent part apply to, where that is more than no text."""
 
 _CANONICAL: Mapping[Part, Callable[[str], str]] = {"net": canonical_source, "transform": canonical_source}
 """The parts that are Python; any other counts as it is written."""
@@ -84,6 +89,10 @@ class Program:
             return EMPTY.get(part, "")
         text = self._texts[self._names.index(part)]
         return text if isinstance(text, str) else text.text()
+
+    def editable(self, part: Part) -> str:
+        """The text that edits of a part apply to: of a transform that is absent one without operations."""
+        return self.part(part) or _BLANK.get(part, "")
 
     def packed(self, parent: Program | None) -> Program:
         """An equal program in less memory, its `net` kept as the difference from that of the parent's baseline.
@@ -150,11 +159,12 @@ class Program:
     def edited(self, part: Part, text: str) -> Program:
         """This program with one part replaced, and this program as its parent.
 
-        Hyperparameters that a new `net` declares and this program lacks get their usual values.
+        Hyperparameters that a new `net` declares and this program lacks get their usual values. A transform without
+        operations is none: the part is absent.
         """
         more = assumed(text, self.hyperparameters) if part == "net" else {}
         prm = {"prm": prm_text({**self.hyperparameters, **more})} if more else {}
-        return Program({**self.parts, **prm, part: text}, (self.id,))
+        return Program({**self.parts, **prm, part: _settled(part, text)}, (self.id,))
 
 
 def differing_parts(one: Program, other: Program) -> Iterator[tuple[Part, str, str]]:
@@ -168,6 +178,12 @@ def differing_parts(one: Program, other: Program) -> Iterator[tuple[Part, str, s
 def _shared(names: tuple[Part, ...]) -> tuple[Part, ...]:
     """One tuple for all programs that have these parts."""
     return names
+
+
+def _settled(part: Part, text: str) -> str:
+    with suppress(TransformError):
+        return "" if part == "transform" and not read_transform(text) else text
+    return text
 
 
 def _form(part: Part, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from deltanas.errors import UsageError
 from deltanas.program.program import Part, Program
 from deltanas.program.space import SpaceEdit, edits_of
+from deltanas.program.transform_space import TransformSpace
 
 _FORMER: Mapping[str, tuple[Part, ...]] = {
     "architecture": ("net",),
@@ -44,7 +45,8 @@ class SourceSpace:
         return tuple(edit for edit in edits_of(program.net) if edit.part == self.part)
 
 
-SPACES: dict[Part, EditSpace] = {space.part: space for space in (SourceSpace("net"), SourceSpace("recipe"))}
+_BUILT_IN: tuple[EditSpace, ...] = (SourceSpace("net"), SourceSpace("recipe"), TransformSpace())
+SPACES: dict[Part, EditSpace] = {space.part: space for space in _BUILT_IN}
 
 
 def parts_named(names: object) -> tuple[Part, ...]:

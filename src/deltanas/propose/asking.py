@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
@@ -11,9 +11,12 @@ from pydantic import Field
 
 from deltanas.errors import EditError
 from deltanas.llm import Lesson, Message, Model, Reply, Request
-from deltanas.program import Refused, SpaceEdit, apply_edit
+from deltanas.program import Part, Refused, SpaceEdit, apply_edit
 from deltanas.program.thoughts import spoken
+from deltanas.program.transform_space import MOST_OPERATIONS
+from deltanas.program.transforms import MENU
 from deltanas.propose.goals import facts
+from deltanas.propose.grammar import reasoned
 from deltanas.propose.prompt import render
 from deltanas.records import Attempt, Call
 from deltanas.seams import Ask, Proposal
@@ -22,6 +25,9 @@ from deltanas.settings import Section
 MOST_EARLIER = 1500
 """Characters of the earlier attempts that go back to the model, the last ones."""
 
+
+MENU_TOLD: Mapping[Part, tuple[str, ...]] = {"transform": tuple(operation.call for operation in MENU.values())}
+"""What a part may hold, where it holds nothing else."""
 
 Choice = Literal["goal", "any", "ranked"]
 Decoding = Literal["typed", "anchored", "free"]
@@ -41,6 +47,11 @@ class Asking(Section):
         " the edit that the adapter made likeliest is taken; needs a local model)",
     )
     offers: int = Field(6, ge=2, description="with delta at level typed: largest number of edits to offer")
+    reason: bool = Field(
+        False,
+        description="with delta: the model says in one to three sentences what may help before it writes the edit"
+        " (not with ranked, where it writes nothing)",
+    )
     temperature: float = Field(0.7, gt=0, le=5, description="sampling temperature")
     top_p: float = Field(0.9, gt=0, le=1, description="nucleus sampling: probability mass to draw from")
     top_k: int = Field(0, ge=0, description="number of likeliest tokens to draw from; 0: all")
@@ -62,7 +73,7 @@ class Question:
     Attributes:
         goal: what is asked for. prompt: name of the file that puts it into words. place: the lines to change, if known.
         offered: the edits that the grammar holds the reply to, if any.
-        grammar: of the `Request`.
+        grammar: of the `Request`. reasoned: whether the answer begins with a line that says why.
         calls: of the model, made to arrive at the question. note: as in `Attempt`.
     """
 
@@ -72,8 +83,14 @@ class Question:
     place: str = ""
     offered: tuple[SpaceEdit, ...] = ()
     grammar: str | None = None
+    reasoned: bool = False
     calls: tuple[Call, ...] = ()
     note: str = ""
+
+
+def with_reason(question: Question) -> Question:
+    """The question whose answer begins with a line that says why."""
+    return replace(question, reasoned=True, grammar=question.grammar and reasoned(question.grammar))
 
 
 Prepared = tuple[Question, Request]
@@ -136,11 +153,15 @@ class ModelProposer(ABC):
             source = ask.text.removesuffix("\n")
             messages = render(
                 question.prompt,
+                ask.part,
                 source=source,
                 goal=question.goal,
                 place=question.place,
                 earlier=earlier,
                 facts=known,
+                reason=question.reasoned,
+                menu=MENU_TOLD.get(ask.part, ()),
+                most=MOST_OPERATIONS,
             )
             length = self._model.count(messages)
             if length <= self._max_prompt:

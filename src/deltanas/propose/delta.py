@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from deltanas.llm import Model, Ranker, Reply
-from deltanas.program import Refused, SpaceEdit, edits_of
-from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer
+from deltanas.program import Refused, SpaceEdit, edits_in
+from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer, with_reason
 from deltanas.propose.edits import exhausted, proposal_of
-from deltanas.propose.goals import any_goal, drawn_goal
-from deltanas.propose.grammar import anchored_grammar, typed_grammar, written
+from deltanas.propose.goals import any_goal, drawn_goal, general_goal
+from deltanas.propose.grammar import REASON, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
-from deltanas.propose.taught import GENERAL, taught_block, taught_choice
+from deltanas.propose.taught import taught_block, taught_choice
 from deltanas.records import Call, Draft
 from deltanas.seams import Ask, Choice, Proposal
 
@@ -43,16 +44,19 @@ class DeltaProposer(TaughtProposer):
         if not self._ranks:
             return super().propose(asks)
         drawn = zip(asks, self._space.draw(asks), strict=True)
-        return [proposal_of(ask, edit.text, GENERAL, kind=edit.kind) if edit else exhausted() for ask, edit in drawn]
+        return [
+            proposal_of(ask, edit.text, general_goal(ask.part), kind=edit.kind) if edit else exhausted()
+            for ask, edit in drawn
+        ]
 
     def choose(self, ask: Ask, passing: Sequence[tuple[Proposal, Draft]]) -> Choice:
         """The proposal whose likelihood the adapter raised most; without an adapter the likeliest a token.
 
         Where the prompt is too long for the model the first is taken, and the reasons say so.
         """
-        space = {edit.text: edit for edit in edits_of(ask.text)}
+        space = {edit.text: edit for edit in edits_in(ask.parent, ask.parts)}
         offered = tuple(space[proposal.edit] for proposal, _ in passing)
-        question = Question(ask, GENERAL, "typed", offered=offered, grammar=typed_grammar(offered))
+        question = Question(ask, general_goal(ask.part), "typed", offered=offered, grammar=typed_grammar(offered))
         prepared = self._prepared(question)
         if isinstance(prepared, Proposal):
             why = f"not ranked: {prepared.refusal.reason if prepared.refusal else ''}"
@@ -67,22 +71,27 @@ class DeltaProposer(TaughtProposer):
     def questions(self, asks: Sequence[Ask]) -> list[Question | Proposal]:
         if self._free_kind:
             mixed = self._space.mixed(asks, self._offers)
-            return [self._question(ask, GENERAL, edits) for ask, edits in zip(asks, mixed, strict=True)]
+            return [self._question(ask, general_goal(ask.part), edits) for ask, edits in zip(asks, mixed, strict=True)]
         aimed = self._space.aimed(asks, self._offers, drawn_goal)
         return [self._question(ask, goal, edits) for ask, (goal, edits) in zip(asks, aimed, strict=True)]
 
     def _question(self, ask: Ask, goal: str, edits: Sequence[SpaceEdit]) -> Question | Proposal:
         if not edits and self._decoding == "typed":
             return exhausted()
-        return edit_question(ask, goal or any_goal(ask), edits, self._decoding, self._offers)
+        asked = edit_question(ask, goal or any_goal(ask), edits, self._decoding, self._offers)
+        return with_reason(asked) if self.asking.reason else asked
 
     def answer(self, question: Question, reply: Reply, calls: tuple[Call, ...]) -> Proposal:
-        return written_edit(question, reply, calls)
+        if not question.reasoned:
+            return written_edit(question, reply, calls)
+        why, edit = parted(reply.text)
+        return replace(written_edit(question, replace(reply, text=edit), calls), note=why)
 
     def taught(self, ask: Ask, edit: str, goal: str) -> Taught | Refused:
+        reason = self.asking.reason
         if self._decoding == "typed":
-            return taught_choice(ask, edit, goal, general=self._free_kind)
-        return taught_block(ask, edit, goal, anchored=self._decoding == "anchored")
+            return taught_choice(ask, edit, goal, general=self._free_kind, reason=reason)
+        return taught_block(ask, edit, goal, anchored=self._decoding == "anchored", reason=reason)
 
 
 def edit_question(ask: Ask, goal: str, edits: Sequence[SpaceEdit], decoding: Decoding, offers: int) -> Question:
@@ -102,6 +111,12 @@ def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> P
     if chosen is None:
         return proposal_of(question.ask, reply.text, question.goal, calls)
     return proposal_of(question.ask, chosen.text, question.goal, calls, chosen.kind)
+
+
+def parted(reply: str) -> tuple[str, str]:
+    """The line of a reply that says why, without its mark, and what comes after it; ("", reply) where it has none."""
+    first, _, rest = reply.lstrip().partition("\n")
+    return (first.removeprefix(REASON).strip(), rest) if first.startswith(REASON) else ("", reply)
 
 
 def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit, ...]:

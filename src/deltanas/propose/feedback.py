@@ -104,6 +104,7 @@ class FeedbackProposer(ModelProposer):
             return exhausted()
         messages = render(
             "advice",
+            ask.part,
             source=ask.text.removesuffix("\n"),
             trials=window(ask, self._window),
             facts=facts("", ask.telemetry),

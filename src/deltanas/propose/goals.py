@@ -8,19 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from deltanas.program import SpaceEdit
+from deltanas.program import Part, SpaceEdit
 from deltanas.propose.prompt import prompt_text
 from deltanas.records import Telemetry
 from deltanas.seams import Ask
 
-_KIND = re.compile(r"^# (\w+)\n", re.MULTILINE)
+_KIND = re.compile(r"^# (.+)\n", re.MULTILINE)
 _GOAL = re.compile(r"- (?P<text>.*?)(?: \[(?P<which>more|less|/.+/)\])?$")
 _TOKEN = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)?|\S")
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """One line of `prompts/goals.md`.
+    """One line of `prompts/goals.md`, or of the file of another part.
 
     Attributes:
         text: what the model is told.
@@ -50,9 +50,9 @@ def _amount(tokens: Sequence[str]) -> tuple[int, float]:
 
 
 @cache
-def goals() -> dict[str, tuple[Goal, ...]]:
-    """What to ask for, by kind of edit."""
-    _, *parts = _KIND.split(prompt_text("goals"))
+def goals(of: Part = "net") -> dict[str, tuple[Goal, ...]]:
+    """What to ask for, by kind of edit, where edits are of this part of a program."""
+    _, *parts = _KIND.split(prompt_text("goals", of))
     return {
         kind: tuple(
             Goal(match["text"], match["which"] or "") for line in text.split("\n") if (match := _GOAL.match(line))
@@ -61,13 +61,19 @@ def goals() -> dict[str, tuple[Goal, ...]]:
     }
 
 
+@cache
+def general_goal(of: Part = "net") -> str:
+    """What any edit of this part is asked to do."""
+    return _KIND.split(prompt_text("goals", of))[0].strip()
+
+
 def drawn_goal(ask: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, tuple[SpaceEdit, ...]]:
     """A goal that some of `edits`, all of one kind and at least one, fit, with those that do.
 
     Goals whose candidates gained so far come twice as often as untried ones, these twice as often as those that lost.
     """
     kind = edits[0].kind
-    possible = [goal for goal in goals().get(kind, ()) if any(map(goal.fits, edits))]
+    possible = [goal for goal in goals(ask.part).get(kind, ()) if any(map(goal.fits, edits))]
     gains = [ask.telemetry.gains.get(goal.text, 0.0) for goal in possible]
     weights = [2.0 ** ((gain > 0) - (gain < 0)) for gain in gains]
     goal = ask.rng("goal").choices(possible, weights)[0] if possible else Goal(f"Change the {kind}.")
@@ -76,8 +82,9 @@ def drawn_goal(ask: Ask, edits: Sequence[SpaceEdit]) -> tuple[str, tuple[SpaceEd
 
 def any_goal(ask: Ask) -> str:
     """For a program that has no edit of the space."""
-    kind = ask.rng("kind").choice(sorted(goals()))
-    return ask.rng("goal").choice(goals()[kind]).text
+    known = goals(ask.part)
+    kind = ask.rng("kind").choice(sorted(known))
+    return ask.rng("goal").choice(known[kind]).text
 
 
 def facts(goal: str, telemetry: Telemetry) -> list[str]:

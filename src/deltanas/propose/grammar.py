@@ -12,6 +12,9 @@ END_OF_BLOCK = ">>>>>>> REPLACE"
 MOST_NEW_LINES = 24
 DEEPEST = 6
 """Of new lines: parentheses in parentheses."""
+REASON = "Reason: "
+LEAST_REASON, MOST_REASON = 20, 400
+"""Characters of what a model says before its edit."""
 _FREE_LINE = r"(([^<=>\n][^\n]*)?\n)"
 
 
@@ -30,6 +33,12 @@ def typed_grammar(edits: Sequence[SpaceEdit]) -> str:
         for number, (old, news) in enumerate(places.items())
     ]
     return "\n".join([f"start: {' | '.join(f'p{number}' for number in range(len(places)))}", *rules, ""])
+
+
+def reasoned(grammar: str) -> str:
+    """The grammar with one line before its texts that says why."""
+    start = f'start: "{REASON}" WHY "\\n" answer\nWHY: /[A-Z][ -~]{{{LEAST_REASON - 2},{MOST_REASON - 2}}}[.!?]/\n'
+    return f"{start}{grammar.replace('start:', 'answer:', 1)}"
 
 
 def anchored_grammar(source: str, place: str = "") -> str:

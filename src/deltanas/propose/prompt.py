@@ -11,13 +11,17 @@ from jinja2 import StrictUndefined, Template
 
 from deltanas.llm import Message
 from deltanas.llm.model import Role
+from deltanas.program import Part
 
 _TURN = re.compile(rf"^# ({'|'.join(get_args(Role))})\n", re.MULTILINE)
 
 
-def render(name: str, **values: object) -> tuple[Message, ...]:
-    """The messages of the prompt `name`. Values are never read as headings: the file is split before it is filled."""
-    _, *parts = _TURN.split(prompt_text(name))
+def render(name: str, of: Part = "net", **values: object) -> tuple[Message, ...]:
+    """The messages of the prompt `name` about a part of a program.
+
+    Values are never read as headings: the file is split before it is filled.
+    """
+    _, *parts = _TURN.split(prompt_text(name, of))
     return tuple(
         Message(cast("Role", role), _filled(content, values))
         for role, content in zip(parts[::2], parts[1::2], strict=True)
@@ -30,5 +34,8 @@ def _filled(template: str, values: dict[str, object]) -> str:
 
 
 @cache
-def prompt_text(name: str) -> str:
-    return resources.files(__package__).joinpath("prompts", f"{name}.md").read_text("utf-8")
+def prompt_text(name: str, of: Part = "net") -> str:
+    """The part's own file where it has one, else that of the network."""
+    folder = resources.files(__package__).joinpath("prompts")
+    own = folder.joinpath(of, f"{name}.md")
+    return (own if own.is_file() else folder.joinpath(f"{name}.md")).read_text("utf-8")

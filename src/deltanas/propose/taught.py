@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 from deltanas.errors import EditError
 from deltanas.program import Refused, SpaceEdit, apply_edit, edits_in
 from deltanas.program.edits import places_of, split_lines
-from deltanas.propose.asking import Question, Taught
-from deltanas.propose.goals import goals
-from deltanas.propose.grammar import END_OF_BLOCK, anchored_grammar, typed_grammar, written
+from deltanas.propose.asking import Question, Taught, with_reason
+from deltanas.propose.goals import general_goal, goals
+from deltanas.propose.grammar import END_OF_BLOCK, REASON, anchored_grammar, typed_grammar, written
 from deltanas.seams import Ask
 
-GENERAL = "Make the network more accurate after one epoch."
-"""The goal of an edit that is none of the space's: no other goal is known to be true of it."""
+_QUOTED = 120
+"""Characters of a line, or of a goal, that a reason repeats."""
 
 
-def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False) -> Taught | Refused:
-    """As at level `typed`: the edit is one of the parent's space. general: no goal but that of every edit is asked."""
+def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False, reason: bool = False) -> Taught | Refused:
+    """As at level `typed`: the edit is one of the parent's space.
+
+    general: no goal but that of every edit is asked. reason: the answer begins with `said_reason`.
+    """
     simple = simple_edit(ask, edit)
     if simple is None:
         return Refused("apply", "no simple edit of the program makes this change")
     grammar = typed_grammar((simple,))
-    asked = GENERAL if general else true_goal(ask, simple, goal)
-    return Question(ask, asked, "typed", offered=(simple,), grammar=grammar), written(simple)
+    asked = general_goal(ask.part) if general else true_goal(ask, simple, goal)
+    question = Question(ask, asked, "typed", offered=(simple,), grammar=grammar)
+    return _reasoned(question, written(simple), simple.old, simple.new) if reason else (question, written(simple))
 
 
-def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | Refused:
-    """As at levels `anchored` and `free`: one block, in place of lines that are named."""
+def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool, reason: bool = False) -> Taught | Refused:
+    """As at levels `anchored` and `free`: one block, in place of lines that are named.
+
+    reason: as in `taught_choice`.
+    """
     source = ask.text
     found = one_block(source, apply_edit(source, edit).source)
     if found is None:
@@ -34,7 +43,24 @@ def taught_block(ask: Ask, edit: str, goal: str, *, anchored: bool) -> Taught | 
     grammar = anchored_grammar(source, old) if anchored else None
     asked = true_goal(ask, simple_edit(ask, edit), goal)
     answer = f"<<<<<<< SEARCH\n{old}\n=======\n{new}{END_OF_BLOCK}"
-    return Question(ask, asked, "blocks", old, grammar=grammar), answer
+    question = Question(ask, asked, "blocks", old, grammar=grammar)
+    return _reasoned(question, answer, *found) if reason else (question, answer)
+
+
+def _reasoned(question: Question, answer: str, old: str, new: str) -> Taught:
+    return with_reason(question), f"{REASON}{said_reason(question.goal, old, new)}\n{answer}"
+
+
+def said_reason(goal: str, old: str, new: str) -> str:
+    """What a model is taught to say before an edit: the goal, and what the edit changes. No edit has its reasons."""
+    before, after = ([line.strip().rstrip(",") for line in text.split("\n")] for text in (old, new))
+    gone, came = (
+        next((line[:_QUOTED] for line in some if line and line not in others), "")
+        for some, others in ((before, after), (after, before))
+    )
+    done = f"`{gone}` becomes `{came}`" if gone and came else f"`{came or gone}` {'comes' if came else 'goes'}"
+    told = re.sub(r"[^ -~]", "?", f"{goal[:_QUOTED]} {done if gone or came else 'Two lines swap places'}.")
+    return told[:1].upper() + told[1:]
 
 
 def taught_program(ask: Ask, edit: str, goal: str) -> Taught:
@@ -60,10 +86,13 @@ def _makes(source: str, edit: SpaceEdit, made: str) -> bool:
 
 
 def true_goal(ask: Ask, edit: SpaceEdit | None, goal: str) -> str:
-    """`goal`, if the edit fits it; else one that it fits, drawn."""
+    """`goal`, if the edit fits it; else one that it fits, drawn. Of an edit that is none of the space's nothing else is
+    known to be true than what any edit is asked to do.
+    """
     if edit is None:
-        return goal if any(goal == one.text for some in goals().values() for one in some) else GENERAL
-    fitting = [one.text for one in goals().get(edit.kind, ()) if one.fits(edit)]
+        known = any(goal == one.text for some in goals(ask.part).values() for one in some)
+        return goal if known else general_goal(ask.part)
+    fitting = [one.text for one in goals(ask.part).get(edit.kind, ()) if one.fits(edit)]
     if goal in fitting:
         return goal
     return ask.rng("goal").choice(fitting) if fitting else f"Change the {edit.kind}."

@@ -67,8 +67,9 @@ class ProposerContract:
                 continue
             assert answer.edit, "the journal keeps what was proposed"
             if not self.whole_files:
-                made = apply_edit(ask.parent.part(answer.part), answer.edit)
-                assert made.source == answer.program.part(answer.part), "its edit makes another program of the parent"
+                made = apply_edit(ask.parent.editable(answer.part), answer.edit)
+                edited = ask.parent.edited(answer.part, made.source)
+                assert edited == answer.program, "its edit makes another program of the parent"
                 assert made.rung == answer.rung, f"the edit applies at rung {made.rung}, not {answer.rung}"
 
     def test_equal_asks_have_equal_answers(self) -> None:

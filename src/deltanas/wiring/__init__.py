@@ -244,7 +244,7 @@ def _parts(
     require_objectives(config)
     told: list[str] = []
     if baselines is None:
-        baselines = programs_of(config, told.append) if config.baselines else builtin_programs(config.prm)
+        baselines = programs_of(config, told.append)
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:

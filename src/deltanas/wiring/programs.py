@@ -8,7 +8,13 @@ from deltanas import nets
 from deltanas.assess import assumed_of, told_assumed
 from deltanas.config import SearchConfig
 from deltanas.program import Program, assumed, prm_text
+from deltanas.program.transform_space import STARTS
 from deltanas.sources import chosen_sources
+
+AUGMENTED = "resnet"
+"""The network of a search of transforms, if none is named: the published searches trained a ResNet, and convolutions
+gain from images that are shifted and turned.
+"""
 
 
 def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
@@ -16,15 +22,23 @@ def builtin_programs(prm: Mapping[str, float]) -> dict[str, Program]:
 
 
 def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None) -> dict[str, Program]:
-    """The baselines that the settings name. tell: told of each hyperparameter that is declared, and that nobody gave.
+    """The baselines that the settings name, all built-in ones if they name none.
+
+    Where nothing but the transform is edited, each network comes with each of the transforms that such a search begins
+    with (`STARTS`), and is one network if none is named. tell: told of each hyperparameter that is declared, and that
+    nobody gave.
 
     Raises UsageError as `chosen_sources` does.
     """
+    augmenting = config.edits == ("transform",)
+    names = config.baselines or ((AUGMENTED,) if augmenting else tuple(nets.baselines()))
     programs: dict[str, Program] = {}
-    for name, source, prm in chosen_sources(config):
-        programs[name] = program_of(source, prm)
+    for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names})):
+        program = program_of(source, prm)
+        for start, transform in STARTS.items() if augmenting else [("", "")]:
+            programs[f"{name} {start}".rstrip()] = Program({**program.parts, "transform": transform})
         if tell:
-            for line in told_assumed(assumed_of(programs[name], prm)):
+            for line in told_assumed(assumed_of(program, prm)):
                 tell(f"{name}: {line}")
     return programs
 

@@ -53,7 +53,7 @@ class SpaceEdit:
 
     def apply(self, program: Program) -> Program:
         """What it makes of a program. Raises EditError where it does not apply."""
-        return program.edited(self.of, apply_edit(program.part(self.of), self.text).source)
+        return program.edited(self.of, apply_edit(program.editable(self.of), self.text).source)
 
 
 @dataclass(frozen=True)
