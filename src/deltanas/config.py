@@ -47,7 +47,7 @@ class TrainConfig(Section):
     augment: tuple[Augment, ...] = Field(
         (),
         description="augmentation of training images, if the program has no transform: flip (left to right)"
-        " | crop (padded, at a random place)",
+        " | crop (padded, at a random place); not with edits of the transform",
     )
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, seconds")
     memory_gb: float = Field(4.0, gt=0, description="limit of a candidate's address space, GiB")
@@ -118,7 +118,9 @@ class SearchConfig(Section):
         "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
     )
     edits: Annotated[tuple[Part, ...], BeforeValidator(parts_named)] = Field(
-        ("net",), description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe"
+        ("net",),
+        description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe; with transform"
+        " alone each baseline comes with five transforms",
     )
     cycles: int = Field(2, ge=1, description="number of cycles; a higher number lengthens a run")
     candidates: int = Field(8, ge=1, description="number of candidates in a cycle")
@@ -153,7 +155,9 @@ class SearchConfig(Section):
         None, description="a network with more FLOPs an image is refused; any number if not given"
     )
     baselines: tuple[str, ...] = Field(
-        (), description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones"
+        (),
+        description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones, if the transform alone"
+        " is edited resnet",
     )
     lemur_programs: int = Field(
         8, ge=1, description="number of programs drawn by rank from each lemur:RUN of the baselines"
@@ -257,14 +261,36 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
     """The validated settings, among them those of the built-in strategies and of the one that is named.
 
     Raises:
-        UsageError: an unknown key, a value of a wrong type or out of range, or no such strategy.
+        UsageError: an unknown key, a value of a wrong type or out of range, no such strategy, or settings that exclude
+            one another.
     """
     name = values.get("strategy")
     own = [strategy_named(name)] if isinstance(name, str) else []
     config = with_sections([*STRATEGIES.values(), *own]).read(values)
+    _require_consistent(config)
     # The metric alone is what is meant where no objective is given.
     alone = config.objectives == (TASKS[config.task].metric.name,)
     return config.model_copy(update={"objectives": ()}) if alone else config
+
+
+def _require_consistent(config: SearchConfig) -> None:
+    only = config.proposing.only
+    if only and not set(only) & set(config.edits):
+        raise UsageError(
+            f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",
+            f"take --edits {','.join(only)}, or another strategy",
+        )
+    if "transform" in config.edits and config.train.augment:
+        raise UsageError(
+            f"`train.augment` = {','.join(config.train.augment)} and edits of the transform exclude one another: a"
+            " transform says all that is done to training images",
+            "leave train.augment out: with --edits transform flip and crop+flip are among the baselines",
+        )
+    if config.model.reason and config.model.choice == "ranked" and config.model.decoding == "typed":
+        raise UsageError(
+            "`model.reason` and `model.choice` = ranked exclude one another: a model that ranks edits writes nothing",
+            "leave model.reason out, or set model.choice=any",
+        )
 
 
 PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "baselines", "archive"))

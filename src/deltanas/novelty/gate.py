@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from deltanas.novelty.neighbours import Neighbours
 from deltanas.program import Program, Refused, Stage, acting
-from deltanas.program.shingles import fingerprint
+from deltanas.program.shingles import fingerprints
 from deltanas.program.transforms import read_transform
 from deltanas.records import Draft
 from deltanas.seams import Gate
@@ -23,7 +24,7 @@ class NoveltyGate(Gate):
     operations do nothing is refused; one that lists none is not. An edit after which other operations give the parent's
     outputs, such as a second ReLU after a first, is a no-op (`Draft.effective`). Below a `threshold` of 1 a program is
     compared with all that the run holds, its parent too: the Jaccard index of its shingles (`program.shingles`) with
-    each of them must be below it.
+    each of them must be below it. Programs that share their network are compared by their transforms.
     """
 
     stage: Stage = "novelty"
@@ -42,7 +43,8 @@ class NoveltyGate(Gate):
             if draft.program.id not in self._identities:
                 self._identities.add(draft.program.id)
                 if self._similar is not None:
-                    self._similar.add(draft.program.id, self._similar.sketched(fingerprint(draft.program)))
+                    for found in fingerprints(draft.program):
+                        self._similar.add(draft.program.id, self._similar.sketched(found))
             if draft.trace is not None:
                 known = draft.program.id, draft.program.transform
                 self._traces.setdefault(_key(draft, draft.trace), known)
@@ -71,10 +73,11 @@ class NoveltyGate(Gate):
     def _near_copy(self, draft: Draft) -> Refused | None:
         if self._similar is None:
             return None
-        found = self._similar.like(self._similar.sketched(fingerprint(draft.program)))
+        sketches = map(self._similar.sketched, fingerprints(draft.program))
+        found = [near for sketch in sketches for near in self._similar.like(sketch)]
         if not found:
             return None
-        nearest, index = found[0]
+        nearest, index = max(found, key=itemgetter(1))
         of = "its parent" if nearest == draft.program.parent else "program"
         return Refused(
             "novelty",

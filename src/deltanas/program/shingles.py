@@ -47,6 +47,26 @@ def shingles_of(hashed: ArrayLike, size: int = SHINGLE) -> Hashes:
     return runs
 
 
+def fingerprints(program: Program) -> list[Hashes]:
+    """What near copies are found by: its fingerprint or, of one with a transform, that among programs of the same
+    transform and the shingles of the transform among those that have all else in common.
+
+    A transform is short beside a network: by one fingerprint all transforms of one network would be near copies.
+    """
+    if not program.transform:
+        return [fingerprint(program)]
+    rest = {part: text for part, text in program.parts.items() if part != "transform"}
+    return [
+        _among(fingerprint(Program(rest)), program.transform, program.id),
+        _among(shingles(program.transform), program.besides("transform"), program.id),
+    ]
+
+
+def _among(found: Hashes, shared: str, identity: str) -> Hashes:
+    """Hashes that equal others only under an equal text `shared`; with the identity as one more."""
+    return np.sort(np.append(found ^ np.uint64(_hash(shared)), np.uint64(_hash(identity))))
+
+
 def fingerprint(program: Program) -> Hashes:
     """The shingles of all its parts, and its identity as one more: only equal programs have a Jaccard index of 1."""
     text = "\n".join(program.part(part) for part in dict.fromkeys((*EMPTY, *program.parts)))

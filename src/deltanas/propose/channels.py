@@ -188,4 +188,5 @@ CHANNELS = Strategy(
     build=lambda context: ChannelsProposer(context.asked, context.unlimited or context.builds, context.asking),
     calls=1,
     held=lambda _: True,
+    only=("net",),
 )

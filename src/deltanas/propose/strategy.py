@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from deltanas.errors import UsageError
 from deltanas.llm import Model
+from deltanas.program import Part
 from deltanas.propose.asking import Asking
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.settings import Section
@@ -58,6 +59,7 @@ class Strategy:
         taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank.
+        only: names of the spaces of edits that it can draw from; (): any.
         draws: least number of proposals that a slot draws in each round.
         choose: makes what takes one of a slot's passing proposals; None: the first is taken.
     """
@@ -71,5 +73,6 @@ class Strategy:
     taught: bool = False
     ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None
+    only: tuple[Part, ...] = ()
     draws: Callable[[Context], int] = lambda _: 1
     choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None
