@@ -43,7 +43,7 @@ def complained(done: subprocess.CompletedProcess[str], status: int, *words: str)
         (("--prm", "=3"), ("--prm =3: not NAME=VALUE",)),
         (("--set", "prm.lr=nan"), ("`prm.lr` = nan", "finite number")),
         (("--strategy", "..x:Y"), ("'..x' is a relative name", "package.module:NAME")),
-        (("--edits", "net,transform"), ("for the part 'transform'", "known parts: net, recipe")),
+        (("--edits", "net,prm"), ("for the part 'prm'", "known parts: net, recipe, transform")),
         (("absent.toml",), ("no config file absent.toml",)),
         (("--hue", "red"), ("--hue",)),
     ],
