@@ -16,7 +16,8 @@ from deltanas.learn.measured import MeasuredEdit, read_measured, write_measured
 from deltanas.learn.near import lemur_edits
 from deltanas.learn.noise import gain_noise, training_noise
 from deltanas.learn.sources import gains_edits, own_edits
-from deltanas.program import Program, Refused, Trained, apply_edit, combined, edits_of, prm_text
+from deltanas.program import SPACES, Program, Refused, Trained, apply_edit, combined, edits_of, prm_text
+from deltanas.program.transform_space import REMOVE
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import Attempt, Candidate, Draft
 from lemur_wheels import net
@@ -275,4 +276,23 @@ def test_an_edit_of_a_part_is_measured_as_one_of_that_part() -> None:
     ]
     (found,) = own_edits(rows)
     assert (found.part, found.edit, found.parent, found.child) == ("transform", kept.edit, base, child)
-    assert found.ask.parts == (), "no space of edits is of this part"
+    assert found.ask.parts == ("transform",)
+
+
+def test_an_edit_from_no_transform_and_back_to_none_is_measured() -> None:
+    none = Program.of(A)
+    first = SPACES["transform"].edits(none)[0]
+    one = first.apply(none)
+    (last,) = [edit for edit in SPACES["transform"].edits(one) if edit.kind == REMOVE]
+    score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
+    for parent, made in ((none, first), (one, last)):
+        child = made.apply(parent)
+        kept = Attempt(made.text, "exact", "", None, part="transform")
+        rows = [
+            Candidate(0, 0, "baseline", None, Draft(parent), (), score, (score,), name="a"),
+            Candidate(1, 0, "x", parent.id, Draft(child), (kept,), score, (score,)),
+        ]
+        (found,) = own_edits(rows)
+        assert (found.edit, found.parent, found.child) == (made.text, parent, child)
+        assert found.ask.text == parent.editable("transform")
+    assert last.apply(one).transform == ""

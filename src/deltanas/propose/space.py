@@ -150,10 +150,8 @@ class Space:
         results = iter(self._builds.build([edit.apply(parent) for parent, _, _, edits in wanted for edit in edits]))
         return {
             slot: [
-                isinstance(child, Built)
-                and isinstance(origin, Built)
-                and (edit.of == "transform" or child.differs(origin))
-                for edit, child in zip(edits, islice(results, len(edits)), strict=True)
+                isinstance(child, Built) and isinstance(origin, Built) and child.differs(origin)
+                for child in islice(results, len(edits))
             ]
             for _, origin, slot, edits in wanted
         }
