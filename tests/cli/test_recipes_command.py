@@ -21,5 +21,5 @@ def test_the_program_is_printed_or_refused_with_the_line(deltanas: Command, tmp_
     (tmp_path / "odd.py").write_text(base.replace("return x", "return x.softmax(1)"))
     refused = deltanas("recipes", "inject", "odd.py", "--loss", "nll")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert "line 42: the loss gets probabilities, no logits" in refused.stderr
+    assert "line 45: the loss gets probabilities, no logits" in refused.stderr
     assert deltanas("recipes", "inject", "mlp.py", "--loss", "mse").returncode == 2
