@@ -9,7 +9,8 @@ from itertools import product
 import pytest
 
 from deltanas import nets
-from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
+from deltanas.program import Program, edits_of
+from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, recipe_of, with_recipe
 from recipe_forms import IMPORTS, LOSS, OPTIMIZER, REFUSED, RIGHT, Form
 
 _CLASSES = ("SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta")
@@ -152,6 +153,28 @@ def test_a_name_that_the_program_uses_otherwise_is_not_taken_for_torchs() -> Non
     own = Form(after="class NextGenerationLoss:\n    pass\n\n\n").text
     with pytest.raises(RecipeError, match="has a NextGenerationLoss of its own"):
         with_recipe(own, loss="ngl")
+
+
+def test_the_space_of_edits_offers_the_losses_and_the_optimizers_at_rates_that_suit_them() -> None:
+    base = Program.of(nets.baseline("mlp"))
+    edits = [edit for edit in edits_of(base.net) if edit.part == "recipe"]
+    losses = {edit.apply(base).net for edit in edits if edit.kind == "loss"}
+    assert losses == {with_recipe(base.net, loss=loss) for loss in ("nll", "ngl")}
+    made = [edit.apply(base).net for edit in edits if edit.kind == "optimizer"]
+    assert {recipe_of(net) for net in made} - {None} == {("ce", name) for name in OPTIMIZERS if name != "adamw"}
+    rates = {
+        call_of(net, *_CLASSES[:1], *_CLASSES[3:]).partition("lr=prm['lr']")[2].partition(",")[0].rstrip(")")
+        for net in made
+        if "Adam(" not in net
+    }
+    assert rates == {" * 10", "", " * 1000"}
+    back = Program.of(with_recipe(base.net, loss="ngl", optimizer="adadelta"))
+    again = [edit for edit in edits_of(back.net) if edit.kind in ("loss", "optimizer")]
+    assert base.net.replace('AdamW(self.parameters(), lr=prm["lr"], betas=(prm["momentum"], 0.99))', "") in {
+        edit.apply(back).net.replace('Adadelta(self.parameters(), lr=prm["lr"])', "") for edit in again
+    }
+    assert any('lr=prm["lr"] * 0.001' in edit.new for edit in again)
+    assert recipe_of("x = 1") is recipe_of("def f(:") is None
 
 
 def test_line_ends_stay() -> None:

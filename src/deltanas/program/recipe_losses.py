@@ -118,7 +118,7 @@ def read_loss(source: RecipeSource) -> Loss:
     own = frozenset(one for node in inserted(source).values() for one in ast.walk(node))
     made = source.calls(_TORCH, own)
     for name in inserted(source):
-        made += [node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and _is_name(node.func, name)]
+        made += [node for node in source.nodes if isinstance(node, ast.Call) and _is_name(node.func, name)]
     made.sort(key=lambda call: call.lineno)
     others = [call for call in source.calls(_OTHERS) if call in source.live]
     if not made:
@@ -203,13 +203,9 @@ def _require_minimised(source: RecipeSource, loss: Loss) -> None:
     """Some `backward` is of a value that the loss is part of, directly or through functions that apply it."""
     wanted: set[ast.AST] = set(loss.applied)
     functions = {getattr(source.owner(call), "name", "") for call in loss.applied} - {""}
-    for _ in range(len(source.parameters)):
-        more = {
-            getattr(source.owner(node), "name", "")
-            for node in ast.walk(source.tree)
-            if isinstance(node, ast.Call) and _called(node) in functions
-        }
-        functions |= more - {"", "learn"}
+    calls = [(getattr(source.owner(node), "name", ""), node) for node in source.live if isinstance(node, ast.Call)]
+    while more := {name for name, call in calls if _called(call) in functions} - functions - {"", "learn"}:
+        functions |= more
     for node in source.live:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
             parts = source.origin(node.func.value) | {one for each in node.args for one in source.origin(each)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from deltanas.errors import DeltanasError
@@ -38,13 +38,18 @@ class RecipeSource(Source):
     def fault(self, node: ast.AST, why: str, hint: str) -> RecipeError:
         return RecipeError(f"line {getattr(node, 'lineno', 1)}: {why}", hint)
 
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All of the tree, outer ones first."""
+        return tuple(ast.walk(self.tree))
+
     # Names
 
     @cached_property
     def imports(self) -> dict[str, str]:
         """As in `Source`, without names that the program also gives to something else."""
         targets: dict[str, set[str]] = {}
-        for name, dotted in self._imported(ast.walk(self.tree)):
+        for name, dotted in self._imported(self.nodes):
             targets.setdefault(name, set()).add(dotted)
         return {name: min(found) for name, found in targets.items() if len(found) == 1 and name not in self._bound}
 
@@ -52,7 +57,7 @@ class RecipeSource(Source):
     def _bound(self) -> frozenset[str]:
         """Names that something else than an import binds, anywhere."""
         found: set[str] = set()
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             match node:
                 case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.arg(arg=name):
                     found.add(name)
@@ -61,7 +66,7 @@ class RecipeSource(Source):
         return frozenset(found)
 
     @staticmethod
-    def _imported(nodes: Iterator[ast.AST]) -> Iterator[tuple[str, str]]:
+    def _imported(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
         for node in nodes:
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -73,7 +78,7 @@ class RecipeSource(Source):
     @cached_property
     def _global(self) -> dict[str, str]:
         """Imported names that all of the module sees."""
-        return {name: self.imports[name] for name, _ in self._imported(iter(self.tree.body)) if name in self.imports}
+        return {name: self.imports[name] for name, _ in self._imported(self.tree.body) if name in self.imports}
 
     def alias(self, dotted: str) -> str | None:
         found = [name for name, target in self._global.items() if target == dotted]
@@ -85,7 +90,7 @@ class RecipeSource(Source):
 
     def is_free(self, name: str) -> bool:
         """Whether the program has no such name."""
-        return name not in self._bound and all(name != known for known, _ in self._imported(ast.walk(self.tree)))
+        return name not in self._bound and all(name != known for known, _ in self._imported(self.nodes))
 
     @property
     def top(self) -> int:
@@ -113,7 +118,7 @@ class RecipeSource(Source):
         """The functions and methods of a name; of a class its `__init__`."""
         return [
             node
-            for node in ast.walk(self.tree)
+            for node in self.nodes
             if isinstance(node, ast.FunctionDef)
             and (node.name == name or (node.name == "__init__" and getattr(self.parents[node], "name", "") == name))
         ]
@@ -150,7 +155,7 @@ class RecipeSource(Source):
         besides: what is not looked at.
         """
         found = []
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if not isinstance(node, ast.Name | ast.Attribute) or short(self.dotted(node)) not in names:
                 continue
             if node in besides:

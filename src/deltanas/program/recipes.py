@@ -25,7 +25,7 @@ from deltanas.program.recipe_losses import (
 from deltanas.program.recipe_reading import RecipeError, RecipeSource, short
 from deltanas.program.space.source import Change, Span
 
-__all__ = ["LOSSES", "NATURAL_RATES", "OPTIMIZERS", "RecipeError", "with_recipe"]
+__all__ = ["LOSSES", "NATURAL_RATES", "OPTIMIZERS", "RecipeError", "recipe_of", "recipe_spans", "with_recipe"]
 
 LOSSES = ("ce", "nll", "ngl")
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta")
@@ -96,7 +96,21 @@ def with_recipe(
     if tree is None or "\r" in text:
         raise RecipeError("the program is no Python", "`deltanas check FILE` says what is wrong with it")
     program = RecipeSource(text, tree)
-    net = net_class(tree)
+    spans = recipe_spans(program, loss=loss, optimizer=optimizer, rate=rate, scale=scale)
+    made = program.changed(Change("recipe", spans))
+    return made.replace("\n", "\r\n") if text != source else made
+
+
+def recipe_spans(
+    program: RecipeSource,
+    *,
+    loss: str | None = None,
+    optimizer: str | None = None,
+    rate: float | None = None,
+    scale: float = 1.0,
+) -> tuple[Span, ...]:
+    """What `with_recipe` changes, none where the program has all of it. Raises RecipeError."""
+    net = net_class(program.tree)
     if net is None:
         raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
     require_classifier(program, net)
@@ -108,8 +122,25 @@ def with_recipe(
         spans += _optimizer_spans(program, optimizer, rate, needed)
     if needed:
         spans.append((program.top, program.top, "".join(needed)))
-    made = program.changed(Change("recipe", tuple(spans)))
-    return made.replace("\n", "\r\n") if text != source else made
+    return tuple(spans)
+
+
+def recipe_of(source: str) -> tuple[str, str] | None:
+    """The loss and the optimizer that a program trains with, as `LOSSES` and `OPTIMIZERS` name them.
+
+    None where the text does not tell, or they are others.
+    """
+    text = source.replace("\r\n", "\n")
+    tree = parsed(text)
+    if tree is None:
+        return None
+    program = RecipeSource(text, tree)
+    try:
+        loss, optimizer = read_loss(program).kind, _read_optimizer(program).name
+    except RecipeError:
+        return None
+    known = [name for name, kind in _CLASSES.items() if kind == optimizer]
+    return (loss, known[0]) if known else None
 
 
 def _require_known(loss: str | None, optimizer: str | None, rate: float | None, scale: float) -> None:
@@ -253,7 +284,7 @@ def _number(node: ast.expr | None) -> float | None:
 def _groups(program: RecipeSource) -> list[dict[str, ast.expr]]:
     """The parameter groups that the program writes down, wherever. Raises RecipeError where one is put together."""
     found = []
-    for node in ast.walk(program.tree):
+    for node in program.nodes:
         match node:
             case ast.Dict(keys=keys, values=values):
                 pairs = zip(keys, values, strict=True)
@@ -294,7 +325,7 @@ def _group_spans(program: RecipeSource, old: _Optimizer, rate: str) -> Iterator[
 
 def _require_moved(program: RecipeSource, old: _Optimizer, name: str, rate: float | None) -> None:
     """Nothing in the program sets or needs what the new optimizer has otherwise. Raises RecipeError."""
-    for node in ast.walk(program.tree):
+    for node in program.nodes:
         match node:
             case ast.Call():
                 _require_scheduled(program, node, old, name, rate)

@@ -1,14 +1,19 @@
-"""Edits of the recipe: optimizer, learning rate, momentum, weight decay, label smoothing."""
+"""Edits of the recipe: loss, optimizer, learning rate, momentum, weight decay, label smoothing."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 
+from deltanas.program.recipe_reading import RecipeError, RecipeSource
+from deltanas.program.recipes import LOSSES, recipe_spans
 from deltanas.program.space.source import Change, Source, given
 
-_ADAPTIVE = ("AdamW", "Adam", "NAdam", "RMSprop")
+_ADAPTIVE = ("AdamW", "Adam", "NAdam", "RMSprop", "Adagrad", "Adadelta")
 _BETAS = ("AdamW", "Adam", "NAdam", "RAdam", "Adamax")
+_NATURAL = {"SGD": 10, "Adagrad": 10, "Adadelta": 1000}
+"""By how much the rate that suits an optimizer is larger than Adam's."""
 _RATES = ("0.3", "0.5", "2", "3")
 _MOMENTA = ("0.8", "0.9", "0.95")
 _DECAYS = ("0.0", "0.0001", "0.0005", "0.005", "0.01", "0.05")
@@ -16,7 +21,7 @@ _PAIRS = ("(0.9, 0.999)", "(0.9, 0.95)", "(0.8, 0.99)")
 # torch's defaults where stating them would change nothing.
 _DEFAULTS = {
     ("AdamW", "weight_decay"): "0.01",
-    **{(name, "weight_decay"): "0.0" for name in ("SGD", "Adam", "NAdam", "RAdam", "RMSprop")},
+    **{(name, "weight_decay"): "0.0" for name in ("SGD", "Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta")},
     **{(name, "betas"): "(0.9, 0.999)" for name in _BETAS},
 }
 _SMOOTHINGS = ("0.0", "0.05", "0.1", "0.2")
@@ -38,6 +43,16 @@ def recipe_changes(source: Source) -> Iterator[Change]:
                         yield source.replaced(kind, node, call, "recipe")
             elif source.dotted(node.func) == "torch.nn.CrossEntropyLoss" and not node.args:
                 yield from _smoothing(source, node)
+    yield from _losses(source)
+
+
+def _losses(source: Source) -> Iterator[Change]:
+    """Another loss, where the text shows that it would be what trains."""
+    program = RecipeSource(source.text, source.tree)
+    for loss in LOSSES:
+        with suppress(RecipeError):
+            if spans := recipe_spans(program, loss=loss):
+                yield Change("loss", spans, "recipe")
 
 
 def _optimizers(name: str, texts: dict[str, str], rate: str) -> Iterator[tuple[str, str, dict[str, str]]]:
@@ -57,17 +72,18 @@ def _optimizers(name: str, texts: dict[str, str], rate: str) -> Iterator[tuple[s
 
 
 def _classes(name: str, texts: dict[str, str], rate: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Another optimizer. Between SGD and the adaptive ones the rate moves tenfold."""
+    """Another optimizer. The rate moves by as much as the rates that suit the two differ."""
     shared = {key: texts[key] for key in ("params", "lr", "weight_decay") if key in texts}
     betas = {"betas": texts["betas"]} if "betas" in texts else {}
-    for other in _ADAPTIVE:
+    for other in (*_ADAPTIVE, "SGD"):
         if other != name:
-            kept = shared | (betas if other in _BETAS and name in _BETAS else {})
-            yield other, kept | ({"lr": f"{rate} * 0.1"} if name == "SGD" else {})
-    if name != "SGD":
-        momentum = shared | {"lr": f"{rate} * 10", "momentum": "0.9"}
-        yield "SGD", momentum
-        yield "SGD", momentum | {"nesterov": "True"}
+            factor = _NATURAL.get(other, 1) / _NATURAL.get(name, 1)
+            moved = {} if factor == 1 else {"lr": f"{rate} * {factor:g}"}
+            kept = shared | (betas if other in _BETAS and name in _BETAS else {}) | moved
+            if other == "SGD":
+                kept["momentum"] = "0.9"
+                yield other, kept | {"nesterov": "True"}
+            yield other, kept
 
 
 def _smoothing(source: Source, call: ast.Call) -> Iterator[Change]:
