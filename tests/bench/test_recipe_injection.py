@@ -63,7 +63,7 @@ def test_each_thing_that_can_be_wrong_is_told(pool: Pool) -> None:
     base = RIGHT["groups"].text
     text = with_recipe(base, loss="ngl", optimizer="adam", rate=RATE)
     weights = "[{'params': [self.head.weight], 'lr': 0.25}, bias]"
-    wrong = {
+    wrong: dict[object, str] = {
         "the optimizer is AdamW": text.replace("optim.Adam(", "optim.AdamW("),
         "lr is 0.2, not 0.25": text.replace("lr=0.25", "lr=0.2").replace("'lr': 0.25}", "'lr': 0.2}"),
         "weight_decay is 0.1, not 0": text.replace("lr=0.25", "lr=0.25, weight_decay=0.1"),
@@ -77,7 +77,7 @@ def test_each_thing_that_can_be_wrong_is_told(pool: Pool) -> None:
     found = read({"base": base, **wrong}, pool)
     for why in wrong:
         told = fault(found["base"], found[why], loss="ngl", optimizer="adam", rate=RATE)
-        assert why.split(" is ")[0] in told, (why, told)
+        assert str(why).split(" is ")[0] in told, (why, told)
     moved = text.replace("self.train()", "self.eval()")
     assert differs_elsewhere(base, moved)
 
