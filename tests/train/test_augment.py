@@ -8,6 +8,9 @@ from torch import Tensor
 
 from deltanas.program.transforms import MENU, Parameter, Step, Value, read_transform
 from deltanas.train.augment import OPERATIONS, Augmentation, run_wide
+from deltanas.train.augment.draws import Draws
+from deltanas.train.augment.geometry import projection
+from deltanas.train.augment.warps import Affine, Mirror, Shift, Warp, Window, warped
 from deltanas.train.job import Augment
 
 
@@ -89,3 +92,117 @@ def test_an_operation_keeps_the_shape_at_all_bounds_of_its_parameters(name: str,
 def test_a_transform_does_its_steps_in_their_order() -> None:
     text = "def transform(norm):\n    return transforms.Compose([transforms.RandomHorizontalFlip(1.0)])\n"
     assert torch.equal(Augmentation(read_transform(text), 0)(images(5)), images(5).flip(3))
+
+
+def one_image(n: int) -> Tensor:
+    """The same image many times."""
+    return images(1).expand(n, -1, -1, -1).contiguous()
+
+
+NEVER_ALIKE = {
+    "RandomRotation": ((-90.0, 90.0),),
+    "RandomAffine": ((-90.0, 90.0), (0.1, 0.1), (0.7, 1.4), (-20.0, 20.0)),
+    "ColorJitter": ((0.3, 1.7), (0.3, 1.7), (0.3, 1.7), (-0.5, 0.5)),
+    "GaussianBlur": (5.0, (0.5, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", NEVER_ALIKE)
+def test_no_two_images_of_a_batch_are_changed_alike(name: str) -> None:
+    changed = Augmentation([Step(name, NEVER_ALIKE[name])], 1)(one_image(32))
+    assert len({image.numpy().tobytes() for image in changed}) == 32
+
+
+RANDOM = [name for name in MENU if name not in ("CenterCrop", "Pad", "Grayscale")]
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_an_image_is_changed_in_several_ways_by_the_draws_of_the_seed_alone(name: str) -> None:
+    step = Step(name, MENU[name].at(1))
+    torch.manual_seed(9)
+    state = torch.get_rng_state()
+    first, second, other = (Augmentation([step], seed)(one_image(64)) for seed in (5, 5, 6))
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert len({image.numpy().tobytes() for image in first}) > 1
+    assert torch.equal(torch.get_rng_state(), state), "the chance of the network's own training is left alone"
+
+
+def test_what_a_program_sets_as_torchs_defaults_changes_no_image() -> None:
+    steps = [Step(name, one.at(1)) for name, one in MENU.items()]
+    plain = Augmentation(steps, 1)(images(20))
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = Augmentation(steps, 1)(images(20))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(plain, other)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_composed_movements_are_as_those_done_one_by_one(place: int) -> None:
+    x, size, chance = images(200), (24, 16), torch.Generator().manual_seed(0)
+    chosen = torch.randint(0, 2, (2, 200), generator=chance).bool()
+    moves = torch.randint(-8, 9, (4, 200), generator=chance)
+    whole = [Shift(*moves[:2], size), Mirror(chosen[0], 0, size), Mirror(chosen[1], 1, size), Shift(*moves[2:], size)]
+    still = Affine(torch.tensor([[1.0, 0, 0, 0, 1, 0]]).repeat(200, 1), size)
+    composed: list[Warp] = [*whole[:place], still, *whole[place:]]
+    assert torch.equal(warped(x, composed), warped(x, whole))
+
+
+@pytest.mark.parametrize("fill", [0.0, 200.0])
+def test_what_an_operation_puts_around_the_image_is_moved_by_the_next_one(fill: float) -> None:
+    pad, still = Step("Pad", (0.25, fill, "constant")), Step("RandomRotation", ((0.0, 0.0),))
+    half_turn = Step("RandomRotation", ((180.0, 180.0),))
+    x = images(20)
+    padded = Augmentation([pad], 1)(x)
+    assert (padded[:, :, :2] == int(fill)).all()
+    assert torch.equal(Augmentation([pad, still], 1)(x), padded)
+    assert int((Augmentation([pad, half_turn], 1)(x).int() - padded.flip(2, 3).int()).abs().max()) <= 1
+    shifted = Augmentation([pad, Step("RandomAffine", ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 0.0)))], 1)(x)
+    assert int((shifted == 0).sum()) > int((padded == 0).sum()), "black comes in beside the padding"
+
+
+def test_what_left_the_image_does_not_come_back() -> None:
+    x = images(50)
+    away, back = (Step("RandomAffine", ((0.0, 0.0), (0.0, 0.0), (one, one), (0.0, 0.0))) for one in (2.0, 0.5))
+    changed = Augmentation([away, back], 1)(x)
+    height, width = x.shape[2:]
+    edges = torch.ones(height, width, dtype=torch.bool)
+    edges[height // 4 - 1 : height - height // 4 + 1, width // 4 - 1 : width - width // 4 + 1] = False
+    assert not changed[:, :, edges].any()
+    assert changed[:, :, height // 4 + 1 : -height // 4 - 1, width // 4 + 1 : -width // 4 - 1].all()
+
+
+@pytest.mark.parametrize("size", [(28, 28), (24, 16), (8, 8)])
+@pytest.mark.parametrize(
+    ("scale", "ratio"), [((0.5, 0.7), (0.5, 2.0)), ((0.08, 1.0), (0.75, 1.3333)), ((1.0, 1.0), (3.0, 4.0))]
+)
+def test_a_resized_crop_has_its_share_of_the_area_within_the_image(
+    size: tuple[int, int], scale: tuple[float, float], ratio: tuple[float, float]
+) -> None:
+    width, height = size
+    warp = OPERATIONS["RandomResizedCrop"](Draws(500, torch.device("cpu"), torch.Generator()), size, scale, ratio)
+    assert isinstance(warp, Window)
+    left, top, wide, high = warp.box.unbind(1)
+    assert torch.equal(warp.box, warp.box.round())
+    assert (left >= 0).all()
+    assert (top >= 0).all()
+    assert (left + wide <= width).all()
+    assert (top + high <= height).all()
+    if scale != (1.0, 1.0):
+        assert len({tuple(box) for box in warp.box.tolist()}) > 20
+        shares = wide * high / (width * height)
+        rounding = (1 + 0.5 / wide) * (1 + 0.5 / high) - 1
+        fallback = (wide == width) | (high == height)
+        assert ((shares >= scale[0] * (1 - rounding)) & (shares <= scale[1] * (1 + rounding)) | fallback).all()
+    else:
+        assert len({tuple(box) for box in warp.box.tolist()}) == 1, (
+            "nothing fits: the largest of a ratio, in the middle"
+        )
+
+
+def test_corners_on_one_line_give_a_projection_all_the_same() -> None:
+    start = torch.tensor([[0, 0], [3, 0], [3, 3], [0, 3]])
+    end = torch.tensor([[[1, 1], [2, 0], [3, 3], [0, 2]]])
+    assert projection(end, start).isfinite().all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ from torch import Tensor
 
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import prm_text
-from deltanas.train.augment import Augmentation
+from deltanas.program.transforms import MENU, Step, transform_text
+from deltanas.train.augment import Augmentation, run_wide
 from deltanas.train.batches import Batches, normalise
 from deltanas.train.faults import ContractError
 from deltanas.train.job import Augment, Job
@@ -119,6 +121,92 @@ def test_a_transform_changes_training_images_and_no_evaluation_image(
     monkeypatch.setattr(Augmentation, "__call__", untouched)
     assert train(job(FLIP), data) == plain
     assert sum(seen) == 2 * 40
+
+
+EVERY = transform_text([Step(name, one.at(2)) for name, one in list(MENU.items())[:16]])
+SHOWN = """
+import sys
+import torch
+from torch import nn
+
+
+def supported_hyperparameters():
+    return {"batch"}
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.labels, self.images = 0.0, 0.0
+
+    def forward(self, x):
+        rows = x.double().flatten(1)
+        told = (rows * torch.arange(1, 65)).sum(1) + rows.sum(1) ** 2
+        return torch.stack([told, told * 0 + self.labels, told * 0 + self.images * WATCHED], 1).float()
+
+    def train_setup(self, prm):
+        OVERRIDE
+
+    def learn(self, train_data):
+        for x, y in train_data:
+            self.labels = (3 * self.labels + float((y * torch.arange(1, len(y) + 1)).sum())) % 100_003
+            self.images += float(x.abs().sum())
+"""
+"""Its outputs tell the images that it is given to evaluate, the labels that it was given, and, if WATCHED, what it was
+trained on."""
+
+
+def shown(transform: str, *, override: str = "pass", watched: int = 0) -> Job:
+    return replace(job(transform), net=SHOWN.replace("OVERRIDE", override).replace("WATCHED", str(watched)))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "pass",
+        "sys.modules['deltanas.train.augment'].Augmentation.__call__ = lambda self, x: x * 0",
+        "sys.modules['deltanas.train.augment'].warped = lambda x, warps: x * 0",
+        "sys.modules['deltanas.train.batches'].Batches._changed = lambda self: self._x[self._pieces[self.given]] * 0",
+        "sys.modules['deltanas.train.loop'].read_transform = lambda text: ()",
+        "self.augmentation = self.transform = self.train_transforms = lambda x: x * 0",
+    ],
+)
+def test_evaluation_images_and_labels_are_the_same_with_any_transform_whatever_a_program_replaces(
+    data: int, override: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place, name in (  # the sandbox's child ends with its program; this process goes on
+        (sys.modules["deltanas.train.augment"], "warped"),
+        (sys.modules["deltanas.train.loop"], "read_transform"),
+        (Augmentation, "__call__"),
+        (Batches, "_changed"),
+    ):
+        monkeypatch.setattr(place, name, getattr(place, name))
+    assert train(shown("", watched=1), data) != train(shown(EVERY, watched=1), data)
+    assert train(shown(EVERY, override=override), data) == train(shown(""), data)
+
+
+@pytest.mark.parametrize("batch", [4, 16, 40, 64])
+def test_batches_are_changed_together_where_operations_are_of_the_program_and_one_by_one_where_of_the_run(
+    batch: int,
+) -> None:
+    x = torch.randint(0, 256, (1000, 1, 12, 12), dtype=torch.uint8)
+    order, zero, one = torch.arange(1000), torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
+    for steps, together in ((run_wide(["crop", "flip"]), 1), ((Step("RandomRotation", ((-9.0, 9.0),)),), 128 // batch)):
+        given = Batches(x, order, order, batch, zero, one, augmentation=Augmentation(steps, 3))
+        changes = Augmentation(steps, 3)
+        expected = [changes(piece) for piece in x[: 1000 // batch * batch].split(batch * together)]
+        rest = x[1000 // batch * batch :]
+        images = torch.cat([image for image, _ in given])
+        if not len(rest):
+            assert torch.equal(images, torch.cat(expected).float())
+        assert torch.equal(images[: batch * together], expected[0].float())
+        assert len(images) == 1000
+
+
+def test_large_images_are_changed_batch_by_batch() -> None:
+    augmentation = Augmentation([Step("RandomInvert", (0.5,))], 0)
+    assert (augmentation.at_once(28 * 28), augmentation.at_once(3 * 224 * 224)) == (128, 3)
 
 
 def test_a_transform_that_is_not_of_the_menu_trains_nothing(data: int) -> None:

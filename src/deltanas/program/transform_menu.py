@@ -162,7 +162,7 @@ _GEOMETRY = (
     Operation(
         "RandomPerspective",
         "moves the corners inwards by up to half this share of the sides, with probability p",
-        (_share("distortion_scale", 0.5, 0.0, 0.9, 0.1, 0.3, 0.5), _p()),
+        (_share("distortion_scale", 0.5, 0.0, 0.6, 0.1, 0.3, 0.5), _p()),
     ),
 )
 

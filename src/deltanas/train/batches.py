@@ -69,6 +69,7 @@ class Batches:
         self.dataset, self.batch_size = _Images(x, y, mean, std), batch
         pieces = list(torch.split(order, batch))
         self._pieces = pieces[:-1] if len(pieces[-1]) == 1 < min(batch, len(order)) else pieces
+        self._ready: list[Tensor] = []
         self.given = 0
 
     def __len__(self) -> int:
@@ -90,12 +91,20 @@ class Batches:
 
     def _rest(self) -> Iterator[tuple[Tensor, Tensor]]:
         while self.given < len(self._pieces):
-            piece = self._pieces[self.given]
+            x, piece = self._changed(), self._pieces[self.given]
             self.given += 1
-            x = self._x[piece]
-            if self._augmentation:
-                x = self._augmentation(x)
             yield normalise(x, self._mean, self._std, self._layout), self._y[piece]
+
+    def _changed(self) -> Tensor:
+        """The images of the next batch, after the augmentation, which may be given those of several."""
+        if not self._augmentation:
+            return self._x[self._pieces[self.given]]
+        if not self._ready:
+            together = max(1, self._augmentation.at_once(self._x[0].numel()) // self.batch_size)
+            pieces = self._pieces[self.given : self.given + together]
+            x = self._augmentation(self._x[torch.cat(pieces)])
+            self._ready = list(x.split([len(piece) for piece in pieces]))
+        return self._ready.pop(0)
 
 
 @contextmanager

@@ -23,12 +23,24 @@ OPERATIONS: Mapping[str, Callable[..., Tensor | Warp]] = {**WARPS, **EFFECTS}
 """The operations of `program.transforms.MENU`."""
 
 
+_AT_ONCE, _VALUES = 128, 2**19
+
+
 class Augmentation:
     """Callable: uint8 [b, c, h, w] to a new tensor alike. Each image has its own draws; `seed` alone decides them."""
 
     def __init__(self, steps: Sequence[Step], seed: int) -> None:
         self._steps = steps
         self._chance = Generator().manual_seed(seed)
+
+    def at_once(self, values: int) -> int:
+        """Number of images, of so many values each, that it best gets together; 0 if it gets each batch by itself.
+
+        Operations cost as much for a few small images as for many. Those of a run draw batch by batch, so that runs of
+        before keep their digits.
+        """
+        own = any(step.name not in RUN_WIDE.values() for step in self._steps)
+        return min(_AT_ONCE, _VALUES // values) if own else 0
 
     def __call__(self, x: Tensor) -> Tensor:
         draws = Draws(len(x), x.device, self._chance)

@@ -17,27 +17,28 @@ class Draws:
 
     def chosen(self, p: float) -> Tensor:
         """bool [n], each true with probability `p`."""
-        return self._there(torch.rand(self.n, generator=self._chance) < p)
+        return self.uniform(0, 1) < p
 
-    def uniform(self, low: float, high: float) -> Tensor:
-        """float32 [n] between the two."""
-        return self._there(low + (high - low) * torch.rand(self.n, generator=self._chance))
+    def uniform(self, low: float, high: float, *times: int) -> Tensor:
+        """float32 [n, *times] between the two."""
+        drawn = torch.rand(self.n, *times, generator=self._chance, dtype=torch.float32, device="cpu")
+        return self._there(drawn if (low, high) == (0, 1) else low + (high - low) * drawn)
 
-    def whole(self, most: int) -> Tensor:
-        """int64 [n] from 0 to `most`, both included."""
-        return self._there(torch.randint(0, most + 1, (self.n,), generator=self._chance))
+    def whole(self, most: int, *times: int) -> Tensor:
+        """int64 [n, *times] from 0 to `most`, both included."""
+        return self._there(torch.randint(0, most + 1, (self.n, *times), generator=self._chance, device="cpu"))
 
     def signs(self) -> Tensor:
         """float32 [n], 1 or -1."""
-        return self._there(1.0 - 2.0 * torch.randint(0, 2, (self.n,), generator=self._chance))
+        return 1 - 2 * self.whole(1).to(torch.float32)
 
     def orders(self, count: int) -> Tensor:
         """int64 [n, count]: an order of `count` things for each image."""
-        return self._there(torch.rand(self.n, count, generator=self._chance).argsort(1))
+        return self.uniform(0, 1, count).argsort(1)
 
     def alike(self, values: Sequence[float]) -> Tensor:
         """float32 [n, number of values]: the same for every image."""
-        return self._there(torch.tensor(values, dtype=torch.float32).repeat(self.n, 1))
+        return self._there(torch.tensor(values, dtype=torch.float32, device="cpu").repeat(self.n, 1))
 
     def _there(self, drawn: Tensor) -> Tensor:
         return drawn.to(self._device)

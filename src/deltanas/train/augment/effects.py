@@ -10,14 +10,15 @@ from torch import Tensor
 from deltanas.train.augment.draws import Draws, each
 from deltanas.train.augment.filters import blurred, sharpened
 from deltanas.train.augment.levels import (
-    brightened,
-    contrasted,
-    equalized,
+    autocontrast,
+    brightness,
+    contrast,
+    equalization,
     inverted,
+    looked_up,
     posterized,
     saturated,
     solarized,
-    stretched,
     turned,
     uncoloured,
 )
@@ -30,24 +31,29 @@ def _where(chosen: Tensor, changed: Tensor, x: Tensor) -> Tensor:
     return torch.where(each(chosen), changed, x)
 
 
-def _jittered(x: Tensor, draws: Draws, brightness: Pair, contrast: Pair, saturation: Pair, hue: Pair) -> Tensor:
+def _jittered(x: Tensor, draws: Draws, *spans: Pair) -> Tensor:
+    """spans: of brightness, contrast, saturation and hue; done in an order of its own for each image."""
     changes = [
         (change, draws.uniform(*span))
-        for change, span, idle in (
-            (brightened, brightness, (1.0, 1.0)),
-            (contrasted, contrast, (1.0, 1.0)),
-            (saturated, saturation, (1.0, 1.0)),
-            (turned, hue, (0.0, 0.0)),
-        )
-        if span != idle
+        for change, span, idle in zip(_JITTERS, spans, ((1.0, 1.0),) * 3 + ((0.0, 0.0),), strict=True)
+        if span != idle and (x.shape[1] == 3 or change not in (saturated, turned))
     ]
     order = draws.orders(len(changes))
     x = x.clone()
     for turn in range(len(changes)):
         for place, (change, strength) in enumerate(changes):
             at = (order[:, turn] == place).nonzero()[:, 0]
-            x[at] = change(x[at], strength[at])
+            if len(at):
+                x[at] = change(x[at], strength[at])
     return x
+
+
+_JITTERS: tuple[Callable[[Tensor, Tensor], Tensor], ...] = (
+    lambda x, factor: looked_up(x, brightness(x, factor)),
+    lambda x, factor: looked_up(x, contrast(x, factor)),
+    saturated,
+    turned,
+)
 
 
 def _posterized(x: Tensor, draws: Draws, bits: float, p: float) -> Tensor:
@@ -77,8 +83,8 @@ EFFECTS: Mapping[str, Callable[..., Tensor]] = {
     "RandomInvert": _sometimes(inverted),
     "RandomPosterize": _posterized,
     "RandomSolarize": _solarized,
-    "RandomAutocontrast": _sometimes(stretched),
-    "RandomEqualize": _sometimes(equalized),
+    "RandomAutocontrast": _sometimes(lambda x: looked_up(x, autocontrast(x))),
+    "RandomEqualize": _sometimes(lambda x: looked_up(x, equalization(x))),
     "GaussianBlur": _blurred,
     "RandomAdjustSharpness": _sharpened,
     "TrivialAugmentWide": trivially_augmented,

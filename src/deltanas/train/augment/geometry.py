@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deltanas.train.augment.draws import Draws
-from deltanas.train.augment.warps import Affine, Perspective, Shift, Warp, Window
+from deltanas.train.augment.warps import Affine, Mirror, Perspective, Shift, Warp, Window
 
 Size = tuple[int, int]
 """Width and height."""
@@ -20,19 +20,11 @@ _TRIES = 10
 
 
 def _flip(draws: Draws, size: Size, p: float) -> Warp:
-    return _mirrored(draws.chosen(p), size, axis=0)
+    return Mirror(draws.chosen(p), 0, size)
 
 
 def _turn_over(draws: Draws, size: Size, p: float) -> Warp:
-    return _mirrored(draws.chosen(p), size, axis=1)
-
-
-def _mirrored(chosen: Tensor, size: Size, axis: int) -> Warp:
-    sign = torch.ones(len(chosen), 2, dtype=torch.int64, device=chosen.device)
-    offset = torch.zeros_like(sign)
-    sign[:, axis] -= 2 * chosen
-    offset[:, axis] += chosen * (size[axis] - 1)
-    return Shift(sign, offset, size)
+    return Mirror(draws.chosen(p), 1, size)
 
 
 def _crop(draws: Draws, size: Size, padding: float, share: float) -> Warp:
@@ -41,8 +33,7 @@ def _crop(draws: Draws, size: Size, padding: float, share: float) -> Warp:
     wide, high = _part(width, share), _part(height, share)
     top, left = draws.whole(height + 2 * pad - high), draws.whole(width + 2 * pad - wide)
     if share == 1:
-        offset = torch.stack([left, top], 1) - pad
-        return Shift(torch.ones_like(offset), offset, size)
+        return Shift(left - pad, top - pad, size)
     box = draws.alike([-pad, -pad, wide, high])
     box[:, 0] += left
     box[:, 1] += top
@@ -69,15 +60,13 @@ def _pad(draws: Draws, size: Size, padding: float, fill: float, mode: str) -> Wa
 
 def _resized_crop(draws: Draws, size: Size, scale: Pair, ratio: Pair) -> Warp:
     width, height = size
-    fitting = draws.alike([0])[:, 0].bool()
-    wide, high = draws.alike(_fallback(size, ratio)).unbind(1)
-    for _ in range(_TRIES):
-        area = width * height * draws.uniform(*scale)
-        aspect = draws.uniform(math.log(ratio[0]), math.log(ratio[1])).exp()
-        w, h = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-        fits = ~fitting & (w >= 1) & (w <= width) & (h >= 1) & (h <= height)
-        wide, high = torch.where(fits, w, wide), torch.where(fits, h, high)
-        fitting |= fits
+    area = width * height * draws.uniform(*scale, _TRIES)
+    aspect = draws.uniform(math.log(ratio[0]), math.log(ratio[1]), _TRIES).exp()
+    boxes = torch.stack([(area * aspect).sqrt().round(), (area / aspect).sqrt().round()], 2)
+    fits = ((boxes >= 1) & (boxes <= draws.alike(size).unsqueeze(1))).all(2)
+    fitting = fits.any(1)
+    first = boxes[torch.arange(draws.n, device=boxes.device), fits.to(torch.uint8).argmax(1)]
+    wide, high = torch.where(fitting.unsqueeze(1), first, draws.alike(_fallback(size, ratio))).unbind(1)
     left, top = (
         torch.where(fitting, (draws.uniform(0, 1) * (side - part + 1)).floor(), ((side - part) / 2).floor())
         for side, part in ((width, wide), (height, high))
@@ -111,33 +100,22 @@ def _affine(draws: Draws, size: Size, degrees: Pair, translate: Pair, scale: Pai
     across, down = (
         draws.uniform(-share * side, share * side).round() for share, side in zip(translate, size, strict=True)
     )
-    factor, leaning = draws.uniform(*scale), draws.uniform(*shear)
-    return affine(angle, across, down, factor, (leaning, torch.zeros_like(leaning)), size)
+    return affine(angle, across, down, draws.uniform(*scale), draws.uniform(*shear), size)
 
 
-def affine(
-    degrees: Tensor,
-    across: Tensor,
-    down: Tensor,
-    scale: Tensor,
-    shear: tuple[Tensor, Tensor],
-    size: Size,
-    centre: Pair = (0.0, 0.0),
-) -> Warp:
-    """Clockwise turn, shift in pixels, scale and shear in degrees, all [n]; centre: from the middle, in pixels."""
-    turn, (sx, sy) = torch.deg2rad(degrees), map(torch.deg2rad, shear)
-    a, c = (turn - sy).cos() / sy.cos(), (turn - sy).sin() / sy.cos()
-    b, d = -a * sx.tan() - turn.sin(), -c * sx.tan() + turn.cos()
-    m = [d / scale, -b / scale, -c / scale, a / scale]
-    x, y = -centre[0] - across, -centre[1] - down
-    shifted = m[0] * x + m[1] * y + centre[0], m[2] * x + m[3] * y + centre[1]
-    return Affine(torch.stack([m[0], m[1], shifted[0], m[2], m[3], shifted[1]], 1), size)
+def affine(degrees: Tensor, across: Tensor, down: Tensor, scale: Tensor, shear: Tensor, size: Size) -> Warp:
+    """Clockwise turn, shift in pixels, scale, and shear along the width in degrees, all [n]."""
+    turn, lean = torch.deg2rad(degrees), torch.deg2rad(shear).tan()
+    cos, sin = turn.cos(), turn.sin()
+    a, b = (cos - sin * lean) / scale, (cos * lean + sin) / scale
+    c, d = -sin / scale, cos / scale
+    return Affine(torch.stack([a, b, -a * across - b * down, c, d, -c * across - d * down], 1), size)
 
 
 def _perspective(draws: Draws, size: Size, distortion: float, p: float) -> Warp:
     chosen = draws.chosen(p)
     inwards = [int(distortion * (side // 2)) for side in size]
-    moves = torch.stack([draws.whole(inwards[place % 2]) for place in range(8)], 1).view(-1, 4, 2)
+    moves = torch.stack([draws.whole(most, 4) for most in inwards], 2)
     corners = torch.tensor([[0, 0], [1, 0], [1, 1], [0, 1]], device=moves.device)
     start = corners * (torch.tensor(size, device=moves.device) - 1)
     return Perspective(projection(start - (2 * corners - 1) * moves, start), chosen, size)
@@ -156,8 +134,11 @@ def projection(end: Tensor, start: Tensor) -> Tensor:
         torch.stack([x, y, one, zero, zero, zero, -u * x, -u * y], -1),
         torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], -1),
     ]
-    solved: Tensor = torch.linalg.lstsq(torch.cat(rows, 1), torch.cat([u, v], 1).unsqueeze(-1)).solution[..., 0]
-    return solved.to(torch.float32)
+    left, right = torch.cat(rows, 1), torch.cat([u, v], 1).unsqueeze(-1)
+    solved, faults = torch.linalg.solve_ex(left, right)
+    if faults.any():  # three corners of a tiny image on one line
+        solved = torch.linalg.lstsq(left, right).solution
+    return solved[..., 0].to(torch.float32)
 
 
 WARPS: Mapping[str, Callable[..., Warp]] = {

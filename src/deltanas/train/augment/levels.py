@@ -12,29 +12,30 @@ from deltanas.train.augment.draws import each
 
 
 def _ramp(x: Tensor) -> Tensor:
-    """The levels, float32 [1, 256]."""
-    return torch.arange(256, dtype=torch.float32, device=x.device).unsqueeze(0)
+    """The levels, float32 [256]."""
+    return torch.arange(256, dtype=torch.float32, device=x.device)
 
 
 def _levels(table: Tensor) -> Tensor:
-    return table.clamp(0, 255).to(torch.uint8)
+    return table.clamp_(0, 255).to(torch.uint8)
 
 
 def looked_up(x: Tensor, table: Tensor) -> Tensor:
-    """Each level replaced by that of a table: [n, 256], or [n, c, 256] with one for each channel."""
-    places = x.flatten(2 if table.dim() == 3 else 1)
-    return table.gather(-1, places.to(torch.int64)).view(x.shape)
+    """Each level replaced by that of a table, uint8 [n, 1, 256], or [n, c, 256] with one for each channel."""
+    places = x.flatten(2).to(torch.int64)
+    return table.expand(-1, x.shape[1], -1).gather(2, places).view(x.shape)
 
 
-def brightened(x: Tensor, factor: Tensor) -> Tensor:
-    return looked_up(x, _levels(factor.to(torch.float32).unsqueeze(1) * _ramp(x)))
+def brightness(x: Tensor, factor: Tensor) -> Tensor:
+    """The table that multiplies levels."""
+    return _levels(factor.to(torch.float32).view(-1, 1, 1) * _ramp(x))
 
 
-def contrasted(x: Tensor, factor: Tensor) -> Tensor:
-    """Towards, or away from, the mean of the grey image."""
+def contrast(x: Tensor, factor: Tensor) -> Tensor:
+    """The table that takes levels towards, or away from, the mean of the grey image."""
     mean = grey(x).to(torch.float32).mean((1, 2, 3))
     share, rest = factor.to(torch.float32), (1 - factor).to(torch.float32)
-    return looked_up(x, _levels(share.unsqueeze(1) * _ramp(x) + (rest * mean).unsqueeze(1)))
+    return _levels(share.view(-1, 1, 1) * _ramp(x) + (rest * mean).view(-1, 1, 1))
 
 
 def inverted(x: Tensor) -> Tensor:
@@ -47,29 +48,30 @@ def posterized(x: Tensor, bits: Tensor) -> Tensor:
 
 
 def solarized(x: Tensor, threshold: Tensor) -> Tensor:
-    return torch.where(x >= each(threshold), 255 - x, x)
+    """From a level of 256 on nothing is inverted."""
+    least = threshold.ceil().to(torch.int16)
+    return torch.where((x >= each(least.clamp(max=255)).to(torch.uint8)) & each(least < 256), 255 - x, x)
 
 
-def stretched(x: Tensor) -> Tensor:
-    """Each channel to the whole range of levels; a channel of one level stays."""
+def autocontrast(x: Tensor) -> Tensor:
+    """The tables that stretch each channel to the whole range of levels; a channel of one level stays."""
     low, high = x.amin((2, 3)).to(torch.float32), x.amax((2, 3)).to(torch.float32)
     flat = low == high
     low, scale = torch.where(flat, 0, low), torch.where(flat, 1, 255 / (high - low))
-    return looked_up(x, _levels((_ramp(x) - low.unsqueeze(2)) * scale.unsqueeze(2)))
+    return _levels((_ramp(x) - low.unsqueeze(2)) * scale.unsqueeze(2))
 
 
-def equalized(x: Tensor) -> Tensor:
-    """Each channel by its histogram; a channel stays where the most of its pixels are of its highest level."""
+def equalization(x: Tensor) -> Tensor:
+    """The tables of each channel by its histogram; a channel mostly of its highest level stays."""
     n, channels = x.shape[:2]
-    images = x.flatten(2).flatten(0, 1).to(torch.int64)
-    rows = torch.arange(n * channels, device=x.device).unsqueeze(1)
-    histogram = torch.bincount((images + 256 * rows).view(-1), minlength=256 * len(images)).view(-1, 256)
-    step = (images.shape[1] - histogram.gather(1, images.amax(1, keepdim=True))).div(255, rounding_mode="floor")
-    below = histogram.cumsum(1) - histogram
-    table = (below + step // 2).div(step.clamp(min=1), rounding_mode="floor").clamp(0, 255)
-    table[:, 0] = 0
-    table = torch.where(step == 0, torch.arange(256, device=x.device), table)
-    return table.to(torch.uint8).gather(1, images).view(x.shape)
+    rows = 256 * torch.arange(n * channels, device=x.device).view(n, channels, 1)
+    histogram = torch.bincount((x.flatten(2) + rows).view(-1), minlength=256 * n * channels).view(n, channels, 256)
+    highest = x.amax((2, 3)).to(torch.int64).unsqueeze(2)
+    step = (x.shape[2] * x.shape[3] - histogram.gather(2, highest)).div(255, rounding_mode="floor")
+    below = histogram.cumsum(2) - histogram
+    table = (below + step // 2).div(step.clamp(min=1), rounding_mode="floor").clamp_(0, 255)
+    table[..., 0] = 0
+    return torch.where(step == 0, torch.arange(256, device=x.device), table).to(torch.uint8)
 
 
 def grey(x: Tensor) -> Tensor:
@@ -92,7 +94,7 @@ def saturated(x: Tensor, factor: Tensor) -> Tensor:
 def blended(x: Tensor, other: Tensor, factor: Tensor) -> Tensor:
     """`factor` of the image and the rest of the other one, float32."""
     share, rest = (each(one.to(torch.float32)) for one in (factor, 1 - factor))
-    return (share * x.to(torch.float32) + rest * other).clamp(0, 255).to(torch.uint8)
+    return x.to(torch.float32).mul_(share).add_(rest * other).clamp_(0, 255).to(torch.uint8)
 
 
 def turned(x: Tensor, hue: Tensor) -> Tensor:
