@@ -144,7 +144,12 @@ def test_composed_movements_are_as_those_done_one_by_one(place: int) -> None:
     x, size, chance = images(200), (24, 16), torch.Generator().manual_seed(0)
     chosen = torch.randint(0, 2, (2, 200), generator=chance).bool()
     moves = torch.randint(-8, 9, (4, 200), generator=chance)
-    whole = [Shift(*moves[:2], size), Mirror(chosen[0], 0, size), Mirror(chosen[1], 1, size), Shift(*moves[2:], size)]
+    whole: list[Warp] = [
+        Shift(moves[0], moves[1], size),
+        Mirror(chosen[0], 0, size),
+        Mirror(chosen[1], 1, size),
+        Shift(moves[2], moves[3], size),
+    ]
     still = Affine(torch.tensor([[1.0, 0, 0, 0, 1, 0]]).repeat(200, 1), size)
     composed: list[Warp] = [*whole[:place], still, *whole[place:]]
     assert torch.equal(warped(x, composed), warped(x, whole))

@@ -68,8 +68,9 @@ def oracle(name: str, x: Tensor, values: tuple[Value, ...]) -> Oracle:
     if name == "RandomCrop" and values[1] == 1:
         return shift(Draws(n, x.device, Generator().manual_seed(SEED)), (w, h), float(values[0]))  # type: ignore[arg-type]
     assert isinstance(warp, Window)
-    share = float(values[0]) if name == "RandomCrop" else 0.0
-    return window(warp, max(1, int(share * min(w, h))) if share else 0)  # type: ignore[arg-type]
+    share = values[0] if name == "RandomCrop" else 0.0
+    assert isinstance(share, float)
+    return window(warp, max(1, int(share * min(w, h))) if share else 0)
 
 
 SOMETIMES: dict[str, Callable[..., Tensor]] = {

@@ -195,7 +195,7 @@ def test_batches_are_changed_together_where_operations_are_of_the_program_and_on
     for steps, together in ((run_wide(["crop", "flip"]), 1), ((Step("RandomRotation", ((-9.0, 9.0),)),), 128 // batch)):
         given = Batches(x, order, order, batch, zero, one, augmentation=Augmentation(steps, 3))
         changes = Augmentation(steps, 3)
-        expected = [changes(piece) for piece in x[: 1000 // batch * batch].split(batch * together)]
+        expected = [changes(piece) for piece in torch.split(x[: 1000 // batch * batch], batch * together)]
         rest = x[1000 // batch * batch :]
         images = torch.cat([image for image, _ in given])
         if not len(rest):

@@ -103,7 +103,7 @@ class Batches:
             together = max(1, self._augmentation.at_once(self._x[0].numel()) // self.batch_size)
             pieces = self._pieces[self.given : self.given + together]
             x = self._augmentation(self._x[torch.cat(pieces)])
-            self._ready = list(x.split([len(piece) for piece in pieces]))
+            self._ready = list(torch.split(x, [len(piece) for piece in pieces]))
         return self._ready.pop(0)
 
 

@@ -135,6 +135,7 @@ def projection(end: Tensor, start: Tensor) -> Tensor:
         torch.stack([zero, zero, zero, x, y, one, -v * x, -v * y], -1),
     ]
     left, right = torch.cat(rows, 1), torch.cat([u, v], 1).unsqueeze(-1)
+    solved: Tensor
     solved, faults = torch.linalg.solve_ex(left, right)
     if faults.any():  # three corners of a tiny image on one line
         solved = torch.linalg.lstsq(left, right).solution
