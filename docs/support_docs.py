@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from deltanas import nets
 from deltanas.cli import app
 from deltanas.config import with_sections
+from deltanas.program.transforms import MENU, Step
 from deltanas.propose import STRATEGIES
 
 
@@ -50,6 +51,20 @@ def strategies() -> str:
 def baselines() -> str:
     """The built-in baselines, one a line, with the first line of their docstring."""
     return "".join(f"- `{name}`: {_first_line(source)}\n" for name, source in nets.baselines().items())
+
+
+def operations() -> str:
+    """A table of the operations of transforms: what each does and takes, at its weakest and strongest."""
+    rows = []
+    for one in MENU.values():
+        bounds = "; ".join(f"`{value.name}`: {value.bounds}" for value in one.parameters)
+        weak, strong = (Step(one.name, one.at(strength)).call.partition(".")[2] for strength in (0, 2))
+        calls = f"`{weak}`, `{strong}`" if one.parameters else f"`{weak}`"
+        rows.append(f"| `{one.name}` | {one.about}{'' if one.singles else ' *'} | {bounds} | {calls} |")
+    return (
+        "\n".join(["| operation | what it does to an image | takes | weak, strong |", "|---|---|---|---|", *rows])
+        + "\n"
+    )
 
 
 def _first_line(source: str) -> str:

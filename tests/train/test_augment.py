@@ -211,3 +211,12 @@ def test_corners_on_one_line_give_a_projection_all_the_same() -> None:
     start = torch.tensor([[0, 0], [3, 0], [3, 3], [0, 3]])
     end = torch.tensor([[[1, 1], [2, 0], [3, 3], [0, 2]]])
     assert projection(end, start).isfinite().all()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", MENU)
+def test_a_gpu_draws_and_does_the_same(name: str) -> None:
+    step = Step(name, MENU[name].at(1))
+    there, here = (Augmentation([step], 1)(images(64).to(device)).cpu() for device in ("cuda", "cpu"))
+    assert ((there.int() - here.int()).abs() <= 1).float().mean() > 0.999

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import pytest
@@ -225,3 +226,18 @@ def test_the_fourteen_are_torchvisions_own() -> None:
             reach = {"Rotate": WIDE.turn, "ShearX": WIDE.shear, "ShearY": WIDE.shear}.get(name, WIDE.factor)
             most = WIDE.shift * 32 if "Translate" in name else reach
             assert float(magnitudes.max()) == pytest.approx(most)
+
+
+def test_what_is_not_given_is_as_in_torchvision_or_of_middle_strength() -> None:
+    transforms = pytest.importorskip("torchvision.transforms")
+    assert MENU["ColorJitter"].parameters[3].default == (0.0, 0.0)
+    for operation in MENU.values():
+        if operation.name in ("ColorJitter", "RandomCrop"):
+            continue
+        known = inspect.signature(getattr(transforms, operation.name)).parameters
+        for one in operation.parameters:
+            default = known[one.name].default
+            if default is None:
+                continue  # no shift, scale or shear
+            wanted = one.at(1) if default is inspect.Parameter.empty else default
+            assert one.default == (wanted if isinstance(wanted, str) else pytest.approx(wanted, abs=1e-4))

@@ -200,14 +200,14 @@ _FILTERS = (
         "GaussianBlur",
         "blurs with a kernel of so many pixels; sigma: range of its deviation, in pixels",
         (
-            Parameter("kernel_size", 3.0, 3.0, 7.0, (3.0, 5.0, 7.0), choices=(3.0, 5.0, 7.0)),
+            Parameter("kernel_size", 5.0, 3.0, 7.0, (3.0, 5.0, 7.0), choices=(3.0, 5.0, 7.0)),
             Parameter("sigma", (0.1, 2.0), 0.05, 4.0, ((0.1, 0.5), (0.1, 1.0), (0.5, 2.0))),
         ),
     ),
     Operation(
         "RandomAdjustSharpness",
         "blurs (a factor below 1) or sharpens (above 1), with probability p",
-        (_share("sharpness_factor", 2.0, 0.0, 4.0, 0.5, 1.5, 2.0), _p()),
+        (_share("sharpness_factor", 1.5, 0.0, 4.0, 0.5, 1.5, 2.0), _p()),
     ),
 )
 

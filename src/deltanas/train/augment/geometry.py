@@ -126,7 +126,7 @@ def projection(end: Tensor, start: Tensor) -> Tensor:
 
     end: [n, 4, 2], of the result. start: [4, 2], of the source.
     """
-    end = end.to("cpu", torch.float64)
+    device, end = end.device, end.to("cpu", torch.float64)
     start = start.to("cpu", torch.float64).expand_as(end)
     zero, one = torch.zeros_like(end[..., 0]), torch.ones_like(end[..., 0])
     (x, y), (u, v) = end.unbind(-1), start.unbind(-1)
@@ -139,7 +139,7 @@ def projection(end: Tensor, start: Tensor) -> Tensor:
     solved, faults = torch.linalg.solve_ex(left, right)
     if faults.any():  # three corners of a tiny image on one line
         solved = torch.linalg.lstsq(left, right).solution
-    return solved[..., 0].to(torch.float32)
+    return solved[..., 0].to(device, torch.float32)
 
 
 WARPS: Mapping[str, Callable[..., Warp]] = {
