@@ -10,9 +10,12 @@ from time import monotonic
 from deltanas.grid.cells import Key
 from deltanas.grid.table import Row
 
+_LEAST = 5
+"""Number of trainings after which the rest is estimated."""
+
 
 class Clock:
-    """Told of each row as it is written; `left` needs one training or more."""
+    """Told of each row as it is written."""
 
     def __init__(self, missing: Iterable[Key], rows: Iterable[Row]) -> None:
         """missing: keys of the rows that are to come. rows: those that are there."""
@@ -22,16 +25,18 @@ class Clock:
             self._note(row)
         self._began = monotonic()
         self._busy = 0.0
+        self._ended = 0
 
     def wrote(self, row: Row) -> None:
         self._missing[row["dataset"], row["network"]] -= 1
         self._note(row)
         self._busy += row["seconds"]
+        self._ended += row["seconds"] > 0
 
     def left(self) -> float | None:
-        """Seconds, with as many trainings at a time as there were on the average; None before the first one ended."""
+        """Seconds, with as many trainings at a time as there were on the average; None before some have ended."""
         elapsed = monotonic() - self._began
-        if not self._busy or not elapsed:
+        if self._ended < _LEAST:
             return None
         known = {place: fmean(costs) for place, costs in self._costs.items()}
         usual = fmean(known.values())

@@ -163,17 +163,24 @@ class Injection:
 
     def __init__(self, programs: Mapping[str, Program]) -> None:
         self._programs = programs
+        self._made: dict[tuple[str, Recipe, float], Program | str] = {}
 
     def __call__(self, cell: Cell) -> Program | str:
+        known = (cell.network, cell.recipe, cell.rate)
+        if known not in self._made:
+            self._made[known] = self._program(*known)
+        return self._made[known]
+
+    def _program(self, network: str, recipe: Recipe, rate: float) -> Program | str:
         """What a network gave its own optimizer, as betas, is no part of the recipe: the new one has torch's defaults.
 
         An optimizer of another family in between takes nothing of the old one along but weight decay.
         """
-        base, recipe = self._programs[cell.network], cell.recipe
+        base = self._programs[network]
         between = "adadelta" if recipe.optimizer == "adagrad" else "adagrad"
         try:
-            plain = with_recipe(base.net, optimizer=between, rate=cell.rate)
-            net = with_recipe(plain, loss=recipe.loss, optimizer=recipe.optimizer, rate=cell.rate, scale=recipe.scale)
+            plain = with_recipe(base.net, optimizer=between, rate=rate)
+            net = with_recipe(plain, loss=recipe.loss, optimizer=recipe.optimizer, rate=rate, scale=recipe.scale)
         except RecipeError as error:
             return error.message
         return base.edited("net", net)

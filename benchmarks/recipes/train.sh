@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Train the tables of the study of losses and optimizers. The same command goes on with them, whatever ended it.
+#
+#   benchmarks/recipes/train.sh [--minutes 60] [--workers 2]     (options are handed on; minutes: for each table)
+#   python -m benchmarks recipes_controls benchmarks/recipes/*.jsonl
+#   deltanas study recipes benchmarks/recipes/fashion-mnist.jsonl
+#
+# control:       NLL of the log-softmax, the same function as cross-entropy: 102 trainings.
+# fashion-mnist: cross-entropy and NGL with six optimizers, NGL under SGD at the scale of cross-entropy too; 17 networks,
+#                both arms, 5 seeds: 3,315 trainings.
+# digits:        the same with 20 epochs.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+fashion=(--dataset fashion-mnist --train-size 4000 --epochs 1 --timeout 600)
+study=(--loss ce --loss ngl --ngl-scale 12.3 --arm both --rates 5 --seeds 5)
+deltanas recipes run --out "$here/control.jsonl" "${fashion[@]}" --loss nll --arm fixed --seeds 1 "$@"
+deltanas recipes run --out "$here/fashion-mnist.jsonl" "${fashion[@]}" "${study[@]}" "$@"
+deltanas recipes run --out "$here/digits.jsonl" --dataset digits --epochs 20 --timeout 600 "${study[@]}" "$@"
