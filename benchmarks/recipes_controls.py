@@ -93,8 +93,7 @@ def cells_of(rows: Sequence[Row]) -> Cells:
     found: dict[tuple[str, ...], dict[str, dict[int, float]]] = {}
     for row in rows:
         if row["program"] is not None:
-            recipe = (row["loss"], row["optimizer"], f"{row['scale']:g}")
-            place = (row["dataset"], row["arm"], *recipe)
+            place = tuple(str(row[name]) for name in ("dataset", "arm", "loss", "optimizer", "scale"))
             found.setdefault(place, {}).setdefault(row["network"], {})[row["seed"]] = score_of(row)
     cells: Cells = {}
     for place, networks in found.items():

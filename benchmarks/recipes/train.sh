@@ -5,10 +5,10 @@
 #   python -m benchmarks recipes_controls benchmarks/recipes/*.jsonl
 #   deltanas study recipes benchmarks/recipes/fashion-mnist.jsonl
 #
-# control:       NLL of the log-softmax, the same function as cross-entropy: 102 trainings.
+# control:       NLL of the log-softmax, the same function as cross-entropy: 102 trainings, 5 CPU minutes.
 # fashion-mnist: cross-entropy and NGL with six optimizers, NGL under SGD at the scale of cross-entropy too; 17 networks,
-#                both arms, 5 seeds: 3,315 trainings.
-# digits:        the same with 20 epochs.
+#                both arms, 5 seeds: 3,315 trainings of 3.2 CPU seconds on the average, 2.9 CPU hours.
+# digits:        the same with 20 epochs: 4.1 CPU seconds each, 3.8 CPU hours.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 fashion=(--dataset fashion-mnist --train-size 4000 --epochs 1 --timeout 600)
