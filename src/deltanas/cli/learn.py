@@ -39,7 +39,9 @@ def corpus(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Runs, imported programs, files, the folder of `python -m benchmarks gains`.", metavar="SOURCE..."
+            help="Runs, imported programs or transforms, wheels of these, files, the folder of `python -m benchmarks "
+            "gains`.",
+            metavar="SOURCE...",
         ),
     ],
     out: Annotated[
@@ -56,7 +58,7 @@ def corpus(
 
     if as_json and out is None:
         raise UsageError("--json tells of a file that is written", "name it with --out, or leave --json out")
-    found = [edit for place in sources for edit in measured_edits(place, distance=distance, parents=parents)]
+    found = [edit for place in sources for edit in measured_edits(place, _left_out, distance=distance, parents=parents)]
     if not found:
         raise UsageError("there is no measured edit", "a search measures some; `deltanas lemur import` brings others")
     if out is None:
@@ -107,7 +109,7 @@ def tune_command(
 
     settings = read_config(given_settings(config, options))
     teaching = teaching_of(settings)
-    edits = [*(edit for place in corpora for edit in measured_edits(place)), *teaching.more]
+    edits = [*(edit for place in corpora for edit in measured_edits(place, _left_out)), *teaching.more]
     held = held_families({edit.family for edit in edits}, teaching.learn.held_out, teaching.seed)
     model = cast("Tunable", model_of(settings))
     phrasing = cast("Phrasing", proposer_of(settings, None, model))
@@ -117,6 +119,10 @@ def tune_command(
         print_json({**shown, "held_out_families": held})
     else:
         print_text("\n".join(lines))
+
+
+def _left_out(what: str) -> None:
+    say(f"left out: {what}")
 
 
 def _elites(
@@ -144,9 +150,16 @@ def _preferences(
 
     found, held_out = preferences_of(edits, phrasing, held, teaching.learn.beyond)
     if not found:
+        reasons = [f"{count} x {reason}" for reason, count in corpus_of(edits, phrasing, held).dropped.items()]
         raise DataError(
             f"of {len(edits)} measured edits no two answer the same question and differ beyond their noise",
-            "measure more edits of each program, or take a smaller `learn.beyond`",
+            "\n  ".join(
+                [
+                    "measure more edits of each program, or take a smaller `learn.beyond`; --decoding free asks for "
+                    "edits that are not simple, as those to whole transforms",
+                    *reasons,
+                ]
+            ),
         )
     sys.stderr.write(f"{len(edits)} measured edits, {len(found)} pairs, {len(held_out)} held out\n")
     sides = _measured(teaching, found, held_out)

@@ -71,18 +71,19 @@ def preferences_of(
     """Pairs of edits that answer the same question, one with a higher gain beyond noise: (tuning, held out).
 
     For each question the best edit is paired with the worst, the second best with the second worst, and so on: an edit
-    is in one pair at most. Edits whose noise is not known are in none. What is held out is as with lessons.
+    is in one pair at most. Edits whose noise is not known are in none. What is held out is as with lessons. The two of
+    a pair may be of different families, as edits of an absent transform are; the pair counts to that of the better.
     """
     known = [edit for edit in edits if edit.noise is not None]
-    questions: dict[tuple[bool, str, tuple[Message, ...]], list[tuple[MeasuredEdit, Lesson]]] = {}
+    questions: dict[tuple[bool, tuple[Message, ...]], list[tuple[MeasuredEdit, Lesson]]] = {}
     for edit, lesson, outside in _taught(known, phrasing, set(held))[0]:
-        questions.setdefault((outside, edit.family, lesson.messages), []).append((edit, lesson))
+        questions.setdefault((outside, lesson.messages), []).append((edit, lesson))
     pairs: tuple[list[Preference], list[Preference]] = ([], [])
-    for (outside, family, messages), answers in questions.items():
+    for (outside, messages), answers in questions.items():
         answers.sort(key=lambda one: -one[0].gain)
         for (good, better), (bad, worse) in zip(answers[: len(answers) // 2], reversed(answers), strict=False):
             if good.gain - bad.gain > beyond * math.hypot(good.noise or 0.0, bad.noise or 0.0):
-                pairs[outside].append(Preference(messages, better.completion, worse.completion, family))
+                pairs[outside].append(Preference(messages, better.completion, worse.completion, good.family))
     return tuple(pairs[0]), tuple(pairs[1])
 
 
@@ -107,6 +108,8 @@ def _taught(
             usable.append((edit, frozenset(pair)))
         seen.add(pair)
     hidden = {program for edit, programs in usable if edit.family in apart for program in programs}
+    # A part that is absent is of no family: edits of many begin there.
+    hidden -= {edit.pair[0] for edit, _ in usable if not edit.parent.part(edit.part)}
     taught = []
     for edit, programs in usable:
         outside = edit.family in apart

@@ -7,7 +7,7 @@ prior, not a controlled comparison (docs/lemur.md).
 
 from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked
 from deltanas.lemur.exporting import of_networks, own_meaning, own_programs, write_layout
-from deltanas.lemur.importing import Imported, import_tree
+from deltanas.lemur.importing import Imported, Memory, import_tree
 from deltanas.lemur.transforms import TRANSFORMS
 from deltanas.lemur.tree import open_tree
 
@@ -18,6 +18,7 @@ __all__ = [
     "TRANSFORMS",
     "Curve",
     "Imported",
+    "Memory",
     "csv_rows",
     "curves",
     "drawn",

@@ -30,6 +30,26 @@ class Shelf(Protocol):
         """Keep those that are not held yet; how many they were."""
 
 
+@dataclass(slots=True)
+class Memory:
+    """A shelf that is gone with the process."""
+
+    sources: dict[str, str] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+
+    def add_programs(self, sources: Mapping[str, str]) -> dict[str, Standing]:
+        found: dict[str, Standing] = {}
+        for name, source in sources.items():
+            new = name not in self.sources
+            held = self.sources.setdefault(name, source)
+            found[name] = "new" if new else "held" if held == source else "other"
+        return found
+
+    def add_trials(self, trials: Sequence[Trial]) -> int:
+        self.trials += trials
+        return len(trials)
+
+
 @dataclass(frozen=True, slots=True)
 class Broken:
     """A file that gave nothing. `path` is below the layout's folder."""

@@ -19,6 +19,7 @@ from deltanas.llm import Model, Tunable, parse_spec
 from deltanas.propose import STRATEGIES
 from deltanas.seams import Archive, Listener, Proposer, Stepped
 from deltanas.task import task_of
+from deltanas.wiring.released import Told, is_released, released_edits, wheel_edits
 
 
 def require_tunable(config: SearchConfig) -> None:
@@ -62,13 +63,16 @@ def teaching_of(config: SearchConfig) -> Teaching:
     return Teaching(config.learn, config.tuning, config.seed, more, Path(start) if start else None)
 
 
-def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
-    """The measured edits of a run, of imported programs, of the folder of `python -m benchmarks gains`, or of a file.
+def measured_edits(place: Path, told: Told = lambda _: None, **near: int) -> list[MeasuredEdit]:
+    """The measured edits of a run, of imported programs or transforms, of a wheel of transforms, of the folder of
+    `python -m benchmarks gains`, or of a file.
 
-    near: with imported programs, `distance` and `parents` of `lemur_edits`.
+    told: told what of transforms is left out. near: with imported programs, `distance` and `parents` of `lemur_edits`.
 
     Raises UsageError, DataError, ArchiveError where there are none or they can't be read.
     """
+    if is_released(place):
+        return wheel_edits(place, told)
     if not place.is_dir():
         return read_measured(place)
     if (place / EDITS).exists():
@@ -78,6 +82,8 @@ def measured_edits(place: Path, **near: int) -> list[MeasuredEdit]:
     with read_folder(place).open() as run:
         if "config" in run.manifest:
             return own_edits(run.candidates(), run.name, task_of(run.manifest).metric)
+        if run.trials.part == "transform":
+            return released_edits(run.trials.sources(), run.trials.trials(), run.name, told)
         # After one epoch, as candidates of a search are scored; later ones would tell of the same pairs again.
         trials = run.trials.trials(task="img-classification", epoch=1)
         return lemur_edits(run.trials.sources(), trials, origin=run.name, **near)
