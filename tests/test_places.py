@@ -240,3 +240,20 @@ def test_another_run_of_the_name_is_not_taken_for_one_of_an_earlier_version(proj
     assert pointer.read_text() == old
     shutil.copy("one.db", "three.db")
     assert searched("runs/r", cycles=2, archive=f"sqlite:///{project}/three.db") == 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_table_of_recipes_is_known_by_what_it_says(project: Path) -> None:
+    row = {"network": "mlp", "dataset": "d", "loss": "ce", "optimizer": "sgd", "arm": "fixed", "phase": "score"}
+    table = project / "table.jsonl"
+    table.write_text(json.dumps({**row, "score": 0.5, "chance": 0.1}) + "\n")
+    given: dict[str, Any] = {"edits": "recipe", "recipes": {"prior": "table.jsonl"}}
+    begun(**given)
+    table.rename(project / "moved.jsonl")
+    (project / "other.jsonl").write_text(json.dumps({**row, "score": 0.6, "chance": 0.1}) + "\n")
+    with pytest.raises(UsageError, match="prior"):
+        begun(**{**given, "recipes": {"prior": "other.jsonl"}, "cycles": 2})
+    assert searched("runs/r", recipes={"prior": "moved.jsonl"}, cycles=2) == 3
+    with pytest.raises(UsageError, match="`edits` has none") as caught:
+        searched("second", dataset="npz:data.npz", recipes={"prior": "moved.jsonl"})
+    assert "--edits net,recipe" in caught.value.hint

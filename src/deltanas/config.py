@@ -101,6 +101,16 @@ class NoveltyConfig(Section):
     )
 
 
+class RecipesConfig(Section):
+    """What is known of losses and optimizers."""
+
+    prior: str | None = Field(
+        None,
+        description="with edits of the recipe: table of `recipes run`; losses and optimizers that scored higher in it,"
+        " with the network that is most like the parent, are drawn more often; default: all as often",
+    )
+
+
 def _names(value: object) -> object:
     """Names that stand in one text, as "accuracy,params", apart."""
     texts = [value] if isinstance(value, str) else value
@@ -179,6 +189,7 @@ class SearchConfig(Section):
     train: TrainConfig = TrainConfig()
     model: ModelConfig = ModelConfig()
     novelty: NoveltyConfig = NoveltyConfig()
+    recipes: RecipesConfig = RecipesConfig()
     learn: Learning = Learning()
     tuning: Tuning = Tuning()
 
@@ -293,7 +304,7 @@ def _require_consistent(config: SearchConfig) -> None:
         )
 
 
-PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "baselines", "archive"))
+PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "recipes.prior", "baselines", "archive"))
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 

@@ -13,6 +13,7 @@ from random import Random
 from statistics import fmean
 
 from deltanas.journal import Journal
+from deltanas.propose.prior import RecipePrior
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
@@ -27,8 +28,8 @@ class BanditProposer(RandomProposer):
 
     strategy = "bandit"
 
-    def __init__(self, builds: Builds | None) -> None:
-        super().__init__(Space(builds, ThompsonKinds()))
+    def __init__(self, builds: Builds | None, prior: RecipePrior | None = None) -> None:
+        super().__init__(Space(builds, ThompsonKinds(), prior))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,5 +95,5 @@ def pooled(gains: Mapping[str, Sequence[float]]) -> float:
 BANDIT = Strategy(
     name="bandit",
     about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
-    build=lambda context: BanditProposer(context.builds),
+    build=lambda context: BanditProposer(context.builds, context.prior),
 )

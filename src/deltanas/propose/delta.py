@@ -131,7 +131,7 @@ def _ranks(context: Context) -> bool:
 
 def _built(context: Context) -> DeltaProposer:
     builds = context.builds if context.asking.decoding == "typed" else None
-    return DeltaProposer(context.asked, Space(builds), context.asking)
+    return DeltaProposer(context.asked, Space(builds, prior=context.prior), context.asking)
 
 
 DELTA = Strategy(

@@ -51,7 +51,7 @@ class Tournament(Section):
 EVOLUTION = Strategy(
     name="evolution",
     about="the same draws; parents by tournament among the youngest",
-    build=lambda context: EvolutionProposer(Space(context.builds)),
+    build=lambda context: EvolutionProposer(Space(context.builds, prior=context.prior)),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
 )

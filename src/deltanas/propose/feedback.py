@@ -190,7 +190,7 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None, 
 def _built(context: Context) -> FeedbackProposer:
     settings = context.own(FeedbackSettings)
     typed = context.asking.decoding == "typed" and settings.form == "delta"
-    space = Space(context.builds if typed else None)
+    space = Space(context.builds if typed else None, prior=context.prior)
     return FeedbackProposer(context.asked, space, settings, context.asking)
 
 

@@ -31,5 +31,5 @@ class RandomProposer:
 RANDOM = Strategy(
     name="random",
     about="a uniform draw from the space of edits: the control",
-    build=lambda context: RandomProposer(Space(context.builds)),
+    build=lambda context: RandomProposer(Space(context.builds, prior=context.prior)),
 )

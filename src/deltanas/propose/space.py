@@ -8,6 +8,7 @@ from itertools import islice
 
 from deltanas.program import Program, Refused, SpaceEdit
 from deltanas.propose.edits import open_edits
+from deltanas.propose.prior import KINDS, RecipePrior
 from deltanas.seams import Ask, Builds, Built
 
 WIDTHS = 0.25
@@ -49,9 +50,10 @@ class Space:
     those that were looked at. Where the parent itself does not build, no edit holds.
     """
 
-    def __init__(self, builds: Builds | None, kinds: Kinds = fair_kinds) -> None:
-        """builds: what verifies the edits; None leaves them unverified."""
+    def __init__(self, builds: Builds | None, kinds: Kinds = fair_kinds, prior: RecipePrior | None = None) -> None:
+        """builds: what verifies the edits; None leaves them unverified. prior: what makes some likelier than others."""
         self._builds = builds
+        self._prior = prior
         self._kinds = kinds
 
     def draw(self, asks: Sequence[Ask]) -> list[SpaceEdit | None]:
@@ -104,8 +106,7 @@ class Space:
             shared = not fresh
             kind = drawn_kind([edit.kind for edit in fresh or space])
             goal, fitting = aim(ask, [edit for edit in fresh or space if edit.kind == kind])
-            waiting = list(fitting)
-            ask.rng(f"edit:{kind}").shuffle(waiting)
+            waiting = self._shuffled(ask, kind, fitting)
             kept: list[SpaceEdit] = []
             while len(kept) < most and left > 0:
                 waiting = [edit for edit in waiting if shared or edit.text not in given]
@@ -121,6 +122,17 @@ class Space:
                 return goal, tuple(sorted(kept, key=lambda edit: order[edit.text]))
         return "", ()
 
+    def _weights(self, ask: Ask, kind: str, edits: Sequence[SpaceEdit]) -> list[float] | None:
+        return self._prior.weights(ask.parent, edits) if self._prior and kind in KINDS else None
+
+    def _shuffled(self, ask: Ask, kind: str, edits: Sequence[SpaceEdit]) -> list[SpaceEdit]:
+        rng = ask.rng(f"edit:{kind}")
+        if self._prior and kind in KINDS:
+            return self._prior.ordered(ask.parent, edits, rng)
+        waiting = list(edits)
+        rng.shuffle(waiting)
+        return waiting
+
     def _draws(self, ask: Ask, most: int, given: set[str]) -> _Choice:
         """As `_choice`, with a kind drawn for each edit."""
         space = open_edits(ask)
@@ -133,7 +145,9 @@ class Space:
             while space and len(tried) < min(left, most - len(kept)):
                 open_ = [edit for edit in space if edit.text not in given] or space
                 kind = drawn_kind([edit.kind for edit in open_])
-                tried.append(rng.choice([edit for edit in open_ if edit.kind == kind]))
+                alike = [edit for edit in open_ if edit.kind == kind]
+                weights = self._weights(ask, kind, alike)
+                tried.append(rng.choices(alike, weights)[0] if weights else rng.choice(alike))
                 space = [edit for edit in space if edit is not tried[-1]]
             given.update(edit.text for edit in tried)
             held = yield tried

@@ -10,6 +10,7 @@ from deltanas.errors import UsageError
 from deltanas.llm import Model
 from deltanas.program import Part
 from deltanas.propose.asking import Asking
+from deltanas.propose.prior import RecipePrior
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.settings import Section
 
@@ -25,6 +26,7 @@ class Context:
             what an edit moves even where the edited network is too large; None: there are no limits.
         model: the language model, opened; None for a strategy that asks none.
         asking: how the model is asked. settings: the strategy's own; see `own`.
+        prior: what makes some edits of loss and optimizer likelier than others; None: they are as likely.
     """
 
     builds: Builds | None = None
@@ -32,6 +34,7 @@ class Context:
     model: Model | None = None
     asking: Asking = field(default_factory=Asking)
     settings: Section | None = None
+    prior: RecipePrior | None = None
 
     def own(self, kind: type[S]) -> S:
         """The strategy's own settings, the defaults if none were given."""

@@ -49,6 +49,8 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
             places[key] = f"{kind}:{found(place)}"
     if config.model.adapter:
         places["model.adapter"] = found(config.model.adapter)
+    if config.recipes.prior:
+        places["recipes.prior"] = found(config.recipes.prior)
     places["learn.corpus"] = tuple(map(found, config.learn.corpus))
     return read_config(merged(config.model_dump(), given_settings(options=places)))
 
@@ -71,6 +73,8 @@ def contents(config: SearchConfig, model: Model | None, teaching: Teaching | Non
         found["model.spec"] = name
     if config.model.adapter and (Path(config.model.adapter) / _WEIGHTS).is_file():
         found["model.adapter"] = hashlib.sha256((Path(config.model.adapter) / _WEIGHTS).read_bytes()).hexdigest()
+    if config.recipes.prior:
+        found["recipes.prior"] = hashlib.sha256(Path(config.recipes.prior).expanduser().read_bytes()).hexdigest()
     if teaching and teaching.more:
         found["learn.corpus"] = hashlib.sha256(repr(teaching.more).encode()).hexdigest()
     return found
@@ -83,13 +87,13 @@ def require_same_server(begun: SearchConfig, config: SearchConfig) -> None:
 
 
 def require_same_contents(run: RunArchive, begun: SearchConfig, config: SearchConfig, found: Mapping[str, str]) -> None:
-    """Raises UsageError where a model, an adapter or a corpus is not the one that the run was begun with."""
+    """Raises UsageError where a model, an adapter, a corpus or a table is not the one that the run was begun with."""
     known = run.manifest.get("contents")
     hashes = known if isinstance(known, dict) else {}
     if "model.spec" in found and (name := _served(begun)):
         hashes = {"model.spec": name, **hashes}
     then, now = flat(begun.model_dump()), flat(config.model_dump())
-    for key in ("model.spec", "model.adapter", "learn.corpus"):
+    for key in ("model.spec", "model.adapter", "learn.corpus", "recipes.prior"):
         moved = now[key] != then[key]
         if (key in hashes and hashes[key] != found.get(key, hashes[key])) or (moved and key not in hashes):
             raise _other(key, then[key], now[key])

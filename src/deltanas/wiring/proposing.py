@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
@@ -10,6 +11,7 @@ from deltanas.llm import Message, Model, Request, open_model, parse_spec
 from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import Context, ModelProposer
+from deltanas.propose.prior import read_prior
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
 from deltanas.wiring.choosing import limited
@@ -18,8 +20,17 @@ from deltanas.wiring.choosing import limited
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
     own = getattr(config, config.proposing.name, None)
+    if config.recipes.prior and "recipe" not in config.edits:
+        raise UsageError(
+            "`recipes.prior` is for edits of the recipe, and `edits` has none", "add recipe, as in --edits net,recipe"
+        )
     return Context(
-        builds=builds and limited(builds, config), unlimited=builds, model=model, asking=config.model, settings=own
+        builds=builds and limited(builds, config),
+        unlimited=builds,
+        model=model,
+        asking=config.model,
+        settings=own,
+        prior=read_prior(Path(config.recipes.prior).expanduser()) if config.recipes.prior else None,
     )
 
 
