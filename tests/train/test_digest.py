@@ -93,6 +93,11 @@ def test_two_hundred_policies_that_do_something_have_digests_of_their_own() -> N
     assert len(set(found)) == 200
 
 
+@pytest.mark.parametrize("shape", [GREY, LARGE], ids=["grey", "large"])
+def test_what_is_rarely_done_is_seen(shape: tuple[int, int, int, int]) -> None:
+    assert acted(job("RandomInvert(p=0.01)", shape=shape))
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), GREY, LARGE], ids=["digits", "grey", "large"])
 def test_probabilities_that_differ_by_a_twentieth_are_told_apart(shape: tuple[int, int, int, int]) -> None:
     found = [acted(job(f"RandomHorizontalFlip(p={step / 20})", shape=shape)) for step in range(1, 21)]

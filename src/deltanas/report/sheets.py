@@ -97,11 +97,16 @@ def _sheet(reading: Reading, kept: Pixels, row: Candidate) -> Sheet:
     )
     if steps is None:
         return told
-    pixels = contact_sheet(kept, steps)
-    height, width, _ = pixels.shape
+    address, height, width = _drawn(kept.tobytes(), kept.shape, steps)
     scale = max(1, round(_CELL / kept.shape[3]))
-    address = f"data:image/png;base64,{b64encode(png(pixels)).decode()}"
     return Sheet(told.name, told.baseline, told.score, told.steps, address, width * scale, height * scale)
+
+
+@lru_cache(maxsize=64)
+def _drawn(raw: bytes, shape: tuple[int, ...], steps: tuple[Step, ...]) -> tuple[str, int, int]:
+    """Address, height and width of a sheet; kept, as a page that follows its run is drawn again and again."""
+    pixels = contact_sheet(np.frombuffer(raw, np.uint8).reshape(shape), steps)
+    return f"data:image/png;base64,{b64encode(png(pixels)).decode()}", *pixels.shape[:2]
 
 
 def contact_sheet(kept: Pixels, steps: Sequence[Step]) -> Pixels:
@@ -109,19 +114,13 @@ def contact_sheet(kept: Pixels, steps: Sequence[Step]) -> Pixels:
 
     kept: uint8 [n, channels, height, width].
     """
-    return _drawn(kept.tobytes(), kept.shape, tuple(steps))
-
-
-@lru_cache(maxsize=64)
-def _drawn(raw: bytes, shape: tuple[int, ...], steps: tuple[Step, ...]) -> Pixels:
     import torch  # a page without transforms does without it
 
     from deltanas.train.augment import Augmentation
 
-    kept = np.frombuffer(raw, np.uint8).reshape(shape)
     given = torch.from_numpy(kept.copy())
     rows = [kept, *(Augmentation(steps, draw)(given).numpy() for draw in range(DRAWS))]
-    colours = slice(0, 3 if shape[1] >= 3 else 1)
+    colours = slice(0, 3 if kept.shape[1] >= 3 else 1)
     return _laid_out([row[:, colours] for row in rows])
 
 
