@@ -22,7 +22,8 @@ from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.journal import Journal
 from deltanas.llm import Message, Model
-from deltanas.program import Program, Refused, Stage, Trained
+from deltanas.program import Program, Refused, Stage, Trained, acting, edits_in, parts_of_one_text
+from deltanas.program.transforms import transform_faults
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal, Slot
@@ -34,8 +35,9 @@ STEPS = ("proposed", "parsed", "applied", "changed", "built", "valid", "effectiv
 """What is counted of the proposals, each a part of the one before:
 
 parsed: the reply holds an edit, or a program. applied: the edit has its one place. changed: the canonical source is not
-the parent's. built: the contract is kept, the network builds and gives the right shape. valid: it also takes training
-steps. effective: it computes another function than its parent. distinct: by what is computed, each once.
+the parent's. built: the contract is kept (of a transform: it is of the menu), the network builds and gives the right
+shape. valid: it also takes training steps. effective: it computes another function than its parent, or its transform
+does something, and something else than that of its parent. distinct: by what is computed and done, each once.
 """
 BLOCK = 4
 """Proposals in a row for one parent: what their prompts share is worked out once for a batch."""
@@ -46,9 +48,10 @@ class Row:
     """One proposal, as it was made. Whether it holds is checked anew each time that it is counted.
 
     Attributes:
-        net: name of the baseline whose descendant it is. origin, source: the parent, and what was proposed, None where
-            the reply was refused; then `stage` and `reason` say why. prm: the hyperparameters of both.
-        reply_tokens, code_tokens: of what the model said, and of the proposed network by the same tokenizer.
+        net: name of the baseline whose descendant it is. origin, transform, prm: the parts of the parent.
+        part, source: what was edited, and its proposed text, None where the reply was refused; then `stage` and
+            `reason` say why.
+        reply_tokens, code_tokens: of what the model said, and of the proposed text by the same tokenizer.
         seconds: wall clock of proposing, a batch's divided by its proposals.
         accuracy: of the proposed network, where the strategy needs it.
     """
@@ -68,6 +71,16 @@ class Row:
     code_tokens: int
     seconds: float
     accuracy: float | None = None
+    part: str = "net"
+    transform: str = ""
+
+    @property
+    def parent(self) -> Program:
+        return Program.of(self.origin, self.transform, self.prm)
+
+    @property
+    def program(self) -> Program | None:
+        return None if self.source is None else self.parent.edited(self.part, self.source)
 
 
 def bench_propose(
@@ -96,10 +109,11 @@ def bench_propose(
 
 def cell_name(config: SearchConfig) -> str:
     """Who proposes, in words."""
+    parts = "" if config.edits == ("net",) else f" {','.join(config.edits)}"
     if not config.proposing.calls:
-        return config.strategy
+        return config.strategy + parts
     level = config.model.decoding if config.strategy == "delta" else config.strategy
-    return f"{Path(config.model.spec).name} {level}"
+    return f"{Path(config.model.spec).name} {level}{' reason' if config.model.reason else ''}{parts}"
 
 
 def settings_of(config: SearchConfig) -> dict[str, object]:
@@ -130,10 +144,11 @@ class _Maker:
     def rows(self, indexes: Sequence[int]) -> list[Row]:
         chosen = [self._parent(index) for index in indexes]
         journal = Journal(self._journal)
-        asks = [
-            Ask(1, index, 0, f"{self._config.seed}:1:{index}:0", parent, parts=self._config.edits, journal=journal)
-            for index, (_, parent) in zip(indexes, chosen, strict=True)
-        ]
+        asks = []
+        for index, (_, parent) in zip(indexes, chosen, strict=True):
+            slot = f"{self._config.seed}:1:{index}"
+            parts = parts_of_one_text(self._config.edits, Random(f"{slot}:part"))
+            asks.append(Ask(1, index, 0, f"{slot}:0", parent, parts=parts, journal=journal))
         start = time.perf_counter()
         proposals = self._proposer.propose(asks)
         seconds = (time.perf_counter() - start) / len(asks)
@@ -146,20 +161,28 @@ class _Maker:
 
     def learn(self, row: Row) -> None:
         """Let a row count for those after it: its edit is not offered again, and what it made may be a parent."""
-        parent = Program.of(row.origin, prm=row.prm)
         refusal = Refused(row.stage, row.reason or "") if row.stage else None
-        attempt = Attempt(row.edit, row.rung, row.goal, refusal)
-        draft = Draft(parent.edited("net", row.source)) if row.source is not None else None
+        attempt = Attempt(row.edit, row.rung, row.goal, refusal, part=row.part)
+        draft = Draft(program) if (program := row.program) else None
         outcome = self._outcome(row.accuracy)
-        self._journal.append(Candidate(1, row.index, row.net, parent.id, draft, (attempt,), outcome))
+        self._journal.append(Candidate(1, row.index, row.net, row.parent.id, draft, (attempt,), outcome))
 
     def _parent(self, index: int) -> tuple[str, Program]:
         if not self._evolves:
-            return self._parents[index // BLOCK % len(self._parents)]
+            turn, place = divmod(index // BLOCK, len(self._parents))
+            name, program = self._parents[place]
+            return name, self._moved(program, turn)
         parent = self._parent_rule(
             Slot(1, index), Journal(self._journal), Random(f"{self._config.seed}:1:{index}:parent")
         )
         return next(c.strategy for c in self._journal if c.program == parent), parent
+
+    def _moved(self, program: Program, turn: int) -> Program:
+        """The parent of a turn. A transform has few edits, so each turn has its own, up to three edits further on."""
+        chance = Random(f"{self._config.seed}:{program.id}:{turn}")
+        for _ in range(turn % 4 if self._config.edits == ("transform",) else 0):
+            program = chance.choice(edits_in(program, self._config.edits)).apply(program)
+        return program
 
     def _outcome(self, score: float | None) -> Trained | None:
         return None if score is None else Trained(score, 1, 0, 0.0, 0.0, self._pool.tier)
@@ -184,13 +207,15 @@ class _Maker:
             stage=refusal.stage if refusal else None,
             reason=refusal.reason if refusal else None,
             origin=ask.parent.net,
-            source=program.net if program else None,
+            source=program.editable(ask.part) if program else None,
             prm=ask.parent.prm,
             prompt_tokens=sum(call.prompt_tokens for call in proposal.calls),
             reply_tokens=sum(call.reply_tokens for call in proposal.calls),
-            code_tokens=self._tokens(program.net) if program else 0,
+            code_tokens=self._tokens(program.editable(ask.part)) if program else 0,
             seconds=seconds,
             accuracy=score,
+            part=ask.part,
+            transform=ask.parent.transform,
         )
 
     def _tokens(self, text: str) -> int:
@@ -254,23 +279,24 @@ def count(rows: Sequence[Row], pool: Pool) -> dict[str, object]:
 
 def _reached(rows: Sequence[Row], pool: Pool) -> list[tuple[str, str]]:
     """The last step that each proposal reached, "effective" at best, and the hash of what it computes ("": unknown)."""
-    origins = list(dict.fromkeys(Program.of(row.origin, prm=row.prm) for row in rows))
+    origins = list(dict.fromkeys(row.parent for row in rows))
     known = dict(zip(origins, pool.build(origins), strict=True))
-    return [_step(row, parent, known[parent], pool) for row in rows for parent in [Program.of(row.origin, prm=row.prm)]]
+    return [_step(row, known[row.parent], pool) for row in rows]
 
 
-def _step(row: Row, parent: Program, origin: Built | Refused, pool: Pool) -> tuple[str, str]:
-    if row.source is None:
+def _step(row: Row, origin: Built | Refused, pool: Pool) -> tuple[str, str]:
+    program = row.program
+    if program is None:
         return ("proposed" if row.stage == "parse" else "parsed"), ""
-    program = parent.edited("net", row.source)
-    if program.id == parent.id:
+    if program.id == row.parent.id:
         return "applied", ""
-    if contract_faults(row.source):
+    if contract_faults(program.net) or transform_faults(program.transform):
         return "changed", ""
     (built,) = pool.build([program])
     if isinstance(built, Refused):
         return ("built" if built.stage == "step" else "changed"), ""
     differs = isinstance(origin, Refused) or built.differs(origin)
+    differs = differs and bool(acting(built.trace) or not program.transform)
     return ("effective" if differs else "valid"), built.trace
 
 
@@ -281,7 +307,10 @@ def main(
     ] = None,
     llm: Annotated[str | None, typer.Option(help="smollm2 | hub:OWNER/NAME | gguf:PATH | path:DIR.")] = None,
     decoding: Annotated[str | None, typer.Option(help="typed | anchored | free: what an edit is held to.")] = None,
-    edits: Annotated[str | None, typer.Option(help="net | recipe | net,recipe: parts that are edited.")] = None,
+    edits: Annotated[
+        str | None, typer.Option(help="net | recipe | net,recipe | transform: parts that are edited.")
+    ] = None,
+    reason: Annotated[bool, typer.Option("--reason", help="Ask for a reason before the edit.")] = False,
     n: Annotated[int, typer.Option("-n", help="Proposals.", min=1)] = 48,
     seed: Annotated[int | None, typer.Option(help="The root of all chance.")] = None,
     dataset: Annotated[str, typer.Option(help="Data set whose images the networks take.")] = "fashion-mnist",
@@ -297,6 +326,7 @@ def main(
         "strategy": strategy,
         "model.spec": llm,
         "model.decoding": decoding,
+        "model.reason": reason,
         "model.max_tokens": max_tokens,
         "model.batch": batch,
         "model.dtype": dtype,

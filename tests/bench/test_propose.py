@@ -132,3 +132,34 @@ def test_evolution_edits_what_it_made(tmp_path: Path) -> None:
     ran(tmp_path / "part", 12, **given)
     kept = [json.loads(line) for line in (tmp_path / "part" / file.name).read_text().splitlines()[1:]]
     assert [row["source"] for row in kept] == [row["source"] for row in rows]
+
+
+OP = "        transforms.{},"
+EMPTY_LIST = "    return transforms.Compose([])"
+
+
+def one(call: str) -> str:
+    return block(EMPTY_LIST, f"    return transforms.Compose([\n{OP.format(call)}\n    ])")
+
+
+def test_proposals_for_a_transform_are_counted_as_those_for_a_network(tmp_path: Path) -> None:
+    """The first four parents have no transform; digits are grey."""
+    replies = [
+        "Reason: Digits lean to both sides.\n" + one("RandomRotation(degrees=(-15, 15))"),
+        one("Grayscale()"),
+        one("Mixup(alpha=0.2)"),
+        block("    return None", "    return transforms.Compose([])"),
+    ]
+    model = {"decoding": "free", "batch": 4, "reason": True}
+    result = ran(tmp_path, 4, replies, edits="transform", model=model)
+    assert totals(result) == dict(zip(STEPS, (4, 4, 3, 3, 2, 2, 1, 1), strict=True))
+    assert result["cell"] == "smollm2 free reason transform"
+    again = ran(tmp_path, 4, edits="transform", model=model)
+    assert again["steps"] == result["steps"]
+
+
+@pytest.mark.slow
+def test_typed_proposals_for_transforms_are_all_valid(tmp_path: Path) -> None:
+    """Here the control draws; each turn has parents of its own, so that none of them runs out of edits."""
+    result = bench_propose(config(strategy="random", edits="transform"), n=24, folder=tmp_path, say=lambda text: None)
+    assert totals(result)["effective"] == 24

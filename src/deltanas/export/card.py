@@ -11,6 +11,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from deltanas.export.net import Net, Score
 from deltanas.program import Refused
+from deltanas.program.transforms import read_transform
 from deltanas.records import Candidate, RunView
 from deltanas.report import Gain, least_accurate
 from deltanas.report.figures import gain
@@ -25,6 +26,7 @@ _CLASSES = 50
 def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config: Mapping[str, object]) -> str:
     """The card in Markdown. config: what stands in `config.json`."""
     reading = Reading(view)
+    transform = candidate.program.transform if candidate.program else ""
     line = reading.lineage(candidate).steps
     models = {call.model for step in line for attempt in step.attempts for call in attempt.calls}
     mean, std = ([[[round(value, 6)]] for value in values] for values in dataset.scale)
@@ -37,6 +39,7 @@ def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config
         data=dataset,
         size="x".join(map(str, dataset.in_shape[1:])),
         prm=candidate.program.prm if candidate.program else "{}",
+        transform=", ".join(f"`{step.call.partition('.')[2]}`" for step in read_transform(transform)),
         mean=json.dumps(mean),
         std=json.dumps(std),
         metric=reading.metric,
