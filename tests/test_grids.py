@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 
@@ -134,6 +135,26 @@ def test_a_grid_may_grow_and_the_machine_may_change(table: Path) -> None:
     order = GridOrder(losses=("ce", "ngl"), optimizers=("sgd", "adam", "adadelta"), seeds=3, rates=2, ngl_scale=12.3)
     parts = parts_of(order, baselines=["mlp", "nin"], train={"size": 200, "epochs": 1, "workers": 1, "unsafe": True})
     assert len(known_rows(table, parts.description, keys_of(parts.grid))[0]) == 1
+
+
+def test_several_data_sets_each_have_their_pool(tmp_path: Path) -> None:
+    y = np.arange(90) % 3
+    x = (np.random.default_rng(0).integers(0, 100, (90, 6, 6)) + 70 * y[:, None, None]).astype(np.uint8)
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    own = f"npz:{tmp_path / 'own.npz'}"
+    order = GridOrder(("digits", own), ("ce",), ("adam",), seeds=2, arm="fixed")
+    parts, told = parts_of(order, train={"epochs": 1, "timeout": 60}), list[Row]()
+    with open_grid(parts, tmp_path / "t.jsonl") as opened:
+        opened.tell.append(told.append)
+        assert opened.run.run()
+        rows = list(opened.rows.values())
+    assert [row["dataset"] for row in rows] == ["digits", own] * 2, "seed by seed, both data sets"
+    assert told == rows
+    assert {(row["dataset"], row["n"], row["failure"]) for row in rows} == {
+        ("digits", 360, None),
+        (own, len(parts.data[own].validation), None),
+    }
+    assert rows[1]["chance"] == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_a_dry_run_says_what_is_missing_and_writes_nothing(
