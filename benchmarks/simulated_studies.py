@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
+from typing import Protocol
 
 import numpy as np
 
@@ -94,7 +95,7 @@ class Answers:
         yield "validity ratio seen", pair.seen, means[0] / means[1]
         yield "validity ratio predicted", pair.predicted, float(expected[0].mean() / expected[1].mean())
         yield "eps", pair.eps, self.eps
-        yield "one eps rejected", _rejected(pair.p), 0.0
+        yield "one eps rejected", rejected(pair.p), 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ class Elites:
             yield "elite share", row.share, 1 - (1 - self.rho) ** (row.step + 1)
         again = concentration(cycle[cycle < 1].tolist() + [1] * self.n, rng.random(2 * self.n) < self.rho)
         yield "elite rate", again.rate, self.rho
-        yield "bound called broken at the bound", _rejected(0.0 if again.cycles[1].broken else 1.0), 0.0
+        yield "bound called broken at the bound", rejected(0.0 if again.cycles[1].broken else 1.0), 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +129,9 @@ class Level:
         quality = rng.normal(size=len(cycle))
         quality = np.round(quality * self.steps) / self.steps if self.steps else quality
         trend = monotone(cycle, quality).trend
-        yield "trend rejected", _rejected(trend.p), 0.0
+        yield "trend rejected", rejected(trend.p), 0.0
         if trend.p_means is not None:
-            yield "trend of the means rejected", _rejected(trend.p_means), 0.0
+            yield "trend of the means rejected", rejected(trend.p_means), 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,11 @@ class Likelihoods:
         yield "nll change", found.change, -0.1
 
 
-Design = Ranking | Failures | Answers | Elites | Level | Likelihoods
+class Design(Protocol):
+    """A way to make studies whose truth is known."""
+
+    def study(self, rng: np.random.Generator) -> Iterator[Checked]: ...
+
 
 DESIGNS: tuple[Design, ...] = (
     *(Failures(programs, 3) for programs in (12, 40, 150)),
@@ -205,6 +210,6 @@ def _verdict(estimate: Estimate | Absent, truth: float) -> str:
     return "low" if truth < estimate.low else "high" if truth > estimate.high else "covered"
 
 
-def _rejected(p: float) -> Estimate:
+def rejected(p: float) -> Estimate:
     """A test of what is true, as an interval that misses 0 from above where it rejects."""
     return Estimate(1.0, 1.0, 1.0) if p < ALPHA else Estimate(0.0, 0.0, 0.0)

@@ -1,9 +1,9 @@
-"""How often the intervals of `deltanas study convergence` cover the truth, over simulated studies of known truth.
+"""How often the intervals of `deltanas study` cover the truth, over simulated studies of known truth.
 
     python -m benchmarks study_calibration [--studies N] [--only TEXT] [--out FILE]
 
-Every design of `benchmarks.simulated_studies` in turn. What the file holds already is not run again, so a run that was
-stopped goes on where it was.
+Every design of `benchmarks.simulated_studies` and `benchmarks.simulated_recipes` in turn. What the file holds already
+is not run again, so a run that was stopped goes on where it was.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks.simulated_recipes import RECIPES, Compared, Shared
 from benchmarks.simulated_studies import DESIGNS, Answers, Design, Elites, Level, coverage
 
-MORE: dict[type[Design], int] = {Level: 10, Answers: 5, Elites: 5}
+MORE: dict[type, int] = {Level: 10, Answers: 5, Elites: 5, Compared: 5, Shared: 5}
 """Times the studies of the other designs: these cost little."""
 
 
@@ -28,7 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     rows = json.loads(options.out.read_text("utf-8")) if options.out.exists() else []
     done = {(row["design"], row["studies"]) for row in rows}
-    for design in DESIGNS:
+    for design in (*DESIGNS, *RECIPES):
         studies = options.studies * MORE.get(type(design), 1)
         if (repr(design), studies) in done or options.only not in repr(design):
             continue

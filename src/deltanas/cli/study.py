@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from deltanas.archive import read_folder
-from deltanas.cli.output import Json, print_json, print_text
+from deltanas.cli.output import Json, print_json, print_text, say
 from deltanas.errors import UsageError
 from deltanas.lemur import METRIC, TASK, csv_rows, curves
 from deltanas.program.trial import Trial
@@ -62,6 +62,31 @@ def convergence(
         print_json(plain(found))
     else:
         print_text(described(found))
+
+
+@study.command("recipes")
+def recipes(
+    table: Annotated[
+        Path, typer.Argument(help="Table of trainings: JSON lines or CSV, one row a training.", metavar="TABLE")
+    ],
+    arm: Annotated[Literal["fixed", "tuned"] | None, typer.Option(help="Only this arm.")] = None,
+    loss: Annotated[list[str] | None, typer.Option(help="Only this loss; may be repeated.", metavar="LOSS")] = None,
+    dataset: Annotated[
+        list[str] | None, typer.Option(help="Only this data set; may be repeated.", metavar="NAME")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare losses and optimizers over networks: rank tests, effects, and a verdict on each published claim."""
+    from deltanas.study import read_grid, recipe_study, recipes_as_json, recipes_described  # SciPy takes a second
+
+    held = read_grid(table).only([arm] if arm else (), loss or (), dataset or ())
+    if held.ignored:
+        say(f"columns that are not read: {', '.join(held.ignored)}")
+    found = recipe_study(held)
+    if as_json:
+        print_json(recipes_as_json(found))
+    else:
+        print_text(recipes_described(found))
 
 
 def _of_one(source: Path, trials: list[Trial]) -> list[tuple[str, int, float | None, float | None]]:

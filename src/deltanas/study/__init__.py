@@ -3,21 +3,30 @@
 Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentration`, `validity`, `novelty`,
 `reliability`. `convergence` computes those that a table allows. What can't be computed is a `LackingError`, or an
 `Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
+
+Losses and optimizers over networks: `read_grid`, `recipe_study`; `friedman`, `signed_rank` and the like over arrays.
 """
 
 from deltanas.intervals import Estimate
 from deltanas.program.shingles import shingles
+from deltanas.study.blocks import Friedman, critical_difference, friedman, holm, wilcoxon
+from deltanas.study.claims import Verdict
 from deltanas.study.components import Components, components
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.convergence import Convergence, as_json, convergence
+from deltanas.study.effects import Posterior, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.grid import Combination, GridTable, Training, read_grid
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
+from deltanas.study.recipe_study import RecipeStudy, recipe_study, recipes_as_json
+from deltanas.study.recipe_words import recipes_described
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import collapse_so_far, convergence_of, convergence_of_imported, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
+from deltanas.study.shares import Shares, variance_shares
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
 from deltanas.study.words import Section, described, sections
@@ -25,20 +34,28 @@ from deltanas.study.words import Section, described, sections
 __all__ = [
     "COLUMNS",
     "Absent",
+    "Combination",
     "Components",
     "Concentration",
     "Convergence",
     "EliteNll",
     "Estimate",
+    "Friedman",
+    "GridTable",
     "LackingError",
     "Monotone",
     "Novelty",
+    "Posterior",
+    "RecipeStudy",
     "Reliability",
     "Section",
     "Separation",
+    "Shares",
+    "Training",
     "Trials",
     "TuningNll",
     "Validity",
+    "Verdict",
     "as_json",
     "collapse_so_far",
     "components",
@@ -46,22 +63,33 @@ __all__ = [
     "convergence",
     "convergence_of",
     "convergence_of_imported",
+    "critical_difference",
     "described",
     "elite_nll",
+    "friedman",
+    "holm",
     "largest_ratio",
     "monotone",
     "novelty",
     "pearson_of",
     "predicted_ratio",
+    "rank_biserial",
     "ranking_so_far",
+    "read_grid",
     "read_trials",
+    "recipe_study",
+    "recipes_as_json",
+    "recipes_described",
     "reliability",
     "sections",
     "separation",
     "shingles",
+    "signed_rank",
     "snr_for",
     "spearman_of",
     "trials_of",
     "truncated",
     "validity",
+    "variance_shares",
+    "wilcoxon",
 ]

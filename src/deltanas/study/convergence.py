@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
-from math import isfinite
+from dataclasses import dataclass, fields
 from typing import TypeVar
 
 import numpy as np
 
 from deltanas.study.concentration import Concentration, concentration
-from deltanas.study.estimate import Absent, Floats, LackingError, tried
+from deltanas.study.estimate import Absent, Floats, LackingError, plain, tried
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll
 from deltanas.study.novelty import Novelty
@@ -97,20 +96,7 @@ def _reliability(trials: Trials, repeats: int) -> Reliability:
 def as_json(found: Convergence) -> dict[str, object]:
     """Plain data for JSON: no infinity and no NaN; what is absent says why. `nll` holds those of all `tunings`."""
     parts = {field.name: getattr(found, field.name) for field in fields(found) if field.name != "tunings"}
-    plain = {name: {"why": part.why} if isinstance(part, Absent) else _plain(part) for name, part in parts.items()}
-    if isinstance(nll := plain["nll"], dict) and found.tunings:
-        nll["tunings"] = _plain(found.tunings)
-    return plain
-
-
-def _plain(value: object) -> object:
-    match value:
-        case Absent(why=why):
-            return {"value": None, "low": None, "high": None, "why": why}
-        case float() if not isfinite(value):
-            return None
-        case _ if is_dataclass(value):
-            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-        case tuple() | list():
-            return [_plain(item) for item in value]
-    return value
+    told = {name: {"why": part.why} if isinstance(part, Absent) else plain(part) for name, part in parts.items()}
+    if isinstance(nll := told["nll"], dict) and found.tunings:
+        nll["tunings"] = plain(found.tunings)
+    return told

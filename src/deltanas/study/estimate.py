@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import exp, inf, log, sqrt
+from dataclasses import dataclass, fields, is_dataclass
+from math import exp, inf, isfinite, log, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,6 +35,22 @@ def tried(diagnose: Callable[[], Found]) -> Found | Absent:
         return diagnose()
     except LackingError as lacking:
         return Absent(lacking.message)
+
+
+def plain(value: object) -> object:
+    """Data for JSON: no infinity and no NaN; what is absent says why."""
+    match value:
+        case Absent(why=why):
+            return {"value": None, "low": None, "high": None, "why": why}
+        case float() if not isfinite(value):
+            return None
+        case dict():
+            return {name: plain(item) for name, item in value.items()}
+        case tuple() | list():
+            return [plain(item) for item in value]
+        case _ if is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    return value
 
 
 def column(values: ArrayLike, name: str) -> Floats:

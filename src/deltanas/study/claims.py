@@ -1,0 +1,299 @@
+"""What a table of trainings says of each published claim on losses and optimizers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy import special, stats
+
+from deltanas.intervals import Estimate, wilson
+from deltanas.study.blocks import ALPHA, LEAST, wilcoxon_rows
+from deltanas.study.effects import ROPE
+from deltanas.study.estimate import Floats, LackingError
+from deltanas.study.grid import ARMS, Block, Combination, GridTable
+from deltanas.study.recipes import TWIN, Cells, cells_of
+
+HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
+SCALE = 12.3
+"""Times that the gradient of cross-entropy is as large as that of NGL where all of ten classes are equally likely."""
+_ADAPTIVE = ("adadelta", "adagrad", "adam", "adamw", "rmsprop")
+_RESAMPLINGS = 1000
+_SHRINKS = 2 / 3
+_CLIMBS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A claim against a table.
+
+    Attributes:
+        arm: "fixed", "tuned", or "both" where it is about their difference. claim: the statement.
+        verdict: `HOLDS`, `NOT` or `UNKNOWN`. why: the figures in words, or what is lacking.
+        estimate: what was compared, in `unit` ("accuracy", "ranks", "share"); None where nothing could be.
+        bound: what the interval is compared with. blocks: how many it rests on.
+    """
+
+    name: str
+    arm: str
+    claim: str
+    verdict: str
+    why: str
+    estimate: Estimate | None
+    bound: float
+    unit: str
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    estimate: Estimate
+    bound: float
+    holds: bool
+    fails: bool
+    why: str
+    blocks: int
+    unit: str = "accuracy"
+
+
+def verdicts(table: GridTable, arms: Collection[str]) -> Iterator[Verdict]:
+    """Each claim in each arm, then those on the difference of the arms."""
+    by_arm = {arm: cells for arm in ARMS if arm in arms and (cells := cells_of(table, arm)) is not None}
+    for arm, cells in by_arm.items():
+        for name, claim, ask in _CLAIMS:
+            yield _asked(name, arm, claim, lambda cells=cells, ask=ask: ask(cells))  # type: ignore[misc]
+        yield _asked(
+            "ce_is_nll",
+            arm,
+            "Control: NLL of the log-softmax is cross-entropy, so equal trainings score alike",
+            lambda arm=arm: _alike(table, arm),  # type: ignore[misc]
+        )
+    if len(by_arm) == len(ARMS):
+        claim = "Adadelta's rank under cross-entropy improves by 2 or more when each rate is tuned"
+        yield _asked("adadelta_climbs", "both", claim, lambda: _climbs(*(by_arm[arm] for arm in ARMS)))
+
+
+def _asked(name: str, arm: str, claim: str, ask: Callable[[], _Answer]) -> Verdict:
+    try:
+        found = ask()
+    except LackingError as lacking:
+        return Verdict(name, arm, claim, UNKNOWN, lacking.message, None, 0.0, "", 0)
+    said = HOLDS if found.holds else NOT if found.fails else UNKNOWN
+    return Verdict(name, arm, claim, said, found.why, found.estimate, found.bound, found.unit, found.blocks)
+
+
+def _robust(cells: Cells) -> _Answer:
+    """The mean of the two against each other combination; intervals hold for all of them at once."""
+    two = (_column(cells, "ce", "adam") + _column(cells, "ce", "adamw")) / 2
+    rivals = {
+        one.name: values
+        for one in cells.what
+        if one.scale == 1
+        and one.loss not in TWIN
+        and (one.loss, one.optimizer) not in (("ce", "adam"), ("ce", "adamw"))
+        and (values := _both(two, cells.of(one))).size >= LEAST
+    }
+    if not rivals:
+        raise LackingError(f"no other combination is in {LEAST} blocks with cross-entropy and Adam and AdamW")
+    margins = {name: _student(values, ALPHA / len(rivals)) for name, values in rivals.items()}
+    closest = min(margins, key=lambda name: margins[name].value)
+    better = [name for name, margin in margins.items() if margin.high < 0]
+    clear = sum(margin.low > 0 for margin in margins.values())
+    near = " None is better by more than a point." if all(m.low > -ROPE for m in margins.values()) else ""
+    said = f"; better than the two: {', '.join(better)}" if better else ""
+    why = (
+        f"the mean of the two is {_points(margins[closest])} above {closest}, the closest of {len(rivals)} others "
+        f"(intervals hold for all of them at once); it is clearly above {clear}{said}.{near}"
+    )
+    return _Answer(margins[closest], 0.0, clear == len(rivals), bool(better), why, len(rivals[closest]))
+
+
+def _under(loss: str, optimizer: str, rival: tuple[str, str]) -> Callable[[Cells], _Answer]:
+    """Is a combination worse than its rival by more than a point?"""
+
+    def ask(cells: Cells) -> _Answer:
+        found = _gap(cells, (loss, optimizer), rival)
+        gap = _student(found)
+        why = f"{loss} + {optimizer} is {_points(gap)} from {' + '.join(rival)}; bad is more than a point below"
+        return _Answer(gap, -ROPE, gap.high < -ROPE, gap.low > -ROPE, why, len(found))
+
+    return ask
+
+
+def _scaled(cells: Cells) -> _Answer:
+    """The share of NGL's gap under SGD that goes when its loss has the scale of cross-entropy."""
+    at_scale = next((one for one in cells.what if one.loss == "ngl" and abs(one.scale / SCALE - 1) < 0.01), None)
+    if at_scale is None:
+        raise LackingError(f"the arm holds no training of ngl x {SCALE:g} + sgd")
+    ce, plain = _column(cells, "ce", "sgd"), _column(cells, "ngl", "sgd")
+    scaled = _column(cells, "ngl", "sgd", at_scale.scale)
+    known = ~np.isnan(ce + plain + scaled)
+    gap, gained = (ce - plain)[known], (scaled - plain)[known]
+    if len(gap) < LEAST:
+        raise LackingError(f"{len(gap)} blocks hold all three: the claim needs {LEAST} or more")
+    before, after = _student(gap), _student(gap - gained)
+    if before.low <= 0:
+        raise LackingError(f"ngl + sgd is not clearly below ce + sgd ({_points(before)}), so there is no gap to shrink")
+    share = _ratio(gained, gap)
+    why = (
+        f"{100 * share.value:.0f} % [{100 * share.low:.0f}, {100 * share.high:.0f}] of the gap goes: "
+        f"{_points(before)} before, {_points(after)} after; the prediction is two thirds or more"
+    )
+    return _Answer(share, _SHRINKS, share.low >= _SHRINKS, share.high < _SHRINKS, why, len(gap), "share")
+
+
+def _adaptive(cells: Cells) -> _Answer:
+    names = [name for name in _ADAPTIVE if all(cells.of(Combination(loss, name)) is not None for loss in ("ce", "ngl"))]
+    if not names:
+        raise LackingError("the arm holds no adaptive optimizer with both losses")
+    gaps = np.array([_column(cells, "ngl", name) - _column(cells, "ce", name) for name in names])
+    found = _enough(gaps.mean(axis=0), "both losses with each adaptive optimizer")
+    gap = _student(found)
+    why = f"over {', '.join(names)}, ngl is {_points(gap)} from ce; competitive is within a point of it or above"
+    return _Answer(gap, -ROPE, gap.low > -ROPE, gap.high < -ROPE, why, len(found))
+
+
+def _equivalent(cells: Cells) -> _Answer:
+    found = _gap(cells, ("ce", "adamw"), ("ce", "adam"))
+    gap = _student(found)
+    inside, outside = gap.low > -ROPE and gap.high < ROPE, gap.high < -ROPE or gap.low > ROPE
+    why = f"ce + adamw is {_points(gap)} from ce + adam; no difference is within a point both ways"
+    return _Answer(gap, ROPE, inside, outside, why, len(found))
+
+
+def _alike(table: GridTable, arm: str) -> _Answer:
+    """Trainings that differ in nothing but the name of the loss."""
+    scores: dict[tuple[Block, str, float, str, str], dict[str, float | None]] = {}
+    for row in table.rows:
+        if row.arm == arm and row.what.loss in ("ce", "nll") and row.what.scale == 1 and row.tried:
+            key = (row.block, row.what.optimizer, row.rate, row.phase, row.seed)
+            scores.setdefault(key, {})[row.what.loss] = None if row.failed else row.score
+    pairs = {key: (found["ce"], found["nll"]) for key, found in scores.items() if len(found) == 2}
+    if not pairs:
+        raise LackingError("the arm holds no training by ce and by nll that is else the same")
+    same = wilson(sum(a == b for a, b in pairs.values()), len(pairs))
+    by_block: dict[Block, list[float]] = {}
+    for (block, *_), (a, b) in pairs.items():
+        if a is not None and b is not None:
+            by_block.setdefault(block, []).append(a - b)
+    means = np.array([np.mean(values) for values in by_block.values()])
+    mean = f"; mean difference {_points(_student(means))}" if len(means) > 1 else ""
+    why = f"{sum(a == b for a, b in pairs.values())} of {len(pairs)} pairs of trainings have equal scores{mean}"
+    return _Answer(same, 0.95, same.low >= 0.95, same.high < 0.95, why, len({key[0] for key in pairs}), "share")
+
+
+def _itself(cells: Cells) -> _Answer:
+    """A combination against itself on other seeds: how often Wilcoxon's test rejects at 5 %."""
+    rng = np.random.default_rng(0)
+    usable = {
+        place: [line[place] for line in cells.scores if len(line[place]) > 1 and len(set(line[place])) > 1]
+        for place in range(len(cells.what))
+    }
+    places = [place for place, found in usable.items() if len(found) > 5]
+    if not places:
+        raise LackingError("no combination has six blocks whose seeds differ: the test could not reject at 5 %")
+    times = -(-_RESAMPLINGS // len(places))
+    rejected = sum(_rejected(usable[place], times, rng) for place in places)
+    share = wilson(rejected, times * len(places))
+    why = (
+        f"{rejected} of {times * len(places)} splits of the seeds are rejected at 5 % "
+        f"({100 * share.low:.1f} to {100 * share.high:.1f} %)"
+    )
+    blocks = max(len(usable[place]) for place in places)
+    return _Answer(share, ALPHA, share.low <= ALPHA, share.low > ALPHA, why, blocks, "share")
+
+
+def _rejected(cells: Sequence[Sequence[float]], times: int, rng: np.random.Generator) -> int:
+    """Of so many splits of each cell's seeds in two."""
+    gaps = np.empty((times, len(cells)))
+    for place, scores in enumerate(cells):
+        drawn, half = rng.permuted(np.tile(scores, (times, 1)), axis=1), len(scores) // 2
+        gaps[:, place] = drawn[:, :half].mean(axis=1) - drawn[:, half:].mean(axis=1)
+    return int((wilcoxon_rows(gaps) < ALPHA).sum())
+
+
+def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
+    names = sorted(
+        {one.optimizer for one in fixed.what if one.loss == "ce" and one.scale == 1}
+        & {one.optimizer for one in tuned.what if one.loss == "ce" and one.scale == 1}
+    )
+    if "adadelta" not in names or len(names) < 4:
+        raise LackingError("the arms do not both hold cross-entropy with Adadelta and three other optimizers")
+    ranks: list[dict[Block, float]] = []
+    for cells in (fixed, tuned):
+        scores = np.stack([_column(cells, "ce", name) for name in names], axis=1)
+        full = ~np.isnan(scores).any(axis=1)
+        place = names.index("adadelta")
+        found = stats.rankdata(-scores[full], axis=1)[:, place]
+        ranks.append(dict(zip((b for b, use in zip(cells.blocks, full, strict=True) if use), found, strict=True)))
+    common = sorted(ranks[0].keys() & ranks[1].keys())
+    gains = _enough(
+        np.array([ranks[0][block] - ranks[1][block] for block in common], float), "all optimizers in both arms"
+    )
+    gain = _student(gains)
+    before, after = (float(np.mean([one[block] for block in common])) for one in ranks)
+    why = (
+        f"mean rank {before:.2f} of {len(names)} at the fixed rate, {after:.2f} tuned: "
+        f"better by {gain.value:.2f} [{gain.low:.2f}, {gain.high:.2f}] ranks"
+    )
+    return _Answer(gain, _CLIMBS, gain.low >= _CLIMBS, gain.high < _CLIMBS, why, len(common), "ranks")
+
+
+def _column(cells: Cells, loss: str, optimizer: str, scale: float = 1.0) -> Floats:
+    what = Combination(loss, optimizer, scale)
+    found = cells.of(what)
+    if found is None:
+        raise LackingError(f"the arm holds no training of {what.name}")
+    return found
+
+
+def _both(one: Floats, other: Floats | None) -> Floats:
+    differences = one - one if other is None else one - other
+    return np.asarray(differences[~np.isnan(differences)], float)
+
+
+def _gap(cells: Cells, one: tuple[str, str], other: tuple[str, str]) -> Floats:
+    return _enough(_column(cells, *one) - _column(cells, *other), f"{' + '.join(one)} and {' + '.join(other)}")
+
+
+def _enough(values: Floats, what: str) -> Floats:
+    known = values[~np.isnan(values)]
+    if len(known) < LEAST:
+        raise LackingError(f"{len(known)} blocks hold {what}: the claim needs {LEAST} or more")
+    return np.asarray(known, float)
+
+
+def _student(values: Floats, alpha: float = ALPHA) -> Estimate:
+    n = len(values)
+    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * float(values.std(ddof=1)) / sqrt(n)
+    centre = float(values.mean())
+    return Estimate(centre, centre - half, centre + half)
+
+
+def _ratio(above: Floats, below: Floats) -> Estimate:
+    """mean(above) / mean(below) of paired values, the second clear of 0. E. C. Fieller (1954), JRSS B 16:175-185."""
+    n = len(above)
+    t = float(special.stdtrit(n - 1, 1 - ALPHA / 2)) ** 2 / n
+    (s11, s12), (_, s22) = np.cov(above, below)
+    a, b = float(above.mean()), float(below.mean())
+    lead, middle, last = b * b - t * s22, a * b - t * s12, a * a - t * s11
+    half = sqrt(max(0.0, middle * middle - lead * last))
+    return Estimate(a / b, float((middle - half) / lead), float((middle + half) / lead))
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}] points"
+
+
+_CLAIMS: Sequence[tuple[str, str, Callable[[Cells], _Answer]]] = (
+    ("ce_adam_robust", "Cross-entropy with Adam or AdamW is the most robust combination", _robust),
+    ("ngl_sgd_bad", "NGL is bad under SGD", _under("ngl", "sgd", ("ce", "sgd"))),
+    ("ngl_sgd_is_scale", f"NGL's gap under SGD is its scale: x {SCALE:g} closes two thirds of it or more", _scaled),
+    ("ngl_adaptive", "NGL is competitive with adaptive optimizers", _adaptive),
+    ("adadelta_bad", "Adadelta is bad", _under("ce", "adadelta", ("ce", "adam"))),
+    ("adagrad_bad", "Adagrad is bad", _under("ce", "adagrad", ("ce", "adam"))),
+    ("adam_is_adamw", "Adam and AdamW do not differ", _equivalent),
+    ("itself", "Control: a combination does not differ from itself on other seeds", _itself),
+)

@@ -1,0 +1,180 @@
+"""The study of a table of losses and optimizers: what it holds, its comparisons and verdicts, as plain data too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from deltanas.intervals import Estimate, mean, wilson
+from deltanas.study.blocks import Friedman, nemenyi
+from deltanas.study.claims import Verdict, verdicts
+from deltanas.study.estimate import Absent, plain
+from deltanas.study.grid import ARMS, GridTable
+from deltanas.study.recipes import Cells, Comparison, Curve, Share, cells_of, comparisons, curves, shares
+
+
+@dataclass(frozen=True)
+class RecipeStudy:
+    """notes: what to know of the table, as rows that are lacking. shares: by (arm, data set)."""
+
+    table: GridTable
+    notes: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    cells: tuple[Cells, ...]
+    comparisons: tuple[Comparison, ...]
+    shares: tuple[tuple[str, str, Share | Absent], ...]
+    curves: tuple[Curve, ...]
+
+
+def recipe_study(table: GridTable) -> RecipeStudy:
+    """All that a table says; what it can't say is told in its place."""
+    arms = [arm for arm in ARMS if any(row.arm == arm for row in table.rows)]
+    cells = tuple(found for arm in arms if (found := cells_of(table, arm)) is not None)
+    return RecipeStudy(
+        table,
+        tuple(_notes(table, cells)),
+        tuple(verdicts(table, arms)),
+        cells,
+        tuple(comparisons(table, arms)),
+        tuple(shares(table, arms)),
+        tuple(curves(table)),
+    )
+
+
+def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
+    if table.cut is not None:
+        yield f"line {table.cut}, the last, is cut off and not read"
+    if table.told_again:
+        yield f"{table.told_again} rows say what an earlier one says and are not counted again"
+    if not cells:
+        yield "no row is of phase `score`, so there is nothing to compare yet"
+    refused = sum(not row.tried for row in table.rows)
+    if refused:
+        yield f"{refused} rows hold no training, as the recipe could not be put into the network: gaps, not failures"
+    for one in cells:
+        gaps = int((one.trained == 0).sum())
+        if gaps:
+            yield (
+                f"arm {one.arm}: {gaps} of {one.trained.size} pairs of a network and a recipe were not trained; "
+                "a comparison leaves out the networks that lack one of its recipes"
+            )
+        few = int(((one.trained > 0) & (one.trained < one.trained.max())).sum())
+        if few:
+            yield f"arm {one.arm}: {few} combinations have fewer seeds than the {int(one.trained.max())} of others"
+
+
+def recipes_as_json(found: RecipeStudy) -> dict[str, object]:
+    """Plain data for JSON."""
+    rows = found.table.rows
+    told: dict[str, object] = {
+        "table": {
+            "rows": len(rows),
+            "datasets": sorted({row.block[0] for row in rows}),
+            "networks": sorted({row.block[1] for row in rows}),
+            "arms": sorted({row.arm for row in rows}),
+            "told_again": found.table.told_again,
+            "cut_line": found.table.cut,
+            "ignored": list(found.table.ignored),
+        },
+        "notes": list(found.notes),
+        "verdicts": list(found.verdicts),
+        "ranks": [
+            {**_key(one), "name": rank.name, "mean_rank": rank.mean_rank, "accuracy": rank.accuracy}
+            | {"trained": rank.trained, "failed": rank.failed}
+            for one in found.comparisons
+            for rank in one.ranks
+        ],
+        "friedman": [{**_key(one), **_friedman(one)} for one in found.comparisons],
+        "pairs": [{**_key(one), **pair} for one in found.comparisons for pair in _pairs(one)],
+        "shares": [
+            {"arm": arm, "dataset": dataset, "why": share.why}
+            if isinstance(share, Absent)
+            else {"arm": arm, "dataset": dataset, "networks": share.networks, "shares": share.shares}
+            for arm, dataset, share in found.shares
+        ],
+        "failures": list(failures(found)),
+        "sensitivity": [
+            {
+                "loss": curve.what.loss,
+                "optimizer": curve.what.optimizer,
+                "scale": curve.what.scale,
+                "points": [{"rate": rate, "score": score, "blocks": blocks} for rate, score, blocks in curve.points],
+                "best_at_edge": curve.at_edge,
+            }
+            for curve in found.curves
+        ],
+        "cells": [cell for one in found.cells for cell in _cells(one)],
+    }
+    return {name: plain(value) for name, value in told.items()}
+
+
+def failures(found: RecipeStudy) -> Iterator[dict[str, object]]:
+    """Share of the scored trainings that failed, by arm and combination, with Wilson's interval."""
+    for one in found.cells:
+        for place, what in enumerate(one.what):
+            trained, failed = int(one.trained[:, place].sum()), int(one.failed[:, place].sum())
+            keys = {"arm": one.arm, "loss": what.loss, "optimizer": what.optimizer, "scale": what.scale}
+            yield {**keys, "trained": trained, "failed": failed, "share": wilson(failed, trained)}
+
+
+def cell_estimate(scores: tuple[float, ...]) -> Estimate:
+    """The mean over the seeds of a cell, with its interval; without one, both ends are the value."""
+    return mean(scores) or Estimate(scores[0], scores[0], scores[0])
+
+
+def _cells(one: Cells) -> Iterator[dict[str, object]]:
+    for line, (dataset, network) in enumerate(one.blocks):
+        for place, what in enumerate(one.what):
+            scores = one.scores[line][place]
+            if scores:
+                yield {
+                    "arm": one.arm,
+                    "dataset": dataset,
+                    "network": network,
+                    "loss": what.loss,
+                    "optimizer": what.optimizer,
+                    "scale": what.scale,
+                    "score": mean(scores) or {"value": scores[0], "low": None, "high": None},
+                    "trained": int(one.trained[line, place]),
+                    "failed": int(one.failed[line, place]),
+                }
+
+
+def _key(one: Comparison) -> dict[str, object]:
+    return {"arm": one.arm, "among": one.among, "within": one.within, "failures": one.failures}
+
+
+def _friedman(one: Comparison) -> dict[str, object]:
+    keys: dict[str, object] = {"blocks": one.blocks, "incomplete": one.incomplete, "treatments": len(one.ranks)}
+    if isinstance(one.friedman, Absent):
+        return keys | {"p": None, "why": one.friedman.why}
+    test = one.friedman
+    return keys | {
+        "chi2": test.chi2,
+        "chi2_p": test.chi2_p,
+        "f": test.f,
+        "p": test.p,
+        "critical_difference": test.critical_difference,
+        "cliques": [[one.ranks[place].name for place in clique] for clique in test.cliques],
+    }
+
+
+def _pairs(one: Comparison) -> Iterator[dict[str, object]]:
+    names = [rank.name for rank in one.ranks]
+    for pair in one.pairs:
+        yield {
+            "first": pair.first,
+            "second": pair.second,
+            "blocks": pair.blocks,
+            "difference": pair.difference,
+            "rank_biserial": pair.rank_biserial,
+            "p": pair.p,
+            "p_holm": pair.p_holm,
+            "p_nemenyi": _nemenyi(one.friedman, names.index(pair.first), names.index(pair.second)),
+            "bayes": pair.posterior,
+            "detectable": pair.detectable,
+        }
+
+
+def _nemenyi(test: Friedman | Absent, one: int, other: int) -> float | None:
+    return None if isinstance(test, Absent) else nemenyi(test, one, other)

@@ -1,0 +1,185 @@
+"""Losses and optimizers whose effects are known: comparisons, verdicts, and what is said where data is lacking."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltanas.study import RecipeStudy, read_grid, recipe_study, recipes_as_json, recipes_described
+from study.recipe_tables import OPTIMIZERS, Row, failed, rows_of, written
+from support import Command
+
+HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[Row]:
+    return rows_of()
+
+
+@pytest.fixture(scope="module")
+def told(rows: list[Row], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = written(tmp_path_factory.mktemp("tables") / "table.jsonl", rows)
+    return plain_of(recipe_study(read_grid(path)))
+
+
+def plain_of(study: RecipeStudy) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(recipes_as_json(study), allow_nan=False))
+    return found
+
+
+def studied(folder: Path, rows: list[Row]) -> dict[str, Any]:
+    return plain_of(recipe_study(read_grid(written(folder / "table.jsonl", rows))))
+
+
+def verdict_of(told: dict[str, Any], name: str, arm: str) -> str:
+    (found,) = (one["verdict"] for one in told["verdicts"] if (one["name"], one["arm"]) == (name, arm))
+    return str(found)
+
+
+def test_the_verdicts_are_those_that_were_built_in(told: dict[str, Any]) -> None:
+    """NGL is as good as cross-entropy but under SGD, so no one combination is the most robust."""
+    expected = {
+        "ce_adam_robust": (UNKNOWN, UNKNOWN),
+        "ngl_sgd_bad": (HOLDS, HOLDS),
+        "ngl_sgd_is_scale": (HOLDS, HOLDS),
+        "ngl_adaptive": (HOLDS, HOLDS),
+        "adadelta_bad": (HOLDS, UNKNOWN),
+        "adagrad_bad": (HOLDS, HOLDS),
+        "adam_is_adamw": (HOLDS, HOLDS),
+        "itself": (HOLDS, HOLDS),
+        "ce_is_nll": (HOLDS, HOLDS),
+    }
+    for name, verdicts in expected.items():
+        assert tuple(verdict_of(told, name, arm) for arm in ("fixed", "tuned")) == verdicts, name
+    assert verdict_of(told, "adadelta_climbs", "both") == HOLDS
+    for one in told["verdicts"]:
+        assert one["estimate"]["low"] <= one["estimate"]["value"] <= one["estimate"]["high"]
+        assert one["why"]
+
+
+def test_the_effects_are_found(told: dict[str, Any]) -> None:
+    def pair(first: str, second: str, within: str) -> dict[str, Any]:
+        keys = {"arm": "fixed", "within": within, "first": first, "second": second}
+        (found,) = (one for one in told["pairs"] if all(one[key] == value for key, value in keys.items()))
+        return dict(found)
+
+    adadelta = pair("adadelta", "adam", "ce")
+    assert adadelta["difference"]["low"] < -0.29 < adadelta["difference"]["high"] + 0.01
+    assert adadelta["rank_biserial"]["value"] == -1
+    assert adadelta["p_holm"] < 0.001 < 0.9 < adadelta["bayes"]["worse"]
+    twins = pair("ce", "nll", "adam")
+    assert (twins["p"], twins["difference"]) == (1.0, {"value": 0.0, "low": 0.0, "high": 0.0})
+    assert twins["bayes"]["equivalent"] == 1
+    ranks = {one["name"]: one for one in told["ranks"] if (one["arm"], one["within"]) == ("fixed", "ce")}
+    assert set(ranks) == set(OPTIMIZERS)
+    assert ranks["adadelta"]["mean_rank"] == 6
+    assert all(0 < one["accuracy"]["low"] < one["accuracy"]["high"] for one in ranks.values())
+
+
+def test_six_optimizers_and_three_losses_are_compared_and_not_all_at_once(told: dict[str, Any]) -> None:
+    assert {one["treatments"] for one in told["friedman"]} == {6, 3}
+    assert len(told["friedman"]) == 2 * (3 + 6)
+    assert {round(one["critical_difference"], 2) for one in told["friedman"]} == {1.83, 0.8}
+
+
+def test_shares_sum_to_one_and_name_the_optimizer(told: dict[str, Any]) -> None:
+    for one in told["shares"]:
+        assert sum(share["value"] for share in one["shares"].values()) == pytest.approx(1)
+    fixed = told["shares"][0]["shares"]
+    assert fixed["optimizer"]["value"] > 0.5 > fixed["seed"]["high"]
+
+
+def test_the_curve_of_the_rates_has_its_top_in_the_middle(told: dict[str, Any]) -> None:
+    assert len(told["sensitivity"]) == 19
+    for curve in told["sensitivity"]:
+        scores = [point["score"]["value"] for point in curve["points"]]
+        assert scores.index(max(scores)) == 2
+        assert curve["best_at_edge"]["value"] == 0
+
+
+def test_claims_that_are_false_do_not_hold(tmp_path: Path, rows: list[Row]) -> None:
+    turned = []
+    for row in (row for row in rows if row["arm"] == "fixed"):
+        cost = {"adam": 0.1, "ce": 0.0}.get(row["optimizer"], 0.0) if row["loss"] == "ce" else 0.0
+        lift = 0.2 if (row["loss"], row["optimizer"], row["scale"]) == ("ngl", "sgd", 1.0) else 0.0
+        turned.append({**row, "score": row["score"] - cost + lift})
+    told = studied(tmp_path, turned)
+    for name in ("ngl_sgd_bad", "ce_adam_robust", "adam_is_adamw", "ce_is_nll"):
+        assert verdict_of(told, name, "fixed") == NOT, name
+    assert verdict_of(told, "ngl_sgd_is_scale", "fixed") == UNKNOWN
+
+
+def test_a_failure_ranks_last_and_is_left_out_once_more(tmp_path: Path, rows: list[Row]) -> None:
+    def fails(row: Row) -> bool:
+        keys = ("arm", "phase", "loss", "optimizer")
+        return tuple(row[key] for key in keys) == ("fixed", "score", "ce", "adam") and row["network"] < "net13"
+
+    table = [failed(row) if fails(row) else row for row in rows if row["arm"] == "fixed" and row["loss"] == "ce"]
+    told = studied(tmp_path, table)
+    ranks = {
+        one["failures"]: one
+        for one in told["ranks"]
+        if (one["arm"], one["within"], one["name"]) == ("fixed", "ce", "adam")
+    }
+    assert ranks["last"]["mean_rank"] > ranks["left out"]["mean_rank"] + 1
+    assert ranks["last"]["failed"] == sum(map(fails, rows)) > 0
+    tests = {one["failures"]: one for one in told["friedman"] if (one["arm"], one["within"]) == ("fixed", "ce")}
+    assert tests["last"]["blocks"] == 17
+    assert tests["left out"]["incomplete"] == 17 - tests["left out"]["blocks"] > 0
+    (share,) = (one for one in told["failures"] if one["failed"])
+    assert share["share"]["low"] < share["failed"] / share["trained"] < share["share"]["high"]
+
+
+def test_a_recipe_that_could_not_be_put_in_is_a_gap_and_no_failure(tmp_path: Path, rows: list[Row]) -> None:
+    gone = [
+        {**row, "score": None, "failure": "inject: no constructor call"}
+        if (row["network"], row["loss"], row["optimizer"]) == ("net1", "ce", "sgd")
+        else row
+        for row in rows
+        if row["arm"] == "fixed" and row["loss"] == "ce"
+    ]
+    told = studied(tmp_path, gone)
+    assert all(one["failed"] == 0 for one in told["failures"])
+    assert any("could not be put into the network" in note for note in told["notes"])
+    assert [(one["within"], one["incomplete"]) for one in told["friedman"]] == [("ce", 1)]
+
+
+def test_one_network_is_said_to_be_too_few(tmp_path: Path) -> None:
+    told = studied(tmp_path, rows_of(networks=1))
+    assert all(one["p"] is None and "1 blocks hold all" in one["why"] for one in told["friedman"])
+    assert {one["verdict"] for one in told["verdicts"] if one["name"] != "ce_is_nll"} == {UNKNOWN}
+    assert told["pairs"] == []
+    assert all("why" in one for one in told["shares"])
+
+
+def test_a_table_without_scores_or_with_half_its_rows(tmp_path: Path, rows: list[Row]) -> None:
+    tuning = [row for row in rows if row["phase"] == "tune"]
+    told = studied(tmp_path, tuning)
+    assert told["notes"] == ["no row is of phase `score`, so there is nothing to compare yet"]
+    assert told["verdicts"] == []
+    assert len(told["sensitivity"]) == 19
+    fixed = [row for row in rows if row["arm"] == "fixed" and row["loss"] == "ce"]
+    half = studied(tmp_path, fixed[: len(fixed) // 2 + 7])
+    assert any("were not trained" in note for note in half["notes"])
+
+
+def test_too_few_blocks_for_holm_s_correction_is_said(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", rows_of(networks=7, seeds=2, arms=("fixed",)))
+    words = recipes_described(recipe_study(read_grid(path)))
+    assert "15 pairs need 10 blocks" in words
+    assert "3 pairs need 7 blocks" not in words
+
+
+def test_the_command_prints_words_or_json(tmp_path: Path, rows: list[Row], deltanas: Command) -> None:
+    fixed = [{**row, "epochs": 1} for row in rows if row["arm"] == "fixed" and row["optimizer"] != "rmsprop"]
+    path = written(tmp_path / "table.jsonl", fixed)
+    words = deltanas("study", "recipes", str(path), "--loss", "ce", "--loss", "ngl")
+    assert "NGL is bad under SGD: holds" in words.stdout
+    assert "critical difference 1.48 of 4 ranks" in words.stdout
+    assert "`epochs`" in words.stderr
+    plain = json.loads(deltanas("study", "recipes", str(path), "--json", "--arm", "fixed").stdout)
+    assert {"ranks", "friedman", "pairs", "verdicts"} <= plain.keys()
