@@ -12,6 +12,7 @@ from deltanas.archive import read_folder
 from deltanas.cli.output import Json, print_json, print_text, say
 from deltanas.errors import UsageError
 from deltanas.lemur import METRIC, TASK, csv_rows, curves
+from deltanas.pages import write_recipes
 from deltanas.program.trial import Trial
 
 study = typer.Typer(help="Can the results be believed?", no_args_is_help=True)
@@ -74,6 +75,7 @@ def recipes(
     dataset: Annotated[
         list[str] | None, typer.Option(help="Only this data set; may be repeated.", metavar="NAME")
     ] = None,
+    html: Annotated[Path | None, typer.Option(help="Page with plots to write.", metavar="FILE.html")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare losses and optimizers over networks: rank tests, effects, and a verdict on each published claim."""
@@ -83,6 +85,8 @@ def recipes(
     if held.ignored:
         say(f"columns that are not read: {', '.join(held.ignored)}")
     found = recipe_study(held)
+    if html is not None:
+        say(f"wrote {write_recipes(html, table, found)}")
     if as_json:
         print_json(recipes_as_json(found))
     else:

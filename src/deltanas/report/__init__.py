@@ -5,7 +5,7 @@ from deltanas.report.counts import Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
 from deltanas.report.front import Front, priced
 from deltanas.report.listing import Entry, Listed, Score, draw_list
-from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, render
+from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, drawn_page, render
 
 __all__ = [
     "ClassScore",
@@ -26,6 +26,7 @@ __all__ = [
     "document",
     "draw",
     "draw_list",
+    "drawn_page",
     "least_accurate",
     "priced",
     "render",

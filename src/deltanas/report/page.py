@@ -115,10 +115,32 @@ def document(drawn: Drawn, live: Live | None = None) -> str:
     return framed(f"{drawn.title} · deltanas report", drawn.parts, live, data)
 
 
-def framed(title: str, parts: Mapping[str, Part], live: Live | None, data: str | None = None) -> str:
+def drawn_page(
+    title: str,
+    kind: str,
+    top: Mapping[str, object],
+    sections: Mapping[str, Mapping[str, object]],
+    titles: Mapping[str, str],
+    about: str,
+) -> str:
+    """A page that is none of a run, self-contained: of the templates KIND-top and KIND-SECTION.
+
+    sections: what each template is filled with; titles: their headings. about: foot of the page.
+    """
+    env = environment()
+    filled = {name: env.get_template(f"{kind}-{name}.html.j2").render(held) for name, held in sections.items()}
+    parts = {name: Part(titles[name], html) for name, html in filled.items()}
+    return framed(
+        title, {"top": Part("", env.get_template(f"{kind}-top.html.j2").render(top)), **parts}, None, about=about
+    )
+
+
+def framed(
+    title: str, parts: Mapping[str, Part], live: Live | None, data: str | None = None, about: str | None = None
+) -> str:
     """One document of the parts. No other script than the page's own may run: by its hash, or by a server's nonce.
 
-    data: JSON of the candidates that a file carries.
+    data: JSON of the candidates that a file carries. about: foot of the page in place of that of a run's.
     """
     style, script = _file("page.css"), _file("page.js") + (live.script if live else "")
     policy = f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}"
@@ -137,6 +159,7 @@ def framed(title: str, parts: Mapping[str, Part], live: Live | None, data: str |
             revision=live.revision if live else None,
             home=live.home if live else "",
             candidates=None if data is None else Markup(data),  # noqa: S704
+            about=about,
         )
     )
 

@@ -10,7 +10,7 @@ Losses and optimizers over networks: `read_grid`, `recipe_study`; `friedman`, `s
 from deltanas.intervals import Estimate
 from deltanas.program.shingles import shingles
 from deltanas.study.blocks import Friedman, critical_difference, friedman, holm, wilcoxon
-from deltanas.study.claims import Verdict
+from deltanas.study.claims import HOLDS, UNKNOWN, Verdict
 from deltanas.study.components import Components, components
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.convergence import Convergence, as_json, convergence
@@ -21,8 +21,9 @@ from deltanas.study.grid import Combination, GridTable, Training, read_grid
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
-from deltanas.study.recipe_study import RecipeStudy, recipe_study, recipes_as_json
-from deltanas.study.recipe_words import recipes_described
+from deltanas.study.recipe_study import RecipeStudy, failures, recipe_study, recipes_as_json
+from deltanas.study.recipe_words import friedman_words, pairs_words, recipes_described, shown
+from deltanas.study.recipes import Cells, Comparison, Share
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import collapse_so_far, convergence_of, convergence_of_imported, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
@@ -33,8 +34,12 @@ from deltanas.study.words import Section, described, sections
 
 __all__ = [
     "COLUMNS",
+    "HOLDS",
+    "UNKNOWN",
     "Absent",
+    "Cells",
     "Combination",
+    "Comparison",
     "Components",
     "Concentration",
     "Convergence",
@@ -50,6 +55,7 @@ __all__ = [
     "Reliability",
     "Section",
     "Separation",
+    "Share",
     "Shares",
     "Training",
     "Trials",
@@ -66,11 +72,14 @@ __all__ = [
     "critical_difference",
     "described",
     "elite_nll",
+    "failures",
     "friedman",
+    "friedman_words",
     "holm",
     "largest_ratio",
     "monotone",
     "novelty",
+    "pairs_words",
     "pearson_of",
     "predicted_ratio",
     "rank_biserial",
@@ -84,6 +93,7 @@ __all__ = [
     "sections",
     "separation",
     "shingles",
+    "shown",
     "signed_rank",
     "snr_for",
     "spearman_of",

@@ -224,10 +224,9 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
     ranks: list[dict[Block, float]] = []
     for cells in (fixed, tuned):
         scores = np.stack([_column(cells, "ce", name) for name in names], axis=1)
-        full = ~np.isnan(scores).any(axis=1)
-        place = names.index("adadelta")
-        found = stats.rankdata(-scores[full], axis=1)[:, place]
-        ranks.append(dict(zip((b for b, use in zip(cells.blocks, full, strict=True) if use), found, strict=True)))
+        full = np.flatnonzero(~np.isnan(scores).any(axis=1)).tolist()
+        found = stats.rankdata(-scores[full], axis=1)[:, names.index("adadelta")]
+        ranks.append({cells.blocks[line]: float(rank) for line, rank in zip(full, found, strict=True)})
     common = sorted(ranks[0].keys() & ranks[1].keys())
     gains = _enough(
         np.array([ranks[0][block] - ranks[1][block] for block in common], float), "all optimizers in both arms"
