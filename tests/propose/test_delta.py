@@ -84,7 +84,7 @@ def test_asks_beyond_the_batch_are_answered_in_their_order(tiny: Model, small: P
 
 
 def test_refused_edits_go_back_verbatim_and_are_not_offered_again(tiny: Model, small: Program) -> None:
-    asked = proposer(tiny, offers=99)
+    asked = proposer(tiny, offers=99, max_tokens=1500)  # a token of the tiny model is a character
     (ask,) = asks(small, 1, part="recipe")
     space = {edit.text for edit in edits_of(small.net) if edit.part == "recipe"}
     tried: list[str] = []
