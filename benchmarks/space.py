@@ -204,7 +204,7 @@ def _judged(base: Base, proposal: Proposal, first: _Watched, second: _Watched) -
     valid, effective = first.verdict(base.program, proposal.program)
     again = second.verdict(base.program, proposal.program) == (valid, effective)
     checked = proposal.program.net in second.known
-    return Draw(base.name, proposal.goal, valid and changed, effective, again if checked else None)
+    return Draw(base.name, proposal.kind, valid and changed, effective, again if checked else None)
 
 
 def _summary(began: dict[str, object], bases: Sequence[Base], rows: Sequence[Draw], tally: Tally) -> dict[str, object]:
