@@ -78,7 +78,7 @@ def _edit(
     return MeasuredEdit(
         family="+".join(sorted(step.name for step in steps)),
         source="",
-        edit=_insertion(steps),
+        edit=insertion(steps),
         gain=accuracy - before,
         accuracy=accuracy,
         noise=noise,
@@ -89,7 +89,7 @@ def _edit(
     )
 
 
-def _insertion(steps: Sequence[Step]) -> str:
+def insertion(steps: Sequence[Step]) -> str:
     """The edit of a transform without operations that gives it these."""
     old, new = (_returned(transform_text(some)) for some in ((), steps))
     return f"<<<<<<< SEARCH\n{old}=======\n{new}>>>>>>> REPLACE"
