@@ -31,7 +31,7 @@ STRATEGIES = [
     pytest.param("delta", id="typed", marks=pytest.mark.slow),
     pytest.param("delta --set model.choice=any", id="any", marks=pytest.mark.slow),
     pytest.param("delta --set model.choice=ranked", id="ranked", marks=pytest.mark.slow),
-    pytest.param("delta --set model.reason=true", id="reason", marks=pytest.mark.slow),
+    pytest.param("delta --set model.reason=true --set model.max_tokens=1000", id="reason", marks=pytest.mark.slow),
     pytest.param("delta --decoding anchored --set model.max_tokens=64", id="anchored", marks=pytest.mark.slow),
     pytest.param("delta --decoding free --set model.max_tokens=64", id="free", marks=pytest.mark.slow),
     pytest.param("delta --learn --set learn.rule=gain --set tuning.steps=2", id="learn", marks=pytest.mark.slow),
