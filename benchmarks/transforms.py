@@ -9,7 +9,8 @@ replay.json   trainings until one reaches .59, by searches on the table; "given"
 
 A policy is a list of operations that do something; its accuracy is the mean over its trainings. Nothing is trained.
 The model is asked with --model alone: it scores `--policies` held-out policies as it is, is tuned on pairs of the
-others (DPO), and on pairs with shuffled outcomes. Interrupt it at any moment: the same command goes on.
+others (DPO), and on pairs with shuffled outcomes. Interrupt it at any moment: the same command goes on. SmolLM2 took
+27 s of one core for a step of 8 pairs and .6 s for an answer: about 45 minutes of two cores for 1,000 pairs.
 Intervals, 95 %: bootstrap over sets of operations; of replays: over replays.
 """
 

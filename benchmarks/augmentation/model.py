@@ -65,8 +65,11 @@ class Ranking:
         }
 
     def _pairs(self, edits: Sequence[MeasuredEdit], phrasing: Phrasing) -> list[Preference]:
-        pairs, _ = preferences_of(edits, phrasing, ())
-        return Random(f"{self.seed}:pairs").sample(pairs, min(self.pairs, len(pairs)))
+        # Three edits make a pair, about: a third of the pairs are within noise.
+        chance = Random(f"{self.seed}:pairs")
+        few = chance.sample(list(edits), min(3 * self.pairs, len(edits)))
+        pairs, _ = preferences_of(few, phrasing, ())
+        return chance.sample(pairs, min(self.pairs, len(pairs)))
 
     def _scored(self, arm: str, model: Tunable, lessons: dict[str, Lesson]) -> dict[str, tuple[float, int]]:
         """Negative log-likelihood and number of tokens of each answer."""
