@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deltanas.llm import Lesson, Model, Ranker, Reply
-from deltanas.program import SPACES, Program, SpaceEdit, apply_edit
+from deltanas.program import SPACES, Program, Refused, SpaceEdit, apply_edit
+from deltanas.program.probe import TRACE
 from deltanas.program.transform_space import MOST_OPERATIONS, STARTS
 from deltanas.program.transforms import MENU, read_transform
 from deltanas.propose import Asking, BanditProposer, DeltaProposer, FullProposer, RandomProposer, Space
@@ -21,7 +23,7 @@ from deltanas.propose.grammar import REASON, anchored_grammar, reasoned, typed_g
 from deltanas.propose.prompt import render
 from deltanas.propose.taught import said_reason
 from deltanas.records import Draft
-from deltanas.seams import Ask
+from deltanas.seams import Ask, Built
 
 pytest_plugins = ["tiny_model"]
 
@@ -120,6 +122,22 @@ def test_controls_draw_the_same_space(parent: Program) -> None:
         drawn = one.propose(asks(parent, 6))
         assert {proposal.edit for proposal in drawn} <= space
         assert len({proposal.edit for proposal in drawn}) == 6
+
+
+def test_what_does_nothing_is_not_offered(small: Program) -> None:
+    """Grey on images of one channel, in place of an operation that does something."""
+
+    class GreyImages:
+        def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+            done = [[step for step in read_transform(one.transform) if MENU[step.name].singles] for one in programs]
+            return [Built(1, 1, "0" * TRACE + "".join(map(repr, steps)), ()) for steps in done]
+
+    parent = Program({**small.parts, "transform": STARTS["flip"]})
+    (offered,) = Space(GreyImages()).mixed(asks(parent, 1), 99)
+    made = [edit.apply(parent).transform for edit in offered]
+    assert not any("Grayscale" in transform for transform in made)
+    assert any("RandAugment" in transform for transform in made)
+    assert "" in made
 
 
 def test_ranked_the_likeliest_of_the_draws_is_taken(tiny: Ranker, small: Program) -> None:

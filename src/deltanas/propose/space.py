@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 
-from deltanas.program import Program, Refused, SpaceEdit
+from deltanas.program import Program, Refused, SpaceEdit, acting
 from deltanas.propose.edits import open_edits
 from deltanas.propose.prior import KINDS, RecipePrior
 from deltanas.seams import Ask, Builds, Built
@@ -158,14 +158,23 @@ class Space:
     def _hold(
         self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]
     ) -> dict[int, Sequence[bool] | None]:
-        """Whether each edit's program builds and computes something else than its parent, by slot."""
+        """Whether each edit's program builds and trains otherwise than its parent, by slot."""
         if self._builds is None:
             return {slot: [True] * len(edits) for _, _, slot, edits in wanted}
-        results = iter(self._builds.build([edit.apply(parent) for parent, _, _, edits in wanted for edit in edits]))
+        made = [edit.apply(parent) for parent, _, _, edits in wanted for edit in edits]
+        results = iter(zip(made, self._builds.build(made), strict=True))
         return {
             slot: [
-                isinstance(child, Built) and isinstance(origin, Built) and child.differs(origin)
-                for child in islice(results, len(edits))
+                isinstance(child, Built)
+                and isinstance(origin, Built)
+                and child.differs(origin)
+                and not _idle(program, edit, child)
+                for edit, (program, child) in zip(edits, islice(results, len(edits)), strict=True)
             ]
             for _, origin, slot, edits in wanted
         }
+
+
+def _idle(program: Program, edit: SpaceEdit, built: Built) -> bool:
+    """Whether it was given a transform that does nothing, such as grey on images of one channel."""
+    return edit.of == "transform" and bool(program.transform) and not acting(built.trace)
