@@ -71,26 +71,25 @@ def by_slot(slot: Slot, journal: Journal, rng: Random) -> Program:
     return BASELINES["abc"[slot.index % 3]]
 
 
-@pytest.mark.parametrize("weighed", [False, True], ids=["the first", "a choice"])
+SEVERAL: dict[str, Plan] = {
+    "by slot": Plan(cycles=3, candidates=7, seed=5, parent=by_slot, proposals=3),
+    "several proposals and seeds": Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
+    "as many as were measured": Plan(cycles=3, candidates=7, seed=5, proposals=None),
+}
+ONE: dict[str, Plan] = {
+    "rank": Plan(cycles=3, candidates=7, seed=5),
+    "evolution": Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
+    "a budget of repeats": Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
+    "front": Plan(cycles=4, candidates=7, seed=5, objectives=FRONT, parent=AlongFront(FRONT)),
+}
+"""Plans whose slots draw one proposal: there is nothing to choose from."""
+
+
 @pytest.mark.parametrize(
-    "plan",
+    ("plan", "weighed"),
     [
-        Plan(cycles=3, candidates=7, seed=5),
-        Plan(cycles=3, candidates=7, seed=5, parent=by_slot, proposals=3),
-        Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
-        Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
-        Plan(cycles=3, candidates=7, seed=5, proposals=None),
-        Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
-        Plan(cycles=4, candidates=7, seed=5, objectives=FRONT, parent=AlongFront(FRONT)),
-    ],
-    ids=[
-        "rank",
-        "by slot",
-        "evolution",
-        "several proposals and seeds",
-        "as many as were measured",
-        "a budget of repeats",
-        "front",
+        *(pytest.param(plan, False, id=name) for name, plan in (ONE | SEVERAL).items()),
+        *(pytest.param(plan, True, id=f"{name}, a choice") for name, plan in SEVERAL.items()),
     ],
 )
 def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan: Plan, *, weighed: bool) -> None:

@@ -83,7 +83,7 @@ def test_who_reads_disturbs_no_search_and_a_killed_one_is_taken_up_at_once(
         ("--prm", "lr=-1"),
         pytest.param(("--max-params", "1"), marks=pytest.mark.slow),
         pytest.param(("--max-flops", "1"), marks=pytest.mark.slow),
-        ("--baseline", "broken.py"),
+        pytest.param(("--baseline", "broken.py"), marks=pytest.mark.slow),
         pytest.param(("--set", "prm.momentum=-3"), marks=pytest.mark.slow),
     ],
 )
