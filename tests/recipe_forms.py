@@ -231,7 +231,51 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
     ),
     "sets rates": (
         Form(batch=("for group in self.optimizer.param_groups:\n    group['lr'] *= 0.99",)),
-        "the optimizer's param_groups are read or set here",
+        "the optimizer's param_groups is read or set here",
+        Form(),
+    ),
+    "sets rates by a text": (
+        Form(batch=("for group in vars(self.optimizer)['param_groups']:\n    group['lr'] = 0.5",)),
+        "line 26: the optimizer's param_groups is read or set here",
+        Form(),
+    ),
+    "loads a state": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.optimizer.load_state_dict(self.kept)")),
+        "line 22: the optimizer's load_state_dict is read or set here",
+        Form(),
+    ),
+    "softmax in a function": (
+        Form(after="def soft(x):\n    return F.softmax(x, dim=1)\n\n\n", out="soft(self.head(x.flatten(1)))"),
+        "line 11: the loss gets probabilities",
+        Form(),
+    ),
+    "another optimizer may come": (
+        Form(setup=_setup(optimizer=f"{OPTIMIZER}\nif prm['lr'] > 1:\n    self.optimizer = made(self.parameters())")),
+        "line 23: this may stand in the place of the optimizer",
+        Form(),
+    ),
+    "another optimizer may be made": (
+        Form(
+            methods="    def optimizer_of(self, p):\n        if p['lr'] > 1:\n            return made()\n"
+            "        return torch.optim.SGD(self.parameters(), lr=p['lr'])\n\n",
+            setup=_setup(optimizer="self.optimizer = self.optimizer_of(prm)"),
+        ),
+        "line 21: this may stand in the place of the optimizer",
+        Form(),
+    ),
+    "another loss may come": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.criteria = (lambda y, labels: y.square().mean())")),
+        "line 22: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss may be chosen": (
+        Form(setup=_setup("self.criteria = nn.CrossEntropyLoss() if prm['lr'] < 1 else made()")),
+        "line 20: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss in learn": (
+        Form(value="criterion(y, labels)", batch=("criterion = self.criteria\nif made:\n    criterion = made()",)),
+        "this may stand in the place of the loss",
         Form(),
     ),
     "labels to the network": (

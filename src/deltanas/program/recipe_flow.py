@@ -20,13 +20,15 @@ class Flow:
 
     Attributes:
         called: calls of it. read: its attributes that are read. given: calls that get it as an argument.
-        strays: places behind which the text does not tell where it goes.
+        strays: places behind which the text does not tell where it goes. rivals: values that one of its names, or one
+            of the functions that give it, may have instead.
     """
 
     called: list[ast.Call] = field(default_factory=list)
     read: list[ast.Attribute] = field(default_factory=list)
     given: list[ast.Call] = field(default_factory=list)
     strays: list[ast.AST] = field(default_factory=list)
+    rivals: list[ast.expr] = field(default_factory=list)
 
 
 def flow_of(source: RecipeSource, made: ast.expr) -> Flow:
@@ -35,6 +37,7 @@ def flow_of(source: RecipeSource, made: ast.expr) -> Flow:
     tracer.climb(made)
     while tracer.fresh:
         tracer.follow(*tracer.fresh.pop())
+    tracer.flow.rivals = sorted(tracer.rivals(), key=lambda value: (value.lineno, value.col_offset))
     return tracer.flow
 
 
@@ -48,6 +51,34 @@ class _Tracer:
         self.fresh: list[tuple[_Kind, str, ast.AST]] = []
         self._known: set[tuple[_Kind, str, ast.AST]] = set()
         self._climbed: set[ast.AST] = set()
+
+    def rivals(self) -> set[ast.expr]:
+        """Constants left out: nothing that could stand in the object's place, such as None."""
+        values: list[ast.expr | None] = []
+        for node in self._climbed:
+            match node:
+                case ast.IfExp(body=one, orelse=other):
+                    values += [one, other]
+                case ast.BoolOp(values=several):
+                    values += several
+        for kind, name, scope in self._known:
+            for node in ast.walk(scope):
+                match node:
+                    case ast.Return(value=value) if kind == "maker":
+                        values += [value] if getattr(self._source.owner(node), "name", "") == name else []
+                    case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value):
+                        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                        values += [value] if any(self._is(one, kind, name, scope) for one in targets) else []
+        return {one for one in values if one and one not in self._climbed and not isinstance(one, ast.Constant)}
+
+    def _is(self, target: ast.expr, kind: _Kind, name: str, scope: ast.AST) -> bool:
+        """Whether an assignment to the target sets the name."""
+        return any(
+            kind == "attribute" and one.attr == name
+            if isinstance(one, ast.Attribute)
+            else kind == "name" and one.id == name and self._source.owner(one) is scope
+            for one in _named(target)
+        )
 
     def follow(self, kind: _Kind, name: str, scope: ast.AST) -> None:
         """Each use of a name of the object inside `scope`, or of a function that gives it (a maker)."""

@@ -155,6 +155,8 @@ def _require_seen(source: RecipeSource, loss: Loss) -> None:
     if loss.flow.strays:
         place = loss.flow.strays[0]
         raise source.fault(place, "from here on the text does not tell where the loss goes", _ONE_LOSS)
+    if loss.flow.rivals:
+        raise source.fault(loss.flow.rivals[0], "this may stand in the place of the loss that is replaced", _ONE_LOSS)
     for read in loss.flow.read:
         above = source.parents.get(read)
         if not (isinstance(above, ast.Call) and above.func is read and read.attr in ("to", "cuda", "cpu", "float")):

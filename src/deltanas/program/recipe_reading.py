@@ -270,8 +270,13 @@ class RecipeSource(Source):
                 yield from self.ends(value, depth - 1)
             elif owner:
                 yield from self.ends_of_method(owner, func.attr, depth - 1)
+        elif isinstance(func, ast.Name):
+            yield from self.ends_of_method(self.tree, func.id, depth - 1)
 
-    def ends_of_method(self, owner: ast.ClassDef, name: str, depth: int = 8) -> Iterator[tuple[ast.AST, str]]:
+    def ends_of_method(
+        self, owner: ast.ClassDef | ast.Module, name: str, depth: int = 8
+    ) -> Iterator[tuple[ast.AST, str]]:
+        """As `ends`, of what a method, or a function of the module, returns."""
         for method in owner.body:
             if isinstance(method, ast.FunctionDef) and method.name == name:
                 for node in ast.walk(method):

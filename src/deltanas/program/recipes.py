@@ -240,6 +240,8 @@ def _read_optimizer(program: RecipeSource) -> _Optimizer:
     if "params" not in arguments:
         raise program.fault(call, "the optimizer gets no parameters", _ONE_OPTIMIZER)
     flow = flow_of(program, call)
+    if flow.rivals:
+        raise program.fault(flow.rivals[0], "this may stand in the place of the optimizer", _ONE_OPTIMIZER)
     steps = any(read.attr == "step" for read in flow.read)
     steps |= any(isinstance(one.func, ast.Attribute) and one.func.attr == "step" for one in flow.given)
     if call not in program.live or not steps:
@@ -331,9 +333,9 @@ def _require_moved(program: RecipeSource, old: _Optimizer, name: str, rate: floa
                 _require_scheduled(program, node, old, name, rate)
             case ast.keyword(arg="sparse", value=ast.Constant(value=True)) if name not in ("SGD", "Adagrad"):
                 raise program.fault(node.value, f"{name} takes no sparse gradients", "leave sparse=True out")
-            case ast.Attribute(attr="param_groups" | "defaults" | "state" as read) if _of(node, program, old):
+            case ast.Attribute(attr=read) | ast.Constant(value=str(read)) if _reaches(node, read, program, old):
                 if name != old.name or rate is not None:
-                    why = f"the optimizer's {read} are read or set here, which another recipe may not have"
+                    why = f"the optimizer's {read} is read or set here, which another recipe may not have"
                     raise program.fault(node, why, "leave that to a scheduler of torch.optim.lr_scheduler")
     if name != old.name:
         for group in _groups(program):
@@ -343,8 +345,10 @@ def _require_moved(program: RecipeSource, old: _Optimizer, name: str, rate: floa
                     raise program.fault(value, why, f"leave {key} out")
 
 
-def _of(node: ast.Attribute, program: RecipeSource, old: _Optimizer) -> bool:
-    return node.attr == "param_groups" or node in flow_of(program, old.call).read
+def _reaches(node: ast.AST, name: str, program: RecipeSource, old: _Optimizer) -> bool:
+    """Whether an attribute, or a text that names one, is what an optimizer keeps its rates and its state in."""
+    own = name in ("defaults", "state", "load_state_dict") and node in flow_of(program, old.call).read
+    return own or name == "param_groups"
 
 
 def _require_scheduled(program: RecipeSource, call: ast.Call, old: _Optimizer, name: str, rate: float | None) -> None:
