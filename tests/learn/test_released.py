@@ -128,7 +128,7 @@ def test_the_command_reads_a_wheel_and_a_run_alike(tmp_path: Path, monkeypatch: 
     content = files({**texts, "out_gen/Flip": text("RandomHorizontalFlip(p=0.5)"),
                      "out_gen/Lost": text("CenterCrop(size=24)", "RandomCrop(size=28)")},
                     {**{f"result_gen/{name}": result(name, score) for name, score in names.items()},
-                     "result_gen/Flip": result("Flip", 0.5), "result_gen/Lost": result("Lost", 0.0, error="too small"),
+                     "result_gen/Flip": result("Flip", 0.5), "result_gen/Lost": result("Lost", 0.0, error="\n"),
                      "result_gen/Torn": "{"})  # fmt: skip
     write_wheel(tmp_path / "nn_gpt-9-py3-none-any.whl", content)
     write_folder(tmp_path / "folder", content)
@@ -136,7 +136,7 @@ def test_the_command_reads_a_wheel_and_a_run_alike(tmp_path: Path, monkeypatch: 
     found: list[list[MeasuredEdit]] = []
     for source in ("run", "nn_gpt-9-py3-none-any.whl", "folder"):
         out = deltanas("learn", "corpus", source, "--out", f"{source}.jsonl")
-        assert "left out: Lost: its training failed: too small" in out
+        assert "left out: Lost: its training failed: no reason is given" in out
         assert ("left out: result_gen/Torn.json: no program Torn.py" in out) == (source != "run")
         found.append([replace(edit, origin="") for edit in read_measured(tmp_path / f"{source}.jsonl")])
     assert found[0] == found[1] == found[2]

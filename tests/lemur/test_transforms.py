@@ -65,6 +65,8 @@ OFF_THE_MENU = {
     "an unknown argument": (text("RandomInvert(q=0.5)"), "line 6: `RandomInvert` takes p, each once"),
     "an operation after": (text(BLUR).replace("    transforms.ToT", f"    transforms.{BLUR},\n    transforms.ToT"),
                            "line 7: `transforms.Resize((64, 64))` is none of"),
+    "without its first": (text("RandomCrop(padding=4)"), "line 6: `transforms.RandomCrop(padding=4)` has no `size`"),
+    "nested": (text("a" + ".b" * 700), "it is nested too deep"),
     "a lambda": (text("Lambda(lambda x: x)"), "line 6: `transforms.Lambda(lambda x: x)` is none of"),
 }  # fmt: skip
 
@@ -130,6 +132,7 @@ FAULTS = {
     "not a number": ("result_gen/Pad.json", result("Pad", float("nan")), "the file has no accuracy"),
     "no share": ("result_gen/Pad.json", result("Pad", 56.5), "its accuracy is 56.5, no share"),
     "no epoch": ("result_epoch1/Pad.json", result("Pad", 0.7, epoch="five"), "its epoch is 'five'"),
+    "a path": ("result_gen/Pad.json", result("Pad", 0.5, nn="/../../../x"), "it tells of the network '/../../../x'"),
     "of another": ("result_gen/Pad.json", result("Pad_7", 0.5), "it tells of the transform 'Pad_7'"),
     "no transform": ("result_gen/Lost.json", result("Lost", 0.5), "no program Lost.py"),
     "another text": ("dataset_epoch1/Pad_2.py", text(BLUR), "another text"),

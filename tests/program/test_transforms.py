@@ -89,6 +89,8 @@ REFUSED = [
     ("def transform(norm):\n    return transforms.Compose(norm)\n", "one list"),
     (transform(*["RandomCrop()"] * 17), "17 operations; 16 are allowed"),
     (transform() + "#" * 20_000, "characters; 20,000 are allowed"),
+    (transform("a" + ".b" * 700), "nested too deep"),
+    (transform(f"RandomInvert(p={'+'.join('1' * 700)})"), "nested too deep"),
     (transform("transforms.Normalize(*norm)", "RandomCrop()"), "line 2: `transforms.Normalize.* is not an operation"),
     (transform("Resize(norm)"), "is not an operation of the menu"),
     (transform("Normalize(*norm)", argument="other"), "is not an operation of the menu"),
@@ -110,13 +112,14 @@ def test_what_is_not_of_the_menu_is_refused_with_the_reason_and_a_hint(text: str
 
 
 VALUES = [
-    ("RandomCrop(0.1, 0.9, 0.2)", "takes padding, size, each once"),
-    ("RandomCrop(0.1, padding=0.2)", "takes padding, size, each once"),
+    ("CenterCrop(0.5, 0.9)", "takes size, each once"),
+    ("CenterCrop(0.5, size=0.9)", "takes size, each once"),
+    ("RandomCrop(0.5)", "takes padding, size, each once and by its name"),
     ("RandomCrop(width=4)", "takes padding, size, each once"),
     ("RandomCrop(**norm)", "takes padding, size, each once"),
     ("RandomResizedCrop(size=32)", "takes scale, ratio, each once"),
     ("Grayscale(3)", "takes nothing"),
-    ("RandomCrop(*norm)", "not a number"),
+    ("CenterCrop(*norm)", "not a number"),
     ("RandomCrop(padding=0.6)", "`padding` is `0.6`, not a number from 0 to 0.5"),
     ("CenterCrop(28)", "`size` is `28`, not a number from 0.25 to 1"),
     ("RandomHorizontalFlip(p=True)", "not a number"),

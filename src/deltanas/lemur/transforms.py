@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -118,6 +119,12 @@ CALLS: Mapping[str, Mapping[str, Callable[[object], bool]]] = {
     "RandomEqualize": {"p": _P},
 }
 """The operations that were searched: torchvision's parameters in its order, and which values each takes."""
+_NEEDS = {name for name, known in CALLS.items() if next(iter(known)) != "p"} - {
+    "ColorJitter",
+    "Grayscale",
+    "RandomPerspective",
+}
+"""Operations whose first parameter has no default."""
 
 
 def read_released(text: str) -> Released:
@@ -125,6 +132,13 @@ def read_released(text: str) -> Released:
     tree = parsed(text)
     if tree is None:
         raise FaultError("it is no Python")
+    try:
+        return _read(tree)
+    except RecursionError:
+        raise FaultError("it is nested too deep") from None
+
+
+def _read(tree: ast.Module) -> Released:
     body = [node for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)]
     function = body[0] if len(body) == 1 else None
     if not isinstance(function, ast.FunctionDef) or function.name != "transform" or function.decorator_list:
@@ -174,6 +188,9 @@ def _call(node: ast.expr) -> Call:
     arguments = {key: _literal(value) for key, value in given if key is not None}
     if len(node.args) > len(known) or len(arguments) < len(given) or not arguments.keys() <= known.keys():
         raise FaultError(f"line {node.lineno}: `{name}` takes {', '.join(known)}, each once")
+    first = next(iter(known))
+    if name in _NEEDS and first not in arguments:
+        raise FaultError(f"line {node.lineno}: `{ast.unparse(node)[:80]}` has no `{first}`")
     for key, value in arguments.items():
         if value is None or not known[key](value):
             raise FaultError(f"line {node.lineno}: `{ast.unparse(node)[:80]}`: `{key}` has no value that it takes")
@@ -240,6 +257,9 @@ class _Transforms:
         trial = trial_of(experiment, int(epoch), {**PROTOCOL, **row}, "the file")
         if not 0 <= trial.accuracy <= 1:
             raise FaultError(f"its accuracy is {trial.accuracy}, no share")
+        network = row.get("nn", "")
+        if not isinstance(network, str) or not re.fullmatch(r"[\w.-]*", network):
+            raise FaultError(f"it tells of the network {network!r}, no plain name")
         if row.get("transform") != experiment.program:
             raise FaultError(f"it tells of the transform {row.get('transform')!r}")
         return [trial]

@@ -58,13 +58,16 @@ class Parameter:
 class Operation:
     """An operation on training images.
 
-    singles: whether it does something to images of one channel.
+    Attributes:
+        singles: whether it does something to images of one channel.
+        by_place: torchvision has the parameters in this order too, so a call may give them without their names.
     """
 
     name: str
     about: str
     parameters: tuple[Parameter, ...] = ()
     singles: bool = True
+    by_place: bool = True
 
     def at(self, strength: int) -> tuple[Value, ...]:
         """The values of its parameters at strength 0 (weak), 1 (middle) or 2 (strong)."""
@@ -135,6 +138,7 @@ _GEOMETRY = (
             _share("padding", 0.125, 0.0, 0.5, 0.0625, 0.125, 0.25),
             Parameter("size", 1.0, 0.25, 1.0, (1.0, 0.875, 0.75), graded=False),
         ),
+        by_place=False,
     ),
     Operation("RandomHorizontalFlip", "mirrors an image left to right with probability p", (_p(),)),
     Operation("RandomVerticalFlip", "mirrors an image top to bottom with probability p", (_p(),)),
@@ -146,6 +150,7 @@ _GEOMETRY = (
             Parameter("scale", (0.08, 1.0), 0.01, 1.0, ((0.9, 1.0), (0.8, 1.0), (0.5, 1.0))),
             Parameter("ratio", (0.75, 1.3333), 0.25, 4.0, ((0.9, 1.1), (0.75, 1.3333), (0.5, 2.0))),
         ),
+        by_place=False,
     ),
     Operation("RandomRotation", "turns an image by a random angle of this range, in degrees", (_DEGREES,)),
     Operation(

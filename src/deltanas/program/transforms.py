@@ -82,6 +82,13 @@ def read_transform(text: str) -> tuple[Step, ...]:
     tree = parsed(text)
     if tree is None:
         raise TransformError("the transform does not parse", _FORM)
+    try:
+        return _steps(tree)
+    except RecursionError:
+        raise TransformError("the transform is nested too deep", _FORM) from None
+
+
+def _steps(tree: ast.Module) -> tuple[Step, ...]:
     body = _undocumented(tree.body)
     imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     rest = [node for node in body if node not in imports]
@@ -172,8 +179,10 @@ class _Reader:
         known = [one.name for one in operation.parameters]
         given = dict(zip(known, node.args, strict=False))
         named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg in known}
-        if len(node.args) > len(known) or len(named) < len(node.keywords) or given.keys() & named.keys():
-            takes = f"{', '.join(known)}, each once" if known else "nothing"
+        placed = len(known) if operation.by_place else 0
+        if len(node.args) > placed or len(named) < len(node.keywords) or given.keys() & named.keys():
+            how = "each once" if operation.by_place else "each once and by its name"
+            takes = f"{', '.join(known)}, {how}" if known else "nothing"
             raise TransformError(f"line {node.lineno}: `{name}` takes {takes}", f"for instance `{operation.call}`")
         given |= {str(key): value for key, value in named.items()}
         return Step(name, tuple(_value(node, one, given.get(one.name)) for one in operation.parameters))

@@ -57,7 +57,8 @@ def _scored(texts: Mapping[str, str], trials: Sequence[Trial], told: Told) -> It
     for trial in trials:
         name = trial.experiment.program
         if trial.failure is not None:
-            told(f"{name}: its training failed: {trial.failure.strip().splitlines()[-1]}")
+            _, _, last = trial.failure.strip().rpartition("\n")
+            told(f"{name}: its training failed: {last or 'no reason is given'}")
             continue
         try:
             steps = converted(read_released(texts[name]), SIDE).steps
