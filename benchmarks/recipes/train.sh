@@ -2,8 +2,8 @@
 # Train the tables of the study of losses and optimizers. The same command goes on with them, whatever ended it.
 #
 #   benchmarks/recipes/train.sh [--minutes 60] [--workers 2]     (options are handed on; minutes: for each table)
-#   python -m benchmarks recipes_controls benchmarks/recipes/*.jsonl
 #   deltanas study recipes benchmarks/recipes/fashion-mnist.jsonl
+#   cat benchmarks/recipes/{control,fashion-mnist}.jsonl > both.jsonl && deltanas study recipes both.jsonl --arm fixed
 #
 # control:       NLL of the log-softmax, the same function as cross-entropy: 102 trainings, 5 CPU minutes.
 # fashion-mnist: cross-entropy and NGL with six optimizers, NGL under SGD at the scale of cross-entropy too; 17 networks,

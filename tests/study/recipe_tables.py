@@ -22,13 +22,22 @@ def rows_of(
     seeds: int = 5,
     arms: tuple[str, ...] = ("fixed", "tuned"),
     noise: float = 0.005,
+    shared: float = 0.0,
     seed: int = 0,
 ) -> list[Row]:
-    """NGL costs .2 under SGD and nothing else, at 12.3 times its scale .01; NLL is cross-entropy to the digit."""
-    return list(_rows(np.random.default_rng(seed), networks, seeds, arms, noise))
+    """NGL costs .2 under SGD and nothing else, at 12.3 times its scale .01; NLL is cross-entropy to the digit.
+
+    shared: standard deviation of what a seed does to all networks alike.
+    """
+    rng = np.random.default_rng(seed)
+    luck = np.random.default_rng(seed + 1).normal(0, shared, seeds)
+    return list(_rows(rng, networks, luck, arms, noise))
 
 
-def _rows(rng: np.random.Generator, networks: int, seeds: int, arms: tuple[str, ...], noise: float) -> Iterator[Row]:
+def _rows(
+    rng: np.random.Generator, networks: int, luck: np.ndarray[Any, Any], arms: tuple[str, ...], noise: float
+) -> Iterator[Row]:
+    seeds = len(luck)
     for number in range(networks):
         level = 0.75 + rng.normal(0, 0.05)
         own = {name: rng.normal(0, 0.005) for name in OPTIMIZERS}
@@ -40,7 +49,7 @@ def _rows(rng: np.random.Generator, networks: int, seeds: int, arms: tuple[str, 
                 if name == "sgd":
                     losses["ngl", 12.3] = -0.01
                 for (loss, scale), cost in losses.items():
-                    scores = base + cost + (errors if loss != "ngl" else rng.normal(0, noise, seeds))
+                    scores = base + cost + luck + (errors if loss != "ngl" else rng.normal(0, noise, seeds))
                     what: Row = {"network": f"net{number}", "dataset": "digits", "loss": loss, "optimizer": name}
                     what |= {"scale": scale, "arm": arm}
                     yield from _trainings(what, name, arm, [float(score) for score in scores])

@@ -113,6 +113,15 @@ def test_claims_that_are_false_do_not_hold(tmp_path: Path, rows: list[Row]) -> N
     assert verdict_of(told, "ngl_sgd_is_scale", "fixed") == UNKNOWN
 
 
+def test_a_seed_that_moves_all_networks_alike_shows_in_a_combination_against_itself(tmp_path: Path) -> None:
+    rows = [row for row in rows_of(arms=("fixed",), shared=0.01) if row["loss"] == "ce"]
+    told = studied(tmp_path, rows)
+    (found,) = (one for one in told["verdicts"] if one["name"] == "itself")
+    assert found["verdict"] == NOT
+    assert found["estimate"]["low"] > 0.3
+    assert float(found["why"].rpartition("its own ")[2].removesuffix(" %")) < 7
+
+
 def test_a_failure_ranks_last_and_is_left_out_once_more(tmp_path: Path, rows: list[Row]) -> None:
     def fails(row: Row) -> bool:
         keys = ("arm", "phase", "loss", "optimizer")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import combinations
-from math import factorial, inf, nan, sqrt
+from math import factorial, inf, nan, prod, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -94,9 +94,14 @@ def friedman(scores: ArrayLike) -> Friedman:
     rest = n * (k - 1) - chi2
     chi2_p = float(special.chdtrc(k - 1, chi2))
     f = (n - 1) * chi2 / rest if rest > 1e-9 * chi2 else inf
-    p = float(special.fdtrc(k - 1, (k - 1) * (n - 1), f)) if f < inf else min(chi2_p, factorial(k) ** float(1 - n))
+    p = float(special.fdtrc(k - 1, (k - 1) * (n - 1), f)) if f < inf else _orders(ranks[0]) ** float(1 - n)
     difference = critical_difference(k, n)
     return Friedman(n, k, means, chi2, chi2_p, f, p, difference, cliques(means, difference))
+
+
+def _orders(ranks: Floats) -> int:
+    """Number of ways in which these ranks can be given to the treatments."""
+    return factorial(len(ranks)) // prod(factorial(count) for count in np.unique(ranks, return_counts=True)[1].tolist())
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deltanas.intervals import Estimate, mean, wilson
+from deltanas.intervals import mean, wilson
 from deltanas.study.blocks import Friedman, nemenyi
 from deltanas.study.claims import Verdict, verdicts
 from deltanas.study.estimate import Absent, plain
@@ -115,11 +115,6 @@ def failures(found: RecipeStudy) -> Iterator[dict[str, object]]:
             trained, failed = int(one.trained[:, place].sum()), int(one.failed[:, place].sum())
             keys = {"arm": one.arm, "loss": what.loss, "optimizer": what.optimizer, "scale": what.scale}
             yield {**keys, "trained": trained, "failed": failed, "share": wilson(failed, trained)}
-
-
-def cell_estimate(scores: tuple[float, ...]) -> Estimate:
-    """The mean over the seeds of a cell, with its interval; without one, both ends are the value."""
-    return mean(scores) or Estimate(scores[0], scores[0], scores[0])
 
 
 def _cells(one: Cells) -> Iterator[dict[str, object]]:

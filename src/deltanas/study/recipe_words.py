@@ -85,12 +85,6 @@ def accuracy_words(estimate: Estimate | Absent) -> str:
     return f"{100 * estimate.value:.1f} % [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
-def points_words(estimate: Estimate | Absent) -> str:
-    if isinstance(estimate, Absent):
-        return f"not known ({estimate.why})"
-    return f"{100 * estimate.value:+.2f} [{100 * estimate.low:+.2f}, {100 * estimate.high:+.2f}] points"
-
-
 def _share(share: Share | Absent) -> str:
     if isinstance(share, Absent):
         return f"not known ({share.why})"
