@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from deltanas.lemur import own_programs
 from deltanas.lemur.layout import FaultError
@@ -16,6 +17,9 @@ from deltanas.lemur.transforms import read_released
 from deltanas.program import Program, Trained
 from deltanas.program.transforms import MENU, Step, read_transform, transform_text
 from deltanas.records import Candidate, Draft, RunView
+from deltanas.train.augment.draws import Draws
+from deltanas.train.augment.geometry import WARPS
+from deltanas.train.augment.warps import Shift, Window
 from lemur_transforms import BLUR, JITTER, text
 from lemur_wheels import net
 
@@ -73,6 +77,20 @@ def test_torchvision_builds_what_is_written_and_keeps_the_size(
         built = importlib.import_module(name).transform(((0.5,) * channels, (0.25,) * channels))
         sys.modules.pop(name)
         assert tuple(built(image).shape) == shape, written
+
+
+@pytest.mark.parametrize("side", [8, 24, 28, 32])
+def test_as_many_pixels_are_padded_as_in_training(side: int) -> None:
+    draws = Draws(1, torch.device("cpu"), torch.Generator().manual_seed(0))
+    for padding in (0.0, 0.0625, 0.125, 0.25):
+        window = WARPS["Pad"](draws, (side, side), padding, 0.0, "constant")
+        assert isinstance(window, Window)
+        text = pixels_text([Step("Pad", (padding, 0.0, "constant"))], (1, side, side), resized=False)
+        assert f"Pad(padding={-int(window.box[0, 0])}, " in text
+        shifts = [WARPS["RandomCrop"](draws, (side, side), padding, 1.0) for _ in range(200)]
+        most = max(int(shift.left.abs()) for shift in shifts if isinstance(shift, Shift))
+        text = pixels_text([Step("RandomCrop", (padding, 1.0))], (1, side, side), resized=False)
+        assert f"RandomCrop(size={side}, padding={most})" in text
 
 
 def test_what_is_written_is_read_back_as_it_was() -> None:

@@ -153,7 +153,7 @@ def _centre(name: str, named: _Named, size: list[int], channels: int) -> str:  #
 
 
 def _padded(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    down, right = _share(named, "padding", size)
+    down, right = (int(cast("float", named["padding"]) * one) for one in size)  # as when training
     size[:] = [size[0] + 2 * down, size[1] + 2 * right]
     padding = str(down) if down == right else f"({right}, {down})"
     fill, mode = value_text(named["fill"]), value_text(named["padding_mode"])
@@ -162,7 +162,8 @@ def _padded(name: str, named: _Named, size: list[int], channels: int) -> str:  #
 
 
 def _cropped(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    padding = round(cast("float", named["padding"]) * min(size))
+    share = cast("float", named["padding"])
+    padding = max(1, int(share * min(size))) if share else 0  # as when training
     size[:] = [max(1, one) for one in _share(named, "size", size)]
     return f"RandomCrop(size={_size(size)}, padding={padding})"
 
