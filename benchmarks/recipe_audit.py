@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from deltanas.program import Program, Refused
-from deltanas.program.recipe_losses import NGL_CLASS, NLL_CLASS
+from deltanas.program.recipes.losses import NGL_CLASS, NLL_CLASS
 from deltanas.seams import Builds
 
 Array = NDArray[np.float64]

@@ -10,8 +10,8 @@ from deltanas.config import given_settings, read_config
 from deltanas.errors import UsageError
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused
-from deltanas.program.transform_space import STARTS
 from deltanas.program.transforms import MENU, Step, transform_text
+from deltanas.program.transforms.space import STARTS
 from deltanas.records import Draft
 from deltanas.wiring import programs_of
 

@@ -17,7 +17,7 @@ from deltanas.learn.near import lemur_edits
 from deltanas.learn.noise import gain_noise, training_noise
 from deltanas.learn.sources import gains_edits, own_edits
 from deltanas.program import SPACES, Program, Refused, Trained, apply_edit, combined, edits_of, prm_text
-from deltanas.program.transform_space import REMOVE
+from deltanas.program.transforms.space import REMOVE
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import Attempt, Candidate, Draft
 from lemur_wheels import net

@@ -8,7 +8,8 @@ from random import Random
 import pytest
 
 from deltanas.program import SPACES, Program, apply_edit, edits_in
-from deltanas.program.transform_space import (
+from deltanas.program.transforms import MENU, Step, read_transform, transform_text
+from deltanas.program.transforms.space import (
     INSERT,
     MOST_OPERATIONS,
     REMOVE,
@@ -18,7 +19,6 @@ from deltanas.program.transform_space import (
     SWAP,
     TransformSpace,
 )
-from deltanas.program.transforms import MENU, Step, read_transform, transform_text
 
 SPACE = SPACES["transform"]
 

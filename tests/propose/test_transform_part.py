@@ -12,8 +12,8 @@ import pytest
 from deltanas.llm import Lesson, Model, Ranker, Reply
 from deltanas.program import SPACES, Program, Refused, SpaceEdit, apply_edit
 from deltanas.program.probe import TRACE
-from deltanas.program.transform_space import MOST_OPERATIONS, STARTS
 from deltanas.program.transforms import MENU, read_transform
+from deltanas.program.transforms.space import MOST_OPERATIONS, STARTS
 from deltanas.propose import Asking, BanditProposer, DeltaProposer, FullProposer, RandomProposer, Space
 from deltanas.propose.asking import Question
 from deltanas.propose.delta import parted

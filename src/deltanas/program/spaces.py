@@ -10,7 +10,7 @@ from typing import Protocol
 from deltanas.errors import UsageError
 from deltanas.program.program import Part, Program
 from deltanas.program.space import SpaceEdit, edits_of
-from deltanas.program.transform_space import TransformSpace
+from deltanas.program.transforms.space import TransformSpace
 
 _FORMER: Mapping[str, tuple[Part, ...]] = {
     "architecture": ("net",),

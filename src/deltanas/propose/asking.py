@@ -13,8 +13,8 @@ from deltanas.errors import EditError
 from deltanas.llm import Lesson, Message, Model, Reply, Request
 from deltanas.program import Part, Refused, SpaceEdit, apply_edit
 from deltanas.program.thoughts import spoken
-from deltanas.program.transform_space import MOST_OPERATIONS
 from deltanas.program.transforms import MENU
+from deltanas.program.transforms.space import MOST_OPERATIONS
 from deltanas.propose.goals import facts
 from deltanas.propose.grammar import reasoned
 from deltanas.propose.prompt import render

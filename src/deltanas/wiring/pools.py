@@ -122,8 +122,8 @@ def kept_builds(runner: Pool) -> CachedBuilds:
     code = [
         files("deltanas").joinpath(name).read_text("utf-8")
         for name in (
-            "program/transform_menu.py",
-            "program/transforms.py",
+            "program/transforms/menu.py",
+            "program/transforms/text.py",
             *(f"train/augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
             *(f"train/augment/{name}.py" for name in ("levels", "policies", "warps")),
             "train/batches.py",

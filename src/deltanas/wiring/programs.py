@@ -8,7 +8,7 @@ from deltanas import nets
 from deltanas.assess import assumed_of, told_assumed
 from deltanas.config import SearchConfig
 from deltanas.program import Program, assumed, prm_text
-from deltanas.program.transform_space import STARTS
+from deltanas.program.transforms.space import STARTS
 from deltanas.sources import chosen_sources
 
 AUGMENTED = "resnet"

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Iterator
 from contextlib import suppress
 
-from deltanas.program.recipe_reading import RecipeError, RecipeSource
 from deltanas.program.recipes import LOSSES, recipe_spans
+from deltanas.program.recipes.reading import RecipeError, RecipeSource
 from deltanas.program.space.source import Change, Source, given
 
 _ADAPTIVE = ("AdamW", "Adam", "NAdam", "RMSprop", "Adagrad", "Adadelta")

@@ -1,16 +1,4 @@
-"""The transform part: a closed menu of calls with literal arguments. It is parsed and never executed.
-
-    import torchvision.transforms as transforms
-
-    def transform(norm):
-        return transforms.Compose([
-            transforms.RandomCrop(padding=0.125, size=1),
-            transforms.RandomHorizontalFlip(p=0.5),
-        ])
-
-`Resize`, `ToTensor` and `Normalize(*norm)` at the end, as LEMUR's files have them, are read and mean nothing: sizes and
-normalisation are the run's.
-"""
+"""The text of a transform: read into operations, and written."""
 
 from __future__ import annotations
 
@@ -21,21 +9,7 @@ from difflib import get_close_matches
 
 from deltanas.errors import DeltanasError
 from deltanas.program.canonical import parsed
-from deltanas.program.transform_menu import MENU, Operation, Parameter, Value, value_text
-
-__all__ = [
-    "MENU",
-    "MOST_STEPS",
-    "Operation",
-    "Parameter",
-    "Step",
-    "TransformError",
-    "Value",
-    "read_transform",
-    "transform_faults",
-    "transform_text",
-    "value_text",
-]
+from deltanas.program.transforms.menu import MENU, Parameter, Value, value_text
 
 MOST_STEPS = 16
 """Operations in one transform."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deltanas.program.recipe_reading import RecipeSource, short
+from deltanas.program.recipes.reading import RecipeSource, short
 
 _SAME = frozenset({"to", "cuda", "cpu", "float", "double", "half", "eval", "train"})
 """Methods that give the object itself back."""

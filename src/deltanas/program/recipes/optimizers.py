@@ -1,38 +1,16 @@
-"""Recipes: another loss and another optimizer in place of a program's own, by replacing what makes them."""
+"""The optimizer of a program: where it is made, and what another one in its place takes along of its arguments."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 
-from deltanas.program.canonical import parsed
-from deltanas.program.net_class import net_class
-from deltanas.program.recipe_flow import flow_of
-from deltanas.program.recipe_losses import (
-    NGL_CLASS,
-    NLL_CLASS,
-    base_of,
-    class_text,
-    constructor_text,
-    inserted,
-    is_already,
-    kept_arguments,
-    read_loss,
-    require_classifier,
-)
-from deltanas.program.recipe_reading import RecipeError, RecipeSource, short
-from deltanas.program.space.source import Change, Span
+from deltanas.program.recipes.flow import flow_of
+from deltanas.program.recipes.reading import RecipeError, RecipeSource, short
+from deltanas.program.space.source import Span
 
-__all__ = ["LOSSES", "NATURAL_RATES", "OPTIMIZERS", "RecipeError", "recipe_of", "recipe_spans", "with_recipe"]
-
-LOSSES = ("ce", "nll", "ngl")
-OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta")
-NATURAL_RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001, "rmsprop": 0.01, "adagrad": 0.01, "adadelta": 1.0}
-"""torch's defaults for the learning rate; of SGD the usual one with momentum."""
-
-_CLASSES = {
+CLASSES = {
     "sgd": "SGD",
     "adam": "Adam",
     "adamw": "AdamW",
@@ -40,6 +18,8 @@ _CLASSES = {
     "adagrad": "Adagrad",
     "adadelta": "Adadelta",
 }
+"""torch's classes by the names that a recipe has for them."""
+
 _BETAS = ("lr", "betas", "eps", "weight_decay")
 _PARAMETERS = {
     "SGD": ("lr", "momentum", "dampening", "weight_decay", "nesterov"),
@@ -71,143 +51,16 @@ _MOMENTUM = "0.9"
 _ONE_OPTIMIZER = "make one optimizer, as in `self.optimizer = torch.optim.SGD(self.parameters(), lr=prm['lr'])`"
 
 
-def with_recipe(
-    source: str,
-    *,
-    loss: str | None = None,
-    optimizer: str | None = None,
-    rate: float | None = None,
-    scale: float = 1.0,
-) -> str:
-    """The program with another loss, optimizer or learning rate, all else as it was; unchanged where it has these.
-
-    What is replaced is the call that makes the loss or the optimizer, wherever that stands. Parameter groups, the
-    ratios of their rates, and all arguments that the new class has too and that mean the same, stay. "nll" and "ngl"
-    are classes that take logits, and are put into the program.
-
-    loss: one of `LOSSES`, optimizer: one of `OPTIMIZERS`; None keeps the program's. rate: the learning rate; None keeps
-    the program's expression. scale: what multiplies the NGL.
-
-    Raises RecipeError, with the line, where the text does not show that the injected recipe is what will be trained.
-    """
-    _require_known(loss, optimizer, rate, scale)
-    text = source.replace("\r\n", "\n")
-    tree = parsed(text)
-    if tree is None or "\r" in text:
-        raise RecipeError("the program is no Python", "`deltanas check FILE` says what is wrong with it")
-    program = RecipeSource(text, tree)
-    spans = recipe_spans(program, loss=loss, optimizer=optimizer, rate=rate, scale=scale)
-    made = program.changed(Change("recipe", spans))
-    return made.replace("\n", "\r\n") if text != source else made
-
-
-def recipe_spans(
-    program: RecipeSource,
-    *,
-    loss: str | None = None,
-    optimizer: str | None = None,
-    rate: float | None = None,
-    scale: float = 1.0,
-) -> tuple[Span, ...]:
-    """What `with_recipe` changes, none where the program has all of it. Raises RecipeError."""
-    net = net_class(program.tree)
-    if net is None:
-        raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
-    require_classifier(program, net)
-    spans: list[Span] = []
-    needed: list[str] = []
-    if loss is not None:
-        spans += _loss_spans(program, loss, scale, needed)
-    if optimizer is not None or rate is not None:
-        spans += _optimizer_spans(program, optimizer, rate, needed)
-    if needed:
-        spans.append((program.top, program.top, "".join(needed)))
-    return tuple(spans)
-
-
-def recipe_of(source: str) -> tuple[str, str] | None:
-    """The loss and the optimizer that a program trains with, as `LOSSES` and `OPTIMIZERS` name them.
-
-    None where the text does not tell, or they are others.
-    """
-    text = source.replace("\r\n", "\n")
-    tree = parsed(text)
-    if tree is None:
-        return None
-    program = RecipeSource(text, tree)
-    try:
-        loss, optimizer = read_loss(program).kind, _read_optimizer(program).name
-    except RecipeError:
-        return None
-    known = [name for name, kind in _CLASSES.items() if kind == optimizer]
-    return (loss, known[0]) if known else None
-
-
-def _require_known(loss: str | None, optimizer: str | None, rate: float | None, scale: float) -> None:
-    if loss is not None and loss not in LOSSES:
-        raise RecipeError(f"no loss {loss!r}", f"known: {', '.join(LOSSES)}")
-    if optimizer is not None and optimizer not in OPTIMIZERS:
-        raise RecipeError(f"no optimizer {optimizer!r}", f"known: {', '.join(OPTIMIZERS)}")
-    if rate is not None and not (isfinite(rate) and rate > 0):
-        raise RecipeError(f"the learning rate {rate} is no positive number", "0.01, say")
-    if not (isfinite(scale) and scale > 0):
-        raise RecipeError(f"the scale {scale} is no positive number", "1.0, say")
-    if scale != 1.0 and loss != "ngl":
-        raise RecipeError("a scale is for the loss ngl alone", "leave the scale out, or take the loss ngl")
-
-
-# The loss
-
-
-def _loss_spans(program: RecipeSource, wanted: str, scale: float, needed: list[str]) -> Iterator[Span]:
-    """needed: gets the lines that must stand before the program's first class."""
-    loss = read_loss(program)
-    if is_already(program, loss, wanted, scale):
-        return
-    kept = [f"{name}={value}" for name, value in kept_arguments(program, loss, wanted).items()]
-    name = {"nll": NLL_CLASS, "ngl": NGL_CLASS}.get(wanted, "")
-    there = inserted(program)
-    for known, node in there.items():
-        if known != name:
-            start, end = program.span(node)
-            yield start, end + len(program.text[end:]) - len(program.text[end:].lstrip("\n")), ""
-    if name and name not in there:
-        if not program.is_free(name):
-            raise RecipeError(f"the program has a {name} of its own", f"give {name} another name")
-        needed.append(class_text(name, _spelled(program, base_of(name), needed)) + "\n\n\n")
-    if wanted == "ngl":
-        kept = [] if scale == 1.0 else [repr(scale)]
-    called = name or _spelled(program, "torch.nn.CrossEntropyLoss", needed)
-    yield (*program.span(loss.call), constructor_text(program, loss, f"{called}({', '.join(kept)})"))
-
-
-def _spelled(program: RecipeSource, dotted: str, needed: list[str]) -> str:
-    """How the program can name one of torch's classes; where no import leads there, one is added to `needed`."""
-    alias = program.alias(dotted)
-    if alias is not None:
-        return alias
-    module, _, name = dotted.rpartition(".")
-    if not program.is_free(name):
-        raise RecipeError(f"the program calls something else {name}, and does not import {module}", "`import torch`")
-    needed.insert(0, f"from {module} import {name}\n\n\n")
-    return name
-
-
-# The optimizer
-
-
 @dataclass(frozen=True)
-class _Optimizer:
+class Optimizer:
     call: ast.Call
     name: str
     arguments: dict[str, ast.expr]
 
 
-def _optimizer_spans(
-    program: RecipeSource, wanted: str | None, rate: float | None, needed: list[str]
-) -> Iterator[Span]:
-    old = _read_optimizer(program)
-    name = _CLASSES[wanted] if wanted else old.name
+def optimizer_spans(program: RecipeSource, wanted: str | None, rate: float | None, needed: list[str]) -> Iterator[Span]:
+    old = read_optimizer(program)
+    name = CLASSES[wanted] if wanted else old.name
     _require_moved(program, old, name, rate)
     texts = {key: program.of(value) for key, value in old.arguments.items() if key != "params"}
     arguments = _kept(old, name, texts)
@@ -215,13 +68,13 @@ def _optimizer_spans(
         arguments["lr"] = repr(rate)
         yield from _group_spans(program, old, repr(rate))
     if arguments != texts or name != old.name:
-        called = program.of(old.call.func) if name == old.name else _spelled(program, f"torch.optim.{name}", needed)
+        called = program.of(old.call.func) if name == old.name else program.spelled(f"torch.optim.{name}", needed)
         listed = [f"{key}={value}" for key, value in arguments.items()]
         text = f"{called}({', '.join([program.of(old.arguments['params']), *listed])})"
         yield (*program.span(old.call), text)
 
 
-def _read_optimizer(program: RecipeSource) -> _Optimizer:
+def read_optimizer(program: RecipeSource) -> Optimizer:
     """The one optimizer that the program makes and steps. Raises RecipeError."""
     made = program.calls(frozenset(_PARAMETERS) | set(_UNLIKE))
     for node in program.classes.values():
@@ -246,10 +99,10 @@ def _read_optimizer(program: RecipeSource) -> _Optimizer:
     steps |= any(isinstance(one.func, ast.Attribute) and one.func.attr == "step" for one in flow.given)
     if call not in program.live or not steps:
         raise program.fault(call, "no step is seen of the optimizer that is made here", _ONE_OPTIMIZER)
-    return _Optimizer(call, name, arguments)
+    return Optimizer(call, name, arguments)
 
 
-def _kept(old: _Optimizer, name: str, texts: dict[str, str]) -> dict[str, str]:
+def _kept(old: Optimizer, name: str, texts: dict[str, str]) -> dict[str, str]:
     """Arguments of the new call, less its parameters: the rate first, then what stays."""
     lr = {"lr": texts.get("lr", _RATES.get(old.name, "0.001"))}
     if name == old.name:
@@ -267,7 +120,7 @@ def _kept(old: _Optimizer, name: str, texts: dict[str, str]) -> dict[str, str]:
     return kept
 
 
-def _momentum(old: _Optimizer, texts: dict[str, str]) -> str:
+def _momentum(old: Optimizer, texts: dict[str, str]) -> str:
     """The first beta of one of Adam's kind, as that is what SGD calls momentum."""
     betas = old.arguments.get("betas")
     if isinstance(betas, ast.Tuple) and len(betas.elts) == 2:
@@ -306,7 +159,7 @@ def _groups(program: RecipeSource) -> list[dict[str, ast.expr]]:
     return found
 
 
-def _group_spans(program: RecipeSource, old: _Optimizer, rate: str) -> Iterator[Span]:
+def _group_spans(program: RecipeSource, old: Optimizer, rate: str) -> Iterator[Span]:
     """The rates of groups, with the new one where the program's stands: their ratios stay."""
     base = old.arguments.get("lr")
     for group in _groups(program):
@@ -325,7 +178,7 @@ def _group_spans(program: RecipeSource, old: _Optimizer, rate: str) -> Iterator[
         yield (*program.span(place), rate)
 
 
-def _require_moved(program: RecipeSource, old: _Optimizer, name: str, rate: float | None) -> None:
+def _require_moved(program: RecipeSource, old: Optimizer, name: str, rate: float | None) -> None:
     """Nothing in the program sets or needs what the new optimizer has otherwise. Raises RecipeError."""
     for node in program.nodes:
         match node:
@@ -345,13 +198,13 @@ def _require_moved(program: RecipeSource, old: _Optimizer, name: str, rate: floa
                     raise program.fault(value, why, f"leave {key} out")
 
 
-def _reaches(node: ast.AST, name: str, program: RecipeSource, old: _Optimizer) -> bool:
+def _reaches(node: ast.AST, name: str, program: RecipeSource, old: Optimizer) -> bool:
     """Whether an attribute, or a text that names one, is what an optimizer keeps its rates and its state in."""
     own = name in ("defaults", "state", "load_state_dict") and node in flow_of(program, old.call).read
     return own or name == "param_groups"
 
 
-def _require_scheduled(program: RecipeSource, call: ast.Call, old: _Optimizer, name: str, rate: float | None) -> None:
+def _require_scheduled(program: RecipeSource, call: ast.Call, old: Optimizer, name: str, rate: float | None) -> None:
     scheduler = short(program.dotted(call.func))
     if scheduler not in _CYCLES and scheduler != "SWALR":
         return

@@ -88,6 +88,21 @@ class RecipeSource(Source):
         parent = self.alias(head) if head else None
         return f"{parent}.{last}" if parent else None
 
+    def spelled(self, dotted: str, needed: list[str]) -> str:
+        """How the program can name one of torch's classes; where no import leads there, one is added to `needed`.
+
+        Raises RecipeError where the name is taken.
+        """
+        alias = self.alias(dotted)
+        if alias is not None:
+            return alias
+        module, _, name = dotted.rpartition(".")
+        if not self.is_free(name):
+            why = f"the program calls something else {name}, and does not import {module}"
+            raise RecipeError(why, "`import torch`")
+        needed.insert(0, f"from {module} import {name}\n\n\n")
+        return name
+
     def is_free(self, name: str) -> bool:
         """Whether the program has no such name."""
         return name not in self._bound and all(name != known for known, _ in self._imported(self.nodes))

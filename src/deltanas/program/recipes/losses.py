@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from deltanas.program.recipe_flow import Flow, flow_of
-from deltanas.program.recipe_reading import RecipeSource, short
+from deltanas.program.recipes.flow import Flow, flow_of
+from deltanas.program.recipes.reading import RecipeSource, short
 
 NLL_CLASS, NGL_CLASS = "LogSoftmaxNLLLoss", "NextGenerationLoss"
 _CLASSES = {

@@ -1,0 +1,134 @@
+"""A recipe is put into a program's text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+
+from deltanas.program.canonical import parsed
+from deltanas.program.net_class import net_class
+from deltanas.program.recipes.losses import (
+    NGL_CLASS,
+    NLL_CLASS,
+    base_of,
+    class_text,
+    constructor_text,
+    inserted,
+    is_already,
+    kept_arguments,
+    read_loss,
+    require_classifier,
+)
+from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer
+from deltanas.program.recipes.reading import RecipeError, RecipeSource
+from deltanas.program.space.source import Change, Span
+
+LOSSES = ("ce", "nll", "ngl")
+OPTIMIZERS = tuple(CLASSES)
+
+
+def with_recipe(
+    source: str,
+    *,
+    loss: str | None = None,
+    optimizer: str | None = None,
+    rate: float | None = None,
+    scale: float = 1.0,
+) -> str:
+    """The program with another loss, optimizer or learning rate, all else as it was; unchanged where it has these.
+
+    What is replaced is the call that makes the loss or the optimizer, wherever that stands. Parameter groups, the
+    ratios of their rates, and all arguments that the new class has too and that mean the same, stay. "nll" and "ngl"
+    are classes that take logits, and are put into the program.
+
+    loss: one of `LOSSES`, optimizer: one of `OPTIMIZERS`; None keeps the program's. rate: the learning rate; None keeps
+    the program's expression. scale: what multiplies the NGL.
+
+    Raises RecipeError, with the line, where the text does not show that the injected recipe is what will be trained.
+    """
+    _require_known(loss, optimizer, rate, scale)
+    text = source.replace("\r\n", "\n")
+    tree = parsed(text)
+    if tree is None or "\r" in text:
+        raise RecipeError("the program is no Python", "`deltanas check FILE` says what is wrong with it")
+    program = RecipeSource(text, tree)
+    spans = recipe_spans(program, loss=loss, optimizer=optimizer, rate=rate, scale=scale)
+    made = program.changed(Change("recipe", spans))
+    return made.replace("\n", "\r\n") if text != source else made
+
+
+def recipe_spans(
+    program: RecipeSource,
+    *,
+    loss: str | None = None,
+    optimizer: str | None = None,
+    rate: float | None = None,
+    scale: float = 1.0,
+) -> tuple[Span, ...]:
+    """What `with_recipe` changes, none where the program has all of it. Raises RecipeError."""
+    net = net_class(program.tree)
+    if net is None:
+        raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
+    require_classifier(program, net)
+    spans: list[Span] = []
+    needed: list[str] = []
+    if loss is not None:
+        spans += _loss_spans(program, loss, scale, needed)
+    if optimizer is not None or rate is not None:
+        spans += optimizer_spans(program, optimizer, rate, needed)
+    if needed:
+        spans.append((program.top, program.top, "".join(needed)))
+    return tuple(spans)
+
+
+def recipe_of(source: str) -> tuple[str, str] | None:
+    """The loss and the optimizer that a program trains with, as `LOSSES` and `OPTIMIZERS` name them.
+
+    None where the text does not tell, or they are others.
+    """
+    text = source.replace("\r\n", "\n")
+    tree = parsed(text)
+    if tree is None:
+        return None
+    program = RecipeSource(text, tree)
+    try:
+        loss, optimizer = read_loss(program).kind, read_optimizer(program).name
+    except RecipeError:
+        return None
+    known = [name for name, kind in CLASSES.items() if kind == optimizer]
+    return (loss, known[0]) if known else None
+
+
+def _require_known(loss: str | None, optimizer: str | None, rate: float | None, scale: float) -> None:
+    if loss is not None and loss not in LOSSES:
+        raise RecipeError(f"no loss {loss!r}", f"known: {', '.join(LOSSES)}")
+    if optimizer is not None and optimizer not in OPTIMIZERS:
+        raise RecipeError(f"no optimizer {optimizer!r}", f"known: {', '.join(OPTIMIZERS)}")
+    if rate is not None and not (isfinite(rate) and rate > 0):
+        raise RecipeError(f"the learning rate {rate} is no positive number", "0.01, say")
+    if not (isfinite(scale) and scale > 0):
+        raise RecipeError(f"the scale {scale} is no positive number", "1.0, say")
+    if scale != 1.0 and loss != "ngl":
+        raise RecipeError("a scale is for the loss ngl alone", "leave the scale out, or take the loss ngl")
+
+
+def _loss_spans(program: RecipeSource, wanted: str, scale: float, needed: list[str]) -> Iterator[Span]:
+    """needed: gets the lines that must stand before the program's first class."""
+    loss = read_loss(program)
+    if is_already(program, loss, wanted, scale):
+        return
+    kept = [f"{name}={value}" for name, value in kept_arguments(program, loss, wanted).items()]
+    name = {"nll": NLL_CLASS, "ngl": NGL_CLASS}.get(wanted, "")
+    there = inserted(program)
+    for known, node in there.items():
+        if known != name:
+            start, end = program.span(node)
+            yield start, end + len(program.text[end:]) - len(program.text[end:].lstrip("\n")), ""
+    if name and name not in there:
+        if not program.is_free(name):
+            raise RecipeError(f"the program has a {name} of its own", f"give {name} another name")
+        needed.append(class_text(name, program.spelled(base_of(name), needed)) + "\n\n\n")
+    if wanted == "ngl":
+        kept = [] if scale == 1.0 else [repr(scale)]
+    called = name or program.spelled("torch.nn.CrossEntropyLoss", needed)
+    yield (*program.span(loss.call), constructor_text(program, loss, f"{called}({', '.join(kept)})"))
