@@ -12,7 +12,8 @@ from browser import CHROMIUM, CONTRAST, Browser, chromium
 from deltanas.errors import UsageError
 from deltanas.pages import write_recipes
 from deltanas.report import compared
-from deltanas.study import read_grid, recipe_study
+from deltanas.study import recipe_study
+from deltanas.trainings import read_grid
 from hinted import code_in
 from study.recipe_tables import Row, failed, rows_of, written
 

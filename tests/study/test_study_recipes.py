@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from deltanas.study import RecipeStudy, read_grid, recipe_study, recipes_as_json, recipes_described
+from deltanas.study import RecipeStudy, recipe_study, recipes_as_json, recipes_described
+from deltanas.trainings import read_grid
 from study.recipe_tables import OPTIMIZERS, Row, failed, rows_of, written
 from support import Command
 

@@ -14,6 +14,7 @@ from deltanas.errors import UsageError
 from deltanas.lemur import METRIC, TASK, csv_rows, curves
 from deltanas.pages import write_recipes
 from deltanas.program.trial import Trial
+from deltanas.trainings import read_grid
 
 study = typer.Typer(help="Can the results be believed?", no_args_is_help=True)
 
@@ -79,7 +80,7 @@ def recipes(
     as_json: Json = False,
 ) -> None:
     """Compare losses and optimizers over networks: rank tests, effects, and a verdict on each published claim."""
-    from deltanas.study import read_grid, recipe_study, recipes_as_json, recipes_described  # SciPy takes a second
+    from deltanas.study import recipe_study, recipes_as_json, recipes_described  # SciPy takes a second
 
     held = read_grid(table).only([arm] if arm else (), loss or (), dataset or ())
     if held.ignored:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import exp
+from math import exp, isnan
 from pathlib import Path
 from random import Random
 from statistics import fmean
@@ -15,10 +14,11 @@ from statistics import fmean
 import numpy as np
 
 from deltanas import nets
-from deltanas.errors import DataError, UsageError
+from deltanas.errors import DataError
 from deltanas.program import Program, SpaceEdit
 from deltanas.program.recipes import recipe_of
 from deltanas.program.shingles import shingles
+from deltanas.trainings import read_grid
 
 KINDS = frozenset({"loss", "optimizer"})
 """Kinds of edits that it weighs; edits of other kinds are drawn as without it."""
@@ -26,8 +26,6 @@ SCALE = 0.02
 """Of two recipes, one that scores so much higher is drawn e times as often."""
 _LEAST = 0.02
 """Weight of an edit to the worst recipe, that to the best having 1: none is out of reach."""
-
-_WRITES = "deltanas recipes run --out TABLE.jsonl writes one"
 
 Recipe = tuple[str, str]
 
@@ -73,28 +71,19 @@ def _nearest(source: str, names: tuple[str, ...]) -> str:
 def read_prior(path: Path) -> RecipePrior:
     """Of a table that `recipes run` wrote: its scores at the rates that suit each optimizer, where it has such.
 
-    A failed training counts as chance.
+    A failed training counts as chance; a recipe that could not be put into its network counts as lacking.
 
     Raises UsageError, DataError: there is no table at `path`, or no score in it.
     """
-    try:
-        lines = path.read_text("utf-8").splitlines(keepends=True)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"`recipes.prior`: {path} can't be read: {error}", _WRITES) from None
     scores: dict[str, defaultdict[tuple[str, str, Recipe], list[float]]] = {
         arm: defaultdict(list) for arm in ("tuned", "fixed")
     }
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            break  # a row that is being written
-        try:
-            row = json.loads(line)
-            if row["phase"] == "score" and row.get("scale", 1.0) == 1.0:
-                score = row["chance"] if row["score"] is None else row["score"]
-                place = (str(row["network"]), str(row["dataset"]), (str(row["loss"]), str(row["optimizer"])))
-                scores[row["arm"]][place].append(float(score))
-        except (ValueError, TypeError, KeyError):
-            raise DataError(f"{path}: line {number} is no row of a table of recipes", _WRITES) from None
+    for row in read_grid(path).rows:
+        if row.phase == "score" and row.what.scale == 1 and row.tried:
+            dataset, network = row.block
+            guess = 0.0 if isnan(row.chance) else row.chance
+            place = network, dataset, (row.what.loss, row.what.optimizer)
+            scores[row.arm][place].append(guess if row.failed else row.score)
     worth = _worth(scores["tuned"] or scores["fixed"])
     if not worth:
         raise DataError(f"{path} holds no score", "deltanas recipes run goes on with it until it does")

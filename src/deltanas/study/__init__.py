@@ -4,7 +4,7 @@ Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentrati
 `reliability`. `convergence` computes those that a table allows. What can't be computed is a `LackingError`, or an
 `Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
 
-Losses and optimizers over networks: `read_grid`, `recipe_study`; `friedman`, `signed_rank` and the like over arrays.
+Losses and optimizers over networks: `recipe_study`; `friedman`, `signed_rank` and the like over arrays.
 """
 
 from deltanas.intervals import Estimate
@@ -17,7 +17,6 @@ from deltanas.study.convergence import Convergence, as_json, convergence
 from deltanas.study.effects import Posterior, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, LackingError
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
-from deltanas.study.grid import Combination, GridTable, Training, read_grid
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
@@ -38,7 +37,6 @@ __all__ = [
     "UNKNOWN",
     "Absent",
     "Cells",
-    "Combination",
     "Comparison",
     "Components",
     "Concentration",
@@ -46,7 +44,6 @@ __all__ = [
     "EliteNll",
     "Estimate",
     "Friedman",
-    "GridTable",
     "LackingError",
     "Monotone",
     "Novelty",
@@ -57,7 +54,6 @@ __all__ = [
     "Separation",
     "Share",
     "Shares",
-    "Training",
     "Trials",
     "TuningNll",
     "Validity",
@@ -84,7 +80,6 @@ __all__ = [
     "predicted_ratio",
     "rank_biserial",
     "ranking_so_far",
-    "read_grid",
     "read_trials",
     "recipe_study",
     "recipes_as_json",

@@ -13,8 +13,8 @@ from deltanas.intervals import Estimate, wilson
 from deltanas.study.blocks import ALPHA, LEAST, wilcoxon_rows
 from deltanas.study.effects import ROPE
 from deltanas.study.estimate import Floats, LackingError
-from deltanas.study.grid import ARMS, Block, Combination, GridTable
 from deltanas.study.recipes import TWIN, Cells, cells_of
+from deltanas.trainings import ARMS, Block, Combination, GridTable
 
 HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
 SCALE = 12.3

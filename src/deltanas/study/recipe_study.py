@@ -9,8 +9,8 @@ from deltanas.intervals import mean, wilson
 from deltanas.study.blocks import Friedman, nemenyi
 from deltanas.study.claims import Verdict, verdicts
 from deltanas.study.estimate import Absent, plain
-from deltanas.study.grid import ARMS, GridTable
 from deltanas.study.recipes import Cells, Comparison, Curve, Share, cells_of, comparisons, curves, shares
+from deltanas.trainings import ARMS, GridTable
 
 
 @dataclass(frozen=True)

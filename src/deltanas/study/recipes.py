@@ -12,8 +12,8 @@ from deltanas.intervals import Estimate, mean, wilson
 from deltanas.study.blocks import Friedman, complete, friedman, holm, mean_ranks, pairs, wilcoxon
 from deltanas.study.effects import Posterior, detectable, mean_difference, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
-from deltanas.study.grid import Block, Combination, GridTable, Training
 from deltanas.study.shares import effects, variance_shares
+from deltanas.trainings import Block, Combination, GridTable, Training
 
 TWIN = {"nll": "ce"}
 """Losses that are the same operations as another one."""

@@ -123,6 +123,8 @@ def read_grid(path: Path) -> GridTable:
         raise UsageError(f"no file {path}", _WRITTEN) from None
     except IsADirectoryError:
         raise UsageError(f"{path} is a folder", f"name the table in it; {_WRITTEN}") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}", _WRITTEN) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: byte 0x{error.object[error.start]:02x}", _WRITTEN) from None
     if not text.strip():

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deltanas.errors import DataError, DeltanasError, UsageError
-from deltanas.study import Combination, read_grid
+from deltanas.trainings import Combination, read_grid
 from hinted import code_in
 from study.recipe_tables import Row, failed, rows_of, written
 
