@@ -244,8 +244,8 @@ def test_another_run_of_the_name_is_not_taken_for_one_of_an_earlier_version(proj
 
 @pytest.mark.usefixtures("quick")
 def test_a_table_of_recipes_is_known_by_what_it_says(project: Path) -> None:
-    row = {"network": "mlp", "dataset": "d", "loss": "ce", "optimizer": "sgd", "arm": "fixed", "phase": "score"}
-    row |= {"rate": 0.01, "seed": 1}
+    row: dict[str, Any] = {"network": "mlp", "dataset": "d", "loss": "ce", "optimizer": "sgd", "arm": "fixed"}
+    row |= {"phase": "score", "rate": 0.01, "seed": 1}
     table = project / "table.jsonl"
     table.write_text(json.dumps({**row, "score": 0.5, "chance": 0.1}) + "\n")
     given: dict[str, Any] = {"edits": "recipe", "recipes": {"prior": "table.jsonl"}}
