@@ -86,7 +86,7 @@ def _model_scores(
 def _ranking(
     entries: Sequence[Entry], edits: Sequence[MeasuredEdit], held: set[str], scores: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Any]:
-    """The table of A2. Where a model scored some of the policies, all arms are told on these; the rules on all too."""
+    """Where a model scored some of the policies, all arms are told on these; the rules on all too."""
     train = [entry for entry in entries if entry.policy and entry.family not in held]
     test = [edit for edit in edits if edit.family in held]
     shown_by = {entry.edit: entry for entry in entries}
@@ -141,7 +141,7 @@ def _replay(
     scores: Mapping[str, Mapping[str, float]],
     replays: int,
 ) -> dict[str, Any]:
-    """The table of A3: on the whole table, and, for arms that were made from the rest, on its held-out part."""
+    """On the whole table, and, for arms that were made from the rest, on its held-out part."""
     idle = [entry for entry in entries if not entry.policy and len(entry.sequence) == 1]
     outside = [entry for entry in entries if entry.family in held]
     train = [entry for entry in entries if entry.policy and entry.family not in held]

@@ -163,7 +163,7 @@ def noise(entries: Sequence[Entry]) -> dict[str, float]:
 
 
 def known_answers(entries: Sequence[Entry]) -> dict[str, Any]:
-    """What anyone who reads the table has to find (part 4.1 A1)."""
+    """What anyone who reads the table has to find."""
     singles = [entry.accuracy for entry in entries if not entry.policy and len(entry.sequence) == 1]
     every = [entry.accuracy for entry in entries if not entry.policy]
     depths = {str(depth): [e.accuracy for e in entries if len(e.sequence) == depth] for depth in (1, 2, 3)}

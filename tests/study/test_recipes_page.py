@@ -68,6 +68,9 @@ def test_the_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path: Path) 
     assert path.read_bytes() == before
     with pytest.raises(UsageError, match="is there and is no page"):
         write_recipes(tmp_path, path, study)
+    (tmp_path / "own.html").write_text("<!doctype html>\n<title>Mine</title>\n")
+    with pytest.raises(UsageError, match="is there and is no page"):
+        write_recipes(tmp_path / "own.html", path, study)
 
 
 def test_a_rank_diagram_by_hand() -> None:

@@ -18,7 +18,8 @@ from deltanas.whole import write_whole
 if TYPE_CHECKING:
     from deltanas.study import Cells, Comparison, RecipeStudy
 
-_BEGINS = b"<!doctype html"
+_MADE = b'<meta name="generator" content="deltanas">'
+"""In the head of each of our pages; another page is not overwritten."""
 _TITLES = {
     "verdicts": "Do the published claims hold?",
     "scores": "Accuracy of each recipe on each network",
@@ -38,7 +39,7 @@ def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
     """Write the page whole or not at all. Raises UsageError where something else than a page is there."""
     if target.is_dir() or (target.exists() and not _is_page(target)):
         free = unused(target.with_name(f"{target.stem}-{n}.html") for n in range(1, 1000))
-        raise UsageError(f"{target} is there and is no page", f"write elsewhere: `--html {quote(str(free))}`")
+        raise UsageError(f"{target} is there and is no page of ours", f"write elsewhere: `--html {quote(str(free))}`")
     sections = {
         "verdicts": _verdicts(found),
         "scores": _scores(found),
@@ -62,7 +63,7 @@ def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
 
 def _is_page(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(len(_BEGINS)).lower() == _BEGINS
+        return _MADE in file.read(4096)
 
 
 def _verdicts(found: RecipeStudy) -> Mapping[str, object]:
