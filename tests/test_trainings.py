@@ -77,6 +77,7 @@ def test_a_row_that_is_told_again_counts_once(tmp_path: Path) -> None:
     [
         ('{"network": ', "line 3 is no JSON"),
         ("[1, 2]", "line 3 is no JSON object"),
+        pytest.param("[" * 100_000, "line 3 is no JSON", id="nested"),
         (changed(3, score="NaN", failure=None).replace('"NaN"', "Infinity"), "column `score`: Infinity is no number"),
         (changed(3, score=1.5), "line 3, column `score`: 1.5 is no number from 0 to 1"),
         (changed(3, score=True), "line 3, column `score`: true is no number"),

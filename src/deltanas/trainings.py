@@ -148,7 +148,7 @@ def _json_rows(path: Path, text: str, cut: list[int]) -> Iterator[tuple[int, Map
             continue
         try:
             row = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             if line == len(lines) and not text.endswith("\n"):
                 cut.append(line)
                 return
