@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.grid import CENTRES, FIXED_RATE, Batch, Grid, Recipe, clipping_of, keys_of, rates_of, winner
+from deltanas.grid import FIXED_RATE, Batch, Grid, Recipe, clipping_of, keys_of, rates_of, winner
 from deltanas.nets import baselines
+from deltanas.program.recipes import USUAL_RATES
 from grid_parts import GRID
 
 
 def test_every_optimizer_gets_as_many_rates_around_its_own_default() -> None:
-    for optimizer, centre in CENTRES.items():
+    for optimizer, centre in USUAL_RATES.items():
         rates = rates_of(optimizer, 5)
         assert len(rates) == 5
         assert rates[2] == centre
@@ -74,9 +75,9 @@ def test_counts_are_those_of_the_cells() -> None:
         assert sum(grid.counts().values()) == len(keys) == len(set(keys))
 
 
-def test_study_c_has_so_many_trainings() -> None:
+def test_the_study_has_so_many_trainings() -> None:
     """12 recipes, 17 networks, 5 seeds in both arms and 5 rates of one seed."""
-    recipes = tuple(Recipe(loss, optimizer) for loss in ("ce", "ngl") for optimizer in CENTRES)
+    recipes = tuple(Recipe(loss, optimizer) for loss in ("ce", "ngl") for optimizer in USUAL_RATES)
     counts = Grid(tuple(baselines()), recipes, ("digits",)).counts()
     assert list(counts.values()) == [12 * 5 * 17, 12 * 5 * 17, 12 * 5 * 17]
 

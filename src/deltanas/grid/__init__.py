@@ -1,13 +1,12 @@
 """A grid of trainings: networks x losses x optimizers x data sets x seeds, in a table that grows row by row."""
 
-from deltanas.grid.cells import CENTRES, FIXED_RATE, Arm, Batch, Cell, Grid, Key, Recipe, rates_of, winner
+from deltanas.grid.cells import FIXED_RATE, Arm, Batch, Cell, Grid, Key, Recipe, rates_of, winner
 from deltanas.grid.clipping import clipping_of
 from deltanas.grid.clock import Clock
 from deltanas.grid.run import GridRun, Inject, Split, keys_of
 from deltanas.grid.table import MADE, Row, Table, description_of, key_of, known_rows, open_table
 
 __all__ = [
-    "CENTRES",
     "FIXED_RATE",
     "MADE",
     "Arm",

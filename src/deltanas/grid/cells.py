@@ -8,6 +8,7 @@ from math import log10
 from random import Random
 from typing import Literal
 
+from deltanas.program.recipes import USUAL_RATES
 from deltanas.search import training_seed
 
 Arm = Literal["fixed", "tuned"]
@@ -17,19 +18,6 @@ Key = tuple[str, str, str, str, float, Arm, Phase, float | None, int]
 
 FIXED_RATE = 0.01
 """The one rate of the fixed arm: that of the published comparison."""
-CENTRES: Mapping[str, float] = {
-    "sgd": 0.01,
-    "adam": 0.001,
-    "adamw": 0.001,
-    "rmsprop": 0.001,
-    "adagrad": 0.01,
-    "adadelta": 1.0,
-}
-"""The rate in the middle of an optimizer's grid: its usual one.
-
-That is torch's default but for SGD, which had none until torch 2 and then .001, and RMSprop, where torch's .01 is ten
-times that of others: around these, the best of five rates was the last one of the grid.
-"""
 STEPS_A_DECADE = 2
 
 
@@ -135,7 +123,7 @@ class Grid:
 
 def rates_of(optimizer: str, number: int) -> list[float]:
     """Rates around the optimizer's own default, two a decade, rising; the same number for all."""
-    middle = log10(CENTRES[optimizer])
+    middle = log10(USUAL_RATES[optimizer])
     return [float(f"{10 ** (middle + (place - (number - 1) / 2) / STEPS_A_DECADE):.3g}") for place in range(number)]
 
 
@@ -147,6 +135,6 @@ def winner(optimizer: str, scores: Sequence[tuple[float, float | None]]) -> floa
 
     def order(pair: tuple[float, float | None]) -> tuple[float, float, float]:
         rate, score = pair
-        return -1.0 if score is None else score, -abs(log10(rate / CENTRES[optimizer])), -rate
+        return -1.0 if score is None else score, -abs(log10(rate / USUAL_RATES[optimizer])), -rate
 
     return max(scores, key=order)[0]

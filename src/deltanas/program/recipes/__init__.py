@@ -1,6 +1,16 @@
 """Recipes: another loss and another optimizer in place of a program's own, by replacing what makes them."""
 
 from deltanas.program.recipes.inject import LOSSES, OPTIMIZERS, recipe_of, recipe_spans, with_recipe
+from deltanas.program.recipes.optimizers import CLASSES, USUAL_RATES
 from deltanas.program.recipes.reading import RecipeError
 
-__all__ = ["LOSSES", "OPTIMIZERS", "RecipeError", "recipe_of", "recipe_spans", "with_recipe"]
+__all__ = [
+    "CLASSES",
+    "LOSSES",
+    "OPTIMIZERS",
+    "USUAL_RATES",
+    "RecipeError",
+    "recipe_of",
+    "recipe_spans",
+    "with_recipe",
+]

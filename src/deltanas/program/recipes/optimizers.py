@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from deltanas.program.recipes.flow import flow_of
@@ -20,6 +20,19 @@ CLASSES = {
 }
 """torch's classes by the names that a recipe has for them."""
 
+USUAL_RATES: Mapping[str, float] = {
+    "sgd": 0.01,
+    "adam": 0.001,
+    "adamw": 0.001,
+    "rmsprop": 0.001,
+    "adagrad": 0.01,
+    "adadelta": 1.0,
+}
+"""The learning rate that suits each.
+
+That is torch's default but for SGD, which had none until torch 2 and then .001, and RMSprop, where torch's .01 is ten
+times that of others: around these, the best of five rates was the last one that was tried.
+"""
 _BETAS = ("lr", "betas", "eps", "weight_decay")
 _PARAMETERS = {
     "SGD": ("lr", "momentum", "dampening", "weight_decay", "nesterov"),

@@ -6,14 +6,14 @@ import ast
 from collections.abc import Iterator
 from contextlib import suppress
 
-from deltanas.program.recipes import LOSSES, recipe_spans
-from deltanas.program.recipes.reading import RecipeError, RecipeSource
+from deltanas.program.recipes import CLASSES, LOSSES, USUAL_RATES, RecipeError, recipe_spans
+from deltanas.program.recipes.reading import RecipeSource
 from deltanas.program.space.source import Change, Source, given
 
 _ADAPTIVE = ("AdamW", "Adam", "NAdam", "RMSprop", "Adagrad", "Adadelta")
 _BETAS = ("AdamW", "Adam", "NAdam", "RAdam", "Adamax")
-_NATURAL = {"SGD": 10, "Adagrad": 10, "Adadelta": 1000}
-"""By how much the rate that suits an optimizer is larger than Adam's."""
+_USUAL = {CLASSES[name]: rate for name, rate in USUAL_RATES.items()}
+"""The rate that suits an optimizer; of those that are not here Adam's."""
 _RATES = ("0.3", "0.5", "2", "3")
 _MOMENTA = ("0.8", "0.9", "0.95")
 _DECAYS = ("0.0", "0.0001", "0.0005", "0.005", "0.01", "0.05")
@@ -77,7 +77,7 @@ def _classes(name: str, texts: dict[str, str], rate: str) -> Iterator[tuple[str,
     betas = {"betas": texts["betas"]} if "betas" in texts else {}
     for other in (*_ADAPTIVE, "SGD"):
         if other != name:
-            factor = _NATURAL.get(other, 1) / _NATURAL.get(name, 1)
+            factor = _USUAL.get(other, _USUAL["Adam"]) / _USUAL.get(name, _USUAL["Adam"])
             moved = {} if factor == 1 else {"lr": f"{rate} * {factor:g}"}
             kept = shared | (betas if other in _BETAS and name in _BETAS else {}) | moved
             if other == "SGD":
