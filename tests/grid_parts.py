@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from deltanas.grid import Cell, Grid, GridRun, Recipe, Row, Split, keys_of, open_table
+from deltanas.grid import Cell, Grid, GridRun, Row, Split, keys_of, open_table
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.seams import Built
 from deltanas.seams import Split as Images
 from deltanas.testing.examples import program
+from deltanas.trainings import Recipe
 
 GRID = Grid(("one", "two"), (Recipe("ce", "sgd"), Recipe("ngl", "adam")), ("digits",), rates=3, seeds=2)
 DESCRIPTION: dict[str, Any] = {

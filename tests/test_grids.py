@@ -15,9 +15,10 @@ import typer
 from deltanas.cli.grid import run, told_time
 from deltanas.config import read_config
 from deltanas.errors import UsageError
-from deltanas.grid import Cell, Clock, Recipe, Row, keys_of, known_rows
+from deltanas.grid import Cell, Clock, Row, keys_of, known_rows
 from deltanas.nets import baselines
 from deltanas.program import Program
+from deltanas.trainings import Recipe
 from deltanas.wiring import builtin_programs
 from deltanas.wiring.grids import GridOrder, GridParts, Injection, grid_of, grid_parts, open_grid
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from deltanas.errors import DataError, DeltanasError, UsageError
-from deltanas.trainings import Combination, read_grid
+from deltanas.grid.table import Row as Written
+from deltanas.trainings import NEEDED, OTHERS, Recipe, read_grid
 from hinted import code_in
 from study.recipe_tables import Row, failed, rows_of, written
 
@@ -40,10 +41,10 @@ def test_a_table_of_json_lines_and_one_of_csv_say_the_same(tmp_path: Path) -> No
         table.writerows(rows)
     assert [vars_of(row) for row in read_grid(tmp_path / "table.csv").rows] == [vars_of(row) for row in lines.rows]
     first = lines.rows[0]
-    assert (first.block, first.what, first.arm) == (("digits", "net0"), Combination("ce", "adadelta"), "fixed")
+    assert (first.block, first.what, first.arm) == (("digits", "net0"), Recipe("ce", "adadelta"), "fixed")
     assert first.failed
     assert first.failure == "train: loss is not finite"
-    assert Combination("ngl", "sgd", 12.3).name == "ngl x 12.3 + sgd"
+    assert str(Recipe("ngl", "sgd", 12.3)) == "ngl x 12.3 + sgd"
 
 
 def vars_of(row: Any) -> tuple[object, ...]:
@@ -145,6 +146,10 @@ def test_what_is_no_table(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(DataError, match=words) as caught:
         read_grid(path)
     assert caught.value.hint
+
+
+def test_the_columns_are_those_that_a_grid_writes() -> None:
+    assert set(NEEDED + OTHERS) == Written.__annotations__.keys()
 
 
 def test_no_file_a_folder_and_no_text(tmp_path: Path) -> None:

@@ -24,15 +24,14 @@ _WRITTEN = "`deltanas recipes run` writes such a table"
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Combination:
+class Recipe:
     """A loss, times a constant, and an optimizer."""
 
     loss: str
     optimizer: str
     scale: float = 1.0
 
-    @property
-    def name(self) -> str:
+    def __str__(self) -> str:
         times = "" if self.scale == 1 else f" x {self.scale:g}"
         return f"{self.loss}{times} + {self.optimizer}"
 
@@ -52,7 +51,7 @@ class Training:
     """
 
     block: Block
-    what: Combination
+    what: Recipe
     arm: str
     phase: str
     rate: float
@@ -208,7 +207,7 @@ def _training(path: Path, line: int, row: Mapping[str, object]) -> Training:
     scale = cell.number("scale", 1e-12, needed=False)
     return Training(
         block=(cell.text("dataset"), cell.text("network")),
-        what=Combination(cell.text("loss").lower(), cell.text("optimizer").lower(), 1.0 if scale != scale else scale),
+        what=Recipe(cell.text("loss").lower(), cell.text("optimizer").lower(), 1.0 if scale != scale else scale),
         arm=arm,
         phase=phase,
         rate=cell.number("rate", 1e-300),
@@ -289,7 +288,7 @@ def _once(path: Path, rows: list[Training]) -> tuple[tuple[Training, ...], int]:
         again += 1
         if (first.failed, first.failed or first.score) != (row.failed, row.failed or row.score):
             raise DataError(
-                f"{path}, lines {first.line} and {row.line} tell one training twice, with two scores: {row.what.name}",
+                f"{path}, lines {first.line} and {row.line} tell one training twice, with two scores: {row.what}",
                 f"one of them is wrong; {_without(path, row.line)}, or line {first.line}",
             )
     return tuple(kept), again
@@ -309,7 +308,7 @@ def _one_protocol(path: Path, rows: tuple[Training, ...]) -> None:
                 continue
             first = seen.setdefault(group(row), row)
             if value(first) != value(row):
-                of = f"{row.block[0]}" if name != "rate" else f"{row.what.name} of {' on '.join(row.block[::-1])}"
+                of = f"{row.block[0]}" if name != "rate" else f"{row.what} of {' on '.join(row.block[::-1])}"
                 raise DataError(
                     f"{path}, lines {first.line} and {row.line}: two protocols in one table, "
                     f"`{name}` of {of} is {value(first):g} and {value(row):g}",

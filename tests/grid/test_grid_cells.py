@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.grid import FIXED_RATE, Batch, Grid, Recipe, clipping_of, keys_of, rates_of, winner
+from deltanas.grid import FIXED_RATE, Batch, Grid, clipping_of, keys_of, rates_of, winner
 from deltanas.nets import baselines
 from deltanas.program.recipes import USUAL_RATES
+from deltanas.trainings import Recipe
 from grid_parts import GRID
 
 

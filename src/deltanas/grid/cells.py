@@ -10,6 +10,7 @@ from typing import Literal
 
 from deltanas.program.recipes import USUAL_RATES
 from deltanas.search import training_seed
+from deltanas.trainings import Recipe
 
 Arm = Literal["fixed", "tuned"]
 Phase = Literal["tune", "score"]
@@ -19,19 +20,6 @@ Key = tuple[str, str, str, str, float, Arm, Phase, float | None, int]
 FIXED_RATE = 0.01
 """The one rate of the fixed arm: that of the published comparison."""
 STEPS_A_DECADE = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A loss and an optimizer. scale: factor of the loss."""
-
-    loss: str
-    optimizer: str
-    scale: float = 1.0
-
-    def __str__(self) -> str:
-        scale = "" if self.scale == 1.0 else f" x {self.scale:g}"
-        return f"{self.loss}{scale} + {self.optimizer}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from time import monotonic
 
 from deltanas.errors import SandboxError
-from deltanas.grid.cells import Batch, Cell, Grid, Key, Recipe, winner
+from deltanas.grid.cells import Batch, Cell, Grid, Key, winner
 from deltanas.grid.table import Row, Table
 from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox.supervise import STARVED
 from deltanas.seams import Runner
+from deltanas.trainings import Recipe
 
 Inject = Callable[[Cell], Program | str]
 """The program of a cell, or why its recipe can't be put into its network."""

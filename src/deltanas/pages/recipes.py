@@ -91,13 +91,13 @@ def _map(cells: Cells) -> Mapping[str, object]:
         for place, what in enumerate(cells.what):
             scores = cells.scores[line][place]
             failed = int(cells.failed[line, place])
-            drawn.append(_cell(f"{network}, {what.name}", scores, ends, failed) if scores else None)
+            drawn.append(_cell(f"{network}, {what}", scores, ends, failed) if scores else None)
         rows.append((name, drawn))
     means = [
-        _cell(what.name, column[~np.isnan(column)], ends)
+        _cell(str(what), column[~np.isnan(column)], ends)
         for what, column in zip(cells.what, cells.means.T, strict=True)
     ]
-    losses = [(name, len(list(group))) for name, group in groupby(_loss(what.name) for what in cells.what)]
+    losses = [(name, len(list(group))) for name, group in groupby(_loss(str(what)) for what in cells.what)]
     return {
         "arm": cells.arm,
         "losses": losses,
@@ -172,7 +172,7 @@ def _comparison(one: Comparison) -> Mapping[str, object]:
 
 def _rates(found: RecipeStudy) -> Mapping[str, object]:
     drawn = []
-    for loss, group in groupby(found.curves, key=lambda curve: _loss(curve.what.name)):
+    for loss, group in groupby(found.curves, key=lambda curve: _loss(str(curve.what))):
         lines, edges = [], []
         for curve in group:
             points = [(rate, score) for rate, score, _ in curve.points if isinstance(score, Estimate)]

@@ -14,7 +14,7 @@ from deltanas.study.blocks import ALPHA, LEAST, wilcoxon_rows
 from deltanas.study.effects import ROPE
 from deltanas.study.estimate import Floats, LackingError
 from deltanas.study.recipes import TWIN, Cells, cells_of
-from deltanas.trainings import ARMS, Block, Combination, GridTable
+from deltanas.trainings import ARMS, Block, GridTable, Recipe
 
 HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
 SCALE = 12.3
@@ -91,7 +91,7 @@ def _robust(cells: Cells) -> _Answer:
     """The mean of the two against each other combination; intervals hold for all of them at once."""
     two = (_column(cells, "ce", "adam") + _column(cells, "ce", "adamw")) / 2
     rivals = {
-        one.name: values
+        str(one): values
         for one in cells.what
         if one.scale == 1
         and one.loss not in TWIN
@@ -148,7 +148,7 @@ def _scaled(cells: Cells) -> _Answer:
 
 
 def _adaptive(cells: Cells) -> _Answer:
-    names = [name for name in _ADAPTIVE if all(cells.of(Combination(loss, name)) is not None for loss in ("ce", "ngl"))]
+    names = [name for name in _ADAPTIVE if all(cells.of(Recipe(loss, name)) is not None for loss in ("ce", "ngl"))]
     if not names:
         raise LackingError("the arm holds no adaptive optimizer with both losses")
     gaps = np.array([_column(cells, "ngl", name) - _column(cells, "ce", name) for name in names])
@@ -255,10 +255,10 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
 
 
 def _column(cells: Cells, loss: str, optimizer: str, scale: float = 1.0) -> Floats:
-    what = Combination(loss, optimizer, scale)
+    what = Recipe(loss, optimizer, scale)
     found = cells.of(what)
     if found is None:
-        raise LackingError(f"the arm holds no training of {what.name}")
+        raise LackingError(f"the arm holds no training of {what}")
     return found
 
 

@@ -115,4 +115,4 @@ def _curve(curve: Curve) -> Iterator[str]:
     )
     edge = curve.at_edge
     wide = f"; the best rate lies at an end in {100 * edge.value:.0f} % of blocks" if edge.value > 0 else ""
-    yield f"{curve.what.name} by learning rate: {points}{wide}"
+    yield f"{curve.what} by learning rate: {points}{wide}"

@@ -13,7 +13,7 @@ from deltanas.study.blocks import Friedman, complete, friedman, holm, mean_ranks
 from deltanas.study.effects import Posterior, detectable, mean_difference, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
 from deltanas.study.shares import effects, variance_shares
-from deltanas.trainings import Block, Combination, GridTable, Training
+from deltanas.trainings import Block, GridTable, Recipe, Training
 
 TWIN = {"nll": "ce"}
 """Losses that are the same operations as another one."""
@@ -31,13 +31,13 @@ class Cells:
 
     arm: str
     blocks: tuple[Block, ...]
-    what: tuple[Combination, ...]
+    what: tuple[Recipe, ...]
     means: Floats
     scores: tuple[tuple[tuple[float, ...], ...], ...]
     failed: Floats
     trained: Floats
 
-    def of(self, combination: Combination) -> Floats | None:
+    def of(self, combination: Recipe) -> Floats | None:
         """Mean score in each block; None where the arm holds no training of it."""
         return self.means[:, self.what.index(combination)] if combination in self.what else None
 
@@ -115,7 +115,7 @@ class Curve:
     """The tuned arm's search for a rate. points: (rate, mean score over blocks, blocks). at_edge: share of blocks whose
     best rate is the least or the largest that was tried."""
 
-    what: Combination
+    what: Recipe
     points: tuple[tuple[float, Estimate | Absent, int], ...]
     at_edge: Estimate
 
@@ -170,7 +170,7 @@ def comparisons(table: GridTable, arms: Collection[str]) -> Iterator[Comparison]
                     yield _compared(other, places, among, within, "left out")
 
 
-def _sorted(combinations: Sequence[Combination], field: str) -> list[str]:
+def _sorted(combinations: Sequence[Recipe], field: str) -> list[str]:
     return sorted({getattr(one, field) for one in combinations})
 
 
@@ -238,10 +238,10 @@ def _shares(cells: Cells, dataset: str) -> Share:
     plain = [one for one in cells.what if one.scale == 1]
     losses, optimizers = _sorted(plain, "loss"), _sorted(plain, "optimizer")
     losses = [loss for loss in losses if TWIN.get(loss) not in losses]
-    wanted = [[Combination(loss, name) for name in optimizers] for loss in losses]
+    wanted = [[Recipe(loss, name) for name in optimizers] for loss in losses]
     lacking = [one for line in wanted for one in line if one not in plain]
     if lacking:
-        raise LackingError(f"no training of {lacking[0].name}: the shares need each loss with each optimizer")
+        raise LackingError(f"no training of {lacking[0]}: the shares need each loss with each optimizer")
     blocks = [place for place, block in enumerate(cells.blocks) if block[0] == dataset]
     columns = [[cells.what.index(one) for one in line] for line in wanted]
     held = [[cells.scores[block][column] for line in columns for column in line] for block in blocks]

@@ -22,7 +22,6 @@ from deltanas.grid import (
     Cell,
     Grid,
     GridRun,
-    Recipe,
     Row,
     Split,
     clipping_of,
@@ -36,6 +35,7 @@ from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recip
 from deltanas.sandbox import Pool
 from deltanas.sources import chosen_sources
 from deltanas.train.data import Dataset, told
+from deltanas.trainings import Recipe
 from deltanas.wiring.origin import CONTENT, manifest
 from deltanas.wiring.pools import gates, kept_builds, load_dataset, open_pool, settled_training
 from deltanas.wiring.programs import program_of
