@@ -177,6 +177,15 @@ def test_a_table_without_scores_or_with_half_its_rows(tmp_path: Path, rows: list
     assert any("were not trained" in note for note in half["notes"])
 
 
+def test_blocks_that_share_a_network_are_told_of(tmp_path: Path) -> None:
+    rows = rows_of(networks=3, seeds=2, arms=("fixed",))
+    both = [*rows, *({**row, "dataset": "other"} for row in rows)]
+    table = read_grid(written(tmp_path / "table.jsonl", both))
+    (note,) = recipe_study(table).notes
+    assert "taken as independent and are not" in note
+    assert recipe_study(table.only(datasets=["other"])).notes == ()
+
+
 def test_too_few_blocks_for_holm_s_correction_is_said(tmp_path: Path) -> None:
     path = written(tmp_path / "t", rows_of(networks=7, seeds=2, arms=("fixed",)))
     words = recipes_described(recipe_study(read_grid(path)))

@@ -48,6 +48,12 @@ def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
         yield f"{table.told_again} rows say what an earlier one says and are not counted again"
     if not cells:
         yield "no row is of phase `score`, so there is nothing to compare yet"
+    blocks = {row.block for row in table.rows}
+    if len({network for _, network in blocks}) < len(blocks):
+        yield (
+            "a network on several data sets is several blocks, which are taken as independent and are not: intervals "
+            "and p values are too sure; --dataset NAME looks at one"
+        )
     refused = sum(not row.tried for row in table.rows)
     if refused:
         yield f"{refused} rows hold no training, as the recipe could not be put into the network: gaps, not failures"
