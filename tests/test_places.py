@@ -258,3 +258,7 @@ def test_a_table_of_recipes_is_known_by_what_it_says(project: Path) -> None:
     with pytest.raises(UsageError, match="`edits` has none") as caught:
         searched("second", dataset="npz:data.npz", recipes={"prior": "moved.jsonl"})
     assert "--edits net,recipe" in caught.value.hint
+    other = {**given, "recipes": {"prior": "moved.jsonl"}}
+    with pytest.raises(UsageError, match="does nothing with strategy full") as caught:
+        searched("third", dataset="npz:data.npz", strategy="full", **other)
+    assert "random" in caught.value.hint

@@ -96,4 +96,5 @@ BANDIT = Strategy(
     name="bandit",
     about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
     build=lambda context: BanditProposer(context.builds, context.prior),
+    weighs=True,
 )

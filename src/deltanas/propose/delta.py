@@ -142,6 +142,7 @@ DELTA = Strategy(
     held=lambda context: context.asking.decoding != "free",
     taught=True,
     ranks=_ranks,
+    weighs=True,
     draws=lambda context: context.asking.offers if _ranks(context) else 1,
     choose=lambda context, proposer: cast("DeltaProposer", proposer).choose if _ranks(context) else None,
 )

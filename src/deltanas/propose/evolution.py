@@ -54,4 +54,5 @@ EVOLUTION = Strategy(
     build=lambda context: EvolutionProposer(Space(context.builds, prior=context.prior)),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
+    weighs=True,
 )

@@ -201,4 +201,5 @@ FEEDBACK = Strategy(
     settings=FeedbackSettings,
     calls=2,
     held=lambda _: True,
+    weighs=True,
 )

@@ -32,4 +32,5 @@ RANDOM = Strategy(
     name="random",
     about="a uniform draw from the space of edits: the control",
     build=lambda context: RandomProposer(Space(context.builds, prior=context.prior)),
+    weighs=True,
 )

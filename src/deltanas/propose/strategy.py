@@ -63,6 +63,7 @@ class Strategy:
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank.
         only: names of the spaces of edits that it can draw from; (): any.
+        weighs: whether its draws go by `Context.prior`.
         draws: least number of proposals that a slot draws in each round.
         choose: makes what takes one of a slot's passing proposals; None: the first is taken.
     """
@@ -77,5 +78,6 @@ class Strategy:
     ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None
     only: tuple[Part, ...] = ()
+    weighs: bool = False
     draws: Callable[[Context], int] = lambda _: 1
     choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None

@@ -10,7 +10,7 @@ from deltanas.errors import UsageError
 from deltanas.llm import Message, Model, Request, open_model, parse_spec
 from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
-from deltanas.propose import Context, ModelProposer
+from deltanas.propose import STRATEGIES, Context, ModelProposer
 from deltanas.propose.prior import read_prior
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
@@ -23,6 +23,12 @@ def context_of(config: SearchConfig, builds: Builds | None = None, model: Model 
     if config.recipes.prior and "recipe" not in config.edits:
         raise UsageError(
             "`recipes.prior` is for edits of the recipe, and `edits` has none", "add recipe, as in --edits net,recipe"
+        )
+    if config.recipes.prior and not config.proposing.weighs:
+        known = ", ".join(name for name, one in STRATEGIES.items() if one.weighs)
+        raise UsageError(
+            f"`recipes.prior` does nothing with strategy {config.strategy}, which draws no single edits",
+            f"leave it out, or take one of the strategies {known}",
         )
     return Context(
         builds=builds and limited(builds, config),
