@@ -18,7 +18,7 @@ GRID = Grid(("one", "two"), (Recipe("ce", "sgd"), Recipe("ngl", "adam")), ("digi
 DESCRIPTION: dict[str, Any] = {
     "networks": {"one": {}, "two": {}},
     "recipes": ["ce + sgd"],
-    "seeds": [1, 2],
+    "seeds": {"one": [1, 2], "two": [3, 4]},
     "epochs": 1,
 }
 SPLITS = {"digits": Split(360, 0.1028)}

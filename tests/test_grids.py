@@ -115,10 +115,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({}, {"train": {"size": 100, "epochs": 1}}, "`train.size` was 200, and is 100"),
         ({}, {"train": {"size": 200, "epochs": 2}}, "`datasets.digits.epochs` was 1, and is 2"),
         ({}, {"prm": {"batch": 16}}, "`prm.batch` was 32, and is 16.0"),
-        ({}, {"seed": 1}, "`arms.tuned.seed` was"),
+        ({}, {"seed": 1}, "`seeds.mlp` has"),
         ({}, {"baselines": ["nin"]}, "it has `networks.mlp.program`, which this command leaves out"),
         ({"rates": 3}, {}, "`arms.tuned.rates.sgd` was"),
-        ({"seeds": 1}, {}, "`seeds` has"),
+        ({"seeds": 1}, {}, "`seeds.mlp` has"),
         ({"optimizers": ("sgd",)}, {}, "`recipes` has ce \\+ adam"),
     ],
 )

@@ -33,40 +33,32 @@ def test_the_best_score_wins_and_of_equal_ones_the_rate_nearest_to_the_default()
     assert winner("sgd", [(0.001, None), (0.01, None), (0.1, None)]) == 0.01
 
 
-def test_all_recipes_share_the_seeds_and_none_of_these_chose_a_rate() -> None:
-    by_recipe: dict[tuple[str, str, str], set[tuple[str, int]]] = {}
-    for _, _, loss, optimizer, _, arm, phase, _, seed in keys_of(GRID):
-        by_recipe.setdefault((loss, optimizer, arm), set()).add((phase, seed))
-    fixed, tuned = by_recipe["ce", "sgd", "fixed"], by_recipe["ce", "sgd", "tuned"]
-    assert fixed == by_recipe["ngl", "adam", "fixed"] < tuned == by_recipe["ngl", "adam", "tuned"]
-    assert {seed for phase, seed in tuned if phase == "tune"}.isdisjoint(
-        seed for phase, seed in tuned if phase == "score"
-    )
-    assert len(GRID.score_seeds) == len(set(GRID.score_seeds)) == 2
-    assert replace(GRID, seeds=3).score_seeds[:2] == GRID.score_seeds, "a grid with more seeds holds the smaller one"
+def test_recipes_share_the_seeds_networks_do_not_and_none_of_these_chose_a_rate() -> None:
+    found: dict[tuple[str, str], dict[str, set[tuple[str, int]]]] = {}
+    for network, _, loss, _, _, arm, phase, _, seed in keys_of(GRID):
+        found.setdefault((network, arm), {}).setdefault(loss, set()).add((phase, seed))
+    for network in GRID.networks:
+        fixed, tuned = found[network, "fixed"], found[network, "tuned"]
+        assert fixed["ce"] == fixed["ngl"] < tuned["ce"] == tuned["ngl"]
+        scored, tried = ({seed for phase, seed in tuned["ce"] if phase == one} for one in ("score", "tune"))
+        assert (len(scored), len(tried), scored & tried) == (2, 1, set())
+        assert replace(GRID, seeds=3).score_seeds(network)[:2] == GRID.score_seeds(network), "the grid may grow"
+    one, two = (set().union(*found[network, "tuned"].values()) for network in GRID.networks)
+    assert {seed for _, seed in one}.isdisjoint(seed for _, seed in two)
 
 
 def test_a_part_of_the_work_is_a_fair_sample() -> None:
     """Seed by seed, and network by network within a seed, each with all recipes."""
     batches = list(GRID.batches())
     arms = [
-        (batch.arm, batch.phase, GRID.score_seeds.index(batch.seed) if batch.phase == "score" else None)
+        (batch.network, batch.arm, batch.phase, seeds.index(batch.seed) if batch.seed in seeds else None)
         for batch in batches
+        for seeds in [GRID.score_seeds(batch.network)]
     ]
-    assert arms == [
-        ("fixed", "score", 0),
-        ("tuned", "tune", None),
-        ("tuned", "score", 0),
-        ("fixed", "score", 1),
-        ("tuned", "score", 1),
-    ]
+    order = [("fixed", "score", 0), ("tuned", "tune", None), ("tuned", "score", 0), ("fixed", "score", 1)]
+    assert arms == [(name, *part) for part in [*order, ("tuned", "score", 1)] for name in ("one", "two")]
     cells = GRID.cells(batches[0], {})
-    assert [(cell.network, str(cell.recipe)) for cell in cells] == [
-        ("one", "ce + sgd"),
-        ("one", "ngl + adam"),
-        ("two", "ce + sgd"),
-        ("two", "ngl + adam"),
-    ]
+    assert [(cell.network, str(cell.recipe)) for cell in cells] == [("one", "ce + sgd"), ("one", "ngl + adam")]
     assert {cell.rate for cell in cells} == {FIXED_RATE}
 
 
@@ -84,8 +76,8 @@ def test_the_study_has_so_many_trainings() -> None:
 
 
 def test_a_tuned_score_needs_the_rate_that_won() -> None:
-    batch = Batch("digits", "tuned", "score", GRID.score_seeds[0])
-    won = dict.fromkeys(((network, recipe) for network in GRID.networks for recipe in GRID.recipes), 0.5)
+    batch = Batch("one", "digits", "tuned", "score", GRID.score_seeds("one")[0])
+    won = dict.fromkeys(GRID.recipes, 0.5)
     assert {cell.rate for cell in GRID.cells(batch, won)} == {0.5}
     with pytest.raises(KeyError):
         GRID.cells(batch, {})

@@ -41,7 +41,7 @@ def test_a_row_a_training_in_the_order_of_the_grid(tmp_path: Path) -> None:
         "arm": "fixed",
         "phase": "score",
         "rate": 0.01,
-        "seed": GRID.score_seeds[0],
+        "seed": GRID.score_seeds("one")[0],
         "score": rows[0]["score"],
         "n": 360,
         "chance": 0.1028,

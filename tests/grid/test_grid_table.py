@@ -67,7 +67,7 @@ def test_a_line_that_is_no_row_is_named_and_the_hint_mends_it(
     [
         ({"epochs": 2}, "`epochs` was 1, and is 2"),
         ({"recipes": ["ngl + sgd"]}, "`recipes` has ce \\+ sgd"),
-        ({"seeds": [1]}, "`seeds` has 2"),
+        ({"seeds": {"one": [1], "two": [3, 4]}}, "`seeds.one` has 2"),
         ({"networks": {"one": {"clipping": "none"}}}, "leaves out|was"),
     ],
 )

@@ -87,7 +87,8 @@ def run(
         say(line)
     with open_grid(parts, out) as opened:
         whole = _followed(opened, out, None if minutes is None else 60 * minutes)
-        rows, left = list(opened.rows.values()), opened.run.left()
+        rows = [opened.rows[key] for key in keys_of(parts.grid) if key in opened.rows]
+        left = opened.run.left()
     if not whole:
         say(f"the time is over, {left:,} rows are left: the same command goes on")
     _print(out, rows, left, as_json)
@@ -112,7 +113,8 @@ class _Bar:
         self._clock = Clock([key for key in keys if key not in rows], rows.values())
         self._total, self._done = len(keys), len(rows)
         self._failed = sum(row["failure"] is not None for row in rows.values())
-        self._seeds = {seed: number for number, seed in enumerate(grid.score_seeds, 1)}
+        self._seeds = {seed: number for name in grid.networks for number, seed in enumerate(grid.score_seeds(name), 1)}
+        self._most = grid.seeds
         self._console = Console(stderr=True, highlight=False)
         self._spoke = monotonic()
         self._progress = Progress(
@@ -142,7 +144,7 @@ class _Bar:
         self._clock.wrote(row)
         doing = "choosing rates"
         if row["phase"] == "score":
-            doing = f"{row['arm']} arm, seed {self._seeds[row['seed']]} of {len(self._seeds)}"
+            doing = f"{row['arm']} arm, seed {self._seeds[row['seed']]} of {self._most}"
         seconds = self._clock.left()
         left = "" if seconds is None else f"about {told_time(seconds)} left"
         counts = f"{self._failed:,} failed"

@@ -9,7 +9,6 @@ from random import Random
 from typing import Literal
 
 from deltanas.program.recipes import USUAL_RATES
-from deltanas.search import training_seed
 from deltanas.trainings import Recipe
 
 Arm = Literal["fixed", "tuned"]
@@ -44,8 +43,9 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The trainings that share a data set and a seed: all networks with all recipes."""
+    """The trainings that share a network, a data set and a seed: all recipes."""
 
+    network: str
     dataset: str
     arm: Arm
     phase: Phase
@@ -69,35 +69,36 @@ class Grid:
     seeds: int = 5
     seed: int = 0
 
-    @property
-    def score_seeds(self) -> list[int]:
-        """One for all recipes and networks: what is compared is paired. None of them chose a rate."""
-        return [training_seed(self.seed, repeat=repeat) for repeat in range(self.seeds)]
+    def score_seeds(self, network: str) -> list[int]:
+        """The same for all recipes, as what is compared is paired. None of them chose a rate.
 
-    @property
-    def tune_seed(self) -> int:
-        return Random(f"{self.seed}:tune").randrange(2**31)
+        Another network has others: an interval over networks would not hold the luck of a seed that they shared.
+        """
+        return [Random(f"{self.seed}:{network}:{repeat}").randrange(2**31) for repeat in range(self.seeds)]
+
+    def tune_seed(self, network: str) -> int:
+        return Random(f"{self.seed}:{network}:tune").randrange(2**31)
 
     def batches(self) -> Iterator[Batch]:
         """In the order of the work: seed by seed, so that what an interrupted grid holds is a sample of the whole."""
-        for number, seed in enumerate(self.score_seeds):
+        places = [(network, dataset) for dataset in self.datasets for network in self.networks]
+        for number in range(self.seeds):
             for arm in self.arms:
                 if arm == "tuned" and number == 0:
-                    yield from (Batch(name, arm, "tune", self.tune_seed) for name in self.datasets)
-                yield from (Batch(name, arm, "score", seed) for name in self.datasets)
+                    yield from (Batch(*place, arm, "tune", self.tune_seed(place[0])) for place in places)
+                yield from (Batch(*place, arm, "score", self.score_seeds(place[0])[number]) for place in places)
 
-    def cells(self, batch: Batch, won: Mapping[tuple[str, Recipe], float]) -> list[Cell]:
-        """won: the rate that tuning chose, by network and recipe; the tuned arm's scores need it."""
+    def cells(self, batch: Batch, won: Mapping[Recipe, float]) -> list[Cell]:
+        """won: the rate that tuning chose for the batch's network and data set; the tuned arm's scores need it."""
         found = []
-        for network in self.networks:
-            for recipe in self.recipes:
-                rates = [FIXED_RATE]
-                if batch.arm == "tuned":
-                    tried = rates_of(recipe.optimizer, self.rates)
-                    rates = tried if batch.phase == "tune" else [won[network, recipe]]
-                found += [
-                    Cell(network, batch.dataset, recipe, batch.arm, batch.phase, rate, batch.seed) for rate in rates
-                ]
+        for recipe in self.recipes:
+            rates = [FIXED_RATE]
+            if batch.arm == "tuned":
+                tried = rates_of(recipe.optimizer, self.rates)
+                rates = tried if batch.phase == "tune" else [won[recipe]]
+            found += [
+                Cell(batch.network, batch.dataset, recipe, batch.arm, batch.phase, rate, batch.seed) for rate in rates
+            ]
         return found
 
     def counts(self) -> dict[str, int]:

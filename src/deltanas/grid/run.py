@@ -86,19 +86,15 @@ class GridRun:
                 if isinstance(outcomes, Generator):  # it kills what is under way, before the pool is closed
                     outcomes.close()
 
-    def _won(self, batch: Batch) -> dict[tuple[str, Recipe], float]:
-        """The rates that tuning chose on the batch's data set; none where they are not asked for."""
+    def _won(self, batch: Batch) -> dict[Recipe, float]:
+        """The rates that tuning chose for the batch's network and data set; none where they are not asked for."""
         if batch.arm == "fixed" or batch.phase == "tune":
             return {}
-        grid, won = self._grid, {}
-        tuned = Batch(batch.dataset, "tuned", "tune", grid.tune_seed)
-        tried: dict[tuple[str, Recipe], list[tuple[float, float | None]]] = {}
-        for cell in grid.cells(tuned, {}):
-            score = self._table.rows[cell.key]["score"]
-            tried.setdefault((cell.network, cell.recipe), []).append((cell.rate, score))
-        for place, scores in tried.items():
-            won[place] = winner(place[1].optimizer, scores)
-        return won
+        tuned = Batch(batch.network, batch.dataset, "tuned", "tune", self._grid.tune_seed(batch.network))
+        tried: dict[Recipe, list[tuple[float, float | None]]] = {}
+        for cell in self._grid.cells(tuned, {}):
+            tried.setdefault(cell.recipe, []).append((cell.rate, self._table.rows[cell.key]["score"]))
+        return {recipe: winner(recipe.optimizer, scores) for recipe, scores in tried.items()}
 
     def _measured(self, cell: Cell, program: Program, outcome: Trained | Failed) -> Row:
         if isinstance(outcome, Trained):
@@ -135,5 +131,5 @@ class GridRun:
 
 def keys_of(grid: Grid) -> list[Key]:
     """The keys of all rows, in the order of the work."""
-    rates = {(network, recipe): 0.0 for network in grid.networks for recipe in grid.recipes}  # no part of a key
+    rates = dict.fromkeys(grid.recipes, 0.0)  # no part of a key
     return [cell.key for batch in grid.batches() for cell in grid.cells(batch, rates)]

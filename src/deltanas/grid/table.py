@@ -214,7 +214,7 @@ def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     for key, value in old.items():
         if key not in new:
             return f"it has `{key}`, which this command leaves out"
-        grows = key in ("recipes", "seeds")
+        grows = key == "recipes" or key.startswith("seeds.")
         if (missing := [one for one in value if one not in new[key]] if grows else []) or (
             not grows and value != new[key]
         ):

@@ -255,7 +255,7 @@ def _description(
     """What the rows depend on; `MADE` tells of the machine and the version besides."""
     arms: dict[str, Any] = {}
     for arm in grid.arms:
-        arms[arm] = {"rate": FIXED_RATE} if arm == "fixed" else {"seed": grid.tune_seed}
+        arms[arm] = {"rate": FIXED_RATE} if arm == "fixed" else {}
     optimizers = dict.fromkeys(recipe.optimizer for recipe in grid.recipes)
     if "tuned" in arms:
         arms["tuned"]["rates"] = {name: rates_of(name, grid.rates) for name in optimizers}
@@ -283,7 +283,7 @@ def _description(
         },
         "recipes": list(map(str, grid.recipes)),
         "arms": arms,
-        "seeds": grid.score_seeds,
+        "seeds": {network: grid.score_seeds(network) for network in grid.networks},
         "torch": metadata.version("torch"),
         MADE: {key: made[key] for key in ("version", "commit", "dirty", "python", "machine")},
     }
