@@ -190,8 +190,8 @@ def _alike(table: GridTable, arm: str) -> _Answer:
 def _itself(cells: Cells) -> _Answer:
     """A combination against itself on other seeds: how often Wilcoxon's test rejects at 5 %.
 
-    Networks share their seeds, and so may share the luck of one. Splits that all blocks have in common show that;
-    splits that each block has by itself, told beside them, do not.
+    Blocks with the same seeds may share the luck of one. Splits that all blocks have in common show that; splits that
+    each block has by itself, told beside them, do not.
     """
     rng = np.random.default_rng(0)
     apart, alike = [], []
