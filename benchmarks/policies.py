@@ -26,10 +26,11 @@ from random import Random
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
-from deltanas.errors import UsageError
+from deltanas.errors import SandboxError, UsageError
 from deltanas.program import Failed, Program, Trained
 from deltanas.program.transforms import MENU, Step, transform_text
 from deltanas.sandbox import Pool
+from deltanas.sandbox.supervise import STARVED
 from deltanas.search import training_seed
 from deltanas.wiring import open_dataset_pool, program_of
 
@@ -142,6 +143,9 @@ def _program(network: str, transform: str) -> Program:
 
 
 def _outcome(outcome: Trained | Failed) -> Row:
+    """Raises SandboxError where the machine, and not the policy, is at fault."""
+    if isinstance(outcome, Failed) and STARVED in outcome.reason:
+        raise SandboxError(outcome.reason, "make room; the same command goes on")
     return {
         "score": outcome.score if isinstance(outcome, Trained) else None,
         "failure": outcome.reason if isinstance(outcome, Failed) else None,
