@@ -144,7 +144,7 @@ def test_the_gate_refuses_with_every_fault() -> None:
 
 
 def test_the_gate_refuses_a_transform_that_is_not_of_the_menu_with_a_hint() -> None:
-    calls = ("RandomCrop(0.1)", "HorizontalFlip(0.1)")
+    calls = ("RandomCrop(padding=0.1)", "HorizontalFlip(0.1)")
     texts = [f"def transform(norm):\n    return transforms.Compose([transforms.{call}])\n" for call in calls]
     good, bad = ContractGate().judge([Draft(Program.of(GOOD, transform=text)) for text in texts])
     assert isinstance(good, Draft)
