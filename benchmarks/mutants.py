@@ -6,7 +6,6 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import count, islice
 from pathlib import Path
@@ -16,20 +15,18 @@ from typing import Annotated
 import typer
 
 from benchmarks.edits import lemur_programs
-from benchmarks.space import CLASSIFIERS, HEAVY_PARAMETERS, SIDES, TIMEOUT, lemur_classifier
+from benchmarks.space import CLASSIFIERS, HEAVY_PARAMETERS, SIDES, lemur_classifier, shape_pools
 from deltanas import nets
 from deltanas.calibrate import where
 from deltanas.check import ContractGate
 from deltanas.cli.output import Json, print_figures, say
-from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
 from deltanas.program import Program, Refused
 from deltanas.propose.widths import Survey, surveys
 from deltanas.records import Draft
-from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Built
-from deltanas.wiring import kept_builds, open_shape_pool, program_of
+from deltanas.wiring import kept_builds, program_of
 
 BAR = 0.99
 """Share of the mutants that must be what was asked."""
@@ -96,14 +93,10 @@ def write_mutants(
     Raises UsageError where `out` holds something else than these settings write.
     """
     began = where()
-    with ExitStack() as stack:
-        pools: dict[tuple[int, int, int], Pool] = {}
+    with shape_pools() as pools:
 
         def builds(shape: tuple[int, int, int]) -> Builds:
-            if shape not in pools:
-                pools[shape] = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
-                pools[shape].build_timeout = TIMEOUT
-            return kept_builds(pools[shape])
+            return kept_builds(pools(shape))
 
         bases, without = _bases(lemur, nets_only, builds, say)
         if not bases:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Annotated, Literal
 import typer
 
 from benchmarks.recipe_audit import Found, audits, differs_elsewhere, fault
-from benchmarks.space import SIDES, TIMEOUT, lemur_classifier
+from benchmarks.space import SIDES, lemur_classifier, shape_pools
 from benchmarks.table import append_rows, read_rows
 from deltanas import nets
 from deltanas.calibrate import where
 from deltanas.check import ContractGate
 from deltanas.cli.output import Json, print_figures, say
-from deltanas.config import TrainConfig
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.lemur import open_tree
@@ -29,7 +27,7 @@ from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recip
 from deltanas.records import Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Built
-from deltanas.wiring import open_shape_pool, program_of
+from deltanas.wiring import program_of
 
 BASES = tuple(
     """AirNet AirNext AlexNet BagNet ComplexNet ConvNeXt ConvNeXtTransformer DPN107 DPN131 DPN68 DarkNet DenseNet
@@ -83,15 +81,7 @@ def check_injections(
     """
     began, started = where(), monotonic()
     done = [Variant(**row) for row in read_rows(out)]  # type: ignore[arg-type]
-    with ExitStack() as stack:
-        pools: dict[tuple[int, int, int], Pool] = {}
-
-        def pool_of(shape: tuple[int, int, int]) -> Pool:
-            if shape not in pools:
-                pools[shape] = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
-                pools[shape].build_timeout = TIMEOUT
-            return pools[shape]
-
+    with shape_pools() as pool_of:
         for name, program in _programs(lemur, only).items():
             if any(one.base == name for one in done):
                 continue

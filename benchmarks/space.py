@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -105,20 +106,29 @@ class Tally:
             self.seen[net] = watched.verdict(parents[child.parent or ""], child)
 
 
+@contextmanager
+def shape_pools() -> Iterator[Callable[[tuple[int, int, int]], Pool]]:
+    """A pool for each shape (channels, height, width) that is asked for, opened once."""
+    with ExitStack() as stack:
+
+        @cache
+        def pool_of(shape: tuple[int, int, int]) -> Pool:
+            pool = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
+            pool.build_timeout = TIMEOUT
+            return pool
+
+        yield pool_of
+
+
 def bench_space(
     lemur: Path | None, *, draws: int, seed: int, out: Path | None, say: Callable[[str], None]
 ) -> dict[str, object]:
     """About `draws` uniform draws over all bases, the heavy ones apart. `out` holds what is known after each round."""
     began = where()
-    with ExitStack() as stack:
-        pools: dict[int, Pool] = {}
+    with shape_pools() as pools:
 
         def pool_of(side: int) -> Pool:
-            if side not in pools:
-                shape = (1, 28, 28) if side == 28 else (3, side, side)
-                pools[side] = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
-                pools[side].build_timeout = TIMEOUT
-            return pools[side]
+            return pools((1, 28, 28) if side == 28 else (3, side, side))
 
         ours = {name: program_of(source) for name, source in nets.baselines().items()}
         sources = lemur_programs(lemur) if lemur is not None else {}

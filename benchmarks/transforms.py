@@ -22,6 +22,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -149,7 +150,7 @@ def _replay(
     found: dict[str, Any] = {"threshold": 0.59, "whole": {"files": len(entries)}, "held out": {"files": len(outside)}}
     for name, arm in BLIND.items():
         for where, board in (("whole", whole), ("held out", part)):
-            found[where][name] = _timed(name, lambda: replayed(board, arm, name, replays))  # noqa: B023
+            found[where][name] = _timed(name, partial(replayed, board, arm, name, replays))
     merits = {name: rule(train, outside) for name, rule in RULES.items()}
     for name, merit in merits.items():
         for offered in OFFERED:

@@ -6,7 +6,7 @@ with the side as it is at each operation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -122,9 +122,7 @@ def pixels_text(steps: Sequence[Step], shape: tuple[int, int, int], *, resized: 
     channels, height, width = shape
     size = [height, width]
     calls = [f"Resize(({size[0]}, {size[1]}))"] if resized else []
-    for step in steps:
-        named = dict(zip((one.name for one in MENU[step.name].parameters), step.values, strict=True))
-        calls.append(_CALLS.get(step.name, _as_it_is)(step.name, named, size, channels))
+    calls += [_pixels_call(step, size, channels) for step in steps]
     if any(step.name in _SIDES for step in steps) and size != [height, width]:
         calls.append(f"Resize(({height}, {width}))")
     lines = "".join(f"        transforms.{call},\n" for call in [*calls, "ToTensor()", "Normalize(*norm)"])
@@ -132,54 +130,35 @@ def pixels_text(steps: Sequence[Step], shape: tuple[int, int, int], *, resized: 
     return f"{head}    return transforms.Compose([\n{lines}    ])\n"
 
 
-_Named = Mapping[str, Value]
-
-
 def _size(size: Sequence[int]) -> str:
     return str(size[0]) if size[0] == size[1] else f"({size[0]}, {size[1]})"
 
 
-def _share(named: _Named, name: str, size: Sequence[int]) -> list[int]:
-    return [round(cast("float", named[name]) * one) for one in size]
+def _share(named: Mapping[str, Value], name: str, size: Sequence[int]) -> list[int]:
+    return [max(1, round(cast("float", named[name]) * one)) for one in size]
 
 
-def _as_it_is(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    return f"{name}({', '.join(f'{key}={value_text(value)}' for key, value in named.items())})"
-
-
-def _centre(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    size[:] = [max(1, one) for one in _share(named, "size", size)]
-    return f"CenterCrop(size={_size(size)})"
-
-
-def _padded(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    down, right = (int(cast("float", named["padding"]) * one) for one in size)  # as when training
-    size[:] = [size[0] + 2 * down, size[1] + 2 * right]
-    padding = str(down) if down == right else f"({right}, {down})"
-    fill, mode = value_text(named["fill"]), value_text(named["padding_mode"])
-    levels = f"({', '.join([fill] * channels)})" if channels > 1 else fill
-    return f"Pad(padding={padding}, fill={levels}, padding_mode={mode})"
-
-
-def _cropped(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    share = cast("float", named["padding"])
-    padding = max(1, int(share * min(size))) if share else 0  # as when training
-    size[:] = [max(1, one) for one in _share(named, "size", size)]
-    return f"RandomCrop(size={_size(size)}, padding={padding})"
-
-
-def _resized(name: str, named: _Named, size: list[int], channels: int) -> str:
-    return _as_it_is(name, {}, size, channels)[:-1] + f"size={_size(size)}, {_as_it_is('', named, size, channels)[1:]}"
-
-
-def _grey(name: str, named: _Named, size: list[int], channels: int) -> str:  # noqa: ARG001
-    return f"Grayscale(num_output_channels={3 if channels == 3 else 1})"
-
-
-_CALLS: Mapping[str, Callable[[str, _Named, list[int], int], str]] = {
-    "CenterCrop": _centre,
-    "Pad": _padded,
-    "RandomCrop": _cropped,
-    "RandomResizedCrop": _resized,
-    "Grayscale": _grey,
-}
+def _pixels_call(step: Step, size: list[int], channels: int) -> str:
+    """A step as torchvision takes it. size: height and width before it, and after it afterwards."""
+    named = dict(zip((one.name for one in MENU[step.name].parameters), step.values, strict=True))
+    texts = {name: value_text(value) for name, value in named.items()}
+    match step.name:
+        case "CenterCrop":
+            size[:] = _share(named, "size", size)
+            texts = {"size": _size(size)}
+        case "Pad":
+            down, right = (int(cast("float", named["padding"]) * one) for one in size)  # as when training
+            size[:] = [size[0] + 2 * down, size[1] + 2 * right]
+            texts["padding"] = str(down) if down == right else f"({right}, {down})"
+            if channels > 1:
+                texts["fill"] = f"({', '.join([texts['fill']] * channels)})"
+        case "RandomCrop":
+            share = cast("float", named["padding"])
+            padding = max(1, int(share * min(size))) if share else 0  # as when training
+            size[:] = _share(named, "size", size)
+            texts = {"size": _size(size), "padding": str(padding)}
+        case "RandomResizedCrop":
+            texts = {"size": _size(size), **texts}
+        case "Grayscale":
+            texts = {"num_output_channels": "3" if channels == 3 else "1"}
+    return f"{step.name}({', '.join(f'{name}={text}' for name, text in texts.items())})"

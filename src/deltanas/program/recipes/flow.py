@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deltanas.program.recipes.reading import RecipeSource, short
+from deltanas.program.recipes.reading import RecipeSource, assigned, short
 
 _SAME = frozenset({"to", "cuda", "cpu", "float", "double", "half", "eval", "train"})
 """Methods that give the object itself back."""
@@ -77,7 +76,7 @@ class _Tracer:
             kind == "attribute" and one.attr == name
             if isinstance(one, ast.Attribute)
             else kind == "name" and one.id == name and self._source.owner(one) is scope
-            for one in _named(target)
+            for one in assigned(target)
         )
 
     def follow(self, kind: _Kind, name: str, scope: ast.AST) -> None:
@@ -150,7 +149,7 @@ class _Tracer:
 
     def _bound(self, node: ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.For | ast.comprehension) -> None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            named = list(_named(target))
+            named = list(assigned(target))
             if not named:
                 self.flow.strays.append(target)
             for one in named:
@@ -170,15 +169,3 @@ class _Tracer:
         if (kind, name, scope) not in self._known:
             self._known.add((kind, name, scope))
             self.fresh.append((kind, name, scope))
-
-
-def _named(target: ast.expr) -> Iterator[ast.Name | ast.Attribute]:
-    """What an assignment sets; of `self.a[k] = ...` what holds it."""
-    match target:
-        case ast.Name() | ast.Attribute():
-            yield target
-        case ast.Subscript(value=value) | ast.Starred(value=value):
-            yield from _named(value)
-        case ast.Tuple(elts=several) | ast.List(elts=several):
-            for one in several:
-                yield from _named(one)

@@ -227,7 +227,7 @@ class RecipeSource(Source):
                 case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
                     pairs = [(target, value)]
             for target, value in pairs:
-                if name in _set_in(target):
+                if any(isinstance(one, ast.Name) and one.id == name for one in assigned(target)):
                     found.append((node, value))
         return sorted(found, key=lambda one: getattr(one[1], "lineno", 0))
 
@@ -313,16 +313,16 @@ def _named(node: ast.AST) -> str:
     return ""
 
 
-def _set_in(target: ast.expr) -> Iterator[str]:
-    """Names that an assignment sets, or puts something into."""
+def assigned(target: ast.expr) -> Iterator[ast.Name | ast.Attribute]:
+    """What an assignment sets; of `self.a[k] = ...` what holds it."""
     match target:
-        case ast.Name(id=name):
-            yield name
+        case ast.Name() | ast.Attribute():
+            yield target
         case ast.Subscript(value=value) | ast.Starred(value=value):
-            yield from _set_in(value)
+            yield from assigned(value)
         case ast.Tuple(elts=several) | ast.List(elts=several):
             for one in several:
-                yield from _set_in(one)
+                yield from assigned(one)
 
 
 def _matched(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
