@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
+from deltanas.archive import read_folder
+from deltanas.errors import DeltanasError
 from deltanas.train.job import Job
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -14,6 +17,15 @@ _SIZE = ("--cycles", "2", "--candidates", "4", "--train-size", "200", "--epochs"
 SMALL = ("--strategy", "random", *_SIZE, "--seed", "3")
 ARGUMENTS = ("search", *SMALL, "--baseline", "mlp", "--baseline", "nin", "--run")
 """A search of seconds, without a model; the run's folder comes last."""
+
+
+def journalled(run: Path) -> int:
+    """Number of candidates that the run holds by now."""
+    try:
+        with read_folder(run).open() as opened:
+            return len(opened.candidates())
+    except DeltanasError:
+        return 0
 
 
 def build_job(net: str, prm: str, in_shape: tuple[int, int, int, int], classes: int) -> Job:

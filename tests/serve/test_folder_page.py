@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from deltanas.program import Program, Trained
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.serve.app import KEPT, Watch, Watches, application
 from deltanas.serve.guard import Guard
-from support import ARGUMENTS
+from support import ARGUMENTS, journalled
 
 DELTANAS = str(Path(sys.executable).with_name("deltanas"))
 
@@ -194,11 +195,11 @@ def test_the_list_follows_its_runs_and_opens_each(tmp_path: Path, browser: Brows
         stderr=subprocess.DEVNULL,
     )
     try:
+        while journalled(tmp_path / "runs" / "new") < 3:
+            time.sleep(0.02)
+        search.send_signal(signal.SIGSTOP)  # by now, as the page may look only after the whole search
         page.until(f"{cell('new', 1)} === 'running'", 100)
-        page.until(f"parseInt({cell('new', 6)}) > 0", 100)
-        search.send_signal(signal.SIGSTOP)  # so that it is not over before a busy machine has looked
-        done = page.run(cell("new", 6))
-        assert " of 8" in done
+        page.until(f"{cell('new', 6)}.includes(' of 8')", 100)
         assert page.run("document.querySelector('.pill.running').innerText") == "1 running"
         search.kill()
         search.wait()

@@ -14,12 +14,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from browser import CHROMIUM, Browser, chromium
-from deltanas.archive import begin_run, read_folder
-from deltanas.errors import DeltanasError
+from deltanas.archive import begin_run
 from deltanas.nets import baseline
 from deltanas.program import Program, Refused, Trained
 from deltanas.records import Attempt, Call, Candidate, Draft
-from support import ARGUMENTS
+from support import ARGUMENTS, journalled
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 DELTANAS = str(Path(sys.executable).with_name("deltanas"))
@@ -87,15 +86,6 @@ def test_the_page_follows_a_search_from_before_its_beginning_to_its_end(tmp_path
         assert server.wait(10) == 0  # though a reader hangs on its stream
         page.until("document.querySelector('.live').innerText.startsWith('no connection')")
         page.close()
-
-
-def journalled(run: Path) -> int:
-    """How many candidates the run holds by now."""
-    try:
-        with read_folder(run).open() as opened:
-            return len(opened.candidates())
-    except DeltanasError:
-        return 0
 
 
 def planted(path: Path) -> None:
