@@ -67,6 +67,7 @@ class Instant:
         *,
         seed: int,  # noqa: ARG002
         split: Split = "validation",  # noqa: ARG002
+        epochs: int | None = None,  # noqa: ARG002
     ) -> Iterator[tuple[int, Trained | Failed]]:
         for place, program in enumerate(programs):
             yield place, scored(program.id)

@@ -43,7 +43,7 @@ class CountingRunner:
         raise NotImplementedError
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Images = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Images = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
         assert split == "validation", "a grid looks at no other split"
         try:

@@ -80,7 +80,7 @@ class Scores:
         raise AssertionError("no gate here builds")
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
         for place in Random(len(programs)).sample(range(len(programs)), len(programs)):
             self.fuse.burn()

@@ -289,7 +289,7 @@ def test_an_elite_is_a_candidate_that_beat_its_parent() -> None:
 def test_no_trainable_baseline_is_an_error_that_says_why(url: str) -> None:
     class Broken(Scores):
         def train(
-            self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+            self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
         ) -> Iterator[tuple[int, Trained | Failed]]:
             for place in range(len(programs)):
                 yield place, Failed("timeout", "took longer than 1 s", 1.0, 1.0, "C")

@@ -195,13 +195,14 @@ class Runner(Builds, Protocol):
     """Builds and trains programs in isolation, never in the tool's own process.
 
     `train` yields (position in `programs`, outcome) as each ends, in any
-    order. Equal programs, seeds and splits give equal accuracies, whichever worker trains them.
+    order. Equal programs, seeds, splits and numbers of epochs give equal accuracies, whichever worker trains them.
+    epochs: passes over the training images, the run's own number if not given.
     """
 
     @property
     def tier(self) -> str: ...
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]: ...
 
 

@@ -30,7 +30,7 @@ class Answers:
         return list(self.answers)
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
         raise AssertionError("a gate trains nothing")
 

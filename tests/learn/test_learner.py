@@ -125,7 +125,7 @@ class Runner:
         raise AssertionError
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
         for place, program in enumerate(programs):
             self.fuse.burn()
@@ -309,7 +309,7 @@ class Hashed(Runner):
     """Every program scores by its text."""
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
         for place, program in enumerate(programs):
             share = int(program.id, 16) % 1000 / 1000

@@ -223,7 +223,7 @@ class Answering:
         return [Built(1, 2, "t", ()) for _ in programs] or [self.outcome]
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Any]]:
         for position, _ in enumerate(programs):
             yield position, self.outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite, prod
 from typing import Any, Literal, cast, get_args
 
@@ -17,7 +17,7 @@ from deltanas.program.probe import TRACE
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
 from deltanas.task import Sorts, Task
-from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, unpacked_widths
+from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, Job, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
 _IDLE = 0.1
@@ -79,10 +79,38 @@ def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
     return Refused("build", "the build check gave an answer that makes no sense")
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a network gives at one moment of its training.
+
+    Attributes:
+        epochs: done by then. averaged: with weights that are averaged over the last steps.
+        outcome: its score, or why there is none; seconds are those of the whole training.
+        outputs: float32 [n, *out_shape], in the order of the split.
+    """
+
+    epochs: int
+    averaged: bool
+    outcome: Trained | Failed
+    outputs: NDArray[np.float32] = field(repr=False)
+
+
 def judge_training(ended: Ended, limits: Limits, target: Target, *, seed: int, tier: str) -> Trained | Failed:
     """Score the outputs."""
     outputs = outputs_of(ended, limits, len(target), target.out_shape, tier)
     return outputs if isinstance(outputs, Failed) else scored(ended, outputs, target, seed=seed, tier=tier)
+
+
+def judge_curve(ended: Ended, limits: Limits, target: Target, job: Job, tier: str) -> tuple[Reading, ...] | Failed:
+    """Score the outputs of every reading of a job."""
+    together = outputs_of(ended, limits, len(job.readings) * len(target), target.out_shape, tier)
+    if isinstance(together, Failed):
+        return together
+    places = np.argsort(target.order)
+    return tuple(
+        Reading(epochs, averaged, scored(ended, outputs, target, seed=job.seed, tier=tier), outputs[places])
+        for (epochs, averaged), outputs in zip(job.readings, np.split(together, len(job.readings)), strict=True)
+    )
 
 
 def outputs_of(

@@ -6,7 +6,8 @@ import math
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import count
 from math import prod
@@ -21,7 +22,7 @@ from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Measurement
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import Target, due, judge_build, judge_training, outputs_of
+from deltanas.sandbox.judge import Reading, Target, due, judge_build, judge_curve, outputs_of
 from deltanas.sandbox.latency import MOST_BYTES, MOST_GRAPH, NO_TIMING, TRIES, cut_off, judge_graph, judge_latency
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
@@ -51,6 +52,7 @@ class Pool(ABC):
         threads: CPU threads of each child.
         augment: what is done to training images, "flip" and "crop"; evaluation images are never changed.
         task: what the networks are asked to do.
+        average: share of the last steps over which weights are averaged before they are evaluated; 0: the last weights.
         unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
 
     Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
@@ -67,6 +69,7 @@ class Pool(ABC):
     augment: tuple[Augment, ...] = ()
     unsafe: bool = False
     task: Task = CLASSIFY
+    average: float = 0.0
 
     @property
     @abstractmethod
@@ -95,14 +98,51 @@ class Pool(ABC):
         return [judge_build(ended[position], limits) for position in range(len(jobs))]
 
     def train(
-        self, programs: Sequence[Program], *, seed: int, split: Split = "validation"
+        self, programs: Sequence[Program], *, seed: int, split: Split = "validation", epochs: int | None = None
     ) -> Iterator[tuple[int, Trained | Failed]]:
-        """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them."""
+        """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them.
+
+        epochs: another length than the run's own; a longer one may take longer by as much.
+        """
+        curves = self.curves(programs, seed=seed, split=split, epochs=epochs)
+        with closing(curves):
+            for position, curve in curves:
+                yield position, curve if isinstance(curve, Failed) else curve[-1].outcome
+
+    def curves(
+        self,
+        programs: Sequence[Program],
+        *,
+        seed: int,
+        split: Split = "validation",
+        epochs: int | None = None,
+        evaluate: Sequence[int] = (),
+        average: float | None = None,
+        both: bool = False,
+    ) -> Generator[tuple[int, tuple[Reading, ...] | Failed]]:
+        """Train programs as `train` does, and tell what each gives while it trains.
+
+        Args:
+            evaluate: numbers of epochs, below `epochs`, after which it is told too; the training stays the same.
+            average: share of the last steps whose weights are averaged, in place of the pool's own.
+            both: tell of the last weights too where weights are averaged, before those.
+        """
         images, order = self._evaluated(split)
-        target, limits = self._target(images, order, confused=split == "test"), self._limits(self.timeout)
-        jobs = [self._job(program, "train", seed=seed, evaluation=len(images)) for program in programs]
-        for position, ended in self._run(jobs, split, limits, due(target.floats)):
-            yield position, judge_training(ended, limits, target, seed=seed, tier=self.tier)
+        target, length = self._target(images, order, confused=split == "test"), epochs or self.epochs
+        limits = self._limits(self.timeout * max(1.0, length / self.epochs))
+        jobs = [
+            replace(
+                self._job(program, "train", seed=seed, evaluation=len(images)),
+                epochs=length,
+                evaluate=tuple(evaluate),
+                average=self.average if average is None else average,
+                both=both,
+            )
+            for program in programs
+        ]
+        most = due(target.floats * len(jobs[0].readings)) if jobs else 0
+        for position, ended in self._run(jobs, split, limits, most):
+            yield position, judge_curve(ended, limits, target, jobs[position], self.tier)
 
     def export(self, programs: Sequence[Program], *, seed: int) -> Iterator[tuple[int, Exported | Failed]]:
         """Train programs as `train` does, score both splits, and fetch the networks out of their children."""
@@ -149,6 +189,7 @@ class Pool(ABC):
             mean=self.dataset.scale[0],
             std=self.dataset.scale[1],
             augment=self.augment,
+            average=self.average if mode == "train" else 0.0,
         )
 
     def _evaluated(self, split: Part) -> tuple[Images, NDArray[np.int64]]:

@@ -103,6 +103,14 @@ class RunnerContract:
         scores = {score_of(train_one(self.runner(), HONEST, seed)) for seed in range(3)}
         assert len(scores) > 1, f"three seeds have the score {scores}"
 
+    def test_a_training_may_have_another_length(self) -> None:
+        runner = self.runner()
+        [(_, once)], [(_, twice)] = (runner.train([HONEST], seed=0, epochs=epochs) for epochs in (1, 2))
+        assert score_of(once) == score_of(train_one(runner, HONEST)), "one epoch is this runner's own length"
+        assert isinstance(once, Trained)
+        assert isinstance(twice, Trained)
+        assert twice.per_image != once.per_image, "two epochs give what one does"
+
     def test_the_order_of_sets_does_not_move_a_score(self) -> None:
         order = "torch.manual_seed(sum(n * ord(c[0]) for n, c in enumerate({'a', 'b', 'c', 'd', 'e', 'f'})))"
         candidate = program(f"{HONEST.net}\n{order}\n")

@@ -108,8 +108,8 @@ class Batches:
 
 
 @contextmanager
-def bounded_steps(given: Callable[[], int]) -> Iterator[None]:
-    """Hold each optimizer to one step a batch; `given`: batches so far.
+def bounded_steps(given: Callable[[], int], before: Callable[[int], None] | None = None) -> Iterator[None]:
+    """Hold each optimizer to one step a batch; `given`: batches so far; `before` is told them before each step.
 
     It stops what a program does without a thought, such as several steps on each batch. One that means harm can step
     by hand: what that costs shows in its CPU time alone.
@@ -121,6 +121,8 @@ def bounded_steps(given: Callable[[], int]) -> Iterator[None]:
         if steps[optimizer] > given():
             told = f"learn() took more optimizer steps than batches, {steps[optimizer]} for {given()}"
             raise ContractError(told if given() else f"{told}: train on the batches that train_data gives")
+        if before is not None:
+            before(given())
 
     handle = register_optimizer_step_pre_hook(count)
     try:

@@ -1,7 +1,8 @@
 """What the parent asks of a child process, and the layout of the data that the child maps. Free of torch.
 
 The answer goes back over a pipe: one line of JSON of at most `HEADER_LIMIT` bytes, then, where a training went well,
-exactly `evaluation` x `out_shape` float32 values as raw bytes, the outputs in the order of the images.
+exactly `readings` x `evaluation` x `out_shape` float32 values as raw bytes: the outputs in the order of the images,
+once for each pair of `Job.readings`, in their order.
 
 Where the network is exported, more follows, and the line says how many bytes of each: `tensors`, JSON of
 [name, type, shape] for each tensor of its state, types as in `DTYPES`; `weights`, their bytes back to back; `onnx`, the
@@ -67,6 +68,9 @@ class Job:
         mean, std: one value a channel, on the scale 0 to 255.
         device: where it is trained; builds are on the CPU.
         augment: what is done to training images (`train/augment`) of a program without a transform of its own.
+        evaluate: numbers of epochs after which the outputs are taken too; after the last epoch they always are.
+        average: share of the last steps over which weights are averaged, of the steps so far; outputs are those of the
+            averaged weights then. 0: of the last weights. both: of the last weights, then of the averaged ones.
 
     The mapped data, back to back: a file, targets [training, ...] (to classify: labels, int64), images uint8
     [training, c, h, w], then the images to evaluate uint8 [evaluation, c, h, w]. The targets of the last never come
@@ -90,6 +94,20 @@ class Job:
     std: tuple[float, ...] = ()
     augment: tuple[Augment, ...] = ()
     device: Device = "cpu"
+    evaluate: tuple[int, ...] = ()
+    average: float = 0.0
+    both: bool = False
+
+    @property
+    def readings(self) -> list[tuple[int, bool]]:
+        """What outputs are taken, in their order: after how many epochs, and whether of averaged weights."""
+        kinds = [False, True] if self.both and self.average else [self.average > 0]
+        return [(epochs, averaged) for epochs in self.marks for averaged in kinds]
+
+    @property
+    def marks(self) -> list[int]:
+        """The numbers of epochs after which outputs are taken."""
+        return sorted({number for number in self.evaluate if 0 < number < self.epochs} | {self.epochs})
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
@@ -97,7 +115,7 @@ class Job:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Job:
         fields = json.loads(raw)
-        for name in ("in_shape", "out_shape", "mean", "std", "augment"):
+        for name in ("in_shape", "out_shape", "mean", "std", "augment", "evaluate"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

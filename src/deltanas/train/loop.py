@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from deltanas.program.transforms import Step, TransformError, read_transform
 from deltanas.train.augment import Augmentation, run_wide
+from deltanas.train.average import TailAverage, untouched
 from deltanas.train.batches import Batches, bounded_steps, normalise
 from deltanas.train.compat import storage_key
 from deltanas.train.faults import NET_FILE, ContractError, OutputError
@@ -82,33 +83,37 @@ def construct(job: Job) -> nn.Module:
 
 
 def train(job: Job, data_fd: int) -> bytes:
-    """Train for the job's epochs; the outputs for its evaluation images as raw float32 [evaluation, *out_shape]."""
+    """Train for the job's epochs; raw float32 [readings, evaluation, *out_shape], as `deltanas.train.job` says."""
     return fitted(job, data_fd)[1]
 
 
 def fitted(job: Job, data_fd: int) -> tuple[nn.Module, bytes]:
-    """The network after training, and the outputs as `train` gives them.
+    """The network after training, with the weights that were evaluated last, and the outputs as `train` gives them.
 
     Images and weights lie in memory channels-last, which is faster (docs/lab.md), unless the program can't have it so.
     """
     data = _map(job, data_fd)
     if job.device == "cuda":
         repeatable()
-    layout = torch.channels_last
     try:
-        net = _trained(job, data, layout)
+        net, outputs = _trained(job, data, torch.channels_last)
     except _UnfitLayoutError:
-        layout = torch.contiguous_format
-        net = _trained(job, data, layout)
-    net.eval()
+        net, outputs = _trained(job, data, torch.contiguous_format)
+    return net, torch.cat(outputs).contiguous().numpy().tobytes()
+
+
+def _evaluated(net: nn.Module, data: _Data, job: Job, layout: torch.memory_format, *, between: bool) -> Tensor:
+    """The outputs of the evaluation images. between: the network goes on in its layout."""
     try:
-        outputs = _outputs(net, data, job, layout)
+        return _outputs(net, data, job, layout)
     except RuntimeError as error:
         if layout is torch.contiguous_format or _NEEDS_CONTIGUOUS not in str(error):
             raise
         _lay_out(net, torch.contiguous_format)
         outputs = _outputs(net, data, job, torch.contiguous_format)
-    return net, outputs.contiguous().numpy().tobytes()
+        if between:
+            _lay_out(net, layout)
+        return outputs
 
 
 def _outputs(net: nn.Module, data: _Data, job: Job, layout: torch.memory_format) -> Tensor:
@@ -142,7 +147,8 @@ def steps_of(job: Job) -> tuple[Step, ...]:
         raise ContractError(error.message) from None
 
 
-def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
+def _trained(job: Job, data: _Data, layout: torch.memory_format) -> tuple[nn.Module, list[Tensor]]:
+    """The network, and its outputs reading by reading."""
     seed_everything(job.seed)
     net: Any = construct(job)
     _lay_out(net, layout)
@@ -151,12 +157,21 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
     steps = steps_of(job)
     augmentation = Augmentation(steps, job.seed) if steps else None
     epochs: list[Batches] = []
-    with bounded_steps(lambda: sum(epoch.given for epoch in epochs)), precision(job.device):
-        for _ in range(job.epochs):
+    tails: dict[int, TailAverage] = {}
+    outputs: list[Tensor] = []
+
+    def settle(given: int) -> None:
+        for tail in tails.values():
+            tail.before_step(given)
+
+    with bounded_steps(lambda: sum(epoch.given for epoch in epochs), settle), precision(job.device):
+        for number in range(1, job.epochs + 1):
             order = torch.randperm(job.training, generator=shuffle).to(job.device)
             epochs.append(
                 Batches(data.x, data.y, order, batch, data.mean, data.std, augmentation=augmentation, layout=layout)
             )
+            if number == 1 and job.average:
+                tails = {mark: TailAverage(net, job.average, mark * len(epochs[0])) for mark in job.marks}
             net.train()
             try:
                 net.learn(epochs[-1])
@@ -164,7 +179,28 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> nn.Module:
                 if len(epochs) == epochs[0].given == 1 and _NEEDS_CONTIGUOUS in str(error):
                     raise _UnfitLayoutError from None
                 raise
-    return net  # type: ignore[no-any-return]
+            if number in job.marks:
+                outputs += _read(net, data, job, layout, tails.pop(number, None), between=number < job.epochs)
+    return net, outputs
+
+
+def _read(
+    net: nn.Module, data: _Data, job: Job, layout: torch.memory_format, tail: TailAverage | None, *, between: bool
+) -> list[Tensor]:
+    """The outputs of one mark: of the last weights, or of those averaged, or of both.
+
+    between: the training goes on, as if nothing had been evaluated. Else the network keeps the weights read last.
+    """
+    averaged = tail is not None and tail.end()
+    outputs: list[Tensor] = []
+    for mean in [False, True] if averaged and job.both else [averaged]:
+        passing = between or mean < averaged
+        with untouched(net, job.device) if passing else nullcontext():
+            if tail is not None and mean:
+                tail.swap()
+            net.eval()
+            outputs.append(_evaluated(net, data, job, layout, between=passing))
+    return outputs * 2 if tail is not None and job.both and not averaged else outputs
 
 
 def precision(device: Device) -> AbstractContextManager[object]:

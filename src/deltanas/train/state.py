@@ -93,6 +93,11 @@ def _held(name: object, value: object) -> Held:
     return Held(name, _CODES[value.dtype], value)
 
 
+def plain(value: Tensor) -> bool:
+    """It holds values of its own, of a type that can be written."""
+    return not _fault(value)
+
+
 def _fault(value: Tensor) -> str:
     """What keeps a tensor from being written; "" if nothing does."""
     kind = type(value).__name__
