@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.augmentation.replay import BLIND, THRESHOLD, best_of, board_of, replayed
+from benchmarks.augmentation.replay import BLIND, THRESHOLD, best_of, board_of, drawn, idle_board, repeated, replayed
 from benchmarks.augmentation.table import RULES, Entry, parameters, presence, read_table, right_pairs
 from lemur_transforms import files, text
 from lemur_wheels import write_wheel
@@ -53,14 +53,15 @@ def test_rules_rank_what_they_did_not_see() -> None:
 def test_replays_count_the_trainings_until_one_reaches_the_threshold() -> None:
     some = entries(400)
     idle = [Entry("none", text("Pad(padding=0)"), accuracy) for accuracy in (0.5, 0.5, 0.5, 0.6)]
-    board = board_of(some, idle)
-    found = {name: replayed(board, arm, name, 300) for name, arm in BLIND.items()}
+    board = board_of(some)
+    found = {name: replayed([board], arm, name, 300 if arm is drawn else 40) for name, arm in BLIND.items()}
+    found["identity"] = replayed([idle_board(idle)], repeated, "identity", 300)
     assert found["random"]["mean"] == pytest.approx(401 / 11, rel=0.15)  # 10 of 400 reach it
     assert found["identity"]["mean"] == pytest.approx(4, rel=0.15)
     assert found["random"]["mean_low"] < found["random"]["mean"] < found["random"]["mean_high"]
     for name in ("bandit", "evolution", "additive surrogate"):
         assert found[name]["mean"] < found["random"]["mean"]
-    perfect = replayed(board, best_of(board.accuracy, len(some)), "perfect", 20)
+    perfect = replayed([board], best_of(board.accuracy, len(some)), "perfect", 20)
     assert (perfect["mean"], perfect["median"]) == (1.0, 1.0)
-    useless = replayed(board, best_of(np.zeros(len(some)), 6), "useless", 300)
+    useless = replayed([board], best_of(np.zeros(len(some)), 6), "useless", 300)
     assert useless["mean"] == pytest.approx(401 / 11, rel=0.2)

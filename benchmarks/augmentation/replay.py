@@ -1,32 +1,33 @@
-"""Searches replayed on the table: trainings until one reaches a threshold.
+"""Searches replayed on a table of trainings: how many it takes until one hits.
 
-Every arm trains files of the table, none twice, but for `identity`, which trains "no transform" again and again. Arms
-that begin with nothing see the outcomes of their own trainings alone. The others were made from the files that are not
-in the table that they search.
+Every arm trains entries of the table, none twice, but for `repeated`, which trains any again and again. Arms that
+begin with nothing see the outcomes of their own trainings alone. The others were made from other tables, or from the
+entries that are not in the table that they search.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from random import Random
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.augmentation.table import Entry, Floats, presence
 from deltanas.lemur.transforms import CALLS
+from deltanas.propose.bandit import SPREAD, Known, thompson
 
 THRESHOLD = 0.59
 FIRST = 8
 """Trainings that a surrogate and a population begin with."""
 DRAWS = 2_000
 POPULATION, TOURNAMENT = 16, 4
-BELIEF = (0.5, 0.1, 0.07)
-"""Of a bandit's operation, before it was tried: mean and deviation of its mean, and the deviation of one training."""
 
 Chance = np.random.Generator
-Arm = Callable[["Board", Chance], Iterator[float]]
-"""The accuracies of a search's trainings, one after the other."""
+Arm = Callable[["Board", Chance], Iterator[int]]
+"""The places of a search's trainings, one after the other."""
+Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -34,72 +35,96 @@ class Board:
     """A table to search.
 
     Attributes:
-        accuracy: [n]. has: [n, 19], which operations each file has. idle: accuracies of the trainings without any
-            effect. near: for each file those one edit away: the same operations with other parameters, or one
-            operation more, less or another.
+        accuracy: [n], what a training of each entry shows. hits: [n] of bool, which entries are looked for.
+        has: [n, operations], which operations each has. near: for each those one edit away: the same operations with
+            other parameters, or one operation more, less or another.
     """
 
     accuracy: Floats
+    hits: NDArray[np.bool_]
     has: Floats
-    idle: Floats
-    near: Sequence[np.ndarray[Any, np.dtype[np.int64]]]
+    near: Sequence[Places]
 
 
-def board_of(entries: Sequence[Entry], idle: Sequence[Entry]) -> Board:
-    by_sequence: dict[tuple[str, ...], list[int]] = {}
-    for place, entry in enumerate(entries):
-        by_sequence.setdefault(entry.sequence, []).append(place)
-    around = {
-        sequence: np.array([place for one in (sequence, *_edited(sequence)) for place in by_sequence.get(one, [])])
-        for sequence in by_sequence
-    }
+def board_of(entries: Sequence[Entry]) -> Board:
+    """Of the released table; what reaches the threshold hits."""
     accuracy = np.array([entry.accuracy for entry in entries])
-    return Board(accuracy, presence(entries), np.array([one.accuracy for one in idle]),
-                 [around[entry.sequence] for entry in entries])  # fmt: skip
+    near = neighbours([entry.sequence for entry in entries], list(CALLS))
+    return Board(accuracy, accuracy >= THRESHOLD, presence(entries), near)
 
 
-def _edited(sequence: tuple[str, ...]) -> set[tuple[str, ...]]:
+def idle_board(entries: Sequence[Entry]) -> Board:
+    """Of the trainings without any effect, for `repeated`."""
+    accuracy = np.array([entry.accuracy for entry in entries])
+    return Board(accuracy, accuracy >= THRESHOLD, np.zeros((len(entries), 0)), ())
+
+
+def neighbours(sequences: Sequence[tuple[str, ...]], operations: Sequence[str]) -> list[Places]:
+    by_sequence: dict[tuple[str, ...], list[int]] = {}
+    for place, sequence in enumerate(sequences):
+        by_sequence.setdefault(sequence, []).append(place)
+    around: dict[tuple[str, ...], Places] = {}
+    for sequence in by_sequence:
+        alike = (sequence, *_edited(sequence, operations))
+        around[sequence] = np.array([place for one in alike for place in by_sequence.get(one, [])], np.int64)
+    return [around[sequence] for sequence in sequences]
+
+
+def _edited(sequence: tuple[str, ...], operations: Sequence[str]) -> list[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
-    fresh = [name for name in CALLS if name not in sequence]
+    fresh = [name for name in operations if name not in sequence]
     for place in range(len(sequence) + 1):
         found |= {(*sequence[:place], name, *sequence[place:]) for name in fresh}
         if place < len(sequence):
             found.add((*sequence[:place], *sequence[place + 1 :]))
             found |= {(*sequence[:place], name, *sequence[place + 1 :]) for name in fresh}
-    return found
+    return sorted(found)
 
 
-def identity(board: Board, chance: Chance) -> Iterator[float]:
+def repeated(board: Board, chance: Chance) -> Iterator[int]:
     while True:
-        yield float(chance.choice(board.idle))
+        yield int(chance.integers(len(board.accuracy)))
 
 
-def drawn(board: Board, chance: Chance) -> Iterator[float]:
-    yield from board.accuracy[chance.permutation(len(board.accuracy))]
+def drawn(board: Board, chance: Chance) -> Iterator[int]:
+    yield from map(int, chance.permutation(len(board.accuracy)))
 
 
-def bandit(board: Board, chance: Chance) -> Iterator[float]:
-    """Thompson sampling: an operation is chosen by what trainings with it brought, then any file that has it."""
-    mean, spread, error = BELIEF
-    count, total = np.zeros(len(CALLS)), np.zeros(len(CALLS))
-    left = np.ones(len(board.accuracy), bool)
-    while left.any():
-        precision = 1 / spread**2 + count / error**2
-        belief = (mean / spread**2 + total / error**2) / precision
-        sample = chance.normal(belief, 1 / np.sqrt(precision))
-        for operation in np.argsort(-sample):
-            open_ = np.flatnonzero(left & (board.has[:, operation] > 0))
-            if len(open_):
-                break
-        place = int(chance.choice(open_))
-        left[place] = False
-        count[operation] += 1
-        total[operation] += board.accuracy[place]
-        yield float(board.accuracy[place])
+def bandit(board: Board, chance: Chance) -> Iterator[int]:
+    """The strategy's own Thompson sampling: an operation by what trainings with it brought, then any entry with it."""
+    rng = Random(int(chance.integers(2**31)))
+    queues = {str(operation): list(chance.permutation(np.flatnonzero(column))) for operation, column in
+              enumerate(board.has.T)}  # fmt: skip
+    queues[""] = list(chance.permutation(np.flatnonzero(board.has.sum(1) == 0)))
+    moments = {operation: np.zeros(3) for operation in queues}
+    done: set[int] = set()
+    while True:
+        for queue in queues.values():
+            while queue and queue[-1] in done:
+                queue.pop()
+        open_ = [operation for operation, queue in queues.items() if queue]
+        if not open_:
+            return
+        operation = thompson(_known(moments), rng)(open_)
+        place = int(queues[operation].pop())
+        done.add(place)
+        moments[operation] += board.accuracy[place] ** np.arange(3)
+        yield place
 
 
-def evolution(board: Board, chance: Chance) -> Iterator[float]:
-    """The best of a few of the last ones is edited; where no edit of it is left, any file is trained."""
+def _known(moments: Mapping[str, Floats]) -> Known:
+    """As `Known.of`, from the sums of each operation's scores to the powers 0, 1 and 2."""
+    count, total, squares = np.array(list(moments.values())).T
+    seen = count > 0
+    within = float((squares[seen] - total[seen] ** 2 / count[seen]).sum())
+    degrees = float((count[seen] - 1).sum())
+    counts, sums = (dict(zip(moments, some.tolist(), strict=True)) for some in (count, total))
+    prior = float(total.sum() / max(1.0, count.sum()))
+    return Known(counts, sums, prior, np.sqrt(max(0.0, within) / degrees) if degrees else SPREAD)
+
+
+def evolution(board: Board, chance: Chance) -> Iterator[int]:
+    """The best of a few of the last ones is edited; where no edit of it is left, any entry is trained."""
     left = np.ones(len(board.accuracy), bool)
     population: list[int] = []
     while left.any():
@@ -111,45 +136,53 @@ def evolution(board: Board, chance: Chance) -> Iterator[float]:
         place = int(chance.choice(open_))
         left[place] = False
         population = [*population, place][-POPULATION:]
-        yield float(board.accuracy[place])
+        yield place
 
 
-def surrogate(board: Board, chance: Chance) -> Iterator[float]:
+def surrogate(board: Board, chance: Chance) -> Iterator[int]:
     """Greedy on an additive model of the operations, refitted after each training."""
-    x = np.hstack([np.ones((len(board.accuracy), 1)), board.has])
-    gram, moment = 0.1 * np.eye(x.shape[1]), np.zeros(x.shape[1])
-    gram[0, 0] = 1e-3
-    order = chance.permutation(len(x))
-    left = np.ones(len(x), bool)
-    for number in range(len(x)):
-        if number < FIRST:
-            place = int(order[number])
-        else:
-            merit = x @ np.linalg.solve(gram, moment) + 1e-9 * order
-            place = int(np.argmax(np.where(left, merit, -np.inf)))
-        left[place] = False
-        gram += np.outer(x[place], x[place])
-        moment += x[place] * board.accuracy[place]
-        yield float(board.accuracy[place])
+    return greedy(board.has)(board, chance)
+
+
+def greedy(features: Floats, penalty: float = 0.1) -> Arm:
+    """The entry that a linear model puts first, refitted after each training; a few that are drawn come before."""
+
+    def arm(board: Board, chance: Chance) -> Iterator[int]:
+        x = np.hstack([np.ones((len(board.accuracy), 1)), features])
+        gram, moment = penalty * np.eye(x.shape[1]), np.zeros(x.shape[1])
+        gram[0, 0] = 1e-3
+        order = chance.permutation(len(x))
+        left = np.ones(len(x), bool)
+        for number in range(len(x)):
+            if number < FIRST:
+                place = int(order[number])
+            else:
+                merit = x @ np.linalg.solve(gram, moment) + 1e-9 * order
+                place = int(np.argmax(np.where(left, merit, -np.inf)))
+            left[place] = False
+            gram += np.outer(x[place], x[place])
+            moment += x[place] * board.accuracy[place]
+            yield place
+
+    return arm
 
 
 def best_of(scores: Floats, offered: int) -> Arm:
-    """Of so many files that are drawn, the one of the highest score is trained, again and again."""
+    """Of so many entries that are drawn, the one of the highest score is trained, again and again."""
 
-    def arm(board: Board, chance: Chance) -> Iterator[float]:
+    def arm(board: Board, chance: Chance) -> Iterator[int]:
         left = np.arange(len(board.accuracy))
         while len(left):
             few = chance.choice(len(left), min(offered, len(left)), replace=False)
             merits = scores[left[few]]
             chosen = few[chance.choice(np.flatnonzero(merits == merits.max()))]
-            yield float(board.accuracy[left[chosen]])
+            yield int(left[chosen])
             left = np.delete(left, chosen)
 
     return arm
 
 
 BLIND: Mapping[str, Arm] = {
-    "identity": identity,
     "random": drawn,
     "bandit": bandit,
     "evolution": evolution,
@@ -157,16 +190,25 @@ BLIND: Mapping[str, Arm] = {
 }
 
 
-def replayed(board: Board, arm: Arm, name: str, replays: int) -> dict[str, float]:
-    """Trainings until one reaches the threshold: mean and median over replays, with bootstrap intervals, 95 %."""
+def replay(arm: Arm, board: Board, name: str, number: int) -> Iterator[int]:
+    """One replay; equal name and number give equal draws."""
+    return arm(board, np.random.default_rng([number, *name.encode()]))
+
+
+def replayed(boards: Sequence[Board], arm: Arm, name: str, replays: int) -> dict[str, float]:
+    """Trainings until one hits, on each of the boards in turn: see `spread`."""
     counts = []
     for number in range(replays):
-        chance = np.random.default_rng([number, *name.encode()])
-        trained = enumerate(arm(board, chance), 1)
-        counts.append(next((count for count, accuracy in trained if accuracy >= THRESHOLD), len(board.accuracy) + 1))
-    values = np.array(counts, float)
+        board = boards[number % len(boards)]
+        trained = enumerate(replay(arm, board, name, number), 1)
+        counts.append(next((count for count, place in trained if board.hits[place]), len(board.accuracy) + 1))
+    return spread(np.array(counts, float))
+
+
+def spread(values: Floats) -> dict[str, float]:
+    """Mean and median over replays, with bootstrap intervals, 95 %."""
     resampled = values[np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))]
-    found: dict[str, float] = {"replays": replays}
+    found: dict[str, float] = {"replays": len(values)}
     for what, statistic in (("mean", np.mean), ("median", np.median)):
         low, high = np.quantile(statistic(resampled, axis=1), [0.025, 0.975])
         found |= {what: float(statistic(values)), f"{what}_low": float(low), f"{what}_high": float(high)}
