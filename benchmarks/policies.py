@@ -2,13 +2,18 @@
 
     python -m benchmarks policies --out benchmarks/policies [--network resnet] [--size 500] [--epochs 20] [--minutes M]
     python -m benchmarks policies --out benchmarks/policies --again 20      train drawn rows again: equal digits?
+    python -m benchmarks policies --out benchmarks/policies --finals 8      the searches' picks, on the test images
+    python -m benchmarks policies --out benchmarks/policies --network vgg --policies 60 --seeds 2    a part of them
 
 A short training can't show that augmentation helps, so the images are few and the epochs many. The policies are: none,
 the usual ones (flip, crop and flip, TrivialAugment, RandAugment at three strengths), every operation that does
 something to these images at three strengths, and all ordered pairs of operations at middle strength. Each is trained
 with the same seeds, one seed after the other over all policies, in an order of its own: a prefix of the file is a fair
 sample of a table. Scores are of the validation split. Interrupt it at any moment; the same command goes on.
-`NETWORK-SIZExEPOCHS.jsonl` has a row a training; `.json` beside it says how they were measured.
+`NETWORK-SIZExEPOCHS.jsonl` has a row a training; `.json` beside it says how they were measured. `--policies` trains the
+usual ones and some that are drawn, so many in all. `--finals` trains what each search picks on the whole table (the
+first replay, after 50 trainings) beside the usual ones, with so many seeds that the table has not, and scores them on
+the test images, into `NETWORK-SIZExEPOCHS-finals.jsonl`. `policy_report` says what all this shows.
 """
 
 from __future__ import annotations
@@ -23,6 +28,8 @@ from itertools import permutations
 from pathlib import Path
 from random import Random
 
+from benchmarks.augmentation.finals import finalists, kept
+from benchmarks.augmentation.own import AUTOMATIC, read_own
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
@@ -31,13 +38,12 @@ from deltanas.program import Failed, Program, Trained
 from deltanas.program.transforms import MENU, Step, transform_text
 from deltanas.sandbox import Pool
 from deltanas.sandbox.supervise import STARVED
+from deltanas.seams import Split
 from deltanas.search import training_seed
 from deltanas.wiring import open_dataset_pool, program_of
 
 DATASET = "fashion-mnist"
 STRENGTHS = ("weak", "middle", "strong")
-AUTOMATIC = ("TrivialAugmentWide", "RandAugment")
-"""Operations that are policies of their own: no part of the enumeration."""
 
 
 @dataclass(frozen=True)
@@ -62,31 +68,54 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no training after so many")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--policies", type=int, default=0, help="number of policies; 0 takes all")
     parser.add_argument("--again", type=int, default=0, help="number of drawn rows to train again")
+    parser.add_argument("--finals", type=int, default=0, help="number of new seeds for what the searches pick")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     table = given.out / f"{given.network}-{given.size}x{given.epochs}.jsonl"
     config = TrainConfig(size=given.size, workers=given.workers, threads=1, timeout=600, epochs=given.epochs)
     with open_dataset_pool(DATASET, config) as pool:
-        channels = pool.dataset.train.x.shape[1]
-        chosen = policies(channels)
-        seeds = [training_seed(0, repeat=repeat) for repeat in range(given.seeds)]
         method: Row = {
             "dataset": DATASET, "network": given.network, "train_size": given.size, "epochs": given.epochs,
             "prm": nets.DEFAULT_PRM, "data": pool.dataset.record, "torch": metadata.version("torch"),
-            "policies": [policy.name for policy in chosen],
         }  # fmt: skip
+        chosen = some_of(policies(pool.dataset.train.x.shape[1]), given.policies)
+        deadline = time.monotonic() + 60 * given.minutes
+        split: Split = "test" if given.finals else "validation"
+        if given.finals:
+            wanted = finalists(read_own(table))
+            table = table.with_name(f"{table.stem}-finals.jsonl")
+            method |= {"split": split, "finalists": wanted}
+            chosen = [policy for policy in chosen if policy.name in wanted]
+        else:
+            method |= {"policies": [policy.name for policy in chosen]}
+        seeds = [training_seed(0, split, repeat) for repeat in range(given.finals or given.seeds)]
         stamp(table.with_suffix(".json"), method, pool.tier)
         if given.again:
             _again(table, given.network, given.again, pool)
             return
-        deadline = time.monotonic() + 60 * given.minutes
-        for number, row in enumerate(_trained(chosen, given.network, seeds, read_rows(table), pool), 1):
-            append_rows(table, [row])
-            if number % 25 == 0:
-                sys.stderr.write(f"{len(read_rows(table))} of {len(chosen) * len(seeds)} trainings\n")
-            if time.monotonic() > deadline:
-                return
+        _fill(table, chosen, given.network, seeds, pool, split, deadline)
+
+
+def _fill(
+    table: Path, chosen: Sequence[Policy], network: str, seeds: Sequence[int], pool: Pool, split: Split, deadline: float
+) -> None:
+    for number, row in enumerate(_trained(chosen, network, seeds, read_rows(table), pool, split), 1):
+        append_rows(table, [row])
+        if number % 25 == 0:
+            sys.stderr.write(f"{len(read_rows(table))} of {len(chosen) * len(seeds)} trainings\n")
+        if time.monotonic() > deadline:
+            return
+
+
+def some_of(every: Sequence[Policy], count: int) -> list[Policy]:
+    """The usual ones and some that are drawn, so many in all, in the order of the table; 0 takes all."""
+    if not 0 < count < len(every):
+        return list(every)
+    usual, others = ([policy for policy in every if (policy.kind == "usual") is side] for side in (True, False))
+    drawn = {*usual, *Random(0).sample(others, max(0, count - len(usual)))}
+    return [policy for policy in every if policy in drawn]
 
 
 def policies(channels: int) -> list[Policy]:
@@ -119,7 +148,7 @@ def _at(name: str, strength: str) -> Step:
 
 
 def _trained(
-    chosen: Sequence[Policy], network: str, seeds: Sequence[int], known: Sequence[Row], pool: Pool
+    chosen: Sequence[Policy], network: str, seeds: Sequence[int], known: Sequence[Row], pool: Pool, split: Split
 ) -> Iterator[Row]:
     """The trainings that the table lacks."""
     settled = {(row["transform"], row["seed"]) for row in known}
@@ -127,13 +156,14 @@ def _trained(
         order = [policy for policy in chosen if (policy.text, seed) not in settled]
         Random(seed).shuffle(order)
         programs = [_program(network, policy.text) for policy in order]
-        for number, outcome in pool.train(programs, seed=seed):
+        for number, outcome in pool.train(programs, seed=seed, split=split):
             policy = order[number]
             yield {
                 "policy": policy.name,
                 "kind": policy.kind,
                 "seed": seed,
                 **_outcome(outcome),
+                **_images(outcome, split),
                 "transform": policy.text,
             }
 
@@ -151,6 +181,15 @@ def _outcome(outcome: Trained | Failed) -> Row:
         "failure": outcome.reason if isinstance(outcome, Failed) else None,
         "cpu_seconds": round(outcome.cpu_seconds, 3),
     }
+
+
+def _images(outcome: Trained | Failed, split: Split) -> Row:
+    """What is compared image by image: the test images alone, as a table of all would be a large file."""
+    if split == "validation":
+        return {}
+    if isinstance(outcome, Failed):
+        return {"n": 0, "per_image": None}
+    return {"n": outcome.n, "per_image": kept(outcome)}
 
 
 def _again(table: Path, network: str, number: int, pool: Pool) -> None:

@@ -1,1 +1,1 @@
-"""The released table of transforms: what it says, who ranks it, and searches that are replayed on it."""
+"""Tables of measured transforms, the released one and our own: what they say, and searches replayed on them."""
