@@ -32,6 +32,7 @@ class MeasuredEdit:
         before: accuracy of the parent. params: its trainable parameters. moved: what the edits for this goal had
             gained on average by then. As the question told them; None: it did not.
         origin: where it was measured.
+        kind: kind of the edit in the space of edits, "" if it is not known.
     """
 
     family: str
@@ -48,6 +49,7 @@ class MeasuredEdit:
     part: Part = "net"
     transform: str = ""
     prm: str = "{}"
+    kind: str = ""
 
     @cached_property
     def parent(self) -> Program:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -12,6 +12,7 @@ from typing import Any
 from deltanas import nets
 from deltanas.errors import DataError, EditError
 from deltanas.journal import Journal
+from deltanas.learn.luck import Trainings, seed_luck, without_luck
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
 from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text
@@ -73,6 +74,7 @@ class OwnEdits:
             part=kept.part,
             transform=parent.program.transform,
             prm=parent.program.prm,
+            kind=kept.kind,
         )
         self._found.append((measured, len(candidate.scores), len(parent.scores)))
 
@@ -103,22 +105,25 @@ def _edit_text(parent: Program, child: Program, kept: Attempt) -> str | None:
 def gains_edits(folder: Path) -> list[MeasuredEdit]:
     """The data set of `python -m benchmarks gains`: edits of built-in networks and of some descendants of theirs.
 
-    What a seed did to all baselines alike (its order of images) is taken off every accuracy.
+    What a seed did to a parent and to all edits of it alike is taken off every accuracy (`learn/luck.py`).
 
     Raises DataError where a file is missing or damaged, or a built-in network is no longer the one that was measured.
     """
     method = _json(folder / METHOD, (folder / METHOD).read_text("utf-8")) if (folder / METHOD).exists() else {}
     prm = prm_text(method.get("prm", nets.DEFAULT_PRM))
     parents = {row["baseline"]: row for row in _rows(folder / BASELINES)}
-    rows = _rows(folder / EDITS)
-    luck = _luck(parents.values())
-    repeats = [(row["baseline"], _known(row, luck)) for row in (*parents.values(), *rows)]
-    noise = training_noise(repeats)
+    rows = [row for row in _rows(folder / EDITS) if row["failure"] is None]
+    trained = {name: _trainings(row) for name, row in parents.items()}
+    edited = [_trainings(row) for row in rows]
+    luck = seed_luck(trained.values())
+    known = without_luck(trained, edited, luck)
+    noise = training_noise(zip([row.parent for row in (*edited, *trained.values())], known, strict=True))
     sources = {name: _source(row, prm) for name, row in parents.items()}
     found = []
-    for row in rows:
-        name, after, before = row["baseline"], _known(row, luck), _known(parents[row["baseline"]], luck)
-        if row["failure"] is None and after and before:
+    for row, after in zip(rows, known, strict=False):
+        name, parent = row["baseline"], trained[row["baseline"]]
+        before = [one - luck.get(seed, 0.0) for one, seed in zip(parent.accuracies, parent.seeds, strict=True)]
+        if after and before:
             found.append(
                 MeasuredEdit(
                     parents[name].get("root", name),
@@ -131,25 +136,17 @@ def gains_edits(folder: Path) -> list[MeasuredEdit]:
                     params=parents[name]["params"],
                     prm=prm,
                     origin=f"gains {row['draw']}",
+                    kind=row.get("kind", ""),
                 )
             )
     return found
 
 
-def _luck(baselines: Iterable[Mapping[str, Any]]) -> dict[int, float]:
-    """How far each seed lifts the accuracy of a baseline above its mean over seeds; of two baselines or more."""
-    rows = [row["accuracies"] for row in baselines]
-    whole = [row for row in rows if None not in row and len(row) == max(map(len, rows))]
-    if len(whole) < 2:
-        return {}
-    return {seed: fmean(row[seed] - fmean(row) for row in whole) for seed in range(len(whole[0]))}
-
-
-def _known(row: Mapping[str, Any], luck: Mapping[int, float]) -> list[float]:
-    """Accuracies of a row, less the luck of the seeds; a row that names no seeds was trained with the first ones."""
-    seeds = row.get("seeds") or range(len(row["accuracies"]))
-    pairs = zip(row["accuracies"], seeds, strict=True)
-    return [accuracy - luck.get(seed, 0.0) for accuracy, seed in pairs if accuracy is not None]
+def _trainings(row: Mapping[str, Any]) -> Trainings:
+    """The trainings of a row that ended well; a row that names no seeds was trained with the first ones."""
+    pairs = zip(row["accuracies"], row.get("seeds") or range(len(row["accuracies"])), strict=True)
+    known = [(accuracy, seed) for accuracy, seed in pairs if accuracy is not None]
+    return Trainings(row["baseline"], tuple(accuracy for accuracy, _ in known), tuple(seed for _, seed in known))
 
 
 def _source(row: Mapping[str, Any], prm: str) -> str:
