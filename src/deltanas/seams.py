@@ -8,7 +8,19 @@ from random import Random
 from typing import Literal, Protocol
 
 from deltanas.journal import Journal
-from deltanas.program import SPACES, Failed, Part, Probe, Program, Refused, Stage, Trained, acting, same_function
+from deltanas.program import (
+    SPACES,
+    Failed,
+    Part,
+    Probe,
+    Program,
+    Refused,
+    SpaceEdit,
+    Stage,
+    Trained,
+    acting,
+    same_function,
+)
 from deltanas.program.adapter import Adapter
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement, Telemetry
 
@@ -103,6 +115,30 @@ class Proposal:
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
         return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=self.part)
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A gain that is foretold, in units of the metric; better is positive. deviation: of the true gain around it."""
+
+    mean: float
+    deviation: float
+
+
+class Forecast(Protocol):
+    """Foretells gains by measured edits: others', and the run's own, of which it is told as gates are."""
+
+    def knows(self, part: Part) -> bool:
+        """Whether draws of this space of edits are to be ranked: it is known well enough, and its ranking holds."""
+
+    def gains(self, parent: Program, edits: Sequence[SpaceEdit]) -> list[Expected]:
+        """Of edits of one parent, in their order."""
+
+    def of(self, parent: Program, child: Program, part: Part, kind: str = "") -> Expected:
+        """Of whatever edit made `child` of `parent` in this part."""
+
+    def told(self, journal: Journal) -> None:
+        """What was measured: the journal after each cycle, all of it settled. A resumed run begins with the earlier."""
 
 
 class Proposer(Protocol):
