@@ -60,12 +60,12 @@ def fitted(rows: Sequence[Row]) -> Ridge:
     table, gains = _matrix([row.features for row in rows], places), centred(rows)
     centre = table.mean(axis=0) if rows else np.zeros(len(places))
     moved = table - centre
-    inverse = np.linalg.inv(moved.T @ moved + PENALTY * np.eye(len(places)))
+    inverse: Floats = np.linalg.inv(moved.T @ moved + PENALTY * np.eye(len(places)))
     weights = inverse @ (moved.T @ gains)
     left = float(np.mean((gains - moved @ weights) ** 2)) if rows else 0.0
     noises = [row.noise**2 for row in rows if row.noise is not None]
     own = max(UNEXPLAINED * left, left - float(np.mean(noises)) if noises else 0.0)
-    return Ridge(places, centre, weights, inverse * left, own)
+    return Ridge(places, centre, weights, np.asarray(inverse * left, np.float64), own)
 
 
 def _matrix(features: Sequence[Mapping[str, int]], places: Mapping[str, int]) -> Floats:
@@ -84,7 +84,7 @@ def centred(rows: Sequence[Row]) -> Floats:
     if not len(raw):
         return raw
     reach = WIDEST * (sqrt(float(raw.var())) or 1.0)
-    gains = np.clip(raw - raw.mean(), -reach, reach)
+    gains: Floats = np.clip(raw - raw.mean(), -reach, reach)
     parents: defaultdict[str, list[int]] = defaultdict(list)
     for number, row in enumerate(rows):
         parents[row.parent].append(number)
