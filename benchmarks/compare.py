@@ -45,11 +45,11 @@ from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
 from deltanas.program import Trained
 from deltanas.propose import RandomProposer, Space
-from deltanas.propose.bandit import Known, thompson
 from deltanas.records import Candidate, RunView
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds
 from deltanas.search import training_seed
+from deltanas.thompson import Known, thompson
 from deltanas.whole import write_whole
 from deltanas.wiring import open_dataset_pool
 

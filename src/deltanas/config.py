@@ -132,6 +132,13 @@ class SearchConfig(Section):
         description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe; with transform"
         " alone each baseline comes with five transforms",
     )
+    steps_per_edit: int = Field(
+        1,
+        ge=1,
+        le=8,
+        description="number of simple edits, one after another and at different places, that one edit is made of; it is"
+        " checked and journalled as one",
+    )
     cycles: int = Field(2, ge=1, description="number of cycles; a higher number lengthens a run")
     candidates: int = Field(8, ge=1, description="number of candidates in a cycle")
     seed: int = Field(0, ge=0, description="seed of every random choice")

@@ -40,9 +40,11 @@ class Attempt:
         round: 0 for the first proposals of the slot; the later ones had the refusals of the rounds before.
         program: identity of the edited program; equal to the parent's if only comments or layout changed.
         trace, effective: as in `Draft`; None if it did not build.
-        kind: kind of the edit in the space of edits ("width", "activation", ...), "" if it is not known.
+        kind: kind of the edit in the space of edits ("width", "activation", ...), "" if it is not known; of a composite
+            edit those of its steps, sorted and joined by "+".
         note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
         part: the part of the program that the edit is of.
+        steps: number of edits of the space, one after another, that it is made of.
     """
 
     edit: str
@@ -57,6 +59,7 @@ class Attempt:
     kind: str = ""
     note: str = ""
     part: Part = "net"
+    steps: int = 1
 
     @property
     def passed(self) -> bool:

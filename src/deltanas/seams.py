@@ -108,13 +108,14 @@ class Proposal:
     kind: str = ""
     note: str = ""
     part: Part = "net"
+    steps: int = 1
 
     def judged(self, draft: Draft | None, refusal: Refused | None, number: int) -> Attempt:
         """What becomes of it in round `number`. draft: as far as the gates got with it."""
         program = self.program.id if self.program else None
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
-        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=self.part)
+        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=self.part, steps=self.steps)
 
 
 @dataclass(frozen=True, slots=True)

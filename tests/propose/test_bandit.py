@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from deltanas import thompson
 from deltanas.journal import Journal
 from deltanas.program import Program, Trained
-from deltanas.propose import BanditProposer, bandit
-from deltanas.propose.bandit import SPREAD, ThompsonKinds, pooled
+from deltanas.propose import BanditProposer
+from deltanas.propose.bandit import ThompsonKinds, by_step
 from deltanas.propose.edits import open_edits
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.seams import Ask
@@ -58,12 +59,13 @@ def test_what_paid_is_taken_the_more_the_surer_it_is() -> None:
 
 def test_the_gains_are_read_once_a_cycle_and_again_when_they_grow(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
+    pooled = thompson.pooled
 
     def counted(gains: dict[str, list[float]]) -> float:
         read.append(sum(map(len, gains.values())))
         return pooled(gains)
 
-    monkeypatch.setattr(bandit, "pooled", counted)
+    monkeypatch.setattr(thompson, "pooled", counted)
     held, kinds = Journal(journal({"activation": [0.03], "pooling": [-0.03]})), ThompsonKinds()
     later = row(3, "width", 0.6, held[0].program.id if held[0].program else None)
     for cycle in (2, 2, 2, 3, 3):
@@ -74,8 +76,8 @@ def test_the_gains_are_read_once_a_cycle_and_again_when_they_grow(monkeypatch: p
 
 
 def test_the_spread_is_that_within_kinds() -> None:
-    assert pooled({"activation": [1.0], "pooling": [5.0]}) == SPREAD
-    assert pooled({"activation": [1.0, 3.0], "pooling": [11.0, 13.0]}) == pytest.approx(2**0.5)
+    assert thompson.pooled({"activation": [1.0], "pooling": [5.0]}) == thompson.SPREAD
+    assert thompson.pooled({"activation": [1.0, 3.0], "pooling": [11.0, 13.0]}) == pytest.approx(2**0.5)
 
 
 @pytest.mark.parametrize("index", range(6))
@@ -86,3 +88,8 @@ def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> No
     [proposal] = BanditProposer(None).propose([ask])
     assert proposal.kind == ThompsonKinds()(ask)([edit.kind for edit in open_edits(ask)])
     assert [proposal] == BanditProposer(None).propose([ask])
+
+
+def test_the_gain_of_a_composite_is_shared_by_its_steps() -> None:
+    shared = by_step({"activation": [0.1], "activation+width+width": [0.3, -0.6]})
+    assert shared == {"activation": pytest.approx([0.1, 0.1, -0.2]), "width": pytest.approx([0.1, -0.2, 0.1, -0.2])}

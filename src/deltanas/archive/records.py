@@ -136,7 +136,7 @@ def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
         yield {
             **_key(run, candidate),
             "attempt": number,
-            **_fields(attempt, "edit rung goal round program trace effective kind note part"),
+            **_fields(attempt, "edit rung goal round program trace effective kind note part steps"),
             "stage": attempt.refusal and attempt.refusal.stage,
             "reason": attempt.refusal and attempt.refusal.reason,
         }
@@ -226,9 +226,8 @@ def candidates_from(
 def _attempt_from(row: Row[Any], calls: Iterable[Call], shared: Callable[[str | None], Any]) -> Attempt:
     refusal = None if row.stage is None else Refused(shared(row.stage), row.reason)
     said = (row.edit, shared(row.rung), shared(row.goal), refusal, tuple(calls), row.round)
-    return Attempt(
-        *said, shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part)
-    )
+    known = (shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part))
+    return Attempt(*said, *known, steps=row.steps)
 
 
 def _call_from(row: Row[Any], shared: Callable[[str | None], Any]) -> Call:

@@ -140,6 +140,7 @@ attempts = Table(
     Column("kind", CleanText, nullable=False, server_default=""),
     Column("note", CleanText, nullable=False, server_default=""),
     Column("part", Text, nullable=False, server_default="net"),
+    Column("steps", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 

@@ -176,6 +176,7 @@ def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
         "scores": candidate.scores,
         "metric": metric.name,
         "rung": last.rung if last else None,
+        "steps": last.steps if last and last.edit else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
     }
     return keyed(row, metric.name)

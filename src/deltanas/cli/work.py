@@ -65,6 +65,7 @@ def add_to(app: typer.Typer) -> None:
         "--llm": "model.spec",
         "--decoding": "model.decoding",
         "--edits": "edits",
+        "--steps-per-edit": "steps_per_edit",
         "--learn": "learn.enabled",
         "--cycles": "cycles",
         "--candidates": "candidates",

@@ -1,6 +1,7 @@
 """What flows through the house: programs, outcomes, edits and the space of edits. Pure: nothing here runs a program."""
 
 from deltanas.program.canonical import canonical_source
+from deltanas.program.composite import Chain, Composite, kinds_of
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
 from deltanas.program.hyperparameters import USUAL, assumed, declared
@@ -16,6 +17,8 @@ __all__ = [
     "SPACES",
     "USUAL",
     "AppliedEdit",
+    "Chain",
+    "Composite",
     "Confusion",
     "Failed",
     "Outcome",
@@ -39,6 +42,7 @@ __all__ = [
     "differing_parts",
     "edits_in",
     "edits_of",
+    "kinds_of",
     "names_bound",
     "net_class",
     "parts_named",

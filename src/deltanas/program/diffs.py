@@ -9,11 +9,11 @@ Piece = tuple[int, int, int, int]
 """Lines [i1, i2) of the old text become lines [j1, j2) of the new one."""
 
 
-def diff(base: str, edited: str, name: str = "net.py") -> str:
+def diff(base: str, edited: str, name: str = "net.py", *, context: int = 3) -> str:
     """The unified diff from `base` to `edited` with the fewest changed lines, "" where they are equal.
 
-    Three lines of context, more where a hunk would otherwise have several places in `base`, so that the numbers in
-    `@@` are never needed.
+    context: number of lines around a change; more where a hunk would otherwise have several places in `base`, so that
+    the numbers in `@@` are never needed.
 
     Raises EditError where no diff leads from `base` to exactly `edited`: they differ in their line endings.
     """
@@ -21,8 +21,7 @@ def diff(base: str, edited: str, name: str = "net.py") -> str:
         return ""
     (old, old_ends), (new, new_ends) = split_lines(base), split_lines(edited)
     before, after = [_marked(*one) for one in ((old, old_ends), (new, new_ends))]
-    pieces = _pieces(before, after)
-    context = 3
+    pieces = changed_runs(before, after)
     groups = _groups(pieces, len(old), context)
     while context < len(old) and any(len(places_of(old[g[0][0] : g[-1][1]], old, "exact")) != 1 for g in groups):
         context += max(1, context // 3)
@@ -50,7 +49,7 @@ def _range(start: int, end: int) -> str:
     return f"{start + 1 if end > start else start},{end - start}"
 
 
-def _pieces(old: list[str], new: list[str]) -> list[Piece]:
+def changed_runs(old: list[str], new: list[str]) -> list[Piece]:
     """The runs of lines that change, in order; as few lines as can be.
 
     E. W. Myers (1986), "An O(ND) difference algorithm and its variations", Algorithmica 1:251-266, the greedy one.

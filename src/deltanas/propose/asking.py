@@ -59,7 +59,9 @@ class Asking(Section):
         4096, ge=64, description="longest prompt, tokens; a slot that needs a longer one is refused"
     )
     max_tokens: Annotated[int, Field(ge=16)] | None = Field(
-        None, description="longest reply, a thought included, tokens; default: 512, for a whole program 1536"
+        None,
+        description="longest reply, a thought included, tokens; default: 512, for a whole program 1536, for an edit of"
+        " several steps 512 each and 1536 at most",
     )
     batch: int = Field(
         8, ge=1, description="number of replies decoded at a time; with a server, number of requests at a time"

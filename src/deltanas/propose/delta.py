@@ -9,12 +9,12 @@ from typing import cast
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit, edits_in
 from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer, with_reason
-from deltanas.propose.edits import exhausted, proposal_of
+from deltanas.propose.edits import drawn_proposal, exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal, general_goal
 from deltanas.propose.grammar import REASON, anchored_grammar, typed_grammar, written
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
-from deltanas.propose.taught import taught_block, taught_choice
+from deltanas.propose.taught import as_read, taught_block, taught_choice
 from deltanas.records import Call, Draft
 from deltanas.seams import Ask, Choice, Proposal
 
@@ -33,21 +33,23 @@ class DeltaProposer(TaughtProposer):
     strategy = "delta"
 
     def __init__(self, model: Model, space: Space, asking: Asking | None = None) -> None:
-        """With choice "ranked" the model is a `Ranker`, with or without an adapter."""
+        """With choice "ranked" the model is a `Ranker`, with or without an adapter.
+
+        What `space` draws in several steps has no goal of its own: with choice "goal" it is then asked for as with
+        "any".
+        """
+        self.longest_reply = DeltaProposer.longest_reply * min(space.steps, 3)
         super().__init__(model, asking)
         self._space = space
         self._decoding, self._offers = self.asking.decoding, self.asking.offers
-        self._free_kind = self._decoding == "typed" and self.asking.choice != "goal"
+        self._free_kind = self._decoding == "typed" and (self.asking.choice != "goal" or space.steps > 1)
         self._ranks = self._free_kind and self.asking.choice == "ranked"
 
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
         if not self._ranks:
             return super().propose(asks)
         drawn = zip(asks, self._space.draw(asks), strict=True)
-        return [
-            proposal_of(ask, edit.text, general_goal(ask.part), kind=edit.kind) if edit else exhausted()
-            for ask, edit in drawn
-        ]
+        return [drawn_proposal(ask, edit, general_goal(ask.part)) for ask, edit in drawn]
 
     def choose(self, ask: Ask, passing: Sequence[tuple[Proposal, Draft]]) -> Choice:
         """The proposal whose likelihood the adapter raised most; without an adapter the likeliest a token.
@@ -55,7 +57,7 @@ class DeltaProposer(TaughtProposer):
         Where the prompt is too long for the model the first is taken, and the reasons say so.
         """
         space = {edit.text: edit for edit in edits_in(ask.parent, ask.parts)}
-        offered = tuple(space[proposal.edit] for proposal, _ in passing)
+        offered = tuple(space.get(one.edit) or as_read(ask, one.edit, one.kind) for one, _ in passing)
         question = Question(ask, general_goal(ask.part), "typed", offered=offered, grammar=typed_grammar(offered))
         prepared = self._prepared(question)
         if isinstance(prepared, Proposal):
@@ -90,7 +92,8 @@ class DeltaProposer(TaughtProposer):
     def taught(self, ask: Ask, edit: str, goal: str) -> Taught | Refused:
         reason = self.asking.reason
         if self._decoding == "typed":
-            return taught_choice(ask, edit, goal, general=self._free_kind, reason=reason)
+            several = self._space.steps > 1
+            return taught_choice(ask, edit, goal, general=self._free_kind, reason=reason, several=several)
         return taught_block(ask, edit, goal, anchored=self._decoding == "anchored", reason=reason)
 
 
@@ -110,7 +113,7 @@ def written_edit(question: Question, reply: Reply, calls: tuple[Call, ...]) -> P
     chosen = next((offer for offer in question.offered if written(offer) == reply.text), None)
     if chosen is None:
         return proposal_of(question.ask, reply.text, question.goal, calls)
-    return proposal_of(question.ask, chosen.text, question.goal, calls, chosen.kind)
+    return drawn_proposal(question.ask, chosen, question.goal, calls)
 
 
 def parted(reply: str) -> tuple[str, str]:
@@ -131,7 +134,7 @@ def _ranks(context: Context) -> bool:
 
 def _built(context: Context) -> DeltaProposer:
     builds = context.builds if context.asking.decoding == "typed" else None
-    return DeltaProposer(context.asked, Space(builds, prior=context.prior), context.asking)
+    return DeltaProposer(context.asked, Space(builds, prior=context.prior, steps=context.steps), context.asking)
 
 
 DELTA = Strategy(
@@ -143,6 +146,7 @@ DELTA = Strategy(
     taught=True,
     ranks=_ranks,
     weighs=True,
+    composes=lambda context: context.asking.decoding == "typed",
     draws=lambda context: context.asking.offers if _ranks(context) else 1,
     choose=lambda context, proposer: cast("DeltaProposer", proposer).choose if _ranks(context) else None,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from deltanas.errors import EditError
 from deltanas.program import Refused, SpaceEdit, Stage, apply_edit, edits_in
 from deltanas.program.edit_formats import hunks_of
@@ -17,6 +19,13 @@ def open_edits(ask: Ask) -> list[SpaceEdit]:
     """
     tried = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
     return [edit for edit in edits_in(ask.parent, ask.parts) if edit.text not in tried]
+
+
+def drawn_proposal(ask: Ask, edit: SpaceEdit | None, goal: str = "", calls: tuple[Call, ...] = ()) -> Proposal:
+    """The proposal of an edit that was drawn; None: none was left."""
+    if edit is None:
+        return exhausted(goal)
+    return replace(proposal_of(ask, edit.text, goal, calls, edit.kind), steps=len(edit.steps))
 
 
 def proposal_of(ask: Ask, edit: str, goal: str = "", calls: tuple[Call, ...] = (), kind: str = "") -> Proposal:

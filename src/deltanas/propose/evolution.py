@@ -51,8 +51,9 @@ class Tournament(Section):
 EVOLUTION = Strategy(
     name="evolution",
     about="the same draws; parents by tournament among the youngest",
-    build=lambda context: EvolutionProposer(Space(context.builds, prior=context.prior)),
+    build=lambda context: EvolutionProposer(Space(context.builds, prior=context.prior, steps=context.steps)),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
     weighs=True,
+    composes=lambda _: True,
 )

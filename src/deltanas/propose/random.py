@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.propose.edits import exhausted, proposal_of
+from deltanas.propose.edits import drawn_proposal
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
 from deltanas.seams import Ask, Proposal
@@ -21,16 +21,13 @@ class RandomProposer:
         self._space = space
 
     def propose(self, asks: Sequence[Ask]) -> list[Proposal]:
-        drawn = self._space.draw(asks)
-        return [
-            proposal_of(ask, edit.text, kind=edit.kind) if edit else exhausted()
-            for ask, edit in zip(asks, drawn, strict=True)
-        ]
+        return [drawn_proposal(ask, edit) for ask, edit in zip(asks, self._space.draw(asks), strict=True)]
 
 
 RANDOM = Strategy(
     name="random",
     about="a uniform draw from the space of edits: the control",
-    build=lambda context: RandomProposer(Space(context.builds, prior=context.prior)),
+    build=lambda context: RandomProposer(Space(context.builds, prior=context.prior, steps=context.steps)),
     weighs=True,
+    composes=lambda _: True,
 )

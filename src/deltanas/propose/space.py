@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 
 from deltanas.program import Program, Refused, SpaceEdit, acting
+from deltanas.propose.composed import Kinds, composed
 from deltanas.propose.edits import open_edits
 from deltanas.propose.prior import KINDS, RecipePrior
 from deltanas.seams import Ask, Builds, Built
@@ -19,9 +20,6 @@ MOST_LOOKED_AT = 60
 
 Aim = Callable[[Ask, Sequence[SpaceEdit]], tuple[str, Sequence[SpaceEdit]]]
 """Given edits of one kind, what a slot asks for, and those of them that fit."""
-
-Kinds = Callable[[Ask], Callable[[Sequence[str]], str]]
-"""For a slot: what chooses a kind, given the kind of each edit that is open to it."""
 
 _Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[str, tuple[SpaceEdit, ...]]]
 
@@ -48,11 +46,20 @@ class Space:
     is verified then and there: an edit whose program does not build, or computes what its parent computes, is passed
     over, a kind that has no other too. So the draws are those from the space of all edits that hold, at the cost of
     those that were looked at. Where the parent itself does not build, no edit holds.
+
+    With several steps each edit is a composite, drawn step by step (`composed`) and verified as a whole; then no goal
+    is aimed at.
     """
 
-    def __init__(self, builds: Builds | None, kinds: Kinds = fair_kinds, prior: RecipePrior | None = None) -> None:
-        """builds: what verifies the edits; None leaves them unverified. prior: what makes some likelier than others."""
+    def __init__(
+        self, builds: Builds | None, kinds: Kinds = fair_kinds, prior: RecipePrior | None = None, steps: int = 1
+    ) -> None:
+        """builds: what verifies the edits; None leaves them unverified. prior: what makes some likelier than others.
+
+        steps: number of edits, one after another, that a draw is made of.
+        """
         self._builds = builds
+        self.steps = steps
         self._prior = prior
         self._kinds = kinds
 
@@ -66,11 +73,14 @@ class Space:
 
     def aimed(self, asks: Sequence[Ask], most: int, aim: Aim) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
         """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ())."""
+        if self.steps > 1:
+            return self._driven(asks, lambda ask, given: self._composites(ask, most, given))
         return self._driven(asks, lambda ask, given: self._choice(ask, most, aim, given))
 
     def mixed(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
         """Up to `most` edits a slot, each drawn as `draw` draws one: of any kinds, in the order of the source."""
-        return [edits for _, edits in self._driven(asks, lambda ask, given: self._draws(ask, most, given))]
+        drawn = self._draws if self.steps == 1 else self._composites
+        return [edits for _, edits in self._driven(asks, lambda ask, given: drawn(ask, most, given))]
 
     def _driven(
         self, asks: Sequence[Ask], chooser: Callable[[Ask, set[str]], _Choice]
@@ -154,6 +164,23 @@ class Space:
             left -= len(tried)
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(sorted(kept, key=lambda edit: order[edit.text]))
+
+    def _composites(self, ask: Ask, most: int, given: set[str]) -> _Choice:
+        """As `_draws`, with several steps for each edit; those that hold come in the order of the draws."""
+        known = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
+        kept: list[SpaceEdit] = []
+        number = 0
+        while number < MOST_LOOKED_AT and len(kept) < most:
+            tried: list[SpaceEdit] = []
+            while number < MOST_LOOKED_AT and len(tried) < most - len(kept):
+                edit = composed(ask, number, self.steps, self._kinds, self._prior)
+                number += 1
+                if edit and edit.text not in known and edit.text not in given:
+                    given.add(edit.text)
+                    tried.append(edit)
+            held = yield tried
+            kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
+        return "", tuple(kept)
 
     def _hold(
         self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]

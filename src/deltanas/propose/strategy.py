@@ -27,6 +27,7 @@ class Context:
         model: the language model, opened; None for a strategy that asks none.
         asking: how the model is asked. settings: the strategy's own; see `own`.
         prior: what makes some edits of loss and optimizer likelier than others; None: they are as likely.
+        steps: number of edits of the space, one after another, that one proposal is made of.
     """
 
     builds: Builds | None = None
@@ -35,6 +36,7 @@ class Context:
     asking: Asking = field(default_factory=Asking)
     settings: Section | None = None
     prior: RecipePrior | None = None
+    steps: int = 1
 
     def own(self, kind: type[S]) -> S:
         """The strategy's own settings, the defaults if none were given."""
@@ -64,6 +66,7 @@ class Strategy:
         parent: makes the rule by which parents are chosen; None: by rank.
         only: names of the spaces of edits that it can draw from; (): any.
         weighs: whether its draws go by `Context.prior`.
+        composes: whether its proposals are made of `Context.steps` edits of the space.
         draws: least number of proposals that a slot draws in each round.
         choose: makes what takes one of a slot's passing proposals; None: the first is taken.
     """
@@ -79,5 +82,6 @@ class Strategy:
     parent: Callable[[Context], ParentRule] | None = None
     only: tuple[Part, ...] = ()
     weighs: bool = False
+    composes: Callable[[Context], bool] = lambda _: False
     draws: Callable[[Context], int] = lambda _: 1
     choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None

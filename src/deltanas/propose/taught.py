@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from deltanas.errors import EditError
-from deltanas.program import Refused, SpaceEdit, apply_edit, edits_in
+from deltanas.program import Composite, Refused, SpaceEdit, apply_edit, diff, edits_in
 from deltanas.program.edits import places_of, split_lines
 from deltanas.propose.asking import Question, Taught, with_reason
 from deltanas.propose.goals import general_goal, goals
@@ -16,12 +16,17 @@ _QUOTED = 120
 """Characters of a line, or of a goal, that a reason repeats."""
 
 
-def taught_choice(ask: Ask, edit: str, goal: str, *, general: bool = False, reason: bool = False) -> Taught | Refused:
+def taught_choice(
+    ask: Ask, edit: str, goal: str, *, general: bool = False, reason: bool = False, several: bool = False
+) -> Taught | Refused:
     """As at level `typed`: the edit is one of the parent's space.
 
-    general: no goal but that of every edit is asked. reason: the answer begins with `said_reason`.
+    general: no goal but that of every edit is asked. reason: the answer begins with `said_reason`. several: an edit
+    that is none of the space is taught as one of several steps.
     """
     simple = simple_edit(ask, edit)
+    if simple is None and several:
+        simple = as_read(ask, diff(ask.text, apply_edit(ask.text, edit).source, context=1))
     if simple is None:
         return Refused("apply", "no simple edit of the program makes this change")
     grammar = typed_grammar((simple,))
@@ -76,6 +81,11 @@ def simple_edit(ask: Ask, edit: str) -> SpaceEdit | None:
     made = apply_edit(ask.text, edit).source
     said = next((one for one in space if one.text == edit), None)
     return said or next((one for one in space if _makes(ask.text, one, made)), None)
+
+
+def as_read(ask: Ask, text: str, kind: str = "") -> SpaceEdit:
+    """An edit that is none of the space, by its text, a diff."""
+    return Composite.read(text, kind, ask.parts[0], ask.part)
 
 
 def _makes(source: str, edit: SpaceEdit, made: str) -> bool:

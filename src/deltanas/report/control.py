@@ -18,7 +18,7 @@ from deltanas.task import Metric
 CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
-    *(("config", key) for key in ("baselines", "edits", "seeds", "proposals", "prm")),
+    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "seeds", "proposals", "prm")),
     *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""

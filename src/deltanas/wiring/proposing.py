@@ -30,14 +30,34 @@ def context_of(config: SearchConfig, builds: Builds | None = None, model: Model 
             f"`recipes.prior` does nothing with strategy {config.strategy}, which draws no single edits",
             f"leave it out, or take one of the strategies {known}",
         )
-    return Context(
+    context = Context(
         builds=builds and limited(builds, config),
         unlimited=builds,
         model=model,
         asking=config.model,
         settings=own,
         prior=read_prior(Path(config.recipes.prior).expanduser()) if config.recipes.prior else None,
+        steps=config.steps_per_edit,
     )
+    if config.steps_per_edit > 1 and not config.proposing.composes(context):
+        raise UsageError(
+            f"`steps_per_edit` = {config.steps_per_edit}, and with strategy {config.strategy}{_level(config)} the model"
+            " writes an edit as it likes, in no steps",
+            f"leave it out, or take one of the strategies {', '.join(_composing())}",
+        )
+    return context
+
+
+def _level(config: SearchConfig) -> str:
+    return f" at level {config.model.decoding}" if config.proposing.name == "delta" else ""
+
+
+def _composing() -> list[str]:
+    """Names of the built-in strategies that make edits of several steps, with what it takes."""
+    by_default = Context()
+    return [
+        f"{name} (level typed)" if one.calls else name for name, one in STRATEGIES.items() if one.composes(by_default)
+    ]
 
 
 def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:

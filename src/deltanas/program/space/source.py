@@ -16,7 +16,8 @@ from deltanas.program.program import Part, Program
 Span = tuple[int, int, str]
 """Start and end in characters, and the text that stands there instead."""
 
-_APART = "\n...\n"
+APART = "\n...\n"
+"""Between the places of an edit that has several."""
 _NEAR = 2
 """Changed lines that are no further apart than this stand in one hunk."""
 
@@ -48,8 +49,17 @@ class SpaceEdit:
     @property
     def text(self) -> str:
         """The SEARCH/REPLACE blocks that `apply_edit` takes, one a place."""
-        places = zip(self.old.split(_APART), self.new.split(_APART), strict=True)
-        return "".join(f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n" for old, new in places)
+        return "".join(f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n" for old, new in self.places)
+
+    @property
+    def places(self) -> list[tuple[str, str]]:
+        """The lines of each of its places, and what stands there instead."""
+        return list(zip(self.old.split(APART), self.new.split(APART), strict=True))
+
+    @property
+    def steps(self) -> tuple[SpaceEdit, ...]:
+        """The single edits that it is made of, each of what the ones before it made: itself."""
+        return (self,)
 
     def apply(self, program: Program) -> Program:
         """What it makes of a program. Raises EditError where it does not apply."""
@@ -135,8 +145,8 @@ class Source:
         places = self._places(sorted(change.spans))
         if places is None or any(line == "..." or is_marker(line) for _, old, new in places for line in (*old, *new)):
             return None
-        olds = _APART.join("\n".join(old) for _, old, _ in places)
-        news = _APART.join("\n".join(new) for _, _, new in places)
+        olds = APART.join("\n".join(old) for _, old, _ in places)
+        news = APART.join("\n".join(new) for _, _, new in places)
         return places[0][0], SpaceEdit(change.kind, change.part, olds, news, line=places[0][0])
 
     def _places(self, spans: Sequence[Span]) -> list[tuple[int, list[str], list[str]]] | None:
