@@ -22,7 +22,8 @@ from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.journal import Journal
 from deltanas.llm import Message, Model
-from deltanas.program import Program, Refused, Stage, Trained, acting, edits_in, parts_of_one_text
+from deltanas.policy import PartsByGain
+from deltanas.program import Program, Refused, Stage, Trained, acting, edits_in
 from deltanas.program.transforms import transform_faults
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.sandbox import Pool
@@ -132,6 +133,7 @@ class _Maker:
         self._pool = pool
         self._evolves = config.proposing.parent is not None
         self._parent_rule = parent_rule_of(config)
+        self._parts = PartsByGain(config.edits)
         self._model = model or model_of(config)
         self._proposer = proposer_of(config, kept_builds(pool), self._model)
         self._journal: list[Candidate] = []
@@ -147,8 +149,8 @@ class _Maker:
         asks = []
         for index, (_, parent) in zip(indexes, chosen, strict=True):
             slot = f"{self._config.seed}:1:{index}"
-            parts = parts_of_one_text(self._config.edits, Random(f"{slot}:part"))
-            asks.append(Ask(1, index, 0, f"{slot}:0", parent, parts=parts, journal=journal))
+            part = self._parts(journal, Random(f"{slot}:part"))
+            asks.append(Ask(1, index, 0, f"{slot}:0", parent, parts=(part,), journal=journal))
         start = time.perf_counter()
         proposals = self._proposer.propose(asks)
         seconds = (time.perf_counter() - start) / len(asks)

@@ -72,7 +72,7 @@ def test_gates_hear_each_cycle_once_and_on_resume_what_came_before(url: str) -> 
     assert len(first.heard) < 4
 
 
-def test_a_slot_of_two_texts_gets_one_of_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slot_of_two_parts_gets_one_of_them(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A space is one entry: it needs nothing of the loop, of a strategy or of the archive."""
 
     class Batch:

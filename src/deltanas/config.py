@@ -129,8 +129,8 @@ class SearchConfig(Section):
     )
     edits: Annotated[tuple[Part, ...], BeforeValidator(parts_named)] = Field(
         ("net",),
-        description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe; with transform"
-        " alone each baseline comes with five transforms",
+        description=f"parts to edit: {' | '.join(SPACES)}, or several, as net,recipe,transform: a slot edits one, those"
+        " whose edits gained more come more often; with transform alone each baseline comes with five transforms",
     )
     steps_per_edit: int = Field(
         1,
@@ -212,6 +212,12 @@ class SearchConfig(Section):
         """The record of the strategy."""
         return strategy_named(self.strategy)
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The parts of `edits` that the strategy can draw from."""
+        only = self.proposing.only
+        return tuple(part for part in self.edits if not only or part in only)
+
 
 def with_sections(strategies: Iterable[Strategy]) -> type[SearchConfig]:
     """`SearchConfig` with a section, of its name, for each of the strategies that has settings of its own."""
@@ -292,8 +298,8 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
 
 
 def _require_consistent(config: SearchConfig) -> None:
-    only = config.proposing.only
-    if only and not set(only) & set(config.edits):
+    if not config.parts:
+        only = config.proposing.only
         raise UsageError(
             f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",
             f"take --edits {','.join(only)}, or another strategy",
@@ -302,7 +308,8 @@ def _require_consistent(config: SearchConfig) -> None:
         raise UsageError(
             f"`train.augment` = {','.join(config.train.augment)} and edits of the transform exclude one another: a"
             " transform says all that is done to training images",
-            "leave train.augment out: with --edits transform flip and crop+flip are among the baselines",
+            "leave train.augment out: edits of the transform bring flips and crops in, and with --edits transform alone"
+            " they are among the baselines",
         )
     if config.model.reason and config.model.choice == "ranked" and config.model.decoding == "typed":
         raise UsageError(

@@ -10,9 +10,11 @@ from math import inf
 from statistics import fmean, variance
 from typing import Literal, overload
 
-from deltanas.program import Failed, Outcome, Part, Program, Refused, Trained
+from deltanas.program import Failed, Outcome, Part, Program, Refused, Trained, text_of
 from deltanas.records import Candidate, Measurement, Telemetry
 from deltanas.task import CLASSIFY, Metric
+
+By = Literal["goal", "kind", "part"]
 
 
 @dataclass(slots=True)
@@ -85,7 +87,7 @@ class Journal(Sequence[Candidate]):
         self._places: dict[str, int] = {}
         self._tried: dict[tuple[str, Part], set[str]] = {}
         self._children: dict[str, list[int]] = {}
-        self._gains: dict[Literal["goal", "kind"], dict[str, list[float]]] = {"goal": {}, "kind": {}}
+        self._gains: dict[By, dict[str, list[float]]] = {"goal": {}, "kind": {}, "part": {}}
         self._means: tuple[int, dict[str, float]] = (0, {})
         self._earlier: tuple[int, Journal] | None = None
         self.parents: list[Candidate] = []
@@ -122,7 +124,7 @@ class Journal(Sequence[Candidate]):
                 kept = row.kept
                 for attempt in row.attempts:
                     if not attempt.passed or attempt is kept:
-                        self._tried.setdefault((row.parent, attempt.part), set()).add(attempt.edit)
+                        self._tried.setdefault((row.parent, text_of(attempt.part)), set()).add(attempt.edit)
             if row.program and not isinstance(row.outcome, Refused):
                 self._places[row.program.id] = place
             self.tally.add_attempts(row)
@@ -162,6 +164,7 @@ class Journal(Sequence[Candidate]):
             kept = row.kept
             self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
             self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
+            self._gains["part"].setdefault(kept.part if kept else "", []).append(gain)
             if gain > 0:
                 insort(self.improvements, row, key=self.rank)
                 insort(self.parents, row, key=self.rank)
@@ -185,11 +188,11 @@ class Journal(Sequence[Candidate]):
         return [self._rows[place] for place in self._children.get(program, ())]
 
     def tried(self, program: str, part: Part = "net") -> frozenset[str] | set[str]:
-        """Texts of the edits of a part that were refused or kept on this parent."""
-        return self._tried.get((program, part), frozenset())
+        """The edits of the text of this part that were refused or kept on this parent."""
+        return self._tried.get((program, text_of(part)), frozenset())
 
-    def gains(self, by: Literal["goal", "kind"] = "goal") -> Mapping[str, Sequence[float]]:
-        """By the goal or the kind of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
+    def gains(self, by: By = "goal") -> Mapping[str, Sequence[float]]:
+        """By goal, kind or part of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
         return self._gains[by]
 
     def telemetry(self, parent: Program) -> Telemetry:

@@ -18,6 +18,7 @@ from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.program.edit_formats import hunks_of
 from deltanas.records import Attempt, Candidate, Final, Measurement
+from deltanas.report.parts import brought, told
 from deltanas.seams import (
     Began,
     Event,
@@ -136,6 +137,8 @@ class Narrator:
         grown = len(self._settled) >= GROWN * self._judged
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
             self._judge()
+        if phase == "propose" and cycle > 1 and (parts := brought(self._settled, self._metric, self._scores.get)):
+            self.say(f"  so far: {told(parts, self._metric)}")
         self._doing = f"{where}{what}"
         self._progress.update(self._task, description=self._doing)
         if total:

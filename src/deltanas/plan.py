@@ -27,7 +27,7 @@ class Plan:
         proposals: number drawn for a slot in each round; None: by what the journal measured.
         repeats: how often candidates are trained.
         metric: what ranks them.
-        parts: names of the spaces of edits; a slot gets those of one text.
+        parts: names of the spaces of edits; a slot gets one of them (`policy.PartsByGain`).
     """
 
     cycles: int

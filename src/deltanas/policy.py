@@ -11,15 +11,18 @@ from random import Random
 from deltanas.errors import DeltanasError
 from deltanas.journal import Journal
 from deltanas.objective import Objective, along, figures, ranked
-from deltanas.program import Failed, Program, Refused
+from deltanas.program import Failed, Part, Program, Refused
 from deltanas.records import Candidate
 from deltanas.seams import Slot
+from deltanas.thompson import Known, thompson
 
 MOST_PROPOSALS = 8
 FILLED = 0.95
 """A slot should be filled in one round with this probability."""
 POPULATION = 32
 """Number of candidates among which parents are chosen where there are several objectives."""
+LEAST_SHARE = 0.1
+"""Share of the slots that each part gets whatever it gained, where there are several."""
 _HARMONIC = [1.0]
 """Sums of 1 / rank, as far as a search needed them."""
 
@@ -33,6 +36,31 @@ def by_rank(slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG0
     chosen = parents[bisect(_HARMONIC, rng.random() * _HARMONIC[last], 0, last)].program
     assert chosen is not None
     return chosen
+
+
+class PartsByGain:
+    """Which of several parts a slot edits: by Thompson sampling over what the edits of each brought so far.
+
+    What an edit brought is its gain over its parent, and nothing where it lost: who loses is no parent. The parts are
+    equals before anything is measured, and each keeps `LEAST_SHARE`. Slots of a cycle go by the cycles before it, so a
+    resumed run chooses alike.
+    """
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._parts = tuple(parts)
+        self._read: tuple[Journal, int] | None = None
+        self._known = Known.of({})
+
+    def __call__(self, journal: Journal, rng: Random) -> Part:
+        """journal: of a run's earlier cycles, all settled."""
+        if len(self._parts) == 1:
+            return self._parts[0]
+        if rng.random() < LEAST_SHARE * len(self._parts):
+            return rng.choice(self._parts)
+        if self._read is None or self._read[0] is not journal or self._read[1] != len(journal):
+            brought = {part: [max(0.0, gain) for gain in gains] for part, gains in journal.gains("part").items()}
+            self._read, self._known = (journal, len(journal)), Known.of(brought)
+        return thompson(self._known, rng)(self._parts)
 
 
 class AlongFront:

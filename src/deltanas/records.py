@@ -43,7 +43,8 @@ class Attempt:
         kind: kind of the edit in the space of edits ("width", "activation", ...), "" if it is not known; of a composite
             edit those of its steps, sorted and joined by "+".
         note: what the strategy keeps for its own later use, "" for nothing; no other room reads it.
-        part: the part of the program that the edit is of.
+        part: name of the space of edits that the slot drew from ("net", "recipe", "transform"); the part of the program
+            that the edit is of, where the slot drew from another.
         steps: number of edits of the space, one after another, that it is made of.
     """
 

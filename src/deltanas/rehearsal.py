@@ -152,7 +152,7 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
     own = context_of(config).settings
     said = "".join(f", {name} {value}" for name, value in own) if own else ""
     steps = f", {config.steps_per_edit} steps an edit" if config.steps_per_edit > 1 else ""
-    yield f"strategy: {config.strategy}{said}; edits of {', '.join(config.edits)}{steps}"
+    yield f"strategy: {config.strategy}{said}; edits of {', '.join(config.parts)}{steps}"
     if config.proposing.calls:
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"

@@ -9,7 +9,6 @@ from typing import Literal, Protocol
 
 from deltanas.journal import Journal
 from deltanas.program import (
-    SPACES,
     Failed,
     Part,
     Probe,
@@ -20,6 +19,7 @@ from deltanas.program import (
     Trained,
     acting,
     same_function,
+    text_of,
 )
 from deltanas.program.adapter import Adapter
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement, Telemetry
@@ -49,7 +49,7 @@ class Ask:
     Attributes:
         cycle, index, attempt: the slot's place; `attempt` counts from 0.
         key: the seed of every random choice made for this proposal.
-        parts: names of the spaces of edits that are open to the slot; all are of one text.
+        parts: names of the spaces of edits that are open to the slot; all are of one text, and a search names one.
         earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
         journal: the run's journal. It holds the candidates of all earlier cycles, and those of this cycle that were
             proposed in batches before, which are not trained yet.
@@ -80,7 +80,7 @@ class Ask:
     @property
     def part(self) -> Part:
         """The part of the program whose text the slot edits."""
-        return SPACES[self.parts[0]].of
+        return text_of(self.parts[0])
 
     @property
     def text(self) -> str:
@@ -110,12 +110,15 @@ class Proposal:
     part: Part = "net"
     steps: int = 1
 
-    def judged(self, draft: Draft | None, refusal: Refused | None, number: int) -> Attempt:
-        """What becomes of it in round `number`. draft: as far as the gates got with it."""
+    def judged(
+        self, draft: Draft | None, refusal: Refused | None, number: int, asked: Sequence[Part] = ("net",)
+    ) -> Attempt:
+        """What becomes of it in round `number`. draft: as far as the gates got with it. asked: `Ask.parts`."""
+        part = asked[0] if text_of(asked[0]) == self.part else self.part
         program = self.program.id if self.program else None
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
-        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=self.part, steps=self.steps)
+        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=part, steps=self.steps)
 
 
 @dataclass(frozen=True, slots=True)

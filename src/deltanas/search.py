@@ -13,8 +13,8 @@ from random import Random
 
 from deltanas.journal import Journal
 from deltanas.plan import Plan
-from deltanas.policy import finalists, proposals_due, require_baseline
-from deltanas.program import Failed, Program, Refused, Trained, combined, parts_of_one_text
+from deltanas.policy import PartsByGain, finalists, proposals_due, require_baseline
+from deltanas.program import Failed, Program, Refused, Trained, combined
 from deltanas.records import Candidate, Final
 from deltanas.seams import (
     Archive,
@@ -67,6 +67,7 @@ class Search:
         self._listener = listener
         self._learner = learner
         self._measure = measure
+        self._parts = PartsByGain(plan.parts)
         self._journal = Journal(slim=True, metric=plan.metric)
 
     def run(self) -> None:
@@ -123,9 +124,9 @@ class Search:
     def _ask(self, cycle: int, index: int) -> Ask:
         slot, earlier = f"{self._plan.seed}:{cycle}:{index}", self._journal.before(cycle)
         parent = self._plan.parent(Slot(cycle, index), earlier, Random(f"{slot}:parent"))
-        parts = parts_of_one_text(self._plan.parts, Random(f"{slot}:part"))
+        part = self._parts(earlier, Random(f"{slot}:part"))
         known = earlier.telemetry(parent)
-        return Ask(cycle, index, 0, f"{slot}:0", parent, parts=parts, telemetry=known, journal=self._journal)
+        return Ask(cycle, index, 0, f"{slot}:0", parent, parts=(part,), telemetry=known, journal=self._journal)
 
     def _train(self, cycle: int) -> None:
         """Train what the journal holds open for as long as trainings are due; each result is journalled as it comes."""

@@ -79,7 +79,8 @@ class Slots:
             for tried in self._weighed(asks.get(slot), ((proposal, draft) for _, proposal, draft in those)):
                 refusal = tried.verdict if isinstance(tried.verdict, Refused) else None
                 program = tried.proposal.program
-                attempt = tried.proposal.judged(tried.draft, refusal, number)
+                asked = asks[slot].parts if slot in asks else (tried.proposal.part,)
+                attempt = tried.proposal.judged(tried.draft, refusal, number, asked)
                 rows[slot] = rows[slot].tried(attempt, tried.draft or (Draft(program) if program else None))
 
     def _weighed(self, ask: Ask | None, proposals: Iterable[tuple[Proposal, Draft | Refused]]) -> list[Tried]:

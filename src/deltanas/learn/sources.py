@@ -15,7 +15,7 @@ from deltanas.journal import Journal
 from deltanas.learn.luck import Trainings, seed_luck, without_luck
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
-from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text
+from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text, text_of
 from deltanas.records import Attempt, Candidate
 from deltanas.task import CLASSIFY, Metric
 
@@ -71,7 +71,7 @@ class OwnEdits:
             params=told.params,
             moved=told.gains.get(kept.goal),
             origin=f"{self._origin} {candidate.cycle}.{candidate.index}",
-            part=kept.part,
+            part=text_of(kept.part),
             transform=parent.program.transform,
             prm=parent.program.prm,
             kind=kept.kind,
@@ -88,11 +88,12 @@ def own_edits(
 
 def _edit_text(parent: Program, child: Program, kept: Attempt) -> str | None:
     """An edit of the part that was edited that makes the child: what was said, or the diff; None if none does."""
-    if {part for part, _, _ in differing_parts(parent, child)} - {kept.part, "prm"}:
+    of = text_of(kept.part)
+    if {part for part, _, _ in differing_parts(parent, child)} - {of, "prm"}:
         return None
-    old, new = parent.editable(kept.part), child.editable(kept.part)
+    old, new = parent.editable(of), child.editable(of)
     try:
-        if parent.edited(kept.part, apply_edit(old, kept.edit).source).editable(kept.part) == new:
+        if parent.edited(of, apply_edit(old, kept.edit).source).editable(of) == new:
             return kept.edit
     except EditError:
         pass

@@ -10,7 +10,7 @@ from deltanas.program.outcome import Confusion, Failed, Outcome, Refused, Stage,
 from deltanas.program.probe import Probe, acting, same_function
 from deltanas.program.program import EMPTY, Part, Program, differing_parts, prm_text
 from deltanas.program.space import SpaceEdit, WidthGroup, WidthVectors, edits_of, width_vectors
-from deltanas.program.spaces import SPACES, edits_in, parts_named, parts_of_one_text
+from deltanas.program.spaces import SPACES, edits_in, parts_named, text_of
 
 __all__ = [
     "EMPTY",
@@ -46,9 +46,9 @@ __all__ = [
     "names_bound",
     "net_class",
     "parts_named",
-    "parts_of_one_text",
     "prm_text",
     "same_function",
     "standard_error",
+    "text_of",
     "width_vectors",
 ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from typing import Protocol
 
 from deltanas.errors import UsageError
@@ -69,8 +68,6 @@ def edits_in(program: Program, parts: Sequence[Part]) -> list[SpaceEdit]:
     return sorted(found, key=lambda edit: (edit.of, edit.line, edit.kind, edit.new))
 
 
-def parts_of_one_text(parts: Sequence[Part], rng: Random) -> tuple[Part, ...]:
-    """Those that edit the same text: a slot edits one. Of several texts one is drawn, each as likely as the others."""
-    texts = list(dict.fromkeys(SPACES[part].of for part in parts))
-    chosen = texts[0] if len(texts) == 1 else rng.choice(texts)
-    return tuple(part for part in parts if SPACES[part].of == chosen)
+def text_of(part: Part) -> Part:
+    """The part of a program whose text the edits of a space change; a part without a space is its own."""
+    return SPACES[part].of if part in SPACES else part

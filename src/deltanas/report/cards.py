@@ -17,6 +17,7 @@ from deltanas.report.counts import cost
 from deltanas.report.figures import Gain, Network, Summary, told
 from deltanas.report.front import front_card, priced
 from deltanas.report.lines import Differences, differences, lineage
+from deltanas.report.parts import Brought, brought
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
 from deltanas.report.sheets import sheets_card
@@ -233,6 +234,10 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
     }
 
 
+def brought_by(reading: Reading) -> tuple[Brought, ...]:
+    return brought(reading.search, reading.metric, lambda parent: reading.value(reading.holder(parent)))
+
+
 def costs(reading: Reading, _: Summary) -> dict[str, object]:
     calls = [call for c in reading.view.candidates for attempt in c.attempts for call in attempt.calls]
     trainings = [
@@ -275,6 +280,8 @@ FRONT = Card("front", "The front", lambda reading, _: front_card(reading))
 """Of a run with several objectives alone."""
 CLASSES = Card("classes", "Class by class", lambda reading, _: classes_card(reading))
 """Of a run whose networks name classes alone."""
+PARTS = Card("parts", "What each part brought", lambda reading, _: {"rows": brought_by(reading)})
+"""Of a run whose edits are of several parts alone."""
 SHEETS = Card("sheets", "What the transforms do", lambda reading, _: sheets_card(reading))
 """Of a run whose programs have transforms alone."""
 CARDS = (
@@ -283,6 +290,7 @@ CARDS = (
     Card("best", "Best networks", best),
     Card("lineage", "Lineage of the best", lineage),
     SHEETS,
+    PARTS,
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("finals", "Final scores on the test images", finals),
     CLASSES,

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from deltanas.objective import stored_objectives
 from deltanas.records import RunView
-from deltanas.report.cards import CARDS, CLASSES, FRONT, SHEETS, Card
+from deltanas.report.cards import CARDS, CLASSES, FRONT, PARTS, SHEETS, Card, brought_by
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
@@ -95,6 +95,7 @@ def draw(
     wanted = {
         FRONT: len(stored_objectives(view.manifest)) > 1,
         CLASSES: isinstance(reading.task, Sorts),
+        PARTS: bool(brought_by(reading)),
         SHEETS: has_transforms(reading),
     }
     shown = [card for card in CARDS if wanted.get(card, True)]

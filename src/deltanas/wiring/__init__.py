@@ -245,6 +245,8 @@ def _parts(
     told: list[str] = []
     if baselines is None:
         baselines = programs_of(config, told.append)
+    if left := [part for part in config.edits if part not in config.parts]:
+        told.append(f"strategy {config.strategy} edits {', '.join(config.parts)} alone: no edits of {', '.join(left)}")
     teaching = teaching_of(config) if config.learn.enabled else None
     model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
@@ -287,7 +289,7 @@ def _plan(config: SearchConfig, metric: Metric) -> Plan:
         proposals=proposals_of(config),
         repeats=repeats_of(config),
         metric=metric,
-        parts=config.edits,
+        parts=config.parts,
     )
 
 

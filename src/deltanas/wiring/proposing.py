@@ -20,7 +20,7 @@ from deltanas.wiring.choosing import limited
 def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
     own = getattr(config, config.proposing.name, None)
-    if config.recipes.prior and "recipe" not in config.edits:
+    if config.recipes.prior and "recipe" not in config.parts:
         raise UsageError(
             "`recipes.prior` is for edits of the recipe, and `edits` has none", "add recipe, as in --edits net,recipe"
         )
