@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deltanas.config import SearchConfig, given_settings, read_config, resumed_config, setting
+from deltanas.config import SearchConfig, begun_config, given_settings, read_config, resumed_config, setting
 from deltanas.errors import UsageError
 
 
@@ -39,6 +39,9 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
         ({"train": 3}, r"`train` = 3"),
         ({"train": {"timeout": float("inf")}}, r"`train\.timeout` = inf: input should be a finite number"),
         ({"train": {"epochs": "0"}}, r"`train\.epochs` = '0': .*greater than or equal to 1, or 'auto'"),
+        ({"growth": "0.9"}, r"`growth` = '0\.9': .*greater than or equal to 1, or 'off'"),
+        ({"growth": "on"}, r"`growth` = 'on': .*valid number.*, or 'off'"),
+        ({"growth": float("inf")}, r"`growth` = inf: input should be a finite number"),
         ({"proposals": "x"}, r"`proposals` = 'x': .*valid integer.*, or 'auto'"),
         ({"objectives": ["accuracy", 1]}, r"`objectives\.1` = 1: "),
     ],
@@ -120,13 +123,15 @@ def test_what_is_set_by_a_wrong_key_or_value_is_named(tmp_path: Path, said: str,
 
 def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     stored = json.loads((Path(__file__).parent / "archives" / "0.1.0-config.json").read_text("utf-8"))
-    config = read_config(stored)
+    config = begun_config(stored)
     new: dict[str, object] = {"task": "classify", "objectives": [], "max_params": None, "max_flops": None}
-    new |= {"pictures": 5, "steps_per_edit": 1, "recipes": {"prior": None}}
+    new |= {"pictures": 5, "steps_per_edit": 1, "recipes": {"prior": None}, "growth": "off"}
     assert {**stored, **new} == {**config.model_dump(mode="json"), **stored}, "what it held stands where it stood"
     assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
     with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):
         resumed_config(stored, {"feedback": {"window": 6}})
+    with pytest.raises(UsageError, match=r"begun with `growth` = 'off', not 1\.5"):
+        resumed_config(stored, {"growth": "1.5"})
 
 
 @pytest.mark.parametrize(

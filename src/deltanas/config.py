@@ -171,6 +171,11 @@ class SearchConfig(Section):
     max_flops: Annotated[int, Field(ge=1)] | None = Field(
         None, description="a network with more FLOPs an image is refused; any number if not given"
     )
+    growth: Annotated[float, Field(ge=1)] | Literal["off"] = Field(
+        1.5,
+        description="a network with more than this many times the FLOPs or parameters of the baseline that it descends"
+        " from is refused, and none is offered; off: any number",
+    )
     baselines: tuple[str, ...] = Field(
         (),
         description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones, if the transform alone"
@@ -322,6 +327,15 @@ PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "r
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 
+_BEFORE = {"growth": "off"}
+"""What a run was held to that was begun before there was the setting."""
+
+
+def begun_config(stored: Mapping[str, Any]) -> SearchConfig:
+    """The settings that a run was begun with, by a version that may not have had all of them."""
+    return read_config({**_BEFORE, **stored})
+
+
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
     """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
 
@@ -330,7 +344,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     Raises:
         UsageError: `given` asks for something else than the run was begun with.
     """
-    begun = read_config(stored)
+    begun = begun_config(stored)
     wanted = read_config(merged(begun.model_dump(), given))
     settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
     if settled:  # it was begun with what there was

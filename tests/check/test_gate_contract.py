@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deltanas.check import BuildGate, ContractGate
+from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused
 from deltanas.records import Draft
@@ -46,6 +46,18 @@ class TestBuildGate(TestContractGate):
 
     def stages(self) -> Sequence[str]:
         return "build", "step"
+
+
+class TestLimitGate(GateContract):
+    def gate(self) -> Gate:
+        return LimitGate(Limits(params=1000, growth=1.5))
+
+    def passing(self) -> Sequence[Draft]:
+        return [Draft(BASE, 100, 200), Draft(BASE.edited("net", CHILD.net), 150, 300), Draft(OTHER, 1000, 2)]
+
+    def refused(self) -> Sequence[Draft]:
+        wider, dearer = BASE.edited("net", "x = 1\n"), CHILD.edited("net", "x = 2\n")
+        return [Draft(OTHER, 1001, 2), Draft(wider, 151, 200), Draft(dearer, 100, 301)]
 
 
 class TestNoveltyGate(GateContract):

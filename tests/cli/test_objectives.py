@@ -40,7 +40,7 @@ def test_a_search_along_a_front(deltanas: Command, tmp_path: Path) -> None:
 
 
 def test_what_is_over_the_limit_is_never_trained(deltanas: Command, tmp_path: Path) -> None:
-    done = deltanas(*FRONT, "--candidates", "4", "--max-params", "52000", "--run", "run")
+    done = deltanas(*FRONT, "--candidates", "4", "--max-params", "52000", "--growth", "1.1", "--run", "run")
     assert done.returncode == 0, done.stderr
     rows = json.loads(deltanas("programs", "list", "--run", "run", "--baselines", "--json").stdout)
     mlp, nin = rows[:2]

@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from deltanas.program import Program, Refused, Stage
 from deltanas.records import Draft
 from deltanas.seams import Builds, Built, Gate
 
+_Size = tuple[int | None, int | None]
+"""Number of trainable parameters, FLOPs of one image's forward pass; None: not known, or no limit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """params: number of trainable parameters; flops: FLOPs of one image's forward pass; None: as many as it likes."""
+    """How large a network may be; None: as large as it likes.
+
+    The gate and the build checks of a run share one of these: it knows the baselines that the run began with.
+
+    Attributes:
+        params: number of trainable parameters. flops: FLOPs of one image's forward pass.
+        growth: number of times that it may have both of the baseline at its root, by the first parent of each. A root
+            whose figure is 0 or not known limits nothing, and a program whose parent is not known is a root.
+    """
 
     params: int | None = None
     flops: int | None = None
+    growth: float | None = None
+    _roots: dict[str, _Size] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
-        return self.params is not None or self.flops is not None
+        return self.params is not None or self.flops is not None or self.growth is not None
 
-    def fault(self, params: int | None, flops: int | None) -> Refused | None:
+    def remember(self, drafts: Sequence[Draft]) -> None:
+        """Take note of programs that the run holds, parents before their children."""
+        for draft in drafts:
+            root = self._roots.get(draft.program.parent or "", (draft.params, draft.flops))
+            self._roots.setdefault(draft.program.id, root)
+
+    def fault(self, program: Program, params: int | None, flops: int | None) -> Refused | None:
         """Why a network of this size is refused; None if it is not."""
-        faults = [
-            f"it has {found:,} {what}, and the limit is {most:,} ({found / most:.2f} times as many)"
-            for what, found, most in (("parameters", params, self.params), ("FLOPs an image", flops, self.flops))
-            if most is not None and found is not None and found > most
-        ]
-        return Refused("limit", f"the network is too large: {'; '.join(faults)}; make it smaller") if faults else None
+        faults = list(self._faults(self._roots.get(program.parent or "", (None, None)), (params, flops)))
+        if not faults:
+            return None
+        return Refused(
+            "limit",
+            f"the network is too large: {'; '.join(faults)}; make it smaller, by fewer or cheaper layers or channels",
+        )
+
+    def _faults(self, root: _Size, size: _Size) -> Iterator[str]:
+        absolute = (self.params, self.flops)
+        for what, found, most, base in zip(("parameters", "FLOPs an image"), size, absolute, root, strict=True):
+            if found is None:
+                continue
+            if most is not None and found > most:
+                yield f"it has {found:,} {what}, and the limit is {most:,} ({found / most:.2f} times as many)"
+            if self.growth is not None and base and found > self.growth * base:
+                yield (
+                    f"it has {found:,} {what}, {found / base:.2f} times the {base:,} of its baseline, and the limit is"
+                    f" {self.growth:g} times ({int(self.growth * base):,})"
+                )
 
 
 class LimitGate(Gate):
@@ -39,7 +72,10 @@ class LimitGate(Gate):
         self._limits = limits
 
     def judge(self, drafts: Sequence[Draft]) -> list[Draft | Refused]:
-        return [self._limits.fault(draft.params, draft.flops) or draft for draft in drafts]
+        return [self._limits.fault(draft.program, draft.params, draft.flops) or draft for draft in drafts]
+
+    def remember(self, drafts: Sequence[Draft]) -> None:
+        self._limits.remember(drafts)
 
 
 class LimitedBuilds:
@@ -51,6 +87,6 @@ class LimitedBuilds:
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
         return [
-            built if isinstance(built, Refused) else self._limits.fault(built.params, built.flops) or built
-            for built in self._builds.build(programs)
+            built if isinstance(built, Refused) else self._limits.fault(program, built.params, built.flops) or built
+            for program, built in zip(programs, self._builds.build(programs), strict=True)
         ]

@@ -76,6 +76,7 @@ def add_to(app: typer.Typer) -> None:
         "--objective": "objectives",
         "--max-params": "max_params",
         "--max-flops": "max_flops",
+        "--growth": "growth",
         "--baseline --baselines": "baselines",
         **TRAINING,
         "--track": "track",

@@ -10,7 +10,18 @@ from math import ceil
 from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
-from deltanas.config import PLACES, SearchConfig, TrainConfig, flat, given_settings, merged, read_config, resumed_config
+from deltanas.check import Limits
+from deltanas.config import (
+    PLACES,
+    SearchConfig,
+    TrainConfig,
+    begun_config,
+    flat,
+    given_settings,
+    merged,
+    read_config,
+    resumed_config,
+)
 from deltanas.errors import UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
@@ -114,7 +125,7 @@ def open_search(
             _plan(config, task_of(run.manifest).metric),
             parts.baselines,
             parts.proposer,
-            gates(parts.builds, limits_of(config)),
+            gates(parts.builds, parts.limits),
             NoveltyGate(config.novelty.threshold),
             parts.runner,
             run,
@@ -157,7 +168,7 @@ def _resumed(
 ) -> _Started:
     folder, run = _taken_up(path, given)
     stack.enter_context(run)
-    begun, asked = read_config(stored_config(run)), resumed_config(stored_config(run), given)
+    begun, asked = begun_config(stored_config(run)), resumed_config(stored_config(run), given)
     require_same_server(begun, asked)
     now = _changed(run, begun, asked)
     config = located(asked, run.manifest, path)
@@ -224,6 +235,7 @@ class _Parts:
     proposer: Proposer
     choose: Choose | None
     builds: Builds
+    limits: Limits
     runner: Pool
     data: dict[str, object]
     contents: dict[str, str]
@@ -251,10 +263,12 @@ def _parts(
     model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
-        proposer = own(limited(builds, config)) if own else proposer_of(config, builds, model)
+        limits = limits_of(config)
+        proposer = own(limited(builds, limits)) if own else proposer_of(config, builds, model, limits)
         choose = None if own else choice_of(config, proposer)
         hashes = contents(config, model, teaching)
-        yield _Parts(baselines, proposer, choose, builds, runner, dataset.record, hashes, model, teaching, tuple(told))
+        fixed = (baselines, proposer, choose, builds, limits, runner)
+        yield _Parts(*fixed, dataset.record, hashes, model, teaching, tuple(told))
 
 
 def _taken_up(path: Path, given: Mapping[str, object]) -> tuple[RunFolder, RunArchive]:

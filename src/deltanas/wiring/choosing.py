@@ -44,12 +44,12 @@ def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
 
 
 def limits_of(config: SearchConfig) -> Limits:
-    return Limits(config.max_params, config.max_flops)
+    """One for a run: its gate tells it of the programs whose size limits others."""
+    return Limits(config.max_params, config.max_flops, None if config.growth == "off" else config.growth)
 
 
-def limited(builds: Builds, config: SearchConfig) -> Builds:
+def limited(builds: Builds, limits: Limits) -> Builds:
     """The build checks, which refuse what is over the limits, if there are any."""
-    limits = limits_of(config)
     return LimitedBuilds(builds, limits) if limits else builds
 
 

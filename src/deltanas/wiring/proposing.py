@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from deltanas.check import Limits
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.llm import Message, Model, Request, open_model, parse_spec
@@ -14,11 +15,16 @@ from deltanas.propose import STRATEGIES, Context, ModelProposer
 from deltanas.propose.prior import read_prior
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.task import TASKS
-from deltanas.wiring.choosing import limited
+from deltanas.wiring.choosing import limited, limits_of
 
 
-def context_of(config: SearchConfig, builds: Builds | None = None, model: Model | None = None) -> Context:
-    """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does."""
+def context_of(
+    config: SearchConfig, builds: Builds | None = None, model: Model | None = None, limits: Limits | None = None
+) -> Context:
+    """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does.
+
+    limits: those that the run's gate holds too; made of the settings if not given.
+    """
     own = getattr(config, config.proposing.name, None)
     if config.recipes.prior and "recipe" not in config.parts:
         raise UsageError(
@@ -31,7 +37,7 @@ def context_of(config: SearchConfig, builds: Builds | None = None, model: Model 
             f"leave it out, or take one of the strategies {known}",
         )
     context = Context(
-        builds=builds and limited(builds, config),
+        builds=builds and limited(builds, limits or limits_of(config)),
         unlimited=builds,
         model=model,
         asking=config.model,
@@ -60,9 +66,14 @@ def _composing() -> list[str]:
     ]
 
 
-def proposer_of(config: SearchConfig, builds: Builds | None, model: Model | None) -> Proposer:
-    """Who proposes. builds: without limits of size. model: opened, where the strategy asks one (`model_of`)."""
-    return config.proposing.build(context_of(config, builds, model))
+def proposer_of(
+    config: SearchConfig, builds: Builds | None, model: Model | None, limits: Limits | None = None
+) -> Proposer:
+    """Who proposes. builds: without limits of size. model: opened, where the strategy asks one (`model_of`).
+
+    limits: as in `context_of`.
+    """
+    return config.proposing.build(context_of(config, builds, model, limits))
 
 
 def proposals_of(config: SearchConfig) -> int | None:
