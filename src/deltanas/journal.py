@@ -211,6 +211,15 @@ class Journal(Sequence[Candidate]):
             line.append(parent)
         return line[::-1]
 
+    def root(self, candidate: Candidate) -> Candidate | None:
+        """The baseline that it descends from, by the first parent of each; None where the run does not hold it."""
+        while candidate.parent:
+            parent = self.of(candidate.parent)
+            if parent is None or (parent.cycle, parent.index) >= (candidate.cycle, candidate.index):
+                return None
+            candidate = parent
+        return candidate if candidate.cycle == 0 else None
+
     def rank(self, candidate: Candidate) -> tuple[float, int, int]:
         """Sort key: the best score first, the untrained last, ties in the order of the journal."""
         score = candidate.score

@@ -14,6 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from deltanas.assess import told_assumed
 from deltanas.errors import EditError
+from deltanas.journal import Journal
+from deltanas.prices import priced, prices
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
 from deltanas.program.edit_formats import hunks_of
@@ -60,6 +62,7 @@ class Narrator:
         self._quiet = quiet
         self._scores: dict[str, float] = {}
         self._metric: Metric = CLASSIFY.metric
+        self._journal = Journal()
         self._names: dict[str, str] = {}
         self._given: dict[str, Set[str]] = {}
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
@@ -121,7 +124,7 @@ class Narrator:
 
     def _plan(self, plan: Planned) -> None:
         self._cycles, self._seeds, self._top = plan.cycles, plan.seeds, plan.top
-        self._metric = plan.journal.metric
+        self._metric, self._journal = plan.journal.metric, plan.journal
         for candidate in plan.journal:
             self._note(candidate)
         # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
@@ -201,7 +204,8 @@ class Narrator:
                 metric, error = self._metric, candidate.standard_error
                 gain = f", {metric.points(metric.over(score, parent))} over {parent_name}" if parent is not None else ""
                 spread = "" if error is None else f" +- {metric.shown(error)} ({len(candidate.trainings)} seeds)"
-                self._say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s)")
+                cost = f"; {self._price(candidate)}" if gain else ""
+                self._say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s{cost})")
             case Failed(kind=kind, reason=reason):
                 self._say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
@@ -227,7 +231,13 @@ class Narrator:
     def _scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
             name = escape(self._names.get(final.program, final.program))
-            self._say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split")
+            found = self._journal.of(final.program)
+            cost = f" ({self._price(found)})" if found and found.cycle else ""
+            self._say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split{cost}")
+
+    def _price(self, candidate: Candidate) -> str:
+        root = self._journal.root(candidate)
+        return f"{priced(prices(candidate, self._journal))} of {escape(root.label) if root else 'its baseline'}'s"
 
     def _note(self, candidate: Candidate) -> None:
         if candidate.outcome:

@@ -101,4 +101,4 @@ def test_widths_are_surveyed_without_the_limits_that_hold_for_offers() -> None:
     assert held.unlimited is builds
     assert held.builds is not None
     assert [type(one) for one in held.builds.build([program])] == [Refused]
-    assert context_of(read_config({"strategy": "channels"}), builds).builds is builds
+    assert context_of(read_config({"strategy": "channels", "growth": "off"}), builds).builds is builds

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from deltanas.journal import Journal
+from deltanas.prices import priced, prices
 from deltanas.program import Failed, Program, Trained
 from deltanas.records import Candidate, Draft, Measurement, RunView
 from deltanas.report import render, summary
-from deltanas.report.front import priced, prices, standing_front
+from deltanas.report.front import standing_front
 from deltanas.report.reading import Reading
 
 BASE, OTHER = Program.of("n = 0\n"), Program.of("n = 1\n")
@@ -52,6 +54,7 @@ def test_the_front_stands_with_its_prices_and_its_growth() -> None:
         ("params", 4000, 20.0),
         ("flops", 8000, 20.0),
         ("latency_ms", 9.0, 9.0),
+        ("seconds", 1.0, 1.0),
     ]
     assert (dear.prices[2].low, dear.prices[2].high) == (8.9, 9.1)
     assert (dear.root, dear.improves) == ("other", False)
@@ -103,8 +106,9 @@ def test_the_page_draws_the_front_and_says_what_it_costs() -> None:
 
 
 def test_every_gain_has_its_price_beside_it() -> None:
-    assert priced(prices(ROWS[2], ROWS[0])) == "params 0.50x, flops 0.50x, latency_ms 0.75x"
-    assert priced(prices(ROWS[6], ROWS[1])) == "params 0.05x, flops 0.05x, latency_ms not known"
+    journal = Journal(ROWS)
+    assert priced(prices(ROWS[2], journal)) == "params 0.50x, flops 0.50x, latency_ms 0.75x, seconds 1.00x"
+    assert priced(prices(ROWS[6], journal)) == "params 0.05x, flops 0.05x, latency_ms not known, seconds 1.00x"
     found = summary(view([]))
     assert found.elites
     assert all(one.prices[0].ratio is not None for one in found.elites)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deltanas.cli.output import print_table, print_text
-from deltanas.report import Gain, Network, priced
+from deltanas.prices import priced
+from deltanas.report import Gain, Network
 from deltanas.task import Metric
 
 

@@ -15,7 +15,9 @@ from deltanas.cli.networks import print_networks
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text, say
 from deltanas.doctor import examine
 from deltanas.errors import DeltanasError, UsageError
+from deltanas.journal import Journal
 from deltanas.pages import write_report
+from deltanas.prices import ratios, told_growth
 from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
 from deltanas.records import Candidate, RunView
 from deltanas.report import ClassScores, Counts, Step, summary
@@ -26,6 +28,8 @@ runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
 programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
 datasets = typer.Typer(help="List, show and download data sets.", no_args_is_help=True)
 
+PRICED = ("params", "flops", "seconds")
+"""Costs of a candidate that are listed in times of its baseline's."""
 _CLASSES = 20
 """Largest number of classes of the best final network that is printed."""
 Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
@@ -93,7 +97,7 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
     if as_json:
         print_json({"manifest": view.manifest, **keyed(asdict(found), found.metric)})
         return
-    print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}")
+    print_text(f"{found.run}: {'finished' if found.finished else 'not finished'}, {told_growth(found.growth)}")
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
     metric = task_of(view.manifest).metric
     if found.best:
@@ -160,8 +164,8 @@ def _share(step: Step) -> str:
     return f"{step.count / step.of:.1%} [{step.low:.1%}, {step.high:.1%}]"
 
 
-def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
-    outcome = candidate.outcome
+def _row(candidate: Candidate, journal: Journal) -> dict[str, object]:
+    outcome, metric, times = candidate.outcome, journal.metric, ratios(candidate, journal)
     last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
     row = {
         "cycle": candidate.cycle,
@@ -175,6 +179,7 @@ def _row(candidate: Candidate, metric: Metric) -> dict[str, object]:
         "standard_error": candidate.standard_error,
         "scores": candidate.scores,
         "metric": metric.name,
+        **{f"{name}_ratio": times[name] for name in PRICED},
         "rung": last.rung if last else None,
         "steps": last.steps if last and last.edit else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
@@ -197,17 +202,20 @@ def programs_list(
         )
     view = view_of(path)
     metric = task_of(view.manifest).metric
-    rows = [_row(candidate, metric) for candidate in view.candidates if candidate.cycle or baselines]
+    journal = Journal(view.candidates, metric=metric)
+    rows = [_row(candidate, journal) for candidate in view.candidates if candidate.cycle or baselines]
     if as_json:
         print_json(rows)
     else:
         first = ("cycle", "index", "strategy", "status", "program", "parent")
-        columns = (*first, metric.name, "standard_error", "rung", "reason")
-        print_table(columns, ([_cell(row[name], metric) for name in columns] for row in rows))
+        columns = (*first, metric.name, "standard_error", *(f"{name}_ratio" for name in PRICED), "rung", "reason")
+        print_table(columns, ([_cell(name, row[name], metric) for name in columns] for row in rows))
 
 
-def _cell(value: object, metric: Metric) -> object:
+def _cell(name: str, value: object, metric: Metric) -> object:
     if isinstance(value, float):
+        if name.endswith("_ratio"):
+            return f"{value:.2f}x"
         return metric.shown(value)
     return value.partition("\n")[0] if isinstance(value, str) else value
 

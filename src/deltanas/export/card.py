@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, StrictUndefined, Template
 
 from deltanas.export.net import Net, Score
+from deltanas.prices import growth_of, priced, prices, told_growth
 from deltanas.program import Refused
 from deltanas.program.transforms import read_transform
 from deltanas.records import Candidate, RunView
@@ -44,6 +45,7 @@ def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config
         std=json.dumps(std),
         metric=reading.metric,
         steps=[_step(step, reading) for step in line],
+        growth=told_growth(growth_of(view.manifest)),
         models=sorted(models),
         trained=sum(c.cycle > 0 and not isinstance(c.outcome, Refused) and bool(c.trainings) for c in view.candidates),
     )
@@ -63,6 +65,7 @@ def _step(step: Candidate, reading: Reading) -> Mapping[str, object]:
         "program": step.program.id if step.program else "",
         "score": reading.value(step),
         "gain": gain(reading, step, reading.lineage(step).parent),
+        "price": priced(prices(step, reading.journal)) if step.cycle else "",
         "error": step.standard_error,
         "trainings": len(step.trainings),
         "edit": edit,

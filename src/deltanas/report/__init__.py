@@ -3,7 +3,7 @@
 from deltanas.report.classes import ClassScore, ClassScores, class_scores, least_accurate
 from deltanas.report.counts import Counts, Step
 from deltanas.report.figures import Gain, Network, Summary, summary
-from deltanas.report.front import Front, priced
+from deltanas.report.front import Front
 from deltanas.report.listing import Entry, Listed, Score, draw_list
 from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, drawn_page, render
 
@@ -28,7 +28,6 @@ __all__ = [
     "draw_list",
     "drawn_page",
     "least_accurate",
-    "priced",
     "render",
     "summary",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from deltanas.gains import Measured, interval, measured
+from deltanas.prices import priced, prices, ratios
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Candidate, Final
 from deltanas.report import charts
@@ -15,7 +16,7 @@ from deltanas.report.classes import classes_card
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
 from deltanas.report.figures import Gain, Network, Summary, told
-from deltanas.report.front import front_card, priced
+from deltanas.report.front import front_card
 from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.parts import Brought, brought
 from deltanas.report.reading import AbsentError, Reading, label
@@ -61,6 +62,7 @@ class Row:
 
     test: score on the test images, from `bottom` to `top` with its interval, which are the score where that is not
     known. `low`, `mid`, `high`: the interval's place on the common axis, in percent.
+    price: in times of its baseline's, in words; "" for a baseline.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Row:
     seed: int
     validation: float | None
     over_baseline: Gain | None
+    price: str
     low: float
     mid: float
     high: float
@@ -178,6 +181,7 @@ def _row(reading: Reading, final: Final, scored: dict[str, Measured], scale: cha
         over_baseline=told(root.program.id, label(root), base.score, over)
         if root and root.program and base and over
         else None,
+        price=priced(prices(holder, reading.journal)) if holder is not None and holder.cycle else "",
         low=100 * scale.part(bottom),
         mid=100 * scale.part(test.score),
         high=100 * scale.part(top),
@@ -229,7 +233,9 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
         "rung": (last.rung if last else None) or "",
         "score": reading.value(candidate),
         "params": candidate.draft.params if candidate.draft else None,
+        "flops": candidate.draft.flops if candidate.draft else None,
         "seconds": seconds,
+        "ratios": ratios(candidate, reading.journal),
         "reason": " ".join(reason.split()),
     }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
-from statistics import fmean
+from statistics import fmean, geometric_mean
 
 from deltanas.intervals import Estimate, mean, mean_difference, wilson
+from deltanas.prices import priced, prices, ratios
 from deltanas.program import parts_named
 from deltanas.records import RunView
 from deltanas.report import charts
@@ -18,7 +19,7 @@ from deltanas.task import Metric
 CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
-    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "seeds", "proposals", "prm")),
+    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "seeds", "proposals", "prm")),
     *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
@@ -33,6 +34,7 @@ class Stretch:
         single: the score of the only one. best: the best up to this cycle.
         over: gain of `score` over the control's in the same cycles; None for the control itself.
         gain: mean gain over the parent. better: share that beat their parent. None where no parent has a score.
+        flops: geometric mean of the FLOPs as multiples of the baselines' at the roots; None where none is known.
     """
 
     cycle: int | None
@@ -43,6 +45,7 @@ class Stretch:
     over: Estimate | None
     gain: Estimate | None
     better: Estimate | None
+    flops: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rival:
-    """The best network of a run, its name and score, and its gain over the best one of another run."""
+    """The best network of a run, its name and score, and its gain over the best one of another run.
+
+    price, their_price: of both, in times of their baselines', in words.
+    """
 
     run: str
     name: str
     score: float
     gain: Gain
+    price: str
+    their_price: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,7 @@ class _Trained:
     cycle: int
     score: float
     gain: float | None
+    flops: float | None
 
 
 def comparison(reading: Reading) -> dict[str, object]:
@@ -108,7 +117,8 @@ def _rivals(reading: Reading) -> Iterator[Rival]:
         found = reading.compared(one, two)
         if found is not None:
             over = told(theirs.program.id, f"{other.view.name}, {label(theirs)}", two.score, found)
-            yield Rival(reading.view.name, label(mine), one.score, over)
+            costs = [priced(prices(best, each.journal)) for best, each in ((mine, reading), (theirs, other))]
+            yield Rival(reading.view.name, label(mine), one.score, over, *costs)
 
 
 def _course(group: Group) -> Iterator[tuple[int, Estimate]]:
@@ -129,7 +139,7 @@ def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]
             if reached is not None:
                 before = each.value(each.holder(candidate.parent or ""))
                 gain = None if before is None else each.metric.over(reached, before)
-                row = _Trained(candidate.cycle, reached, gain)
+                row = _Trained(candidate.cycle, reached, gain, ratios(candidate, each.journal)["flops"])
                 groups.setdefault(candidate.strategy, []).append(row)
         yield from (((name, strategy), rows) for strategy, rows in groups.items())
 
@@ -155,6 +165,7 @@ def _stretch(
     cycle: int | None, rows: Sequence[_Trained], best: float, control: Sequence[_Trained] | None, metric: Metric
 ) -> Stretch:
     values, gains = [row.score for row in rows], [row.gain for row in rows if row.gain is not None]
+    costs = [row.flops for row in rows if row.flops]
     both = (values, [row.score for row in control or ()])
     return Stretch(
         cycle=cycle,
@@ -165,6 +176,7 @@ def _stretch(
         over=mean_difference(*(both if metric.better == "higher" else both[::-1])),
         gain=mean(gains),
         better=wilson(sum(gain > 0 for gain in gains), len(gains)) if gains else None,
+        flops=geometric_mean(costs) if costs else None,
     )
 
 

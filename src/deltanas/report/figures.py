@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from deltanas.gains import Compared
 from deltanas.intervals import Estimate
+from deltanas.prices import Price, growth_of, prices
 from deltanas.program import Failed, Refused, Trained
 from deltanas.records import Candidate, RunView
 from deltanas.report.classes import ClassScores, by_class
 from deltanas.report.counts import Counts, counted
-from deltanas.report.front import Front, Price, prices, standing_front
+from deltanas.report.front import Front, standing_front
 from deltanas.report.reading import Reading, label
 
 SHOWN = 5
@@ -84,6 +85,7 @@ class Summary:
         counts: what became of the proposals, for each strategy, level of decoding and model by itself.
         metric: name of what the scores are. best: the best network of the search, None if none was trained.
         elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
+        growth: limit of FLOPs and parameters in times of the baseline's; None: none.
         front: of a run with several objectives. finals: the final networks class by class, where they name classes.
     """
 
@@ -100,6 +102,7 @@ class Summary:
     best: Network | None
     elites: tuple[Network, ...]
     elite_count: int
+    growth: float | None = None
     front: Front | None = None
     finals: tuple[ClassScores, ...] = ()
 
@@ -125,6 +128,7 @@ def summarise(reading: Reading) -> Summary:
         best=network(reading, ranked[0]) if ranked else None,
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
+        growth=growth_of(reading.view.manifest),
         front=standing_front(reading),
         finals=by_class(reading),
     )
@@ -152,7 +156,7 @@ def network(reading: Reading, candidate: Candidate) -> Network:
         flops=candidate.draft.flops,
         over_baseline=gain(reading, candidate, line.baseline),
         over_parent=gain(reading, candidate, line.parent),
-        prices=prices(candidate, line.baseline),
+        prices=prices(candidate, reading.journal),
     )
 
 

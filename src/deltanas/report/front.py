@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, floor, log10
@@ -10,6 +10,7 @@ from math import ceil, floor, log10
 import numpy as np
 
 from deltanas.objective import COSTS, Objective, figures, front, hypervolume, improves, score_of, stored_objectives
+from deltanas.prices import Price, prices
 from deltanas.program import Trained
 from deltanas.records import Candidate
 from deltanas.report import charts
@@ -17,26 +18,6 @@ from deltanas.report.reading import AbsentError, Reading, label
 
 MOST_DOTS = 1500
 """Networks that are drawn beside the front, at most: spread evenly over the run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """What a network costs, and how many times what the baseline at the root of its line costs.
-
-    Attributes:
-        name: "params", "flops" or "latency_ms". value: None where it is not known. ratio: None where one is not known.
-        low, high: quartiles of a measured cost.
-    """
-
-    name: str
-    value: float | None
-    ratio: float | None
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def shown(self) -> str:
-        return "not known" if self.value is None else COSTS[self.name].shown(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,25 +81,6 @@ def standing_front(reading: Reading) -> Front | None:
     )
 
 
-def prices(candidate: Candidate, root: Candidate | None) -> tuple[Price, ...]:
-    """Parameters, FLOPs and, where it was measured, latency. root: the baseline of its line."""
-    found = []
-    for name, cost in COSTS.items():
-        value, base = cost.of(candidate), cost.of(root) if root else None
-        measured = candidate.measured(name)
-        if value is None and measured is None and name not in ("params", "flops"):
-            continue
-        ratio = value / base if value is not None and base else None
-        bounds = (measured.low, measured.high) if measured else (None, None)
-        found.append(Price(name, value, ratio, *bounds))
-    return tuple(found)
-
-
-def priced(found: Iterable[Price]) -> str:
-    """Prices in words, as "params 0.92x, flops 1.10x": what a gain costs."""
-    return ", ".join(f"{one.name} {'not known' if one.ratio is None else f'{one.ratio:.2f}x'}" for one in found)
-
-
 def _standing(reading: Reading, candidate: Candidate, objectives: Sequence[Objective]) -> Standing:
     line = reading.lineage(candidate)
     assert isinstance(candidate.outcome, Trained)
@@ -131,7 +93,7 @@ def _standing(reading: Reading, candidate: Candidate, objectives: Sequence[Objec
         score=candidate.outcome.score,
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
-        prices=prices(candidate, line.baseline),
+        prices=prices(candidate, reading.journal),
         improves=improves(candidate, line.parent, objectives) if line.parent else None,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from deltanas.prices import priced, prices
 from deltanas.program import Program, diff, differing_parts
 from deltanas.records import Candidate
 from deltanas.report.figures import Gain, Summary, gain
@@ -44,7 +45,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A step from a parent to a child. y1, y2: the heights at which it leaves the one and meets the other."""
+    """A step from a parent to a child.
+
+    price: of the child, in times of its baseline's, in words. y1, y2: the heights at which it leaves the one and meets
+    the other.
+    """
 
     number: int
     parent: str
@@ -52,6 +57,7 @@ class Edge:
     goal: str
     rung: str
     gain: Gain | None
+    price: str
     diffs: Differences
     x1: float
     y1: float
@@ -129,6 +135,7 @@ def _edge(
         goal=last.aim if last else "",
         rung=(last.rung if last else None) or "",
         gain=gain(reading, child, parent),
+        price=priced(prices(child, reading.journal)),
         diffs=tuple(differences(parent.program, child.program)) if parent.program and child.program else (),
         x1=start[0] + WIDE,
         y1=start[1] + HIGH / 2,

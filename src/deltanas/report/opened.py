@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from deltanas.prices import priced, prices
 from deltanas.program import EMPTY, Failed, Program, Refused, Trained, diff, differing_parts
 from deltanas.records import Attempt, Candidate
 from deltanas.report.reading import Reading, label
@@ -54,6 +55,8 @@ def _facts(reading: Reading, candidate: Candidate) -> Iterator[tuple[str, str]]:
             yield "trained", f"{seconds:.1f} s, sandbox tier {tier}"
     if candidate.draft and candidate.draft.params is not None:
         yield "parameters", f"{candidate.draft.params:,}"
+    if candidate.draft and candidate.cycle:
+        yield "price, in times of its baseline's", priced(prices(candidate, reading.journal))
     if candidate.kept and candidate.kept.aim:
         yield "goal", candidate.kept.aim
     if candidate.program:

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from deltanas.objective import stored_objectives
+from deltanas.prices import priced, told_growth
 from deltanas.records import RunView
 from deltanas.report.cards import CARDS, CLASSES, FRONT, PARTS, SHEETS, Card, brought_by
 from deltanas.report.figures import Summary, summarise
@@ -105,7 +106,13 @@ def draw(
         shown.insert(place, Card("study", "Can the ranking be believed?", lambda *_: {"diagnostics": built()}))
     parts = {card.name: Part(card.title, _drawn(env, card, reading, figures)) for card in shown}
     top = env.get_template("top.html.j2").render(
-        view=view, figures=figures, cards=shown, notice=notice, metric=reading.metric
+        view=view,
+        figures=figures,
+        cards=shown,
+        notice=notice,
+        metric=reading.metric,
+        growth=told_growth(figures.growth),
+        price=priced(figures.best.prices) if figures.best else "",
     )
     return Drawn(reading, {"top": Part("", top), **parts})
 

@@ -29,6 +29,7 @@ from deltanas.novelty import NoveltyGate
 from deltanas.objective import objectives_of
 from deltanas.plan import Plan
 from deltanas.policy import NoBaselineError
+from deltanas.prices import told_growth
 from deltanas.program import SPACES, Program
 from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
@@ -187,7 +188,7 @@ def _resumed(
         parts = stack.enter_context(_parts(config, own, dataset, baselines_of(run, begun, asked)))
         require_same_contents(run, begun, asked, parts.contents)
     _amend(run, now, reopen=longer)
-    return _Started(config, run, folder, parts, (told(dataset),))
+    return _Started(config, run, folder, parts, (told(dataset), told_growth(limits_of(config).growth)))
 
 
 def _new(
@@ -199,7 +200,7 @@ def _new(
 ) -> _Started:
     config = read_config(given)
     dataset = load_dataset(data or config.dataset, config.train)
-    said = [told(dataset)]
+    said = [told(dataset), told_growth(limits_of(config).growth)]
     set_epochs = config.train.epochs
     # What depends on the machine and the data; a resumed run keeps what it has.
     train = settled_training(config.train, len(dataset.train), config.prm)
