@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -57,7 +57,7 @@ def measured(folder: Path) -> Iterator[Sized]:
         yield Sized(family, row["kind"], times, before <= USUAL, gain)
 
 
-def _rows(file: Path) -> list[dict[str, object]]:
+def _rows(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
