@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
+from deltanas.cli import main
+from deltanas.sandbox import kept_warm
 from support import Command
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _warm() -> Iterator[None]:
+    """Torch is imported once for the pools of all tests. Tests of the sandbox open theirs as a single search does."""
+    with kept_warm():
+        yield
+
+
 @pytest.fixture
-def deltanas(tmp_path: Path) -> Command:
+def installed(tmp_path: Path) -> Command:
     """Run the installed command in `tmp_path`, as a user would."""
 
     def run(
@@ -33,5 +46,35 @@ def deltanas(tmp_path: Path) -> Command:
             timeout=110,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def deltanas(tmp_path: Path) -> Command:
+    """Run the command in `tmp_path`, in this process: what it imports and its fork server need no second start."""
+
+    def run(*arguments: object, text: str = "") -> subprocess.CompletedProcess[str]:
+        command = ["deltanas", *map(str, arguments)]
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(contextlib.chdir(tmp_path))
+            names = ("stdin", "stdout", "stderr")
+            streams = {name: stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8")) for name in names}
+            streams["stdin"].write(text)
+            streams["stdin"].seek(0)
+            for name, value in {"argv": command, **streams}.items():
+                stack.enter_context(mock.patch.object(sys, name, value))
+            stack.enter_context(mock.patch.object(logging.root, "handlers", []))
+            code: int | str | None = 0
+            try:
+                main()
+            except SystemExit as end:
+                code = end.code
+            said = {}
+            for name in names[1:]:
+                streams[name].seek(0)
+                said[name] = streams[name].read()
+        assert isinstance(code, int | None), code
+        return subprocess.CompletedProcess(command, code or 0, **said)
 
     return run

@@ -183,15 +183,15 @@ def test_an_edit_is_read_from_stdin_as_utf8(place: Path, encoding: str) -> None:
 
 
 @pytest.mark.slow
-def test_names_are_what_their_bytes_say_where_the_system_knows_ascii_alone(deltanas: Command, place: Path) -> None:
+def test_names_are_what_their_bytes_say_where_the_system_knows_ascii_alone(installed: Command, place: Path) -> None:
     env = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
-    (row,) = json.loads(deltanas("runs", "list", "--runs", "läufe", "--json", env=env).stdout)
+    (row,) = json.loads(installed("runs", "list", "--runs", "läufe", "--json", env=env).stdout)
     assert row["run"] == "läufe/ein läuf"
     search = ("search", "--strategy", "random", "--cycles", "1", "--candidates", "1", "--train-size", "100")
-    done = deltanas(*search, "--epochs", "1", "--baseline", "é.py", "--run", "eigene läufe", "--json", env=env)
+    done = installed(*search, "--epochs", "1", "--baseline", "é.py", "--run", "eigene läufe", "--json", env=env)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["run"] == "eigene läufe"
-    assert deltanas("runs", "show", "eigene läufe").stdout.startswith("eigene läufe: finished")
+    assert installed("runs", "show", "eigene läufe").stdout.startswith("eigene läufe: finished")
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_run_with_repeats_can_be_lengthened(deltanas: Command, tmp_path: Path)
 TRIPWIRE = "import os as _os; open({trap!r} + str(_os.getpid()), 'w').close()"
 
 
-def test_no_candidate_runs_in_this_process(deltanas: Command, tmp_path: Path) -> None:
+def test_no_candidate_runs_in_this_process(tmp_path: Path) -> None:
     """Every function of the contract, and the module itself, tells which process it runs in, if it can write at all."""
     trap = tmp_path / "traps"
     trap.mkdir(mode=0o777)

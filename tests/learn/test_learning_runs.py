@@ -132,18 +132,18 @@ def test_killed_in_a_tuning_and_behind_one_it_ends_as_the_undisturbed_one(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_corpus_tune_and_export(deltanas: Command, undisturbed: RunView, place: Path, tiny_folder: Path) -> None:
+def test_corpus_tune_and_export(installed: Command, undisturbed: RunView, place: Path, tiny_folder: Path) -> None:
     run = place / "whole"
-    made = json.loads(deltanas("learn", "corpus", run, "--out", "c.jsonl", "--json").stdout)
+    made = json.loads(installed("learn", "corpus", run, "--out", "c.jsonl", "--json").stdout)
     trained = [c for c in undisturbed.candidates if c.cycle and c.score is not None]
     assert made["edits"] == len(trained)
     settings = ("--config", place / "my.toml", "--llm", f"path:{tiny_folder}")
-    tuned = deltanas("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
+    tuned = installed("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
     assert tuned.returncode == 0, tuned.stderr
     assert json.loads(tuned.stdout)["lessons"] == undisturbed.adapters[1].lessons
-    again = deltanas("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
+    again = installed("learn", "tune", "c.jsonl", *settings, "--out", "mine", "--json")
     assert json.loads(again.stdout)["losses"] == json.loads(tuned.stdout)["losses"]
-    exported = deltanas("learn", "export", run, place / "out", "--base", "some/base")
+    exported = installed("learn", "export", run, place / "out", "--base", "some/base")
     assert exported.returncode == 0, exported.stderr
     config = json.loads((place / "out" / "adapter_config.json").read_text())
     assert (config["base_model_name_or_path"], config["r"]) == ("some/base", 2)

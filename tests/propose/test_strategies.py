@@ -176,15 +176,15 @@ def test_what_the_settings_give_to_a_strategy() -> None:
     assert SearchConfig.model_fields["strategy"].default == "delta"
 
 
-def test_the_strategy_of_the_docs_runs(deltanas: Command, tmp_path: Path) -> None:
+def test_the_strategy_of_the_docs_runs(installed: Command, tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text("utf-8")
     (name, code), *_ = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (command,) = re.findall(r"^    deltanas search (--strategy \w+:\w+ .*)$", text, re.MULTILINE)
     (tmp_path / name).write_text(code)
     small = ("--cycles", 1, "--candidates", 2, "--baseline", "mlp", "--train-size", 100, "--run", "run")
-    done = deltanas("search", *command.split(), *small)
+    done = installed("search", *command.split(), *small)
     assert done.returncode == 0, done.stderr
-    done = deltanas("search", "--cycles", 2, "--run", "run")  # resumed by what is stored
+    done = installed("search", "--cycles", 2, "--run", "run")  # resumed by what is stored
     assert done.returncode == 0, done.stderr
     view = open_run(tmp_path / "run")
     made = [candidate for candidate in view.candidates if candidate.cycle]

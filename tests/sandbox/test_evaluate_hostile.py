@@ -36,14 +36,14 @@ def net(code: str) -> str:
 
 
 def test_each_hostile_program_ends_in_time_and_the_honest_one_scores_as_alone(
-    deltanas: Command, tmp_path: Path
+    installed: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "honest.py").write_text(net("pass"))
     for name, code in HOSTILE.items():
         (tmp_path / f"{name}.py").write_text(net(f"if len(train_data) > {BUILD}: exec({code!r})"))
     (tmp_path / "stall.py").write_text(net("pass") + "\nwhile True: pass\n")
     files = [f"{name}.py" for name in (*HOSTILE, "stall")]
-    done = deltanas("evaluate", "honest.py", *files, "honest.py", "--timeout", TIMEOUT, "--json")
+    done = installed("evaluate", "honest.py", *files, "honest.py", "--timeout", TIMEOUT, "--json")
     assert done.returncode == 1, done.stderr
     before, *hostile, stalled, after = map(json.loads, done.stdout.splitlines())
     assert (stalled["status"], stalled["reason"]) == ("refused", f"took longer than {TIMEOUT} s")

@@ -114,8 +114,8 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_a_search_on_ray_that_was_killed_ends_as_the_local_one(deltanas: Command, tmp_path: Path) -> None:
-    assert deltanas(*SEARCH, "--run", "local").returncode == 0
+def test_a_search_on_ray_that_was_killed_ends_as_the_local_one(installed: Command, tmp_path: Path) -> None:
+    assert installed(*SEARCH, "--run", "local").returncode == 0
     command = [str(Path(sys.executable).with_name("deltanas")), *SEARCH, "--executor", "ray", "--run", "run"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as search:
         assert search.stderr is not None
@@ -131,6 +131,6 @@ def test_a_search_on_ray_that_was_killed_ends_as_the_local_one(deltanas: Command
         assert time.monotonic() < deadline, "a process outlived the kill of the search"
         time.sleep(0.1)
     assert not open_run(tmp_path / "run").finished
-    resumed = deltanas("search", "--run", "run")
+    resumed = installed("search", "--run", "run")
     assert resumed.returncode == 0, resumed.stderr
     assert told(open_run(tmp_path / "run")) == told(open_run(tmp_path / "local"))

@@ -17,7 +17,7 @@ import pytest
 
 from deltanas.errors import SandboxError
 from deltanas.program import Failed, Program, Trained
-from deltanas.sandbox import LocalPool
+from deltanas.sandbox import LocalPool, kept_warm
 from deltanas.sandbox.layers import Layer, tier_of
 from deltanas.train.data import load
 
@@ -117,6 +117,26 @@ def test_a_server_that_is_killed_as_it_starts_costs_no_result() -> None:
     assert isinstance(before, Trained)
     assert [getattr(outcome, "score", outcome) for outcome in outcomes.values()] == [before.score] * 3
     assert len(killed) >= 3  # one kill may meet a server twice: the one that starts and the one it forks
+
+
+def test_servers_of_one_kept_interpreter_are_as_those_of_their_own(pool: LocalPool) -> None:
+    """Each pool has its own server; neither the death of one nor that of the interpreter costs a result."""
+    before, family = train_one(pool, HONEST), below(os.getpid())
+    assert isinstance(before, Trained)
+    with kept_warm():
+        for _ in range(2):
+            with LocalPool(load("digits"), workers=1, timeout=30) as forked:
+                [keeper] = (pid for pid in below(os.getpid()) - family if below(pid))
+                assert forked.tier == pool.tier
+                assert train_one(forked, HONEST).score == before.score
+                [server] = (pid for pid in below(keeper) if not gone(pid))
+                os.kill(server, signal.SIGKILL)
+                assert train_one(forked, HONEST).score == before.score
+            assert all(map(gone, below(keeper)))
+        os.kill(keeper, signal.SIGKILL)
+        with LocalPool(load("digits"), workers=1, timeout=30) as forked:
+            assert train_one(forked, HONEST).score == before.score
+    assert below(os.getpid()) <= family
 
 
 def test_a_killed_candidate_is_a_crash_of_its_own(pool: LocalPool) -> None:

@@ -184,8 +184,8 @@ def test_a_broken_tracker_is_left_alone_with_one_warning(caplog: pytest.LogCaptu
     ]
 
 
-def test_a_search_is_mirrored_on_request(deltanas: Command, tmp_path: Path) -> None:
-    done = deltanas(
+def test_a_search_is_mirrored_on_request(installed: Command, tmp_path: Path) -> None:
+    done = installed(
         "search",
         *SMALL,
         "--cycles",
@@ -207,6 +207,6 @@ def test_a_search_is_mirrored_on_request(deltanas: Command, tmp_path: Path) -> N
     assert [event.step for event in read.Scalars("cycle/trained")] == [1]
     assert read.Scalars("candidate/accuracy")[0].step == 1
     assert read.Scalars("candidate/trainings")[0].value == 2, "auto trains a baseline twice"
-    done = deltanas("search", *SMALL, "--track", "wandb", "--run", "other")
+    done = installed("search", *SMALL, "--track", "wandb", "--run", "other")
     assert done.returncode == 2
     assert "'tensorboard' or 'mlflow'" in done.stderr

@@ -4,6 +4,7 @@ from deltanas.sandbox.calibration import Calibration, keep_calibration, stored_c
 from deltanas.sandbox.cluster import RayPool
 from deltanas.sandbox.device_pool import DevicePool, cuda_devices
 from deltanas.sandbox.exported import Exported, Weight
+from deltanas.sandbox.host import kept_warm
 from deltanas.sandbox.pool import LocalPool, Pool, cores
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "cores",
     "cuda_devices",
     "keep_calibration",
+    "kept_warm",
     "stored_calibration",
     "this_machine",
 ]

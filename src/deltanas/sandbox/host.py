@@ -10,29 +10,110 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import IO
+import weakref
+from collections.abc import Iterator
+from select import select
+from typing import IO, Protocol
 
 from deltanas.errors import SandboxError
 from deltanas.sandbox.layers import Bounds, Tier, tier_of
 
 _FORKING = ("deltanas.sandbox.zygote", "deltanas.train.child")
+_KEEPING = ("deltanas.sandbox.keeper", "deltanas.train.child")
 _START_TIMEOUT = 120.0
 _ANSWER_TIMEOUT = 30.0
 _TRIES = 3
 _END_SECONDS = 1.0
 
 
-class ForkServer:
-    """One warmed interpreter for the whole pool. `launch` may be called from several threads.
+class _Process(Protocol):
+    """What is needed of a `subprocess.Popen`."""
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def kill(self) -> None: ...
+
+
+class _Server:
+    """A process at the other end of a control socket. It says a first word once it is ready.
 
     Args: module: what it runs, and its arguments after the descriptor of the control socket.
     """
 
-    def __init__(self, module: tuple[str, ...] = _FORKING) -> None:
+    def __init__(self, module: tuple[str, ...]) -> None:
         self._module = module
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: _Process | None = None
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+
+    def _started(self) -> bytes:
+        """Its first word. Raises SandboxError where it does not start, or is killed time and again while it does."""
+        for _ in range(_TRIES):
+            hello, reason = self._hello()
+            if hello:
+                return hello
+            if self._stop() != -signal.SIGKILL:
+                hint = f"try: {sys.executable} -s -P -c 'import torch, deltanas'"
+                raise SandboxError(f"the sandbox's server does not start: {reason or 'no word from it'}", hint)
+        raise SandboxError(f"the sandbox's server was killed {_TRIES} times as it started", "is there enough memory?")
+
+    def _hello(self) -> tuple[bytes, str]:
+        """Start a server; what it says of itself, and the last line of its log where it says nothing."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with os.fdopen(os.memfd_create("log"), "w+b") as log:  # a disk may be full
+            try:
+                with theirs:
+                    self._process = self._spawn(theirs.fileno(), log)
+                self._control.settimeout(_START_TIMEOUT)
+                hello = self._control.recv(4096)
+            except OSError as error:
+                hello, reason = b"", str(error)
+            else:
+                log.seek(0)
+                reason = "".join(log.read().decode("utf-8", "replace").strip().splitlines()[-1:])
+        self._control.settimeout(_ANSWER_TIMEOUT)
+        return hello, reason
+
+    def _spawn(self, control_fd: int, log: IO[bytes]) -> _Process:
+        # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
+        # -s, -P and the environment leave as little of the user's own settings.
+        name, *arguments = self._module
+        command = [sys.executable, "-s", "-P", "-m", name, str(control_fd), *arguments]
+        return subprocess.Popen(
+            command,
+            pass_fds=(control_fd,),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,
+        )
+
+    def _stop(self) -> int | None:
+        """The exit code of the server, where it had ended by itself."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        code = None
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its end of the socket closes a moment before it ends
+                code = self._process.wait(_END_SECONDS)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+        return code
+
+
+class ForkServer(_Server):
+    """One warmed interpreter for the whole pool. `launch` may be called from several threads."""
+
+    def __init__(self, module: tuple[str, ...] = _FORKING) -> None:
+        super().__init__(module)
         self._tier: Tier | None = None
 
     @property
@@ -65,77 +146,79 @@ class ForkServer:
                 self._stop()
         raise SandboxError("the sandbox's server dies when it is asked for a child", "is there enough memory?")
 
-    def close(self) -> None:
-        with self._lock:
-            self._stop()
-
     def _start(self) -> None:
         """Raises SandboxError where the server does not start, or is killed time and again while it does."""
-        for _ in range(_TRIES):
-            hello, reason = self._hello()
-            if hello:
-                break
-            if self._stop() != -signal.SIGKILL:
-                hint = f"try: {sys.executable} -s -P -c 'import torch, deltanas'"
-                raise SandboxError(f"the sandbox's server does not start: {reason or 'no word from it'}", hint)
-        else:
-            raise SandboxError(
-                f"the sandbox's server was killed {_TRIES} times as it started", "is there enough memory?"
-            )
-        found = json.loads(hello)
+        found = json.loads(self._started())
         tier = tier_of(found["layers"], found["holes"])
         if self._tier not in {None, tier}:
             self._stop()
             raise SandboxError(f"the sandbox was of tier {self._tier} and is now of tier {tier}", "start again")
         self._tier = tier
 
-    def _hello(self) -> tuple[bytes, str]:
-        """Start a server; what it says of itself, and the last line of its log where it says nothing."""
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with os.fdopen(os.memfd_create("log"), "w+b") as log:  # a disk may be full
-            try:
-                with theirs:
-                    self._process = _spawn(self._module, theirs.fileno(), log)
-                self._control.settimeout(_START_TIMEOUT)
-                hello = self._control.recv(4096)
-            except OSError as error:
-                hello, reason = b"", str(error)
-            else:
-                log.seek(0)
-                reason = "".join(log.read().decode("utf-8", "replace").strip().splitlines()[-1:])
-        self._control.settimeout(_ANSWER_TIMEOUT)
-        return hello, reason
-
-    def _stop(self) -> int | None:
-        """The exit code of the server, where it had ended by itself."""
-        if self._control is not None:
-            self._control.close()
-            self._control = None
-        code = None
-        if self._process is not None:
-            with contextlib.suppress(subprocess.TimeoutExpired):  # its end of the socket closes a moment before it ends
-                code = self._process.wait(_END_SECONDS)
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-        return code
+    def _spawn(self, control_fd: int, log: IO[bytes]) -> _Process:
+        if _kept is None or self._module != _FORKING:
+            return super()._spawn(control_fd, log)
+        return _kept.fork(control_fd, log.fileno())
 
 
-def _spawn(module: tuple[str, ...], control_fd: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    # Not -I: it would ignore PYTHONHASHSEED, and the order of a candidate's sets would differ from run to run.
-    # -s, -P and the environment leave as little of the user's own settings.
-    name, *arguments = module
-    command = [sys.executable, "-s", "-P", "-m", name, str(control_fd), *arguments]
-    return subprocess.Popen(
-        command,
-        pass_fds=(control_fd,),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        cwd="/",
-        env=_environment(),
-        start_new_session=True,
-    )
+class _Keeper(_Server):
+    """A warmed interpreter that serves no pool: fork servers are forked from it."""
+
+    def fork(self, control_fd: int, log_fd: int) -> _Process:
+        """Start a fork server over descriptors. Raises SandboxError where the keeper dies time and again."""
+        with self._lock:
+            for _ in range(_TRIES):
+                if self._control is None:
+                    self._started()
+                assert self._control is not None
+                try:
+                    socket.send_fds(self._control, [b"{}"], [control_fd, log_fd])
+                    _, received, _, _ = socket.recv_fds(self._control, 64, 1)
+                except OSError:
+                    received = []
+                if received:
+                    return _Forked(received[0], os.dup(log_fd))
+                self._stop()
+        raise SandboxError("the interpreter that servers are forked from dies", "is there enough memory?")
+
+
+class _Forked:
+    """A process that is not this one's child; how it ended is told by its log: it is empty if it was killed."""
+
+    def __init__(self, pid_fd: int, log_fd: int) -> None:
+        self._pid, self._log = pid_fd, log_fd
+        for fd in (pid_fd, log_fd):
+            weakref.finalize(self, os.close, fd)
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not select([self._pid], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("a forked server", timeout or 0)
+        return 1 if os.fstat(self._log).st_size else -signal.SIGKILL
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pid, signal.SIGKILL)
+
+
+_kept: _Keeper | None = None
+
+
+@contextlib.contextmanager
+def kept_warm() -> Iterator[None]:
+    """Import torch once for all pools of this process that open within: the second opens in milliseconds, not seconds.
+
+    It holds the memory of one interpreter with torch until it ends. Within another one it does nothing.
+    """
+    global _kept
+    if _kept is not None:
+        yield
+        return
+    _kept = _Keeper(_KEEPING)
+    try:
+        yield
+    finally:
+        _kept, keeper = None, _kept
+        keeper.close()
 
 
 def _environment() -> dict[str, str]:

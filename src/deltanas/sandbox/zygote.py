@@ -44,26 +44,33 @@ class _Child:
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     die_with_the_tool(control)
+    serve(control, Layers(), warmed(sys.argv[2]))
+
+
+def warmed(name: str) -> Entry:
+    """Import the module and warm it up; what a child then does. Raises SystemExit where a thread was left running."""
     tempfile.tempdir = "/tmp"  # noqa: S108  torch asks for one as it is imported, and must not try the disk: it may be full
-    module = importlib.import_module(sys.argv[2])
+    gc.disable()  # what is imported stays: to look through it again and again takes a seventh of the start
+    module = importlib.import_module(name)
     module.warm()
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
         raise SystemExit(f"{threads} threads run after warming up: a fork would not be safe")
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
     def candidate(layers: Layers, bounds: Bounds, slot: int) -> None:
         layers.put_on(bounds, slot, strict=True)
         module.main(*INHERITED)
 
-    serve(control, Layers(), candidate)
+    return candidate
 
 
 def serve(control: socket.socket, layers: Layers, entry: Entry) -> None:
     """Test the layers, say what holds, and start a child for each request that comes in."""
     kernel.prctl(kernel.SUBREAPER, 1)
     kernel.prctl(kernel.DUMPABLE, 0)
-    gc.collect()
-    gc.freeze()
     held, holes = _self_test(layers)
     layers.wanted = held
     fcntl.fcntl(control, fcntl.F_SETFL, 0)
