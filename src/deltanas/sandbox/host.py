@@ -213,11 +213,11 @@ def kept_warm() -> Iterator[None]:
     if _kept is not None:
         yield
         return
-    _kept = _Keeper(_KEEPING)
+    _kept = keeper = _Keeper(_KEEPING)
     try:
         yield
     finally:
-        _kept, keeper = None, _kept
+        _kept = None
         keeper.close()
 
 

@@ -27,11 +27,12 @@ def main() -> None:
         message, fds, _, _ = socket.recv_fds(control, 64, 2)
         if not message:
             os._exit(0)
+        control_fd, log_fd = fds
         _reap()
         pid = os.fork()
         if not pid:
             control.close()
-            _become_server(*fds, entry)
+            _become_server(control_fd, log_fd, entry)
         socket.send_fds(control, [b"{}"], [opened := os.pidfd_open(pid)])
         for fd in (*fds, opened):
             os.close(fd)

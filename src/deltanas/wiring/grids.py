@@ -32,7 +32,7 @@ from deltanas.grid import (
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import Program
 from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
-from deltanas.sandbox import Pool
+from deltanas.sandbox import Pool, kept_warm
 from deltanas.sources import chosen_sources
 from deltanas.train.data import Dataset, told
 from deltanas.trainings import Recipe
@@ -144,6 +144,7 @@ def open_grid(parts: GridParts, out: Path) -> Iterator[OpenGrid]:
     splits = {name: split_of(data) for name, data in parts.data.items()}
     with ExitStack() as stack:
         table = stack.enter_context(open_table(out, parts.description, keys_of(parts.grid)))
+        stack.enter_context(kept_warm())
         pools = stack.enter_context(_Pools(parts))
         inject = Injection(parts.programs)
 
