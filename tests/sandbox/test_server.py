@@ -128,14 +128,14 @@ def test_servers_of_one_kept_interpreter_are_as_those_of_their_own(pool: LocalPo
             with LocalPool(load("digits"), workers=1, timeout=30) as forked:
                 [keeper] = (pid for pid in below(os.getpid()) - family if below(pid))
                 assert forked.tier == pool.tier
-                assert train_one(forked, HONEST).score == before.score
+                assert getattr(train_one(forked, HONEST), "score", None) == before.score
                 [server] = (pid for pid in below(keeper) if not gone(pid))
                 os.kill(server, signal.SIGKILL)
-                assert train_one(forked, HONEST).score == before.score
+                assert getattr(train_one(forked, HONEST), "score", None) == before.score
             assert all(map(gone, below(keeper)))
         os.kill(keeper, signal.SIGKILL)
         with LocalPool(load("digits"), workers=1, timeout=30) as forked:
-            assert train_one(forked, HONEST).score == before.score
+            assert getattr(train_one(forked, HONEST), "score", None) == before.score
     assert below(os.getpid()) <= family
 
 
