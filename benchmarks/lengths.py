@@ -8,9 +8,9 @@ of the recipe, of the transform, and composites of three. Half of them are held 
 their baseline. Each is trained for 5 epochs on 10,000 images and evaluated after 1, 2, 3 and 5 of them, with its last
 weights and with the mean of those of the last quarter of the steps; and, with another seed, for one epoch on 4,000
 images, as a search does. Every eighth is trained with a second seed. A baseline is trained with four seeds. The draws
-come in rounds over the families, the dearest in every second one, so a prefix of the files is a fair sample too; a row
-costs some 30 CPU seconds, 600 with the baselines and second seeds some 5.7 hours, 400 some 4. Interrupt it at any moment; the same
-command goes on.
+come in rounds over the families, the dearest in every second one, so a prefix of the files is a fair sample too. A row
+costs some 30 CPU seconds: 600 of them with the baselines and second seeds some 5.7 hours, 400 some 4. Interrupt it at
+any moment; the same command goes on.
 
 `edits.jsonl` has a row an edit, `trainings.jsonl` a row a training; `meta.json` says how they were measured.
 """
@@ -41,7 +41,8 @@ from deltanas.sandbox import Pool
 from deltanas.sandbox.judge import Reading
 from deltanas.search import training_seed
 from deltanas.train.data import Images
-from deltanas.wiring import builtin_programs, kept_builds, load_dataset, open_pool
+from deltanas.wiring import builtin_programs, kept_builds
+from deltanas.wiring.pools import load_dataset, open_pool
 
 DATASET, VALIDATION = "fashion-mnist", 5_000
 AVERAGE = 0.25
