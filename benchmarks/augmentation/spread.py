@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from benchmarks.augmentation.own import Table
 from benchmarks.augmentation.table import Floats
-from deltanas.intervals import Estimate, mean, wilson
+from deltanas.intervals import Estimate, Z, mean, wilson
 from deltanas.study import holm, reliability, separation
 from deltanas.study.components import Groups, components
 from deltanas.study.estimate import plain
@@ -18,41 +18,50 @@ from deltanas.study.ranks import spearman
 
 DRAWS = 2_000
 TOPS = (1, 3, 10)
+QUARTERS = 4
 
 
 def noise(table: Table) -> dict[str, Any]:
-    """Of one training: about its policy's level, and with what the seed does to all policies taken off."""
-    found, equal = (components(*_columns(table, scores)) for scores in (table.scores, _centred(table)))
-    error, degrees = residual(table)
+    """Of one training: about its policy's level, and with what the seed does to all policies taken off.
+
+    Bad policies scatter more than good ones, so it is told by quarters of the table too, and of the better half alone.
+    """
+    found = components(*_columns(table, table.scores))
+    every, half = _centred(table), better_half(table)
+    scatter, _ = errors(table)
+    order = np.argsort(-table.scores.mean(1), kind="stable")
     return {
         "sd": _root(found.var_noise),
-        "sd_at_equal_seeds": error,
-        "degrees_at_equal_seeds": degrees,
         "sd_of_policies": _root(found.var_arch),
         "snr": plain(found.snr),
-        "snr_at_equal_seeds": plain(equal.snr),
         "snr_bootstrap": _resampled(table.scores),
-        "snr_bootstrap_at_equal_seeds": _resampled(_centred(table)),
+        "snr_bootstrap_at_equal_seeds": _resampled(every),
+        "quarters": [
+            {"mean": float(table.scores[rows].mean()), "sd_at_equal_seeds": float(scatter[rows[0]])}
+            for rows in np.array_split(order, QUARTERS)
+        ],
+        "better_half": {"snr_at_equal_seeds": plain(components(*_columns(half, _centred(half))).snr)},
     }
 
 
 def trust(table: Table) -> dict[str, Any]:
-    """The study's own verdicts on the ranking by one training, and by the mean of all seeds."""
-    names, scores = _columns(table, table.scores)
+    """The study's own verdicts on the ranking by one training and by the mean of all seeds, of all and of the good."""
     found: dict[str, Any] = {}
-    for repeats in (1, len(table.seeds)):
-        seen = reliability(names, scores, repeats=repeats)
-        found[f"mean of {repeats}"] = {
-            "spearman_predicted": plain(seen.rho_spearman_predicted),
-            "best_quarter_predicted": plain(seen.truncation.predicted),
-            "verdict": seen.verdict,
-        }
+    for which, some in (("all", table), ("better half", better_half(table))):
+        names, scores = _columns(some, _centred(some))
+        for repeats in (1, len(table.seeds)):
+            seen = reliability(names, scores, repeats=repeats)
+            found[f"{which}, mean of {repeats}"] = {
+                "spearman_predicted": plain(seen.rho_spearman_predicted),
+                "verdict": seen.verdict,
+            }
+    half = better_half(table)
+    found["the best of the better half"] = separation(*_columns(half, _centred(half)), TOPS[-1]).verdict
     middle = len(table.seeds) // 2
     one, two = table.scores[:, :middle].mean(1), table.scores[:, middle:].mean(1)
     best_half = np.argsort(-one, kind="stable")[: len(one) // 2]
     found["half the seeds against the others"] = plain(_of_means(one, two))
     found["the same in the better half"] = plain(_of_means(one[best_half], two[best_half]))
-    found["the best"] = separation(names, scores, TOPS[-1]).verdict
     return found
 
 
@@ -63,39 +72,40 @@ def against_none(table: Table) -> dict[str, Any]:
     means, as a sample of policies.
     """
     none = table.row("none")
-    gains = np.array([table.paired(row, none).mean() for row in range(len(table.names)) if row != none])
-    error, degrees = residual(table)
-    scale = error * np.sqrt(2 / len(table.seeds))
+    others = np.array([row for row in range(len(table.names)) if row != none])
+    gains = np.array([table.paired(row, none).mean() for row in others])
+    scatter, degrees = errors(table)
+    scale = np.hypot(scatter[others], scatter[none]) / np.sqrt(len(table.seeds))
     p = holm(2 * student.sf(np.abs(gains) / scale, degrees))
-    above = int((gains > 0).sum())
     level, spread = shrunk(table)
     rng = np.random.default_rng(0)
-    others = np.delete(level, none) + rng.normal(size=(DRAWS, len(gains))) * spread
-    own = table.scores[none].mean() + rng.normal(size=(DRAWS, 1)) * error / np.sqrt(len(table.seeds))
-    shares = (others > own).mean(1)
+    drawn = level[others] + rng.normal(size=(DRAWS, len(others))) * spread[others]
+    own = table.scores[none].mean() + rng.normal(size=(DRAWS, 1)) * scatter[none] / np.sqrt(len(table.seeds))
+    shares = (drawn > own).mean(1)
     return {
-        "policies": len(gains),
+        "policies": len(others),
         "better": int(((p < 0.05) & (gains > 0)).sum()),
         "worse": int(((p < 0.05) & (gains < 0)).sum()),
         "share": plain(Estimate(float(shares.mean()), *map(float, np.quantile(shares, [0.025, 0.975])))),
-        "above": plain(wilson(above, len(gains))),
+        "above": plain(wilson(int((gains > 0).sum()), len(others))),
     }
 
 
 def best(table: Table, count: int = 12) -> list[dict[str, Any]]:
-    """The highest means, with the usual policies behind; `level` is drawn towards the mean of all policies."""
+    """The highest means, with the usual policies behind; `level` is drawn towards the mean of the better half."""
     level, spread = shrunk(table)
-    error, degrees = residual(table)
-    half = float(student.ppf(0.975, degrees)) * error * np.sqrt(2 / len(table.seeds))
+    scatter, degrees = errors(table)
     order = np.argsort(-table.scores.mean(1), kind="stable")
     rank = {int(place): number for number, place in enumerate(order, 1)}
     rows = [*order[:count], *(p for p in order[count:] if table.kinds[p] == "usual")]
     none, found = table.row("none"), []
     for place in map(int, rows):
         gain = float(table.paired(place, none).mean())
+        error = np.hypot(scatter[place], scatter[none]) / np.sqrt(len(table.seeds))
+        half = 0.0 if place == none else float(student.ppf(0.975, degrees) * error)
         found.append({
             "rank": rank[place], "policy": table.names[place], "mean": float(table.scores[place].mean()),
-            "level": plain(Estimate(*(float(level[place] + z * spread) for z in (0, -1.96, 1.96)))),
+            "level": plain(Estimate(*(float(level[place] + z * spread[place]) for z in (0, -Z, Z)))),
             "over_none": plain(Estimate(gain, gain - half, gain + half)),
         })  # fmt: skip
     return found
@@ -137,22 +147,30 @@ def transfer(table: Table, other: Table) -> dict[str, Any]:
     }
 
 
-def shrunk(table: Table) -> tuple[Floats, float]:
-    """Each policy's expected level under normal scatter of levels and trainings, and its standard deviation."""
-    error, _ = residual(table)
-    found = components(*_columns(table, _centred(table)))
-    own = error**2 / len(table.seeds)
-    weight = found.var_arch.value / (found.var_arch.value + own)
-    means = table.scores.mean(1)
-    return means.mean() + weight * (means - means.mean()), float(np.sqrt(weight * own))
+def better_half(table: Table) -> Table:
+    order = np.argsort(-table.scores.mean(1), kind="stable")
+    return table.only([int(place) for place in order[: max(2, len(order) // 2)]])
 
 
-def residual(table: Table) -> tuple[float, int]:
-    """Standard deviation of a training about its policy's and its seed's mean, and the degrees of freedom."""
-    n, seeds = table.scores.shape
-    left = _centred(table) - _centred(table).mean(1, keepdims=True)
-    degrees = (n - 1) * (seeds - 1)
-    return float(np.sqrt((left**2).sum() / degrees)), degrees
+def shrunk(table: Table) -> tuple[Floats, Floats]:
+    """Each policy's level, and its standard deviation: what is as good as the better half is drawn towards its mean."""
+    half, means = better_half(table).scores.mean(1), table.scores.mean(1)
+    own = errors(table)[0] / np.sqrt(len(table.seeds))
+    between = max(0.0, float(half.var(ddof=1) - np.sort(own)[: len(half)].mean() ** 2))
+    weight = np.where(means >= half.min(), between / (between + own**2), 1.0)
+    return half.mean() + weight * (means - half.mean()), np.sqrt(weight) * own
+
+
+def errors(table: Table) -> tuple[Floats, int]:
+    """[policies] standard deviation of a training at equal seeds, pooled by quarters of the table; degrees of each."""
+    left = _centred(table)
+    squares = ((left - left.mean(1, keepdims=True)) ** 2).sum(1)
+    order = np.argsort(-table.scores.mean(1), kind="stable")
+    found = np.zeros(len(order))
+    parts = np.array_split(order, QUARTERS)
+    for rows in parts:
+        found[rows] = np.sqrt(squares[rows].sum() / (len(rows) * (len(table.seeds) - 1)))
+    return found, min(map(len, parts)) * (len(table.seeds) - 1)
 
 
 def _centred(table: Table) -> Floats:
