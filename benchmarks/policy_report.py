@@ -32,7 +32,7 @@ from benchmarks.augmentation.own import (
     read_own,
     worth,
 )
-from benchmarks.augmentation.replay import replayed
+from benchmarks.augmentation.replay import counted, spread, times_fewer
 from benchmarks.augmentation.spread import against_none, best, chosen_by_others, noise, tables_beside, trust
 from benchmarks.table import read_rows
 from deltanas.task import CLASSIFY
@@ -52,6 +52,7 @@ def main() -> None:
     others = [(path.stem, read_own(path)) for path in given.beside]
     found: dict[str, Any] = {
         "policies": len(table.names), "seeds": len(table.seeds), "failed": table.failed,
+        "trainings": len(read_rows(given.table)), "failures": _failures(given.table),
         "mean": float(table.scores.mean()),
     }  # fmt: skip
     if len(table.seeds) > 1:
@@ -72,6 +73,10 @@ def main() -> None:
     sys.stdout.write(f"{out}\n")
 
 
+def _failures(path: Path) -> int:
+    return sum(row["score"] is None for row in read_rows(path))
+
+
 def _replays(table: Table, others: Sequence[tuple[str, Table]], replays: int) -> dict[str, Any]:
     effects = json.loads(RELEASED.read_text("utf-8"))["additive"]["effects"]
     given = {"the released table": given_effects(effects, table)}
@@ -81,7 +86,8 @@ def _replays(table: Table, others: Sequence[tuple[str, Table]], replays: int) ->
     found: dict[str, Any] = {"policies": len(table.names), "looked_for": looked_for(table)}
     for told in tellings:
         start, seen = time.monotonic(), boards(table, told)
-        found[told] = {name: replayed(seen, arm, name, replays) for name, arm in known.items()}
+        counts = {name: counted(seen, arm, name, replays) for name, arm in known.items()}
+        found[told] = {name: {**spread(some), **times_fewer(counts["random"], some)} for name, some in counts.items()}
         sys.stderr.write(f"{len(table.names)} policies, {told}: {time.monotonic() - start:.0f} s\n")
     if len(table.seeds) > 1:
         seen = boards(table, "all seeds")

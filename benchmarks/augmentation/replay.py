@@ -196,20 +196,35 @@ def replay(arm: Arm, board: Board, name: str, number: int) -> Iterator[int]:
 
 
 def replayed(boards: Sequence[Board], arm: Arm, name: str, replays: int) -> dict[str, float]:
-    """Trainings until one hits, on each of the boards in turn: see `spread`."""
+    """Trainings until one hits: see `counted` and `spread`."""
+    return spread(counted(boards, arm, name, replays))
+
+
+def counted(boards: Sequence[Board], arm: Arm, name: str, replays: int) -> Floats:
+    """[replays] trainings until one hits, on each of the boards in turn."""
     counts = []
     for number in range(replays):
         board = boards[number % len(boards)]
         trained = enumerate(replay(arm, board, name, number), 1)
         counts.append(next((count for count, place in trained if board.hits[place]), len(board.accuracy) + 1))
-    return spread(np.array(counts, float))
+    return np.array(counts, float)
 
 
 def spread(values: Floats) -> dict[str, float]:
     """Mean and median over replays, with bootstrap intervals, 95 %."""
-    resampled = values[np.random.default_rng(0).integers(len(values), size=(DRAWS, len(values)))]
     found: dict[str, float] = {"replays": len(values)}
     for what, statistic in (("mean", np.mean), ("median", np.median)):
-        low, high = np.quantile(statistic(resampled, axis=1), [0.025, 0.975])
+        low, high = np.quantile(statistic(_resampled(values, 0), axis=1), [0.025, 0.975])
         found |= {what: float(statistic(values)), f"{what}_low": float(low), f"{what}_high": float(high)}
     return found
+
+
+def times_fewer(usual: Floats, counts: Floats) -> dict[str, float]:
+    """How many times as many trainings the usual way needs on average, with a bootstrap interval, 95 %."""
+    ratios = _resampled(usual, 1).mean(1) / _resampled(counts, 0).mean(1)
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return {"times_fewer": float(usual.mean() / counts.mean()), "times_low": float(low), "times_high": float(high)}
+
+
+def _resampled(values: Floats, seed: int) -> Floats:
+    return values[np.random.default_rng(seed).integers(len(values), size=(DRAWS, len(values)))]

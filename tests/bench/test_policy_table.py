@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.augmentation.finals import compared, finalists
 from benchmarks.augmentation.own import Table, arms, boards, given_by, given_effects, numbers, picked, read_own, worth
-from benchmarks.augmentation.replay import drawn, replayed
+from benchmarks.augmentation.replay import counted, drawn, replayed, times_fewer
 from benchmarks.augmentation.spread import against_none, best, chosen_by_others, errors, noise, transfer, trust
 from benchmarks.policies import policies, some_of
 from deltanas.errors import DataError
@@ -110,6 +110,9 @@ def test_random_needs_what_counting_says_and_models_less(table: Table) -> None:
     for name in ("bandit", "evolution", "additive surrogate", "ridge"):
         assert found[name] < 0.8 * found["random"]
     assert found["given itself"] < 4
+    few, many = (counted(seen, known[name], name, 40) for name in ("additive surrogate", "random"))
+    ratio = times_fewer(many, few)
+    assert 1 < ratio["times_low"] < many.mean() / few.mean() == ratio["times_fewer"] < ratio["times_high"]
     assert not any("Augment" in name for name in searched.names)
 
 
