@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from benchmarks.augmentation.table import Entry, Floats, presence
 from deltanas.lemur.transforms import CALLS
-from deltanas.propose.bandit import SPREAD, Known, thompson
+from deltanas.thompson import SPREAD, Known, thompson
 
 THRESHOLD = 0.59
 FIRST = 8
