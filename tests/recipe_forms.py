@@ -123,6 +123,18 @@ RIGHT: dict[str, Form] = {
         setup=_setup(LOSS, OPTIMIZER, "self.scaler = torch.amp.GradScaler('cpu', enabled=False)"),
         back=("self.scaler.scale(loss).backward()", "self.scaler.step(self.optimizer)", "self.scaler.update()"),
     ),
+    "gradients are changed, other numbers counted": Form(
+        init=("self.steps = 0", "self.model = nn.Identity().eval()", "self.head.weight.data.mul_(0.5)"),
+        back=(
+            "loss.backward()",
+            "self.steps += 1",
+            "total = 0.0",
+            "for p in self.parameters():\n    total += p.grad.norm() ** 2\n    g = p.grad\n    g.clamp_(-1, 1)",
+            "for p in self.parameters():\n    p.grad.data.add_(0.1)\n    p.grad *= 2",
+            "torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)",
+            "self.optimizer.step()",
+        ),
+    ),
 }
 """Forms in which each of the 18 recipes can be had."""
 
@@ -281,6 +293,56 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
     "labels to the network": (
         Form(batch=("self.forward(inputs, labels)",)),
         "no classifier: its network gets the labels too",
+        Form(),
+    ),
+    "by hand": (
+        Form(
+            back=(
+                "loss.backward()",
+                "self.optimizer.step()",
+                "with torch.no_grad():",
+                "    for p in self.parameters():\n        p -= 0.01 * p.grad",
+            )
+        ),
+        "line 33: `p` is changed here, beside the optimizer",
+        Form(),
+    ),
+    "by hand, in a method": (
+        Form(
+            methods="    def shrink(self, some):\n        for _, p in some:\n            p.data.mul_(0.9).add_(1)\n\n",
+            back=("loss.backward()", "self.optimizer.step()", "self.shrink(list(self.named_parameters()))"),
+        ),
+        r"line 21: `p\.data\.mul_\(0\.9\)` is changed here",
+        Form(),
+    ),
+    "by a gradient that a function gives": (
+        Form(
+            back=(
+                "loss.backward(retain_graph=True)",
+                "self.optimizer.step()",
+                "weights = [p for p in self.parameters()]",
+                "torch._foreach_sub_(weights, torch.autograd.grad(loss, weights))",
+            )
+        ),
+        "line 32: `weights` is changed here",
+        Form(),
+    ),
+    "weights are set": (
+        Form(end=("self.head.weight.data = self.head.weight.data.clamp(-1, 1)",)),
+        r"line 31: `self\.head\.weight\.data` is changed here",
+        Form(),
+    ),
+    "a text is run": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "exec('self.optimizer = made(self)')")),
+        "line 22: exec runs a text that is not read",
+        Form(),
+    ),
+    "a text is run by another name": (
+        Form(
+            imports=IMPORTS + "import builtins\n",
+            back=("loss.backward()", "self.optimizer.step()", "builtins.eval('1')"),
+        ),
+        "line 32: eval runs a text",
         Form(),
     ),
     "segments": (Form(out="F.interpolate(self.head(x), scale_factor=2)"), "no classifier: its output has", Form()),

@@ -6,12 +6,14 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 from typing import cast
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from deltanas.cli import app
@@ -21,10 +23,13 @@ from deltanas.learn.measured import MeasuredEdit, read_measured
 from deltanas.learn.released import Scored, is_idle, transform_edits
 from deltanas.llm import Lesson, Message, Model
 from deltanas.program import Refused
-from deltanas.program.transforms import MENU, Step, read_transform, transform_text
+from deltanas.program.transforms import MENU, Step, Value, read_transform, transform_faults, transform_text
+from deltanas.program.transforms.menu import Operation
 from deltanas.propose import Asking, Space
 from deltanas.propose.delta import DeltaProposer
 from deltanas.seams import Ask
+from deltanas.train.augment import Augmentation
+from deltanas.train.digest import fixed_images
 from deltanas.wiring.teaching import measured_edits
 from lemur_transforms import files, result, text
 from lemur_wheels import write_folder, write_wheel
@@ -63,11 +68,31 @@ def test_without_enough_trainings_of_none_there_is_no_gain() -> None:
     assert transform_edits([*scored((IDLE,), 0.56, 3, 1), *scored((FLIP,), 0.5, 9, 2)], "here") == []
 
 
-def test_idle_operations() -> None:
-    idle = [("Pad", (0.0, 0.0, "edge")), ("CenterCrop", (1.0,)), ("RandomCrop", (0.0, 1.0)),
-            ("RandomRotation", ((0.0, 0.0),)), ("RandomPosterize", (8.0, 0.9))]  # fmt: skip
-    assert all(is_idle(Step(*one)) for one in idle)
-    assert not any(is_idle(Step(one.name, one.at(strength))) for one in MENU.values() for strength in range(3))
+NEUTRAL = (0.0, 1.0, 8.0, 256.0, (0.0, 0.0), (1.0, 1.0))
+
+
+def variants(one: Operation) -> set[Step]:
+    """With values that may do nothing, and with one parameter of these strong."""
+    strong, given = one.at(2), []
+    for place, parameter in enumerate(one.parameters):
+        fits = [value for value in NEUTRAL if takes(one, place, value)]
+        given.append([value for value in fits if isinstance(value, type(parameter.default))] or [strong[place]])
+    calm = list(product(*given))
+    single = [(*some[:place], strong[place], *some[place + 1 :]) for some in calm for place in range(len(some))]
+    return {Step(one.name, values) for values in (*calm, *single, strong)}
+
+
+def takes(one: Operation, place: int, value: Value) -> bool:
+    values = one.at(2)
+    return not transform_faults(transform_text([Step(one.name, (*values[:place], value, *values[place + 1 :]))]))
+
+
+@pytest.mark.parametrize("operation", MENU.values(), ids=list(MENU))
+def test_an_operation_is_idle_if_and_only_if_its_bytes_do_not_change(operation: Operation) -> None:
+    images = fixed_images((3, 20, 20), 0)
+    for step in variants(operation):
+        same = all(torch.equal(Augmentation((step,), seed)(images), images) for seed in range(2))
+        assert is_idle(step) == same, step
 
 
 class Plain:

@@ -52,6 +52,15 @@ def test_sizes_are_shares_of_the_side_as_it_is_at_that_place() -> None:
         steps_of("RandomAdjustSharpness(sharpness_factor=50, p=0.5)")
 
 
+def test_pixels_come_back_from_their_share_at_every_side() -> None:
+    for side in (8, 9, 23, 27, 29, 32, 53, 64, 100):
+        for pixels in range(side // 2):
+            written = text(f"Pad(padding={pixels}, fill=(0, 0, 0), padding_mode='edge')")
+            ((share, *_),) = (one.values for one in converted(read_released(written), side).steps)
+            assert isinstance(share, float)
+            assert int(share * side) == pixels, (side, pixels)
+
+
 EACH = [(Step(one.name, one.at(strength)),) for one in MENU.values() for strength in (0, 2)]
 SEVERAL = [
     tuple(Step(name, MENU[name].at(2)) for name in names)

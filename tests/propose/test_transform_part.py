@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from deltanas.llm import Lesson, Model, Ranker, Reply
-from deltanas.program import SPACES, Program, Refused, SpaceEdit, apply_edit
+from deltanas.program import SPACES, Part, Program, Refused, SpaceEdit, apply_edit
 from deltanas.program.probe import TRACE
 from deltanas.program.transforms import MENU, read_transform
 from deltanas.program.transforms.space import MOST_OPERATIONS, STARTS
@@ -58,6 +59,22 @@ def test_the_prompt_is_as_kept(name: str, reason: bool) -> None:
         file.write_text(text, "utf-8")
     assert text == file.read_text("utf-8"), f"{file} differs; UPDATE_GOLDENS=1 writes it anew"
     assert "network by editing" not in text.replace("a small network by editing", "")
+
+
+@pytest.mark.parametrize("part", ["transform", "net"])
+@pytest.mark.parametrize("name", ["typed", "blocks"])
+def test_a_reason_in_an_example_tells_nothing_that_the_direct_prompt_lacks(name: str, part: Part) -> None:
+    said = {"source": "", "goal": "", "place": "", "earlier": "", "facts": [], "menu": MENU_TOLD, "most": 3}
+    direct, reasoned = (render(name, part, **said, reason=reason) for reason in (False, True))
+    stripped = [re.sub(r"^Reason:.*\n", "", message.content) for message in reasoned[1:]]
+    assert stripped == [message.content for message in direct[1:]]
+    told = set(re.findall(r"[a-z]+", " ".join(message.content for message in direct).lower()))
+    reasons = " ".join(re.findall(r"(?m)^Reason:(.*)$", "\n".join(message.content for message in reasoned)))
+    linking = set(
+        re.findall("[a-z]+", "asks takes its so has does neither added goes that after last layer value another")
+    )
+    assert set(re.findall(r"[a-z]+", reasons.lower())) - told - linking == set()
+    assert reasons
 
 
 def test_the_examples_in_the_prompts_are_edits_that_apply() -> None:

@@ -6,14 +6,30 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import cast
 
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.noise import gain_noise, training_noise
 from deltanas.program import prm_text
-from deltanas.program.transforms import Step, transform_text
+from deltanas.program.transforms import MENU, Step, Value, transform_text
 
 FEWEST_NONE = 4
 """Trainings without a transform that are enough to tell the gain of the others."""
+
+_ONES, _ZEROS = (1.0, 1.0), (0.0, 0.0)
+_STILL: Mapping[str, Mapping[str, Value]] = {
+    "CenterCrop": {"size": 1.0},
+    "Pad": {"padding": 0.0},
+    "RandomCrop": {"padding": 0.0, "size": 1.0},
+    "RandomRotation": {"degrees": _ZEROS},
+    "RandomAffine": {"degrees": _ZEROS, "translate": _ZEROS, "scale": _ONES, "shear": _ZEROS},
+    "RandomPerspective": {"distortion_scale": 0.0},
+    "ColorJitter": {"brightness": _ONES, "contrast": _ONES, "saturation": _ONES, "hue": _ZEROS},
+    "RandomPosterize": {"bits": 8.0},
+    "RandomSolarize": {"threshold": 256.0},
+    "RandomAdjustSharpness": {"sharpness_factor": 1.0},
+}
+"""Parameters with which an operation does nothing. A test compares them with the bytes that come out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +49,15 @@ class Scored:
 
 
 def is_idle(step: Step) -> bool:
-    """Whether an operation of the menu leaves every image as it is, by its parameters."""
-    match step.name, step.values:
-        case ("Pad", (padding, *_)):
-            return padding == 0
-        case ("CenterCrop", (size,)):
-            return size == 1
-        case ("RandomCrop", (padding, size)):
-            return padding == 0 and size == 1
-        case ("RandomRotation", (degrees,)):
-            return degrees == (0.0, 0.0)
-        case ("RandomPosterize", (bits, _)):
-            return bits == 8
-        case _:
-            return False
+    """Whether an operation of the menu leaves every square image as it is, by its parameters."""
+    named = dict(zip((one.name for one in MENU[step.name].parameters), step.values, strict=True))
+    if named.get("p") == 0:
+        return True
+    if step.name == "RandomResizedCrop":
+        low, high = cast("tuple[float, float]", named["ratio"])
+        return named["scale"] == _ONES and low <= 1 <= high
+    still = _STILL.get(step.name, {})
+    return bool(still) and all(named[name] == value for name, value in still.items())
 
 
 def transform_edits(scored: Iterable[Scored], origin: str) -> list[MeasuredEdit]:

@@ -69,9 +69,9 @@ class _Shares:
         if size > before + 2 * padding:
             if name == "RandomCrop":
                 raise FaultError(f"a crop of {size} pixels out of {before:g} fails")
-            return Step("Pad", (round((size - before) / 2 / before, 6), 0.0, "constant"))
-        share = round(size / before, 6)
-        return Step(name, (share,) if name == "CenterCrop" else (round(padding / before, 6), share))
+            return Step("Pad", (_share_of((size - before) / 2, before), 0.0, "constant"))
+        share = _share_of(size, before)
+        return Step(name, (share,) if name == "CenterCrop" else (_share_of(padding, before), share))
 
     def _pad(self, padding: int, fill: Literal, mode: Literal) -> Step:
         before, self.side = self.side, self.side + 2 * padding
@@ -79,7 +79,13 @@ class _Shares:
         grey = float(round(sum(levels) / len(levels)))
         if len(set(levels)) > 1 and mode == "constant" and padding:
             self.notes.append("Pad has one grey level in place of a colour")
-        return Step("Pad", (round(padding / before, 6), grey if mode == "constant" else 0.0, str(mode)))
+        return Step("Pad", (_share_of(padding, before), grey if mode == "constant" else 0.0, str(mode)))
+
+
+def _share_of(pixels: float, side: float) -> float:
+    """Six digits, of which the whole pixels come back: of 27 pixels .111111 is less than 3."""
+    share = round(pixels / side, 6)
+    return share if int(share * side) == int(pixels) else round(share + 1e-6, 6)
 
 
 def _value(operation: str, name: str, value: Literal) -> Value:

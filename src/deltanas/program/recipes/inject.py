@@ -21,6 +21,7 @@ from deltanas.program.recipes.losses import (
 )
 from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer
 from deltanas.program.recipes.reading import RecipeError, RecipeSource
+from deltanas.program.recipes.updates import require_no_text_run
 from deltanas.program.space.source import Change, Span
 
 LOSSES = ("ce", "nll", "ngl")
@@ -69,6 +70,7 @@ def recipe_spans(
     net = net_class(program.tree)
     if net is None:
         raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
+    require_no_text_run(program)
     require_classifier(program, net)
     spans: list[Span] = []
     needed: list[str] = []
@@ -92,6 +94,7 @@ def recipe_of(source: str) -> tuple[str, str] | None:
         return None
     program = RecipeSource(text, tree)
     try:
+        require_no_text_run(program)
         loss, optimizer = read_loss(program).kind, read_optimizer(program).name
     except RecipeError:
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from deltanas.program.recipes.flow import flow_of
 from deltanas.program.recipes.reading import RecipeError, RecipeSource, short
+from deltanas.program.recipes.updates import require_steps_alone
 from deltanas.program.space.source import Span
 
 CLASSES = {
@@ -112,6 +113,7 @@ def read_optimizer(program: RecipeSource) -> Optimizer:
     steps |= any(isinstance(one.func, ast.Attribute) and one.func.attr == "step" for one in flow.given)
     if call not in program.live or not steps:
         raise program.fault(call, "no step is seen of the optimizer that is made here", _ONE_OPTIMIZER)
+    require_steps_alone(program)
     return Optimizer(call, name, arguments)
 
 
