@@ -130,6 +130,7 @@ def test_two_protocols_in_one_table_are_refused_and_the_hint_mends_it(
         ("", "is empty"),
         ("\n \n", "is empty"),
         ("colour,size\n1,2\n", "line 1 names no column of such a table"),
+        ("network;dataset;score\na;b;1\n", "line 1 names no column[^\n]*\n  separate cells by commas, not by ';'"),
         ("network,network\na,b\n", "the column `network` is there twice"),
         ("network,dataset\na\n", "line 2: 1 cells under 2 columns"),
         (

@@ -35,6 +35,18 @@ def test_each_network_that_is_named_gets_them() -> None:
     assert list(programs) == [name.replace("resnet", net) for net in ("mlp", "vgg") for name in ONE]
 
 
+def test_a_setting_picks_the_transforms_that_they_begin_with() -> None:
+    programs = programs_of(config(edits="transform", transforms="RandAugment,none, none"))
+    assert list(programs) == ["resnet", "resnet RandAugment"]
+    with pytest.raises(UsageError, match=r"transforms.*no 'Flip'.*known: none, flip, crop\+flip"):
+        config(edits="transform", transforms=["Flip"])
+    with pytest.raises(UsageError, match="needs edits of the transform alone") as caught:
+        config(edits="net,transform", transforms="flip")
+    assert "--edits transform" in caught.value.hint
+    assert config(edits="transform", transforms="flip").transforms == ("flip",)
+    assert config(edits="net,transform").transforms == ()
+
+
 def test_where_networks_are_edited_too_they_come_as_they_are() -> None:
     assert list(programs_of(config(edits="net,transform", baselines=["mlp", "vgg"]))) == ["mlp", "vgg"]
     assert list(programs_of(config(edits="net,transform"))) == list(programs_of(config()))

@@ -16,6 +16,7 @@ from deltanas.learn import Tuning
 from deltanas.learn.learner import Learning
 from deltanas.llm import Dtype
 from deltanas.program import SPACES, Part, parts_named
+from deltanas.program.transforms.space import START_NAMES
 from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
 from deltanas.settings import Section
 from deltanas.task import CLASSIFY, TASKS
@@ -181,6 +182,11 @@ class SearchConfig(Section):
         description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones, if the transform alone"
         " is edited resnet",
     )
+    transforms: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+        (),
+        description="with edits of the transform alone: transforms that each baseline comes with, of"
+        f" {', '.join(START_NAMES)}; default: all of them",
+    )
     lemur_programs: int = Field(
         8, ge=1, description="number of programs drawn by rank from each lemur:RUN of the baselines"
     )
@@ -211,6 +217,13 @@ class SearchConfig(Section):
         if name not in TASKS:
             raise ValueError(f"there is none of this name; known: {', '.join(TASKS)}")
         return name
+
+    @field_validator("transforms")
+    @classmethod
+    def _known_transforms(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in names if name not in START_NAMES]:
+            raise ValueError(f"there is no {unknown[0]!r}; known: {', '.join(START_NAMES)}")
+        return tuple(dict.fromkeys(names))
 
     @property
     def proposing(self) -> Strategy:
@@ -315,6 +328,12 @@ def _require_consistent(config: SearchConfig) -> None:
             " transform says all that is done to training images",
             "leave train.augment out: edits of the transform bring flips and crops in, and with --edits transform alone"
             " they are among the baselines",
+        )
+    if config.transforms and config.edits != ("transform",):
+        raise UsageError(
+            f"`transforms` = {','.join(config.transforms)} needs edits of the transform alone, and `edits` ="
+            f" {','.join(config.edits)}",
+            "take --edits transform, or leave transforms out",
         )
     if config.model.reason and config.model.choice == "ranked" and config.model.decoding == "typed":
         raise UsageError(

@@ -10,7 +10,15 @@ from time import monotonic
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from deltanas.assess import told_assumed
 from deltanas.errors import EditError
@@ -54,6 +62,20 @@ VERBS: dict[Phase, str] = {
 }
 
 
+def progress_bar(console: Console, counts: str, *more: ProgressColumn) -> Progress:
+    """A bar that goes away: description, how many of how many, `counts` (a format of the task), the time, `more`."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn(counts),
+        TimeElapsedColumn(),
+        *more,
+        console=console,
+        transient=True,
+    )
+
+
 class Narrator:
     """A `Listener` that draws. `quiet` keeps the bar and leaves out the lines."""
 
@@ -76,17 +98,8 @@ class Narrator:
         self._spoke = monotonic()
         self._ended = Signal()
         self._breath = Thread(target=self._breathe, name="narrator", daemon=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-        )
+        left = (TextColumn("left"), TimeRemainingColumn())
+        self._progress = progress_bar(self._console, "{task.fields[counts]}", *left)
         self._task = self._progress.add_task("loading", total=None, counts="")
 
     def __enter__(self) -> Narrator:

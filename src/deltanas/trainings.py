@@ -162,7 +162,9 @@ def _csv_rows(path: Path, text: str, cut: list[int]) -> Iterator[tuple[int, Mapp
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         if not set(header) & set(NEEDED):
-            raise DataError(f"{path}, line 1 names no column of such a table", f"its columns: {', '.join(NEEDED)}")
+            apart = next((f"separate cells by commas, not by {one!r}; " for one in ";\t|" if one in header[0]), "")
+            hint = f"{apart}such a table has the columns {', '.join(NEEDED)}"
+            raise DataError(f"{path}, line 1 names no column of such a table", hint)
         twice = next((name for name in header if header.count(name) > 1), None)
         if twice is not None:
             raise DataError(f"{path}, line 1: the column `{twice}` is there twice", "keep one of the two")
@@ -230,9 +232,10 @@ class _Cells:
 
     def _wrong(self, name: str, what: str) -> DataError:
         shown = json.dumps(self.row.get(name), ensure_ascii=False)[:60]
-        return DataError(
-            f"{self.path}, line {self.line}, column `{name}`: {shown} is no {what}", _without(self.path, self.line)
-        )
+        hint = _without(self.path, self.line)
+        if name == "score":
+            hint += "; a score is a share, as .917, and null (empty in a CSV) where the training failed"
+        return DataError(f"{self.path}, line {self.line}, column `{name}`: {shown} is no {what}", hint)
 
     def _given(self, name: str, needed: bool) -> bool:
         value = self.row.get(name)

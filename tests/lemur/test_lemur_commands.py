@@ -85,8 +85,10 @@ def test_what_can_not_be_done_is_told_and_leaves_nothing(deltanas: Command, whee
     run = "runs/lemur-9.9.9"
     with pytest.raises(UsageError, match="is no search, its programs were imported"):
         deltanas("search", *SMALL, "--run", run)
-    with pytest.raises(UsageError, match="holds no trials of svhn"):
+    with pytest.raises(UsageError, match="holds no trials of svhn") as caught:
         deltanas("lemur", "trials", run, "--dataset", "svhn")
+    for name in caught.value.hint.removeprefix("it holds those of ").split(", "):
+        assert deltanas("lemur", "trials", run, "--dataset", name)
     with pytest.raises(UsageError, match="is not an empty folder"):
         deltanas("lemur", "export", run, "--out", ".")
 

@@ -50,6 +50,7 @@ def test_a_text_is_read_into_calls_and_what_is_fixed() -> None:
     pad: dict[str, Literal] = {"padding": 1, "fill": (1, 2, 3), "padding_mode": "edge"}
     assert (released.calls, released.resize) == ((Call("ColorJitter", jitter), Call("Pad", pad)), 256)
     assert read_released(text(resize=None)).calls == ()
+    assert read_released("\ufeff" + text(JITTER).replace("\n", "\r\n")) == read_released(text(JITTER))
     assert read_released(text("RandomCrop(28)", resize=None)).calls == (Call("RandomCrop", {"size": 28}),)
 
 

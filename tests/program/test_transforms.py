@@ -43,6 +43,7 @@ def test_calls_are_read_with_their_values_given_or_usual() -> None:
     "text",
     [
         "import torch\nimport torchvision.transforms as transforms\n\n" + transform("transforms.RandomInvert(p=0.5)"),
+        "\ufeff" + transform("transforms.RandomInvert(p=0.5)").replace("\n", "\r\n"),
         "from torchvision import transforms as T\ndef transform(norm):\n    return T.Compose([T.RandomInvert()])\n",
         "from torchvision.transforms import v2\ndef transform(_):\n    return v2.Compose((v2.RandomInvert(),))\n",
         "from torchvision.transforms.v2 import Compose, RandomInvert as R\n"

@@ -55,7 +55,9 @@ def test_a_table_with_nothing_to_compare_has_a_page_that_says_so(tmp_path: Path)
         assert "not computed" in html.lower() or "nothing to compare" in html
 
 
-def test_the_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path: Path) -> None:
+def test_the_page_takes_the_place_of_a_page_and_of_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows: list[Row] = rows_of(networks=2, seeds=2, arms=("fixed",))
     path = written(tmp_path / "table.jsonl", rows)
     study, before = recipe_study(read_grid(path)), path.read_bytes()
@@ -66,8 +68,14 @@ def test_the_page_takes_the_place_of_a_page_and_of_nothing_else(tmp_path: Path) 
     assert not target.exists()
     assert write_recipes(target, path, study) == write_recipes(target, path, study)
     assert path.read_bytes() == before
-    with pytest.raises(UsageError, match="is there and is no page"):
+    (tmp_path / "recipes.html").write_text("mine")
+    with pytest.raises(UsageError, match="is a folder") as caught:
         write_recipes(tmp_path, path, study)
+    (code,) = code_in(caught.value.hint)
+    assert write_recipes(Path(code.removeprefix("--html ")), path, study) == tmp_path / "recipes-1.html"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="is a folder"):
+        write_recipes(Path(), path, study)
     (tmp_path / "own.html").write_text("<!doctype html>\n<title>Mine</title>\n")
     with pytest.raises(UsageError, match="is there and is no page"):
         write_recipes(tmp_path / "own.html", path, study)

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
 from deltanas.cli.output import Json, print_json, print_table, print_text, say, show_rehearsal
 from deltanas.cli.settings import Options, with_settings
@@ -19,6 +19,7 @@ from deltanas.cli.work import TRAINING, Prm, hyperparameters
 from deltanas.config import SearchConfig, given_settings, read_config
 from deltanas.errors import DeltanasError
 from deltanas.grid import Clock, Row, keys_of, known_rows
+from deltanas.narrate import progress_bar
 from deltanas.program.recipes import LOSSES, OPTIMIZERS
 from deltanas.rehearsal import Lack, Rehearsal, require_device
 from deltanas.wiring.grids import RATES, SEEDS, GridOrder, OpenGrid, grid_of, grid_parts, open_grid
@@ -117,16 +118,7 @@ class _Bar:
         self._most = grid.seeds
         self._console = Console(stderr=True, highlight=False)
         self._spoke = monotonic()
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=self._console,
-            transient=True,
-        )
+        self._progress = progress_bar(self._console, "{task.fields[counts]}", TextColumn("{task.fields[left]}"))
         self._task = self._progress.add_task("checking", total=self._total, completed=self._done, counts="", left="")
         if rows:
             say(f"going on: the table holds {self._done:,} of {self._total:,} rows")

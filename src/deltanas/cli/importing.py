@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deltanas.archive import IMPORTED, POINTER, RunArchive, begin_run, read_folder
 from deltanas.errors import UsageError
+from deltanas.narrate import progress_bar
 
 SOURCE = "imported from"
 """What marks a run of imported programs in its manifest."""
@@ -57,15 +57,7 @@ def imported_run(
 @contextmanager
 def progress() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for each of what is read; it is told the name, how many files are done, and how many there are."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("files"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+    bar = progress_bar(Console(stderr=True), "files")
     with bar:
         tasks = {what: bar.add_task(what, total=None) for what in ("programs", "trials")}
         yield lambda what, count, total: bar.update(tasks[what], completed=count, total=total)

@@ -101,11 +101,14 @@ def trials_lemur(
 ) -> None:
     """List imported trials by program and data set. With --csv: one epoch against the longest training."""
     with read_folder(run).open() as opened:
-        identities = opened.trials.identities()
+        identities, part = opened.trials.identities(), opened.trials.part
         found = list(curves(opened.trials.trials(dataset=dataset)))
+        known = () if found else sorted({trial.experiment.dataset for trial in opened.trials.trials()})
     if not found:
+        adds = "transforms" if part == "transform" else "lemur"
         raise UsageError(
-            f"{run} holds no trials{f' of {dataset}' if dataset else ''}", "deltanas lemur import WHEEL adds some"
+            f"{run} holds no trials{f' of {dataset}' if dataset else ''} that tell an accuracy",
+            f"it holds those of {', '.join(known)}" if known else f"`deltanas {adds} import WHEEL` adds some",
         )
     if as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -55,7 +55,7 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
             yield replace(nets[place], reason=f"{found.kind}: {found.reason}", seed=fresh, epochs=pool.epochs)
             continue
         net = _filled(nets[place], found, pool)
-        config = config_of(view, net, pool.dataset, pool.task)
+        config = config_of(view, net, pool.dataset, pool.task, best[place][2].transform)
         net, graph = _checked(net, found, pool, metadata_of(config))
         folder = Path(net.folder)
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, metadata_of(config)))

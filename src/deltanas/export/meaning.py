@@ -7,13 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from deltanas.export.net import Net
+from deltanas.program.transforms import read_transform
 from deltanas.records import RunView
 from deltanas.task import Sorts, Task
 from deltanas.train.data import Dataset, meaning_of, order_told
 
 
-def config_of(view: RunView, net: Net, dataset: Dataset, task: Task) -> dict[str, object]:
-    """The names that image models of Hugging Face have, and under `deltanas` where the network comes from."""
+def config_of(view: RunView, net: Net, dataset: Dataset, task: Task, transform: str = "") -> dict[str, object]:
+    """The names that image models of Hugging Face have, and under `deltanas` where the network comes from.
+
+    transform: the program's; its operations are named.
+    """
     source, metric = dataset.source, task.metric.name
     own = {
         "version": view.manifest.get("version"),
@@ -25,6 +29,7 @@ def config_of(view: RunView, net: Net, dataset: Dataset, task: Task) -> dict[str
         "test": net.test and asdict(net.test),
         "seed": net.seed,
         "epochs": net.epochs,
+        "transform": [step.call.partition(".")[2] for step in read_transform(transform)] if transform else None,
         "dataset": dataset.name,
         "data_sha256": dataset.fingerprint,
         "notes": [note for note in (*source.notes, order_told(source.names)) if note],

@@ -129,7 +129,7 @@ _NEEDS = {name for name, known in CALLS.items() if next(iter(known)) != "p"} - {
 
 def read_released(text: str) -> Released:
     """What a released text says. Raises FaultError, with the line, where it holds anything else."""
-    tree = parsed(text)
+    tree = parsed(text.removeprefix("\ufeff"))
     if tree is None:
         raise FaultError("it is no Python")
     try:

@@ -37,7 +37,11 @@ _ABOUT = (
 
 def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
     """Write the page whole or not at all. Raises UsageError where something else than a page is there."""
-    if target.is_dir() or (target.exists() and not _is_page(target)):
+    if target.is_dir():
+        names = ("recipes.html", *(f"recipes-{n}.html" for n in range(1, 1000)))
+        free = unused(target / name for name in names)
+        raise UsageError(f"{target} is a folder", f"name a page in it: `--html {quote(str(free))}`")
+    if target.exists() and not _is_page(target):
         free = unused(target.with_name(f"{target.stem}-{n}.html") for n in range(1, 1000))
         raise UsageError(f"{target} is there and is no page of ours", f"write elsewhere: `--html {quote(str(free))}`")
     sections = {

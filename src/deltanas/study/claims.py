@@ -20,8 +20,8 @@ HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
 SCALE = 12.3
 """Times that the gradient of cross-entropy is as large as that of NGL where all of ten classes are equally likely."""
 _ADAPTIVE = ("adadelta", "adagrad", "adam", "adamw", "rmsprop")
-_RESAMPLINGS, _SPLITS = 1000, 100
-"""Splits of the seeds that are drawn, and how many different ones of them are taken at most."""
+_RESAMPLINGS, _SPLITS, _SHUFFLES = 1000, 20, 99
+"""Splits of the seeds that are drawn, how many different ones are taken at most, and orders of each block's seeds."""
 _SEEN = 5
 """Blocks with which Wilcoxon's test can't reject at 5 % yet."""
 _SHRINKS = 2 / 3
@@ -190,41 +190,44 @@ def _alike(table: GridTable, arm: str) -> _Answer:
 def _itself(cells: Cells) -> _Answer:
     """A combination against itself on other seeds: how often Wilcoxon's test rejects at 5 %.
 
-    Blocks with the same seeds may share the luck of one. Splits that all blocks have in common show that; splits that
-    each block has by itself, told beside them, do not.
+    Blocks with the same seeds may share the luck of one. Splits that all blocks have in common show that. Splits of the
+    same seeds, and combinations with the same seeds, are alike, so the share's interval is that of the shares that come
+    where each block's seeds stand in an order of their own, the same for all of its combinations. No luck is shared
+    then, and all else is as it was.
     """
     rng = np.random.default_rng(0)
-    apart, alike = [], []
-    blocks = 0
+    held: list[tuple[list[int], Floats, list[tuple[int, ...]]]] = []
     for place, what in enumerate(cells.what):
-        held = [line[place] for line in cells.scores if len(set(line[place])) > 1]
-        scores = np.array([one for one in held if len(one) == max(map(len, held))])
-        if len(scores) > _SEEN and what.loss not in TWIN:
-            blocks = max(blocks, len(scores))
-            orders = [rng.permutation(scores.shape[1]) for _ in range(_RESAMPLINGS)]
-            splits = sorted({tuple(sorted(order[: len(order) // 2].tolist())) for order in orders})[:_SPLITS]
-            alike.append(_rejected([_halved(scores, split) for split in splits]))
-            drawn = [rng.permuted(scores, axis=1) for _ in splits]
-            apart.append(_rejected([_halved(one, range(scores.shape[1] // 2)) for one in drawn]))
-    if not alike:
+        lines = [(block, line[place]) for block, line in enumerate(cells.scores) if len(set(line[place])) > 1]
+        most = max((len(one) for _, one in lines), default=0)
+        full = [(block, one) for block, one in lines if len(one) == most]
+        if len(full) > _SEEN and what.loss not in TWIN:
+            orders = [rng.permutation(most) for _ in range(_RESAMPLINGS)]
+            splits = sorted({tuple(sorted(order[: most // 2].tolist())) for order in orders})[:_SPLITS]
+            held.append(([block for block, _ in full], np.array([one for _, one in full]), splits))
+    if not held:
         raise LackingError("no combination has six blocks whose seeds differ: the test could not reject at 5 %")
-    found, beside = np.concatenate(alike), np.concatenate(apart)
-    share = wilson(int(found.sum()), len(found))
+    found = np.concatenate([_rejected(scores, splits) for _, scores, splits in held])
+    shares = []
+    for _ in range(_SHUFFLES):
+        keys = rng.random((len(cells.blocks), max(scores.shape[1] for _, scores, _ in held)))
+        mixed = [(np.take_along_axis(s, keys[at, : s.shape[1]].argsort(axis=1), axis=1), few) for at, s, few in held]
+        shares.append(float(np.concatenate([_rejected(*one) for one in mixed]).mean()))
+    share, beside = float(found.mean()), float(np.mean(shares))
+    least, most_of_all = np.quantile(shares, [ALPHA / 2, 1 - ALPHA / 2], method="higher").tolist()
+    low, high = max(0.0, share - (most_of_all - beside)), min(1.0, share + max(0.0, beside - least))
     why = (
         f"{int(found.sum())} of {len(found)} splits of the seeds, the same in all blocks, are rejected at 5 % "
-        f"({100 * share.low:.1f} to {100 * share.high:.1f} %); where each block has a split of its own "
-        f"{100 * float(beside.mean()):.1f} %"
+        f"({100 * low:.1f} to {100 * high:.1f} %); where each block has a split of its own {100 * beside:.1f} %"
     )
-    return _Answer(share, ALPHA, share.low <= ALPHA, share.low > ALPHA, why, blocks, "share")
+    return _Answer(
+        Estimate(share, low, high), ALPHA, low <= ALPHA, low > ALPHA, why, max(len(at) for at, _, _ in held), "share"
+    )
 
 
-def _halved(scores: Floats, first: Sequence[int]) -> Floats:
-    """Of each block the mean over these seeds, less that over the others."""
-    means = scores[:, list(first)].mean(axis=1) - np.delete(scores, list(first), axis=1).mean(axis=1)
-    return np.asarray(means, float)
-
-
-def _rejected(gaps: Sequence[Floats]) -> Floats:
+def _rejected(scores: Floats, splits: Sequence[tuple[int, ...]]) -> Floats:
+    """Of each split, 1 where the means over its seeds and over the others differ at 5 %. scores: [blocks, seeds]."""
+    gaps = [scores[:, list(one)].mean(axis=1) - np.delete(scores, list(one), axis=1).mean(axis=1) for one in splits]
     return np.asarray(wilcoxon_rows(np.array(gaps)) < ALPHA, float)
 
 

@@ -8,7 +8,7 @@ from deltanas import nets
 from deltanas.assess import assumed_of, told_assumed
 from deltanas.config import SearchConfig
 from deltanas.program import Program, assumed, prm_text
-from deltanas.program.transforms.space import STARTS
+from deltanas.program.transforms.space import START_NAMES, STARTS
 from deltanas.sources import chosen_sources
 
 AUGMENTED = "resnet"
@@ -25,17 +25,19 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     """The baselines that the settings name, all built-in ones if they name none.
 
     Where nothing but the transform is edited, each network comes with each of the transforms that such a search begins
-    with (`STARTS`), and is one network if none is named. tell: told of each hyperparameter that is declared, and that
-    nobody gave.
+    with (`STARTS`, or those of the setting `transforms`), and is one network if none is named. tell: told of each
+    hyperparameter that is declared, and that nobody gave.
 
     Raises UsageError as `chosen_sources` does.
     """
     augmenting = config.edits == ("transform",)
     names = config.baselines or ((AUGMENTED,) if augmenting else tuple(nets.baselines()))
+    chosen = config.transforms or START_NAMES
+    starts = {name: STARTS[name] for name in STARTS if (name or "none") in chosen} if augmenting else {"": ""}
     programs: dict[str, Program] = {}
     for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names})):
         program = program_of(source, prm)
-        for start, transform in STARTS.items() if augmenting else [("", "")]:
+        for start, transform in starts.items():
             programs[f"{name} {start}".rstrip()] = Program({**program.parts, "transform": transform})
         if tell:
             for line in told_assumed(assumed_of(program, prm)):

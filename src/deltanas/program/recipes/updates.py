@@ -53,9 +53,9 @@ def _changes(node: ast.AST) -> Iterator[tuple[ast.expr, tuple[ast.expr, ...]]]:
         case ast.AugAssign(target=target, value=value):
             yield target, (value,)
         case ast.Assign(targets=targets, value=value):
-            for target in targets:
-                if isinstance(target, ast.Subscript) or (isinstance(target, ast.Attribute) and target.attr == "data"):
-                    yield target, (value,)
+            for each in targets:
+                if isinstance(each, ast.Subscript) or (isinstance(each, ast.Attribute) and each.attr == "data"):
+                    yield each, (value,)
         case ast.Call(func=ast.Attribute(value=of, attr=name), args=args, keywords=keywords):
             if name.startswith("_foreach_") and name.endswith("_") and args:
                 yield args[0], tuple(args[1:])

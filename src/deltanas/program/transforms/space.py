@@ -44,6 +44,7 @@ STARTS: Mapping[str, str] = {
     "RandAugment": _policy("RandAugment"),
 }
 """Transforms that a search of transforms begins with, by name; "" is none."""
+START_NAMES = tuple(name or "none" for name in STARTS)
 
 _Made = tuple[str, tuple[Step, ...], Change]
 

@@ -53,7 +53,7 @@ def read_transform(text: str) -> tuple[Step, ...]:
         return ()
     if len(text) > _MOST_CHARACTERS:
         raise TransformError(f"the transform has {len(text):,} characters; {_MOST_CHARACTERS:,} are allowed", _FORM)
-    tree = parsed(text)
+    tree = parsed(text.removeprefix("\ufeff"))
     if tree is None:
         raise TransformError("the transform does not parse", _FORM)
     try:
