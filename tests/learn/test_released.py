@@ -68,15 +68,17 @@ def test_without_enough_trainings_of_none_there_is_no_gain() -> None:
     assert transform_edits([*scored((IDLE,), 0.56, 3, 1), *scored((FLIP,), 0.5, 9, 2)], "here") == []
 
 
-NEUTRAL = (0.0, 1.0, 8.0, 256.0, (0.0, 0.0), (1.0, 1.0))
+NEUTRAL: tuple[Value, ...] = (0.0, 1.0, 8.0, 256.0, (0.0, 0.0), (1.0, 1.0))
 
 
 def variants(one: Operation) -> set[Step]:
     """With values that may do nothing, and with one parameter of these strong."""
-    strong, given = one.at(2), []
+    strong = one.at(2)
+    given: list[list[Value]] = []
     for place, parameter in enumerate(one.parameters):
         fits = [value for value in NEUTRAL if takes(one, place, value)]
-        given.append([value for value in fits if isinstance(value, type(parameter.default))] or [strong[place]])
+        calm_ones: list[Value] = [value for value in fits if isinstance(value, type(parameter.default))]
+        given.append(calm_ones or [strong[place]])
     calm = list(product(*given))
     single = [(*some[:place], strong[place], *some[place + 1 :]) for some in calm for place in range(len(some))]
     return {Step(one.name, values) for values in (*calm, *single, strong)}
