@@ -18,7 +18,7 @@ from deltanas.llm import Dtype
 from deltanas.program import SPACES, Part, parts_named
 from deltanas.program.transforms.space import START_NAMES
 from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
-from deltanas.settings import Section
+from deltanas.settings import Section, flat, merged
 from deltanas.task import CLASSIFY, TASKS
 from deltanas.trackers import Tracker
 from deltanas.train.epochs import LEAST_STEPS
@@ -388,23 +388,6 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
                 "a run keeps its settings: leave the option out to resume it, or name another --run",
             )
     return wanted
-
-
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings with others laid over them, section by section."""
-    both = dict(base)
-    for key, value in over.items():
-        sections = isinstance(both.get(key), dict) and isinstance(value, Mapping)
-        both[key] = merged(both[key], value) if sections else value
-    return both
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Settings by their dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return found
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -63,3 +63,20 @@ def _known(section: Any, path: Sequence[str]) -> list[str]:
     for name in path:
         section = section.model_fields[name].annotation
     return list(section.model_fields)
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others laid over them, section by section."""
+    both = dict(base)
+    for key, value in over.items():
+        sections = isinstance(both.get(key), dict) and isinstance(value, Mapping)
+        both[key] = merged(both[key], value) if sections else value
+    return both
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found

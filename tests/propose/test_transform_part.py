@@ -61,6 +61,10 @@ def test_the_prompt_is_as_kept(name: str, reason: bool) -> None:
     assert "network by editing" not in text.replace("a small network by editing", "")
 
 
+LINKING = "after added another asks does for goes has in it its last layer neither one place so takes that value"
+"""Words of a reason that tell nothing of images or networks."""
+
+
 @pytest.mark.parametrize("part", ["transform", "net"])
 @pytest.mark.parametrize("name", ["typed", "blocks"])
 def test_a_reason_in_an_example_tells_nothing_that_the_direct_prompt_lacks(name: str, part: Part) -> None:
@@ -70,9 +74,7 @@ def test_a_reason_in_an_example_tells_nothing_that_the_direct_prompt_lacks(name:
     assert stripped == [message.content for message in direct[1:]]
     told = set(re.findall(r"[a-z]+", " ".join(message.content for message in direct).lower()))
     reasons = " ".join(re.findall(r"(?m)^Reason:(.*)$", "\n".join(message.content for message in reasoned)))
-    linking = set(
-        re.findall("[a-z]+", "asks takes its so has does neither added goes that after last layer value another")
-    )
+    linking = set(re.findall("[a-z]+", LINKING))
     assert set(re.findall(r"[a-z]+", reasons.lower())) - told - linking == set()
     assert reasons
 

@@ -13,9 +13,9 @@ from shlex import quote
 from typing import Any, TypedDict, cast
 
 from deltanas.archive.lock import FileLock
-from deltanas.config import flat
 from deltanas.errors import DataError, DeltanasError, UsageError, aside, unused
 from deltanas.grid.cells import Arm, Key, Phase
+from deltanas.settings import flat
 from deltanas.whole import write_whole
 
 MADE = "made"

@@ -16,9 +16,7 @@ from deltanas.config import (
     SearchConfig,
     TrainConfig,
     begun_config,
-    flat,
     given_settings,
-    merged,
     read_config,
     resumed_config,
 )
@@ -35,6 +33,7 @@ from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Choose, Listener, Proposer
 from deltanas.search import Search
+from deltanas.settings import flat, merged
 from deltanas.task import TASKS, Metric, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, told

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
-from deltanas.config import SearchConfig, flat, given_settings, merged, read_config
+from deltanas.config import SearchConfig, given_settings, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
 from deltanas.program import Program
+from deltanas.settings import flat, merged
 from deltanas.wiring.programs import programs_of
 
 _WEIGHTS = "adapter_model.safetensors"
