@@ -331,8 +331,7 @@ def _require_consistent(config: SearchConfig) -> None:
         )
     if config.transforms and config.edits != ("transform",):
         raise UsageError(
-            f"`transforms` = {','.join(config.transforms)} needs edits of the transform alone, and `edits` ="
-            f" {','.join(config.edits)}",
+            f"`transforms` needs edits of the transform alone, and `edits` = {','.join(config.edits)}",
             "take --edits transform, or leave transforms out",
         )
     if config.model.reason and config.model.choice == "ranked" and config.model.decoding == "typed":
