@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from deltanas.cli.output import Json, print_json
+from deltanas.cli.output import Json, print_json, say
 from deltanas.cli.work import text_of
 from deltanas.program.recipes import with_recipe
 
@@ -40,6 +40,8 @@ def inject(
     """
     source = text_of(file)
     text = with_recipe(source, loss=loss, optimizer=optimizer, rate=lr, scale=scale)
+    if text == source:
+        say("unchanged: the program has all of this" if loss or optimizer or lr else "unchanged: no recipe is named")
     if as_json:
         print_json({"source": text, "changed": text != source})
     else:
