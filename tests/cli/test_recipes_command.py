@@ -18,6 +18,8 @@ def test_the_program_is_printed_or_refused_with_the_line(deltanas: Command, tmp_
     assert done.stdout == with_recipe(base, loss="ngl", optimizer="sgd", rate=0.01)
     same = deltanas("recipes", "inject", "-", "--loss", "ce", "--json", text=base)
     assert json.loads(same.stdout) == {"source": base, "changed": False}
+    assert same.stderr == "unchanged: the program has all of this\n"
+    assert deltanas("recipes", "inject", "-", text=base).stderr == "unchanged: no recipe is named\n"
     (tmp_path / "odd.py").write_text(base.replace("return x", "return x.softmax(1)"))
     refused = deltanas("recipes", "inject", "odd.py", "--loss", "nll")
     assert (refused.returncode, refused.stdout) == (1, "")
