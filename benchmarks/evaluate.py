@@ -14,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.rivals import Cost, Rival, measured, write_task
-from benchmarks.rivals.lemur import INSTALL
+from benchmarks.trainers import Cost, Rival, measured, write_task
+from benchmarks.trainers.lemur import INSTALL
 from deltanas import nets
 from deltanas.calibrate import train_all, where
 from deltanas.cli.output import Json, print_figures, say
@@ -103,7 +103,7 @@ def bench_evaluate(
             if data.in_shape[1] != 1:
                 raise DeltanasError(f"{dataset}: LEMUR's trainer is compared on grey images only")
             place = str(lemur.resolve())
-            rival = Rival("benchmarks.rivals.lemur", place, folder=folder, threads=cores, hint=INSTALL)
+            rival = Rival("benchmarks.trainers.lemur", place, folder=folder, threads=cores, hint=INSTALL)
             ways["lemur"] = stack.enter_context(rival).train
         turns = _turns(ways, repeats, quiet, say)
     counted = {name: [turn.costs[name] for turn in turns if turn.others <= quiet] for name in ways}
@@ -156,7 +156,7 @@ def _ways(
 ) -> dict[str, Callable[[int], Cost]]:
     """The pool of so many one-thread workers, and a loop by hand of as many threads."""
     stack.enter_context(pool)
-    hand = stack.enter_context(Rival("benchmarks.rivals.hand", folder=folder, threads=workers))
+    hand = stack.enter_context(Rival("benchmarks.trainers.hand", folder=folder, threads=workers))
     copies = [program] if workers == 1 else [program] * (_EACH * workers)
     return {f"pool-{workers}": lambda seed: through(pool, copies, seed), f"hand-{workers}": hand.train}
 

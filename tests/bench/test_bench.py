@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from benchmarks.evaluate import bench_evaluate
-from benchmarks.rivals import Rival
-from benchmarks.rivals.lemur import write_idx
 from benchmarks.sandbox import bench_sandbox
+from benchmarks.trainers import Rival
+from benchmarks.trainers.lemur import write_idx
 from deltanas.errors import DeltanasError
 from support import Command
 
@@ -48,7 +48,7 @@ def test_a_folder_without_lemur_is_a_message(tmp_path: Path) -> None:
 
 def test_a_rival_that_ends_is_a_message(tmp_path: Path) -> None:
     with (
-        Rival("benchmarks.rivals.hand", folder=tmp_path, threads=1, hint="mend it") as rival,
+        Rival("benchmarks.trainers.hand", folder=tmp_path, threads=1, hint="mend it") as rival,
         pytest.raises(DeltanasError, match=r"No such file or directory: 'candidate\.py'") as caught,
     ):
         rival.train(0)

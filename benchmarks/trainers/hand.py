@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.rivals import serve
+from benchmarks.trainers import serve
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """LEMUR's own trainer (`ab.nn.util.Train`, unchanged) over the same images. A rival of `bench`: not needed by deltanas.
 
-`python -m benchmarks.rivals.lemur FOLDER`: FOLDER is where pip put it, see `INSTALL`. Its loader of MNIST reads the
+`python -m benchmarks.trainers.lemur FOLDER`: FOLDER is where pip put it, see `INSTALL`. Its loader of MNIST reads the
 images, which lie in files of MNIST's format; it draws them as PIL images through two worker processes, its default.
 Its transform `norm` keeps their size. Its database stays empty and nothing is saved, which is to its advantage.
 """
@@ -32,7 +32,7 @@ def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
 
 
 def main() -> None:
-    from benchmarks.rivals import serve  # before LEMUR, whose import prints
+    from benchmarks.trainers import serve  # before LEMUR, whose import prints
 
     raw = Path("data/MNIST/raw")
     raw.mkdir(parents=True)

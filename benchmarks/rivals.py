@@ -1,0 +1,336 @@
+"""Is a search worth its seconds? What each rival hands over after equal seconds of training, judged after longer ones.
+
+    python -m benchmarks rivals --out DIR [--seconds 360] [--seeds 12] [--arms none,longer,random,default,tpe]
+
+    none       no search: the best baselines by their score
+    longer     the best baseline, trained with all the seconds that the others search
+    default    `deltanas search` as it is            random     the uniform sampler, with no more levers
+    evolution  the same draws, parents by tournament local      the same draws, the parent is the best so far
+    tpe        Optuna's TPE on a parametric convolutional network (benchmarks/parametric.py)
+    NAME=JSON  settings of a search, as 'short={"growth": "off"}'
+
+All arms have the same data, pool and recipe. A search is given cycles until its trainings (CPU seconds), calls of a
+model and its other work (TPE's own; an edit's checks are not in it) have taken the seconds, and is cut there. It hands
+over the three networks that it ranks highest. These are the first metric, fixed before the first search:
+
+    transfer   accuracy on the test images after the final training (`--final-size` images, `--final-epochs`, a fresh
+               seed for each of `--fresh`), mean of the three; and of the one ranked highest
+    cost       FLOPs and parameters of the three, as ratios to the best baseline
+
+Arms are compared seed by seed, t-intervals over the searches. TPE is refused networks of more than `--growth` times the
+FLOPs or parameters of the best baseline. Interrupt it at any moment; the same command goes on. It ends with JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+import deltanas
+from benchmarks.parametric import best_of, tuned
+from benchmarks.table import Row, append_rows, read_rows, stamp
+from deltanas import intervals, nets
+from deltanas.config import TrainConfig
+from deltanas.errors import UsageError
+from deltanas.journal import Journal
+from deltanas.policy import finalists
+from deltanas.program import Program, Trained
+from deltanas.records import Candidate
+from deltanas.sandbox import Pool
+from deltanas.search import training_seed
+from deltanas.wiring import open_dataset_pool, program_of
+
+HANDED = 3
+CYCLES = 400
+"""More cycles than any number of seconds allows."""
+PLAIN: dict[str, object] = {"strategy": "random"}
+SEARCHES: dict[str, dict[str, object]] = {
+    "default": {},
+    "random": PLAIN,
+    "evolution": {"strategy": "evolution"},
+    "local": {"strategy": "evolution", "evolution": {"population": 100_000, "share": 1.0}},
+}
+Handed = list[Row]
+"""What an arm hands over with one seed, the best first: "text" and "prm" of a network, its "flops" and "params"."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--arms", default="none,longer,random,evolution,local,tpe,default")
+    parser.add_argument("--dataset", default="fashion-mnist")
+    parser.add_argument("--baselines", default=",".join(nets.baselines()))
+    parser.add_argument("--train-size", type=int, default=4_000)
+    parser.add_argument("--seconds", type=float, default=360.0, help="CPU seconds of trainings")
+    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--candidates", type=int, default=16)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--growth", type=float, default=1.5)
+    parser.add_argument("--final-size", type=int, default=10_000)
+    parser.add_argument("--final-epochs", type=int, default=5)
+    parser.add_argument("--fresh", type=int, default=1, help="number of final trainings of each network")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no search after so many")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    arms = [arm_of(text) for text in names_of(given.arms)]
+    plan = Contest(given.out, given, tuple(given.baselines.split(",")))
+    deadline = time.monotonic() + 60 * given.minutes
+    for seed in range(given.seeds):
+        for arm in arms:
+            if time.monotonic() < deadline:
+                sys.stderr.write(f"{arm.name}, seed {seed}\n")
+                plan.handed(arm, seed)
+    tests = plan.tested([arm.name for arm in arms])
+    sys.stdout.write(json.dumps(compared(plan.rows(), tests), indent=1) + "\n")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """settings: of a search; None where the name says what is done."""
+
+    name: str
+    settings: Mapping[str, object] | None
+
+
+def arm_of(text: str) -> Arm:
+    """Raises UsageError where it is none."""
+    name, _, settings = text.partition("=")
+    if settings:
+        return Arm(name, json.loads(settings))
+    if name in ("none", "longer", "tpe"):
+        return Arm(name, None)
+    if name not in SEARCHES:
+        raise UsageError(
+            f"no arm {name!r}", f"known: none, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
+        )
+    return Arm(name, SEARCHES[name])
+
+
+def names_of(text: str) -> list[str]:
+    """Names at commas, but for those within braces."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter == "{") - (letter == "}")
+        if letter == "," and not depth:
+            found.append("")
+        else:
+            found[-1] += letter
+    return found
+
+
+@dataclass(frozen=True)
+class Contest:
+    """All searches of all arms, kept in a folder."""
+
+    out: Path
+    given: argparse.Namespace
+    baselines: tuple[str, ...]
+
+    @property
+    def _searching(self) -> dict[str, Any]:
+        return {"size": self.given.train_size, "workers": self.given.workers, "threads": 1, "epochs": 1}
+
+    def rows(self) -> list[Row]:
+        """A row a network that was handed over."""
+        return read_rows(self.out / "handed.jsonl")
+
+    def handed(self, arm: Arm, seed: int) -> None:
+        """Search, unless that was done, and keep what the arm hands over."""
+        if any(row["arm"] == arm.name and row["seed"] == seed for row in self.rows()):
+            return
+        if arm.name == "tpe":
+            found = self._tpe(seed)
+        elif arm.settings is None:
+            found = self._baselines(seed)[: HANDED if arm.name == "none" else 1]
+        else:
+            found = self._searched(arm, seed)
+        if not found:
+            raise UsageError(
+                f"{arm.name}, seed {seed}: no network was trained in {self.given.seconds:g} s", "give more --seconds"
+            )
+        append_rows(
+            self.out / "handed.jsonl",
+            [{"arm": arm.name, "seed": seed, "place": place, **row} for place, row in enumerate(found)],
+        )
+
+    def _baselines(self, seed: int) -> Handed:
+        """The baselines as a search of this seed scores them, the best first."""
+        path = self.out / "baselines.jsonl"
+        with open_dataset_pool(self.given.dataset, TrainConfig(**self._searching, timeout=600)) as pool:
+            method: Row = {
+                "dataset": self.given.dataset,
+                "train_size": self.given.train_size,
+                "data": pool.dataset.record,
+            }
+            stamp(self.out / "baselines.json", method, pool.tier)
+            known = {row["baseline"] for row in read_rows(path) if row["seed"] == seed}
+            names = [name for name in self.baselines if name not in known]
+            programs = [program_of(nets.baseline(name)) for name in names]
+            built = pool.build(programs)
+            for place, outcome in pool.train(programs, seed=training_seed(seed)):
+                size = built[place]
+                row: Row = {"seed": seed, "baseline": names[place], **_sized(size), **_text(programs[place])}
+                append_rows(path, [{**row, "score": outcome.score if isinstance(outcome, Trained) else None,
+                                    "seconds": outcome.cpu_seconds}])  # fmt: skip
+        mine = [row for row in read_rows(path) if row["seed"] == seed and row["score"] is not None]
+        return [{**row, "trained": 0, "spent": 0.0} for row in sorted(mine, key=lambda row: -float(str(row["score"])))]
+
+    def _searched(self, arm: Arm, seed: int) -> Handed:
+        """A search that is given cycles until it has taken the seconds, cut there."""
+        settings = {
+            "dataset": self.given.dataset, "baselines": list(self.baselines), "seed": seed, "finals": 0,
+            "candidates": self.given.candidates, "train": self._searching, **(arm.settings or {}),
+        }  # fmt: skip
+        folder, rows = self.out / f"{arm.name}-{seed}", []
+        for cycles in range(1, CYCLES):
+            view = deltanas.search({**settings, "cycles": cycles}, run=folder)
+            rows = list(view.candidates)
+            if sum(map(spent, _made(rows))) >= self.given.seconds:
+                break
+        kept = within(rows, self.given.seconds)
+        best = _best(kept)
+        told = {"trained": len(_made(kept)), "spent": round(sum(map(spent, _made(kept))), 1)}
+        return [
+            {**_sized(c.draft), **_text(c.program), "score": c.score, **told} for c in best if c.program is not None
+        ]
+
+    def _tpe(self, seed: int) -> Handed:
+        champion = self._baselines(seed)[0]
+        most = {key: self.given.growth * float(str(champion[key])) for key in ("flops", "params")}
+        done: list[Any] = []
+        seconds = 0.0
+        with open_dataset_pool(self.given.dataset, TrainConfig(**self._searching, timeout=600)) as pool:
+            began = time.process_time()
+            for some in tuned(
+                pool, seed, training_seed(seed), self.given.workers,
+                lambda built: built.flops <= most["flops"] and built.params <= most["params"],
+            ):  # fmt: skip
+                seconds += time.process_time() - began + sum(one.outcome.cpu_seconds for one in some)
+                if seconds > self.given.seconds:
+                    break
+                done += some
+                began = time.process_time()
+        told = {"trained": len(done), "spent": round(seconds, 1)}
+        return [
+            {"flops": one.flops, "params": one.params, **_text(one.program), "score": one.outcome.score, **told}
+            for one in best_of(done, HANDED)
+        ]
+
+    def tested(self, arms: Sequence[str]) -> dict[tuple[str, int], list[float]]:
+        """By program and epochs, the accuracies on the test images after final trainings. What is known stays."""
+        path = self.out / "tests.jsonl"
+        wanted: dict[tuple[str, int], Row] = {}
+        for row in (row for row in self.rows() if row["arm"] in arms):
+            wanted.setdefault((str(row["program"]), self._epochs(row)), row)
+        done = {(row["program"], row["epochs"], row["repeat"]) for row in read_rows(path)}
+        for epochs in sorted({epochs for _, epochs in wanted}):
+            config = TrainConfig(
+                size=self.given.final_size, workers=self.given.workers, threads=1, epochs=epochs, timeout=3600
+            )
+            rows = [row for (_, length), row in wanted.items() if length == epochs]
+            with open_dataset_pool(self.given.dataset, config) as pool:
+                for repeat in range(self.given.fresh):
+                    self._train(path, [r for r in rows if (r["program"], epochs, repeat) not in done], pool, repeat)
+        found: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+        for row in read_rows(path):
+            found[str(row["program"]), int(str(row["epochs"]))].append(float(str(row["accuracy"])))
+        return dict(found)
+
+    def _train(self, path: Path, rows: Sequence[Row], pool: Pool, repeat: int) -> None:
+        programs = [Program.of(str(row["text"]), prm=str(row["prm"]), transform=str(row["transform"])) for row in rows]
+        for place, outcome in pool.train(programs, seed=training_seed(0, "test", repeat), split="test"):
+            accuracy = outcome.score if isinstance(outcome, Trained) else 0.0  # a network that fails is worth nothing
+            append_rows(path, [{"program": rows[place]["program"], "epochs": pool.epochs, "repeat": repeat,
+                                "accuracy": accuracy, "seconds": round(outcome.cpu_seconds, 1)}])  # fmt: skip
+
+    def _epochs(self, row: Row) -> int:
+        """Of the final training: with all the seconds of a search for the arm that does not search."""
+        final: int = self.given.final_epochs
+        if row["arm"] != "longer":
+            return final
+        epoch = float(str(row["seconds"])) * self.given.final_size / self.given.train_size
+        return final + max(1, round(self.given.seconds / epoch))
+
+
+def spent(candidate: Candidate) -> float:
+    """CPU seconds of its trainings and seconds of the calls of a model."""
+    calls = sum(call.seconds for attempt in candidate.attempts for call in attempt.calls)
+    return calls + sum(training.cpu_seconds for training in candidate.trainings)
+
+
+def within(rows: Sequence[Candidate], seconds: float) -> list[Candidate]:
+    """The baselines, and the candidates that were done in that time."""
+    made = _made(rows)
+    count = sum(total <= seconds for total in accumulate(map(spent, made)))
+    return [row for row in rows if not row.cycle] + made[:count]
+
+
+def _made(rows: Sequence[Candidate]) -> list[Candidate]:
+    return [row for row in rows if row.cycle]
+
+
+def _best(rows: Sequence[Candidate]) -> list[Candidate]:
+    """The finalists; a search without enough of them has its best baselines in their place."""
+    baselines = sorted((c for c in rows if not c.cycle), key=lambda c: -(c.score or 0.0))
+    return [*finalists(Journal(rows), (), HANDED), *baselines][:HANDED]
+
+
+def _sized(known: object) -> Row:
+    return {key: getattr(known, key, None) for key in ("flops", "params")}
+
+
+def _text(program: Program) -> Row:
+    return {"program": program.id, "text": program.net, "prm": program.prm, "transform": program.transform}
+
+
+def compared(rows: Sequence[Row], tests: Mapping[tuple[str, int], Sequence[float]]) -> dict[str, object]:
+    """By arm, with what it hands over; and its difference to every other arm, search by search."""
+    means = {(program, epochs): fmean(scores) for (program, epochs), scores in tests.items()}
+    scores: defaultdict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(rows, key=lambda row: int(str(row["place"]))):
+        lengths = [epochs for program, epochs in means if program == row["program"]]
+        if lengths:
+            epochs = max(lengths) if row["arm"] == "longer" else min(lengths)
+            scores[str(row["arm"])][int(str(row["seed"]))].append(means[str(row["program"]), epochs])
+    champions = {row["seed"]: row for row in rows if row["arm"] == "none" and row["place"] == 0}
+    told: dict[str, object] = {}
+    for arm, by_seed in scores.items():
+        mine = [row for row in rows if row["arm"] == arm]
+        entry: dict[str, object] = {
+            "searches": len(by_seed),
+            "transfer": interval([fmean(found) for found in by_seed.values()]),
+            "first": interval([found[0] for found in by_seed.values()]),
+            "by_search": {seed: round(fmean(found), 4) for seed, found in sorted(by_seed.items())},
+            "trained": median(int(str(row["trained"])) for row in mine),
+        }
+        for key in ("flops", "params"):
+            ratios = [float(str(row[key])) / float(str(champions[row["seed"]][key])) for row in mine
+                      if row["seed"] in champions and row[key]]  # fmt: skip
+            entry[f"{key}_ratio"] = round(median(ratios), 2) if ratios else None
+        for other in (name for name in scores if name != arm):
+            both = [seed for seed in by_seed if seed in scores[other]]
+            for name, figure in (("over", fmean), ("first_over", lambda found: found[0])):
+                entry[f"{name}_{other}"] = interval([figure(by_seed[s]) - figure(scores[other][s]) for s in both])
+        told[arm] = entry
+    return told
+
+
+def interval(values: Sequence[float]) -> dict[str, float | int]:
+    """Mean with its t-interval; one value has none."""
+    found = intervals.mean(values) if len(values) > 1 else None
+    if found is None:
+        return {"value": round(fmean(values), 4), "n": len(values)} if values else {"n": 0}
+    return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4), "n": len(values)}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""What arms hand over after equal seconds, and the parametric network that a hyperparameter optimizer tunes."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from benchmarks.parametric import best_of, text_of, tuned
+from benchmarks.rivals import PLAIN, arm_of, compared, names_of, within
+from deltanas.config import TrainConfig
+from deltanas.errors import UsageError
+from deltanas.program import Program, Trained
+from deltanas.records import Candidate
+from deltanas.seams import Built
+from deltanas.wiring import open_dataset_pool, open_shape_pool, program_of
+
+SMALL: dict[str, Any] = {
+    "stages": 1, "blocks": 1, "width0": 8, "kernel": 3, "norm": "none", "activation": "ReLU", "down": "MaxPool2d",
+    "end": "AdaptiveAvgPool2d", "grid": 1, "dropout": 0.0,
+}  # fmt: skip
+LARGE = SMALL | {"stages": 4, "blocks": 3, "width1": 16, "width2": 24, "width3": 64, "kernel": 7, "grid": 4}
+
+
+def test_every_value_of_the_space_builds_on_small_images_of_either_kind() -> None:
+    named = {
+        "norm": ("none", "batch", "group"),
+        "activation": ("ReLU", "GELU", "SiLU", "Mish"),
+        "down": ("MaxPool2d", "AvgPool2d", "stride"),
+        "end": ("AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
+    }
+    changed = [LARGE | {key: value} for key, values in named.items() for value in values]
+    programs = [program_of(text_of(values)) for values in (SMALL, LARGE | {"dropout": 0.5}, *changed)]
+    for shape in ((1, 8, 8), (3, 32, 32)):
+        with open_shape_pool(shape, 10, TrainConfig(workers=1)) as pool:
+            built = pool.build(programs)
+        assert all(isinstance(each, Built) for each in built), built
+        assert len({each.trace for each in built if isinstance(each, Built)}) > 10
+
+
+def test_the_estimator_chooses_what_fits_and_every_score_is_told() -> None:
+    pytest.importorskip("optuna", reason="the rival is no dependency of the tests")
+    with open_dataset_pool("digits", TrainConfig(size=64, workers=1, epochs=1)) as pool:
+        rounds = tuned(pool, 0, 1, 2, lambda built: built.params < 20_000)
+        found = [one for some in itertools.islice(rounds, 2) for one in some]
+    assert len(found) == 4
+    assert all(one.params < 20_000 and isinstance(one.outcome, Trained) for one in found)
+    assert len({one.program.id for one in found}) > 1
+    best = best_of([*found, *found], 2)
+    assert len({one.program.id for one in best}) == 2
+    assert best[0].outcome.score == max(one.outcome.score for one in found)  # type: ignore[union-attr]
+
+
+def test_arms_are_names_or_settings() -> None:
+    assert names_of('none,mine={"a": 1, "b": {"c": 2}},tpe') == ["none", 'mine={"a": 1, "b": {"c": 2}}', "tpe"]
+    assert arm_of("random").settings == PLAIN
+    assert arm_of('mine={"growth": 2}').settings == {"growth": 2}
+    assert arm_of("tpe").settings is None
+    with pytest.raises(UsageError, match="no arm 'best'"):
+        arm_of("best")
+
+
+def test_a_search_is_cut_at_its_seconds() -> None:
+    def row(cycle: int, index: int, cpu: float) -> Candidate:
+        done = Trained(0.5, 10, 0, 99.0, cpu, "A")
+        return Candidate(cycle, index, "random", None, None, outcome=done, trainings=(done,))
+
+    rows = [row(0, 0, 50.0), row(1, 0, 3.0), row(1, 1, 3.0), row(1, 2, 3.0)]
+    assert within(rows, 6.5) == rows[:3]
+    assert within(rows, 2.0) == rows[:1]
+
+
+def test_arms_are_compared_search_by_search_at_the_length_of_their_finals() -> None:
+    def row(arm: str, seed: int, place: int, program: str, flops: int = 10) -> dict[str, object]:
+        sizes = {"flops": flops, "params": 4}
+        return {"arm": arm, "seed": seed, "place": place, "program": program, "trained": 7, **sizes}
+
+    rows = [
+        *(row("none", seed, 0, "a") for seed in (0, 1)),
+        *(row("longer", seed, 0, "a") for seed in (0, 1)),
+        row("random", 0, 1, "c", 30), row("random", 0, 0, "b", 20), row("random", 1, 0, "b", 20),
+    ]  # fmt: skip
+    tests = {("a", 5): [0.8, 0.82], ("a", 40): [0.9], ("b", 5): [0.85], ("c", 5): [0.83]}
+    told: Any = compared(rows, tests)
+    assert told["none"]["transfer"]["value"] == 0.81
+    assert told["longer"]["transfer"]["value"] == 0.9
+    assert told["random"]["by_search"] == {0: 0.84, 1: 0.85}
+    assert told["random"]["first"]["value"] == 0.85
+    assert told["random"]["over_none"] == {"value": 0.035, "low": pytest.approx(-0.0285, abs=1e-3),
+                                           "high": pytest.approx(0.0985, abs=1e-3), "n": 2}  # fmt: skip
+    assert told["random"]["flops_ratio"] == 2.0
+
+
+def test_the_program_of_the_text_is_the_one_that_was_handed_over() -> None:
+    program = program_of(text_of(SMALL))
+    assert Program.of(program.net, prm=program.prm).id == program.id
