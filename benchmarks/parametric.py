@@ -131,7 +131,12 @@ def _built(study: Any, pool: Runner, fits: Callable[[Built], bool]) -> tuple[Any
     return None
 
 
+def score_of(one: Tuned) -> float:
+    """Zero for a network that failed."""
+    return one.outcome.score if isinstance(one.outcome, Trained) else 0.0
+
+
 def best_of(found: Sequence[Tuned], count: int) -> list[Tuned]:
-    """The best by score, each program once."""
-    scored = {one.program.id: one for one in found if isinstance(one.outcome, Trained)}
-    return sorted(scored.values(), key=lambda one: -one.outcome.score)[:count]  # type: ignore[union-attr]
+    """The best by score, each program once; none that failed."""
+    trained = {one.program.id: one for one in found if isinstance(one.outcome, Trained)}
+    return sorted(trained.values(), key=lambda one: -score_of(one))[:count]

@@ -36,7 +36,7 @@ from statistics import fmean, median
 from typing import Any
 
 import deltanas
-from benchmarks.parametric import best_of, tuned
+from benchmarks.parametric import best_of, score_of, tuned
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import intervals, nets
 from deltanas.config import TrainConfig
@@ -221,7 +221,7 @@ class Contest:
                 began = time.process_time()
         told = {"trained": len(done), "spent": round(seconds, 1)}
         return [
-            {"flops": one.flops, "params": one.params, **_text(one.program), "score": one.outcome.score, **told}
+            {"flops": one.flops, "params": one.params, **_text(one.program), "score": score_of(one), **told}
             for one in best_of(done, HANDED)
         ]
 
@@ -254,11 +254,11 @@ class Contest:
 
     def _epochs(self, row: Row) -> int:
         """Of the final training: with all the seconds of a search for the arm that does not search."""
-        final: int = self.given.final_epochs
+        final = int(self.given.final_epochs)
         if row["arm"] != "longer":
             return final
         epoch = float(str(row["seconds"])) * self.given.final_size / self.given.train_size
-        return final + max(1, round(self.given.seconds / epoch))
+        return final + max(1, int(float(self.given.seconds) / epoch + 0.5))
 
 
 def spent(candidate: Candidate) -> float:
