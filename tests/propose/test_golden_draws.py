@@ -15,7 +15,7 @@ from deltanas.propose.goals import drawn_goal
 from deltanas.seams import Ask
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "draws.json").read_text("utf-8"))
-"""Of 0.1.0; draws with edits of the recipe of 0.4.0, which has more of these.
+"""Identities of 0.1.0; draws of 0.5.0, whose space has stages, blocks of other families and schedules too.
 
 draws: by network and setting, hashes of what each way to draw gave. identities: by network.
 """

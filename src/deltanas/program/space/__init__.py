@@ -18,8 +18,10 @@ from deltanas.program.space.layers import layer_changes
 from deltanas.program.space.numbers import number_changes
 from deltanas.program.space.recipe import recipe_changes
 from deltanas.program.space.removal import removal_changes
+from deltanas.program.space.schedule import schedule_changes
 from deltanas.program.space.sizes import size_changes
 from deltanas.program.space.source import Change, Source, SpaceEdit
+from deltanas.program.space.stages import stage_changes
 from deltanas.program.space.structure import structure_changes
 from deltanas.program.space.vectors import WidthGroup, WidthVectors, width_vectors
 from deltanas.program.space.wiring import wiring_changes
@@ -36,6 +38,8 @@ _GENERATORS = (
     removal_changes,
     wiring_changes,
     recipe_changes,
+    stage_changes,
+    schedule_changes,
 )
 
 

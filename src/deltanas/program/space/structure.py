@@ -27,8 +27,8 @@ def structure_changes(source: Source) -> Iterator[Change]:
             yield from _after_layer(source, nn, node)
         elif source.layer(node) in ACTIVATION_LAYERS:
             chain = chain_of(source, node)
-            if chain and not _is(source, _next(chain, node), ("Dropout",)):
-                yield _added(source, "insert", node, [f"{nn}.Dropout({_RATE})"])
+            if chain and not _is(source, following(chain, node), ("Dropout",)):
+                yield added(source, "insert", node, [f"{nn}.Dropout({_RATE})"])
         elif isinstance(node.func, ast.Name) and node.func.id in source.classes:
             yield from _after_block(source, node)
 
@@ -44,7 +44,8 @@ def chain_of(source: Source, node: ast.expr) -> list[ast.expr] | None:
     return None
 
 
-def _next(chain: list[ast.expr], node: ast.expr) -> ast.expr | None:
+def following(chain: list[ast.expr], node: ast.expr) -> ast.expr | None:
+    """What comes behind a layer in its chain."""
     return next(iter(chain[chain.index(node) + 1 :]), None)
 
 
@@ -52,13 +53,13 @@ def _is(source: Source, node: ast.expr | None, names: frozenset[str] | tuple[str
     return source.layer(node) in names
 
 
-def _added(source: Source, kind: str, node: ast.expr, texts: list[str]) -> Change:
+def added(source: Source, kind: str, node: ast.expr, texts: list[str]) -> Change:
     """Elements put behind `node` in its list."""
     _, end = source.span(node)
     return Change(kind, ((end, end, source.joined(["", *texts], node)),))
 
 
-def _wrapped(source: Source, nn: str, kind: str, node: ast.expr, texts: list[str]) -> Change | None:
+def wrapped(source: Source, nn: str, kind: str, node: ast.expr, texts: list[str]) -> Change | None:
     """`node` and what follows it as one Sequential, where nothing else looks into `node`."""
     parent = source.parents.get(node)
     if isinstance(parent, ast.Assign):
@@ -89,25 +90,25 @@ def _after_layer(source: Source, nn: str, node: ast.Call) -> Iterator[Change]:
         for kind, texts in [("insert", [norm]) for norm in norms] + [
             ("depth", [f"{nn}.ReLU()", *layer]) for layer in more
         ]:
-            change = _wrapped(source, nn, kind, node, texts)
+            change = wrapped(source, nn, kind, node, texts)
             if change:
                 yield change
         return
-    behind = _next(chain, node)
+    behind = following(chain, node)
     if not _is(source, behind, NORMS):
         for norm in norms:
-            yield _added(source, "insert", node, [norm])
+            yield added(source, "insert", node, [norm])
         if not _is(source, behind, ACTIVATION_LAYERS) and not source.works_in_place:
-            yield _added(source, "insert", node, [f"{nn}.ReLU()"])
+            yield added(source, "insert", node, [f"{nn}.ReLU()"])
     last: ast.expr = node
     activation: str | None = None
     while behind is not None and _is(source, behind, NORMS | ACTIVATION_LAYERS):
         last = behind
         activation = source.of(behind) if _is(source, behind, ACTIVATION_LAYERS) else activation
-        behind = _next(chain, behind)
+        behind = following(chain, behind)
     for layer in more:
         # A chain that ends in a layer goes on to do so: a sum may follow.
-        yield _added(source, "depth", last, [*layer, activation] if activation else [f"{nn}.ReLU()", *layer])
+        yield added(source, "depth", last, [*layer, activation] if activation else [f"{nn}.ReLU()", *layer])
 
 
 def _more(nn: str, width: str, linear: bool) -> list[list[str]]:
@@ -151,7 +152,7 @@ def _after_block(source: Source, node: ast.Call) -> Iterator[Change]:
         return
     keywords = {keyword.arg for keyword in node.keywords}
     listed = [f"{name}={text}" if name in keywords else text for name, text in texts.items()]
-    yield _added(source, "depth", node, [f"{source.of(node.func)}({', '.join(listed)})"])
+    yield added(source, "depth", node, [f"{source.of(node.func)}({', '.join(listed)})"])
 
 
 def _is_init(node: ast.stmt) -> bool:
