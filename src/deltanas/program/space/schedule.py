@@ -37,7 +37,8 @@ def schedule_changes(source: Source) -> Iterator[Change]:
         return
     data = learn.args.args[1].arg
     loops = [node for node in ast.walk(learn) if isinstance(node, ast.For) and _names(node.iter, data)]
-    steps = [(node, name) for node in ast.walk(learn) if (name := _stepped(source, net.name, node))]
+    statements = [node for node in ast.walk(learn) if isinstance(node, ast.Expr)]
+    steps = [(node, name) for node in statements if (name := _stepped(source, net.name, node))]
     if len(loops) != 1 or len(steps) != 1 or not source.starts_line(loops[0]):
         return
     loop, (step, optimizer) = loops[0], steps[0]
@@ -62,10 +63,10 @@ def _names(node: ast.AST, name: str) -> bool:
     return any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(node))
 
 
-def _stepped(source: Source, net: str, node: ast.AST) -> str:
-    """The optimizer, as in "self.optimizer", where the node is a statement that steps one of the network's own."""
-    match node:
-        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Attribute() as owner, attr="step"))):
+def _stepped(source: Source, net: str, node: ast.Expr) -> str:
+    """The optimizer, as in "self.optimizer", where the statement steps one of the network's own."""
+    match node.value:
+        case ast.Call(func=ast.Attribute(value=ast.Attribute() as owner, attr="step")):
             made = source.attributes.get((net, owner.attr)) if ast.unparse(owner.value) == "self" else None
             optimizes = isinstance(made, ast.Call) and source.dotted(made.func).startswith("torch.optim.")
             return source.of(owner) if optimizes else ""
