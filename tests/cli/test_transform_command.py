@@ -85,9 +85,11 @@ def test_what_a_search_of_transforms_shows_and_exports(deltanas: Command, tmp_pa
     changed = deltanas("programs", "diff", child.program.id, "--run", "run").stdout
     assert "+++ b/transform" in changed or "+++ transform" in changed
     assert deltanas("runs", "export", "run", "--top", "9", "--out", "out").returncode == 0
-    best = [json.loads(path.read_text())["deltanas"]["program"] for path in tmp_path.glob("out/*/config.json")]
-    for identity, folder in zip(best, tmp_path.glob("out/*/"), strict=True):
-        transform, card = view.programs[identity].transform, (folder / "README.md").read_text()
+    told = [json.loads(path.read_text())["deltanas"] for path in tmp_path.glob("out/*/config.json")]
+    for one, folder in zip(told, tmp_path.glob("out/*/"), strict=True):
+        transform, card = view.programs[one["program"]].transform, (folder / "README.md").read_text()
+        calls = [step.call.partition(".")[2] for step in read_transform(transform)]
+        assert one["transform"] == (calls if transform else None)
         assert (folder / "transform.py").exists() is bool(transform)
         assert ("`transform.py`" in card) is bool(transform)
         for step in read_transform(transform):
