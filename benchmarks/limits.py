@@ -83,10 +83,10 @@ class Looked:
 
 
 def verified(name: str, pool: Pool, most: int, seed: int) -> Looked:
-    """A uniform sample of a baseline's edits, at most `most`, built at the pool's shape."""
+    """Of a uniform sample of `most` of a baseline's edits those of the architecture, built at the pool's shape."""
     root = program_of(nets.baseline(name))
     space = edits_of(root.net)
-    drawn = Random(f"{seed}:{name}").sample(space, min(most, len(space)))
+    drawn = [edit for edit in Random(f"{seed}:{name}").sample(space, min(most, len(space))) if edit.part == "net"]
     builds = kept_builds(pool)
     (origin,) = builds.build([root])
     assert isinstance(origin, Built), origin
@@ -104,7 +104,16 @@ def verified(name: str, pool: Pool, most: int, seed: int) -> Looked:
         limits = Limits(growth=factor)
         limits.remember([Draft(root, origin.params, origin.flops)])
         refused[f"{factor:g}"] = sum(limits.fault(each, built.params, built.flops) is not None for each, built in held)
-    return Looked(name, origin.params, origin.flops, len(space), len(drawn), len(held), refused, round(seconds, 2))
+    return Looked(
+        name,
+        origin.params,
+        origin.flops,
+        sum(edit.part == "net" for edit in space),
+        len(drawn),
+        len(held),
+        refused,
+        round(seconds, 2),
+    )
 
 
 def shares(edits: Sequence[Sized], factors: Sequence[float] = FACTORS) -> dict[str, object]:

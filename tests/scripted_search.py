@@ -9,6 +9,7 @@ from dataclasses import replace
 from random import Random
 
 from deltanas.archive import RunArchive
+from deltanas.check import LimitGate, Limits
 from deltanas.journal import Journal
 from deltanas.novelty import NoveltyGate
 from deltanas.objective import LATENCY, objectives_of
@@ -160,13 +161,19 @@ def passed_by(candidate: Candidate) -> list[bool]:
 
 
 def run(
-    archive: RunArchive, *, fuse: int | None = None, plan: Plan | None = None, weighed: Weighed | None = None
+    archive: RunArchive,
+    *,
+    fuse: int | None = None,
+    plan: Plan | None = None,
+    weighed: Weighed | None = None,
+    growth: float | None = None,
 ) -> tuple[Scripted, Scores]:
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
     clock = Clock(burning) if len(plan.objectives) > 1 else None
-    checks: list[Gate] = [Sizes()] if clock else []
+    checks: list[Gate] = [Sizes()] if clock or growth else []
+    checks += [LimitGate(Limits(growth=growth))] if growth else []
     checks += [weighed] if weighed else []
     choose = weighed.choose if weighed else None
     parts = (plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent)

@@ -17,6 +17,7 @@ from deltanas.novelty import NoveltyGate
 from deltanas.objective import LATENCY, along, figures, front
 from deltanas.plan import Plan
 from deltanas.policy import AlongFront, by_rank, proposals_due
+from deltanas.prices import ratios
 from deltanas.program import (
     Failed,
     Program,
@@ -111,6 +112,25 @@ def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan:
             view = archive.view()
         assert view.candidates == whole.candidates
         assert sorted(view.finals, key=lambda f: f.program) == sorted(whole.finals, key=lambda f: f.program)
+
+
+def test_growth_is_limited_from_the_baseline_on_and_a_resumed_run_decides_alike(url: str) -> None:
+    plan = Plan(cycles=3, candidates=7, seed=5, retries=4)
+    with create_run(url, "whole", {}) as archive:
+        run(archive, plan=plan, growth=1.2)
+        whole = archive.view()
+    stages = [each.refusal.stage for c in whole.candidates for each in c.attempts if each.refusal]
+    assert stages.count("limit") > 10
+    journal = Journal(whole.candidates)
+    deep = [c for c in journal if c.score is not None and len(journal.lineage(c)) > 2]
+    assert deep, "no candidate is two steps from its baseline"
+    assert all((ratios(c, journal)["params"] or 0.0) <= 1.2 for c in journal if c.score is not None)
+    for moment in (0, 5, 9, 14, 20, 27):
+        with create_run(url, f"stopped-{moment}", {}) as archive, pytest.raises(StopError):
+            run(archive, fuse=moment, plan=plan, growth=1.2)
+        with open_run(url, f"stopped-{moment}", writer=True) as archive:
+            run(archive, plan=plan, growth=1.2)
+            assert archive.view().candidates == whole.candidates
 
 
 def test_along_a_front_what_was_trained_is_measured_once_and_finals_reach_both_ends(url: str) -> None:

@@ -46,6 +46,8 @@ def test_what_is_over_the_limit_is_never_trained(deltanas: Command, tmp_path: Pa
     mlp, nin = rows[:2]
     assert (mlp["status"], nin["status"]) == ("trained", "refused")
     assert "the limit is 52,000" in nin["reason"]
+    grown = [row[f"{cost}_ratio"] for row in rows if row["status"] == "trained" for cost in ("params", "flops")]
+    assert all(0 < times <= 1.1 for times in grown)
     assert {row["parent"] for row in rows[2:]} <= {row["program"] for row in rows if row["status"] == "trained"}
     shown = json.loads(deltanas("runs", "show", "run", "--json").stdout)
     assert all(one["params"] <= 52_000 for one in shown["elites"])
