@@ -58,7 +58,7 @@ def measured(dataset: str, size: int | None, most: int) -> list[dict[str, object
     programs = {name: program_of(source) for name, source in nets.baselines().items()}
     rows: list[dict[str, object]] = []
     for epochs in [each for each in EPOCHS if each <= most]:
-        with open_dataset_pool(dataset, TrainConfig(size=size, epochs=epochs)) as pool:
+        with open_dataset_pool(dataset, TrainConfig(size=size, epochs=epochs, average=0)) as pool:
             found = dict(pool.train(list(programs.values()), seed=training_seed(0)))
             images = len(pool.dataset.train)
         ends = {name: found[place] for place, name in enumerate(programs)}

@@ -132,6 +132,9 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
         resumed_config(stored, {"feedback": {"window": 6}})
     with pytest.raises(UsageError, match=r"begun with `growth` = 'off', not 1\.5"):
         resumed_config(stored, {"growth": "1.5"})
+    assert (config.train.average, SearchConfig().train.average) == (0.0, 0.25), "it was scored by its last weights"
+    with pytest.raises(UsageError, match=r"begun with `train\.average` = 0\.0, not 0\.25"):
+        resumed_config(stored, {"train": {"average": 0.25}})
 
 
 @pytest.mark.parametrize(

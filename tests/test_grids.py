@@ -69,6 +69,10 @@ def test_a_network_that_does_not_train_is_named_and_no_row_is_written(tmp_path: 
     assert not (tmp_path / "t.jsonl").read_bytes()
 
 
+def test_a_grid_scores_the_last_weights_as_the_published_tables_do() -> None:
+    assert parts_of().train["digits"].average == 0
+
+
 def test_the_natural_scale_is_a_recipe_beside_ngl_under_sgd() -> None:
     grid = grid_of(("mlp",), GridOrder(losses=("ce", "ngl"), optimizers=("sgd", "adam"), ngl_scale=12.3), 0)
     assert list(map(str, grid.recipes)) == ["ce + sgd", "ce + adam", "ngl + sgd", "ngl x 12.3 + sgd", "ngl + adam"]

@@ -50,6 +50,13 @@ class TrainConfig(Section):
         description="augmentation of training images, if the program has no transform: flip (left to right)"
         " | crop (padded, at a random place); not with edits of the transform",
     )
+    average: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="share of the last steps of a training over which weights are averaged; these are scored and"
+        " exported; 0: the last weights are",
+    )
     timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, seconds")
     memory_gb: float = Field(4.0, gt=0, description="limit of a candidate's address space, GiB")
     workers: Annotated[int, Field(ge=1)] | None = Field(
@@ -345,13 +352,13 @@ PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "r
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 
-_BEFORE = {"growth": "off"}
-"""What a run was held to that was begun before there was the setting."""
+_BEFORE = {"growth": "off", "train": {"average": 0.0}}
+"""What a run was held to that was begun before there were the settings."""
 
 
 def begun_config(stored: Mapping[str, Any]) -> SearchConfig:
     """The settings that a run was begun with, by a version that may not have had all of them."""
-    return read_config({**_BEFORE, **stored})
+    return read_config(merged(_BEFORE, stored))
 
 
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
@@ -367,16 +374,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
     if settled:  # it was begun with what there was
         wanted = read_config(merged(wanted.model_dump(), {"train": settled}))
-    may_change = {
-        "track",
-        "train.workers",
-        "train.unsafe",
-        "train.executor",
-        "train.address",
-        "model.timeout",
-        "model.retries",
-        *PLACES,
-    }
+    may_change = {"track", "train.workers", "train.unsafe", "train.executor", "train.address", *PLACES}
+    may_change |= {"model.timeout", "model.retries"}
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = flat(begun.model_dump()), flat(wanted.model_dump())
     for key in now:

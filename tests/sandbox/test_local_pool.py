@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from deltanas.config import TrainConfig
 from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.seams import Runner
 from deltanas.train.data import load
+from deltanas.wiring import open_dataset_pool
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import HONEST, RunnerContract, learning, train_one
@@ -59,6 +61,10 @@ def test_a_curve_tells_what_trainings_of_other_lengths_and_weights_come_to(
     assert told(exported.validation) == told(outcomes[1]), "what is handed over are the averaged weights"
     assert isinstance(curves[1], Failed)
     assert "shape" in curves[1].reason
+
+
+def test_a_pool_averages_as_the_settings_say() -> None:
+    assert [open_dataset_pool("digits", TrainConfig(**said)).average for said in ({}, {"average": 0})] == [0.25, 0]
 
 
 def told(outcome: object) -> tuple[float, bytes | None]:

@@ -20,7 +20,7 @@ CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
     *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "seeds", "proposals", "prm")),
-    *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment")),
+    *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment", "average")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
 

@@ -17,7 +17,7 @@ import numpy as np
 from deltanas import nets
 from deltanas.archive import RunArchive
 from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
-from deltanas.config import TrainConfig, read_config
+from deltanas.config import TrainConfig, begun_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
 from deltanas.propose import CachedBuilds
@@ -53,7 +53,7 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
     Raises UsageError, DataError: the run is no search, or was begun on other data.
     """
     stored = stored_config(run)
-    config = read_config(
+    config = begun_config(
         {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
     )  # whoever proposed
     place = data or located(config, run.manifest, folder).dataset
@@ -84,6 +84,7 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
         workers=config.workers,
         threads=config.threads or 1,
         augment=config.augment,
+        average=config.average,
         unsafe=config.unsafe,
         task=task,
     )
