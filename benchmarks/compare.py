@@ -3,10 +3,12 @@
     printf '[model]\nchoice = "any"\n' >any.toml
     deltanas learn tune benchmarks/gains --config any.toml --held-out .3 --preferences --out ADAPTER
     python -m benchmarks compare --gains benchmarks/gains --adapter ADAPTER --out DIR [--arms random,tuned]
+    python -m benchmarks compare --gains benchmarks/gains --out DIR --arms random,screened --seeds 12 [--set growth=1.5]
 
     random     the uniform sampler               bandit     the same draws, kinds by what this search gained
     rule       the same draws, kinds by what the measured edits gained on the baselines that are not held out
     evolution  the same draws, parents by tournament
+    screened   the same draws, 30 a slot, ranked by the measured edits of the baselines that are not held out
     frozen     the model as it is                tuned      the model with the adapter
     ranked     the model with the adapter, which writes nothing: it ranks draws of the sampler (`model.choice`)
     large      frozen, of --large                large-ranked    ranked, of --large with --large-adapter
@@ -39,7 +41,8 @@ from typing import Any
 
 import deltanas
 from deltanas import intervals
-from deltanas.config import TrainConfig
+from deltanas.config import TrainConfig, given_settings, merged, setting
+from deltanas.forecast import Table, rows_of, write_table
 from deltanas.journal import Journal
 from deltanas.learn.corpus import held_families
 from deltanas.learn.sources import EDITS, METHOD, gains_edits
@@ -56,6 +59,7 @@ from deltanas.wiring import open_dataset_pool
 ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")
 ELITES, FRESH = 3, 4
 BATCH, MAX_TOKENS = 16, 256
+TABLE = "screen.json.gz"
 Interval = dict[str, float | int]
 
 
@@ -113,6 +117,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=float, default=0.3)
     parser.add_argument("--train-size", type=int, help="as the edits were measured, if not given")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--set", action="append", default=[], help="KEY=VALUE, a setting of all searches")
     given = parser.parse_args()
     arms = given.arms.split(",")
     for arm, option in (("tuned", "adapter"), ("ranked", "adapter"), ("large", "large"), ("large-ranked", "large")):
@@ -120,13 +125,20 @@ def main() -> None:
             parser.error(f"the arm {arm} takes --{option}")
     method = json.loads((given.gains / METHOD).read_text("utf-8"))
     held, known = measured(given.gains, given.held_out)
+    if "screened" in arms:
+        seen = [edit for edit in gains_edits(given.gains) if edit.family not in held]
+        given.out.mkdir(parents=True, exist_ok=True)
+        write_table(given.out / TABLE, Table(tuple(rows_of(seen))))
     train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1, "epochs": 1}
     views: dict[tuple[str, int], RunView] = {}
     for seed in range(given.seeds):
         for arm in arms:
             sys.stderr.write(f"{arm}, seed {seed}\n")
             views[arm, seed] = deltanas.search(
-                {"dataset": method["dataset"], "baselines": held, "train": train, **_settings(arm, seed, given)},
+                merged(
+                    {"dataset": method["dataset"], "baselines": held, "train": train, **_settings(arm, seed, given)},
+                    given_settings(options=dict(map(setting, given.set))),
+                ),
                 run=given.out / f"{arm}-{seed}",
                 proposer=(lambda builds: Rule(builds, known)) if arm == "rule" else None,
             )
@@ -164,8 +176,10 @@ def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, objec
         "large": (given.large, None, given.choice),
         "large-ranked": (given.large, given.large_adapter, "ranked"),
     }
-    strategy = "delta" if arm in models else "random" if arm == "rule" else arm
+    strategy = "delta" if arm in models else "random" if arm in ("rule", "screened") else arm
     settings = {"strategy": strategy, "seed": seed, "cycles": given.cycles, "candidates": given.candidates, "finals": 0}
+    if arm == "screened":
+        settings["screen"] = str(given.out / TABLE)
     if arm in models:
         spec, adapter, choice = models[arm]
         model = {"spec": spec, "dtype": given.dtype, "choice": choice, "offers": given.offers}

@@ -147,6 +147,11 @@ class SearchConfig(Section):
         description="number of simple edits, one after another and at different places, that one edit is made of; it is"
         " checked and journalled as one",
     )
+    screen: str = Field(
+        "off",
+        description="many draws from the space of edits are ranked by measured edits, and the best alone are checked"
+        " and trained: builtin (those that come with deltanas) | FILE | RUN (of another search) | off",
+    )
     cycles: int = Field(2, ge=1, description="number of cycles; a higher number lengthens a run")
     candidates: int = Field(8, ge=1, description="number of candidates in a cycle")
     seed: int = Field(0, ge=0, description="seed of every random choice")
@@ -348,7 +353,9 @@ def _require_consistent(config: SearchConfig) -> None:
         )
 
 
-PLACES = frozenset(("dataset", "model.spec", "model.adapter", "learn.corpus", "recipes.prior", "baselines", "archive"))
+PLACES = frozenset(
+    ("dataset", "model.spec", "model.adapter", "learn.corpus", "recipes.prior", "screen", "baselines", "archive")
+)
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 
@@ -359,6 +366,10 @@ _BEFORE = {"growth": "off", "train": {"average": 0.0}}
 def begun_config(stored: Mapping[str, Any]) -> SearchConfig:
     """The settings that a run was begun with, by a version that may not have had all of them."""
     return read_config(merged(_BEFORE, stored))
+
+
+SCREENS = frozenset(("off", "builtin"))
+"""Values of `screen` that name no place."""
 
 
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
@@ -378,6 +389,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     may_change |= {"model.timeout", "model.retries"}
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = flat(begun.model_dump()), flat(wanted.model_dump())
+    if {then["screen"], now["screen"]} & SCREENS:  # they name no place
+        may_change.remove("screen")
     for key in now:
         longer = key == "cycles" and now[key] > then[key]
         if now[key] != then.get(key) and key not in may_change and not longer:

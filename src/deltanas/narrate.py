@@ -22,6 +22,7 @@ from rich.progress import (
 
 from deltanas.assess import told_assumed
 from deltanas.errors import EditError
+from deltanas.foretold import Foretold, foretold
 from deltanas.journal import Journal
 from deltanas.prices import priced, prices
 from deltanas.program import Failed, Refused, Trained
@@ -170,6 +171,8 @@ class Narrator:
         scores = [(name, -key(each.score)) for name, made in named for each in made if isinstance(each, Trained)]
         if len(scores) > len(named) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
+        if told := foretold(self._settled, self._metric):
+            self.say(f"  {_screen(told[-1])}")
         if warning := collapse_so_far(self._settled):
             self._say(f"  [yellow]{escape(warning)}[/]")
 
@@ -286,6 +289,16 @@ class Narrator:
             elif monotonic() >= spoke + pause:
                 self._progress.console.print(f"  still {self._doing} ({monotonic() - spoke:.0f} s)", soft_wrap=True)
                 pause *= 2
+
+
+def _screen(found: Foretold) -> str:
+    """What the gains that were foretold are worth so far."""
+    one, every = (
+        "too few" if rho is None else f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"
+        for rho in (found.rho, found.pooled)
+    )
+    off = "" if found.on else "; the interval lies below 0: the screen is off from here"
+    return f"screen: foretold and measured gains, rank correlation {one} in cycle {found.cycle}, {every} in all{off}"
 
 
 def _shown(attempt: Attempt) -> list[str]:

@@ -46,6 +46,7 @@ class Attempt:
         part: name of the space of edits that the slot drew from ("net", "recipe", "transform"); the part of the program
             that the edit is of, where the slot drew from another.
         steps: number of edits of the space, one after another, that it is made of.
+        predicted: the gain that was foretold, over that of a mean edit of the same parent; None: none was.
     """
 
     edit: str
@@ -61,6 +62,7 @@ class Attempt:
     note: str = ""
     part: Part = "net"
     steps: int = 1
+    predicted: float | None = None
 
     @property
     def passed(self) -> bool:

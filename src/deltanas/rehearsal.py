@@ -13,6 +13,7 @@ from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
 from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec, read_chat
 from deltanas.policy import MOST_PROPOSALS
+from deltanas.propose.screen import DRAWS
 from deltanas.sandbox import cuda_devices
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
@@ -20,6 +21,7 @@ from deltanas.wiring import epochs_of, programs_of, repeats_of
 from deltanas.wiring.choosing import require_objectives
 from deltanas.wiring.pools import load_dataset
 from deltanas.wiring.proposing import context_of, first_request
+from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import teaching_of
 
 T = TypeVar("T")
@@ -55,6 +57,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
         _tried(lacks, partial(check, config))
     _tried(lacks, lambda: teaching_of(config) if config.learn.enabled else None)
     _tried(lacks, lambda: require_trackers(config.track))
+    _tried(lacks, lambda: forecast_of(config, lambda _: None))
     _tried(lacks, lambda: require_objectives(config))
     if images:
         epochs = epochs_of(config.train, len(images.train), config.prm)
@@ -153,6 +156,8 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
     said = "".join(f", {name} {value}" for name, value in own) if own else ""
     steps = f", {config.steps_per_edit} steps an edit" if config.steps_per_edit > 1 else ""
     yield f"strategy: {config.strategy}{said}; edits of {', '.join(config.parts)}{steps}"
+    if config.screen != "off":
+        yield f"screen: {config.screen}; of {DRAWS} draws for a slot those with the highest gains foretold are checked"
     if config.proposing.calls:
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"

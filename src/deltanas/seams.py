@@ -109,6 +109,7 @@ class Proposal:
     note: str = ""
     part: Part = "net"
     steps: int = 1
+    predicted: float | None = None
 
     def judged(
         self, draft: Draft | None, refusal: Refused | None, number: int, asked: Sequence[Part] = ("net",)
@@ -118,7 +119,8 @@ class Proposal:
         program = self.program.id if self.program else None
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
-        return Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=part, steps=self.steps)
+        told = (part, self.steps, self.predicted)
+        return Attempt(*said, number, program, *known, self.kind, self.note, *told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from deltanas.seams import (
     Ask,
     Began,
     Choose,
+    Forecast,
     Gate,
     Learner,
     Listener,
@@ -56,11 +57,12 @@ class Search:
         learner: Learner | None = None,
         choose: Choose | None = None,
         measure: Measure | None = None,
+        forecast: Forecast | None = None,
     ) -> None:
-        """choose: takes one of the proposals of a slot that pass; the first if not given."""
+        """choose: takes one of the proposals of a slot that pass; the first if not given. forecast: foretells them."""
         self._plan = plan
         self._baselines = baselines
-        self._slots = Slots(proposer, checks, novelty, choose)
+        self._slots = Slots(proposer, checks, novelty, choose, forecast)
         self._proposer = proposer
         self._runner = runner
         self._archive = archive

@@ -9,7 +9,7 @@ from itertools import groupby
 from deltanas.journal import Journal
 from deltanas.program import Refused
 from deltanas.records import Candidate, Draft
-from deltanas.seams import Ask, Choice, Choose, Gate, Proposal, Proposer, judged
+from deltanas.seams import Ask, Choice, Choose, Forecast, Gate, Proposal, Proposer, judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,32 @@ class Tried:
 
 
 class Slots:
-    """Fills slots. choose: weighs the proposals of a slot that pass all gates; None: the first is kept."""
+    """Fills slots.
 
-    def __init__(self, proposer: Proposer, checks: Sequence[Gate], novelty: Gate, choose: Choose | None = None) -> None:
+    choose: weighs the proposals of a slot that pass all gates; None: the first is kept. forecast: foretells what each
+    proposal gains; None: nothing is foretold.
+    """
+
+    def __init__(
+        self,
+        proposer: Proposer,
+        checks: Sequence[Gate],
+        novelty: Gate,
+        choose: Choose | None = None,
+        forecast: Forecast | None = None,
+    ) -> None:
         self._proposer = proposer
         self._checks = checks
         self._novelty = novelty
         self._choose = choose
+        self._forecast = forecast
 
     def filled(self, asks: Sequence[Ask], count: int, retries: int) -> list[Candidate]:
         """Draw `count` proposals for each slot; where none passed, draw again, up to `retries` times."""
         rows = {a.index: Candidate(a.cycle, a.index, self._proposer.strategy, a.parent.id, None) for a in asks}
         for number in range(1 + retries):
             drawn = [one for ask in asks for one in ask.several(count)]
-            proposals = self._proposer.propose(drawn)
+            proposals = list(map(self._foretold, drawn, self._proposer.propose(drawn)))
             self._judge(rows, [ask.index for ask in drawn], proposals, number, {ask.index: ask for ask in asks})
             asks = [a.again(rows[a.index].attempts) for a in asks if isinstance(rows[a.index].outcome, Refused)]
             if not asks:
@@ -59,9 +71,19 @@ class Slots:
             gate.remember(drafts)
 
     def told(self, journal: Journal) -> None:
-        """Let the gates hear what was measured."""
+        """Let the gates and the forecast hear what was measured."""
         for gate in (*self._checks, self._novelty):
             gate.told(journal)
+        if self._forecast:
+            self._forecast.told(journal)
+
+    def _foretold(self, ask: Ask, proposal: Proposal) -> Proposal:
+        """With what it is expected to gain, where that is known."""
+        part = ask.parts[0] if len(ask.parts) == 1 else proposal.part
+        if self._forecast is None or proposal.program is None or not self._forecast.knows(part):
+            return proposal
+        expected = self._forecast.of(ask.parent, proposal.program, part, proposal.kind)
+        return replace(proposal, predicted=expected.mean)
 
     def _judge(
         self,

@@ -31,6 +31,7 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     shown = json.loads(deltanas("runs", "show", run, "--json").stdout)
     assert {"version", "commit", "torch", "device", "tier", "seed", "config"} <= shown["manifest"].keys()
     assert shown["manifest"]["seed"] == 3
+    assert shown["screen"] is None
 
     journal = Journal(view.candidates)
     first = min([*journal.of_cycle(0), *journal.improvements], key=journal.rank)

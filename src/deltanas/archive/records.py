@@ -136,7 +136,7 @@ def attempt_values(run: int, candidate: Candidate) -> Iterator[Values]:
         yield {
             **_key(run, candidate),
             "attempt": number,
-            **_fields(attempt, "edit rung goal round program trace effective kind note part steps"),
+            **_fields(attempt, "edit rung goal round program trace effective kind note part steps predicted"),
             "stage": attempt.refusal and attempt.refusal.stage,
             "reason": attempt.refusal and attempt.refusal.reason,
         }
@@ -227,7 +227,7 @@ def _attempt_from(row: Row[Any], calls: Iterable[Call], shared: Callable[[str | 
     refusal = None if row.stage is None else Refused(shared(row.stage), row.reason)
     said = (row.edit, shared(row.rung), shared(row.goal), refusal, tuple(calls), row.round)
     known = (shared(row.program), shared(row.trace), row.effective, shared(row.kind), row.note, shared(row.part))
-    return Attempt(*said, *known, steps=row.steps)
+    return Attempt(*said, *known, row.steps, row.predicted)
 
 
 def _call_from(row: Row[Any], shared: Callable[[str | None], Any]) -> Call:

@@ -141,6 +141,7 @@ attempts = Table(
     Column("note", CleanText, nullable=False, server_default=""),
     Column("part", Text, nullable=False, server_default="net"),
     Column("steps", Integer, nullable=False, server_default="1"),
+    Column("predicted", Double),
     ForeignKeyConstraint(["run", "cycle", "index"], ["candidates.run", "candidates.cycle", "candidates.index"]),
 )
 

@@ -104,6 +104,9 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
         print_networks([found.best], metric, "best")
     if found.front:
         print_front(found.front, metric)
+    if found.screen:
+        state = "on" if found.screen.on else "switched off, as the interval lies below 0"
+        print_text(f"screen {state}: rank correlation of foretold and measured gains {found.screen.told}")
     for counts in found.counts:
         _print_counts(counts)
     if found.finals:
@@ -182,6 +185,7 @@ def _row(candidate: Candidate, journal: Journal) -> dict[str, object]:
         **{f"{name}_ratio": times[name] for name in PRICED},
         "rung": last.rung if last else None,
         "steps": last.steps if last and last.edit else None,
+        "predicted": last.predicted if last else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
     }
     return keyed(row, metric.name)

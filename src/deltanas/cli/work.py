@@ -66,6 +66,7 @@ def add_to(app: typer.Typer) -> None:
         "--decoding": "model.decoding",
         "--edits": "edits",
         "--steps-per-edit": "steps_per_edit",
+        "--screen": "screen",
         "--learn": "learn.enabled",
         "--cycles": "cycles",
         "--candidates": "candidates",

@@ -11,7 +11,7 @@ from deltanas.forecast.table import Row, Table, rows_of
 from deltanas.foretold import foretold
 from deltanas.journal import Journal
 from deltanas.learn.sources import OwnEdits
-from deltanas.program import SPACES, Part, Program, SpaceEdit
+from deltanas.program import Part, Program, SpaceEdit, text_of
 from deltanas.program.features import edit_features
 from deltanas.seams import Expected
 
@@ -23,7 +23,7 @@ class Forecaster:
     """A `Forecast`. What it foretells depends on the table and on the journal that it was last told of alone."""
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.table = table
         self._own = OwnEdits()
         self._rows: dict[str, Row] = {}
         self._on = True
@@ -32,7 +32,7 @@ class Forecaster:
     @property
     def known(self) -> Counter[Part]:
         """Number of measured edits by space."""
-        return Counter(row.part for row in (*self._table.rows, *self._rows.values()))
+        return Counter(row.part for row in (*self.table.rows, *self._rows.values()))
 
     def knows(self, part: Part) -> bool:
         return self._on and self._counts[part] >= LEAST
@@ -42,7 +42,7 @@ class Forecaster:
         return self._model.expected([edit_features(one.old, one.new, one.kind, one.part) for one in edits])
 
     def of(self, parent: Program, child: Program, part: Part, kind: str = "") -> Expected:
-        before, after = (program.editable(SPACES[part].of) for program in (parent, child))
+        before, after = (program.editable(text_of(part)) for program in (parent, child))
         return self._model.expected([edit_features(before, after, kind, part)])[0]
 
     def told(self, journal: Journal) -> None:
@@ -57,4 +57,4 @@ class Forecaster:
 
     def _fit(self) -> None:
         self._counts = self.known
-        self._model = fitted([*self._table.rows, *self._rows.values()])
+        self._model = fitted([*self.table.rows, *self._rows.values()])

@@ -14,7 +14,7 @@ from typing import Any
 
 from deltanas.errors import DataError, EditError
 from deltanas.learn.measured import MeasuredEdit
-from deltanas.program import Part
+from deltanas.program import Part, text_of
 from deltanas.program.features import edit_features
 from deltanas.whole import write_whole
 
@@ -27,7 +27,7 @@ class Row:
     """One measured edit.
 
     Attributes:
-        family, parent: what it descends from, and the program that was edited. part: which part of it.
+        family, parent: what it descends from, and the program that was edited. part: name of the space of edits.
         features: as `edit_features` names them.
         gain: in units of the metric; better is positive. noise: its standard error, None if not known.
     """
@@ -58,11 +58,13 @@ def rows_of(edits: Iterable[MeasuredEdit]) -> list[Row]:
     found = []
     for edit in edits:
         try:
-            new = edit.child.editable(edit.part)
+            child = edit.child
         except EditError:
             continue
-        features = edit_features(edit.parent.editable(edit.part), new, edit.kind, edit.part)
-        found.append(Row(edit.family, edit.parent.id, edit.part, features, edit.gain, edit.noise))
+        old, new = (program.editable(text_of(edit.part)) for program in (edit.parent, child))
+        space = edit.space or edit.part
+        features = edit_features(old, new, edit.kind, space)
+        found.append(Row(edit.family, edit.parent.id, space, features, edit.gain, edit.noise))
     return found
 
 

@@ -32,7 +32,7 @@ class MeasuredEdit:
         before: accuracy of the parent. params: its trainable parameters. moved: what the edits for this goal had
             gained on average by then. As the question told them; None: it did not.
         origin: where it was measured.
-        kind: kind of the edit in the space of edits, "" if it is not known.
+        space, kind: name of the space of edits that it is of, and its kind there; "" if they are not known.
     """
 
     family: str
@@ -50,6 +50,7 @@ class MeasuredEdit:
     transform: str = ""
     prm: str = "{}"
     kind: str = ""
+    space: Part = ""
 
     @cached_property
     def parent(self) -> Program:

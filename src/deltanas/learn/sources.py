@@ -75,6 +75,7 @@ class OwnEdits:
             transform=parent.program.transform,
             prm=parent.program.prm,
             kind=kept.kind,
+            space=kept.part,
         )
         self._found.append((measured, len(candidate.scores), len(parent.scores)))
 

@@ -8,6 +8,7 @@ from deltanas.journal import Journal
 from deltanas.program import kinds_of
 from deltanas.propose.prior import RecipePrior
 from deltanas.propose.random import RandomProposer
+from deltanas.propose.screen import Screen
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Strategy
 from deltanas.seams import Ask, Builds
@@ -19,8 +20,14 @@ class BanditProposer(RandomProposer):
 
     strategy = "bandit"
 
-    def __init__(self, builds: Builds | None, prior: RecipePrior | None = None, steps: int = 1) -> None:
-        super().__init__(Space(builds, ThompsonKinds(), prior, steps))
+    def __init__(
+        self,
+        builds: Builds | None,
+        prior: RecipePrior | None = None,
+        steps: int = 1,
+        screen: Screen | None = None,
+    ) -> None:
+        super().__init__(Space(builds, ThompsonKinds(), prior, steps, screen))
 
 
 class ThompsonKinds:
@@ -50,7 +57,8 @@ def by_step(gains: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
 BANDIT = Strategy(
     name="bandit",
     about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
-    build=lambda context: BanditProposer(context.builds, context.prior, context.steps),
+    build=lambda context: BanditProposer(context.builds, context.prior, context.steps, context.screen),
     weighs=True,
     composes=lambda _: True,
+    screens=lambda _: True,
 )

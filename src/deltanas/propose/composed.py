@@ -14,11 +14,26 @@ Kinds = Callable[[Ask], Callable[[Sequence[str]], str]]
 """For a slot: what chooses a kind, given the kind of each edit that is open to it."""
 
 
-def composed(ask: Ask, number: int, most: int, kinds: Kinds, prior: RecipePrior | None = None) -> SpaceEdit | None:
+Pick = Callable[[Ask, int, Sequence[SpaceEdit]], SpaceEdit]
+"""Chooses a step: given the ask of the program so far, the number of the composite, and the edits that are open."""
+
+
+def by_chance(kinds: Kinds, prior: RecipePrior | None = None) -> Pick:
+    """A step's kind comes first, by `kinds`, then any edit of the kind, as where one edit is drawn."""
+
+    def pick(at: Ask, _: int, edits: Sequence[SpaceEdit]) -> SpaceEdit:
+        kind = kinds(at)([edit.kind for edit in edits])
+        alike = [edit for edit in edits if edit.kind == kind]
+        weights = prior.weights(at.parent, alike) if prior and kind in KINDS else None
+        return at.rng(f"edit:{kind}").choices(alike, weights)[0]
+
+    return pick
+
+
+def composed(ask: Ask, number: int, most: int, pick: Pick) -> SpaceEdit | None:
     """The `number`th composite that is drawn for a slot: up to `most` steps, fewer where no further one is apart.
 
-    A step's kind comes first, by `kinds`, then any edit of the kind, as where one edit is drawn. None where the parent
-    has no edit, or the steps come to nothing that a diff could say.
+    None where the parent has no edit, or the steps come to nothing that a diff could say.
     """
     chain = Chain(ask.parent, ask.part)
     for step in range(most):
@@ -26,8 +41,5 @@ def composed(ask: Ask, number: int, most: int, kinds: Kinds, prior: RecipePrior 
         edits = chain.apart(edits_in(chain.program, ask.parts) if step else open_edits(ask))
         if not edits:
             break
-        kind = kinds(at)([edit.kind for edit in edits])
-        alike = [edit for edit in edits if edit.kind == kind]
-        weights = prior.weights(at.parent, alike) if prior and kind in KINDS else None
-        chain.take(at.rng(f"edit:{kind}").choices(alike, weights)[0])
+        chain.take(pick(at, number, edits))
     return chain.whole() if chain.steps else None

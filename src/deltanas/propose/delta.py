@@ -134,7 +134,9 @@ def _ranks(context: Context) -> bool:
 
 def _built(context: Context) -> DeltaProposer:
     builds = context.builds if context.asking.decoding == "typed" else None
-    return DeltaProposer(context.asked, Space(builds, prior=context.prior, steps=context.steps), context.asking)
+    return DeltaProposer(
+        context.asked, Space(builds, prior=context.prior, steps=context.steps, screen=context.screen), context.asking
+    )
 
 
 DELTA = Strategy(
@@ -147,6 +149,7 @@ DELTA = Strategy(
     ranks=_ranks,
     weighs=True,
     composes=lambda context: context.asking.decoding == "typed",
+    screens=lambda context: context.asking.decoding != "free",
     draws=lambda context: context.asking.offers if _ranks(context) else 1,
     choose=lambda context, proposer: cast("DeltaProposer", proposer).choose if _ranks(context) else None,
 )

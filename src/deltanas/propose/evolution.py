@@ -51,9 +51,12 @@ class Tournament(Section):
 EVOLUTION = Strategy(
     name="evolution",
     about="the same draws; parents by tournament among the youngest",
-    build=lambda context: EvolutionProposer(Space(context.builds, prior=context.prior, steps=context.steps)),
+    build=lambda context: EvolutionProposer(
+        Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
+    ),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
     weighs=True,
     composes=lambda _: True,
+    screens=lambda _: True,
 )

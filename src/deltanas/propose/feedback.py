@@ -91,7 +91,9 @@ class FeedbackProposer(ModelProposer):
         return (written_program if self._form == "full" else written_edit)(question, reply, calls)
 
     def _offers(self, asks: Sequence[Ask]) -> list[tuple[SpaceEdit, ...]]:
-        """Edits of up to `KINDS` kinds for each slot, none that was tried on its parent before."""
+        """Edits of up to `KINDS` kinds for each slot, with a screen the best; none was tried on its parent before."""
+        if self._space.screen:
+            return self._space.mixed(asks, KINDS * EACH)
         offers: list[dict[str, SpaceEdit]] = [{} for _ in asks]
         for number in range(KINDS):
             drawn = self._space.offer([replace(ask, key=f"{ask.key}:{number}") for ask in asks], EACH)
@@ -190,8 +192,12 @@ def _trial(attempt: Attempt, candidate: Candidate | None, before: float | None, 
 def _built(context: Context) -> FeedbackProposer:
     settings = context.own(FeedbackSettings)
     typed = context.asking.decoding == "typed" and settings.form == "delta"
-    space = Space(context.builds if typed else None, prior=context.prior)
+    space = Space(context.builds if typed else None, prior=context.prior, screen=context.screen)
     return FeedbackProposer(context.asked, space, settings, context.asking)
+
+
+def _screens(context: Context) -> bool:
+    return context.asking.decoding != "free" and context.own(FeedbackSettings).form == "delta"
 
 
 FEEDBACK = Strategy(
@@ -202,4 +208,5 @@ FEEDBACK = Strategy(
     calls=2,
     held=lambda _: True,
     weighs=True,
+    screens=_screens,
 )

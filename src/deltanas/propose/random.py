@@ -27,7 +27,10 @@ class RandomProposer:
 RANDOM = Strategy(
     name="random",
     about="a uniform draw from the space of edits: the control",
-    build=lambda context: RandomProposer(Space(context.builds, prior=context.prior, steps=context.steps)),
+    build=lambda context: RandomProposer(
+        Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
+    ),
     weighs=True,
     composes=lambda _: True,
+    screens=lambda _: True,
 )

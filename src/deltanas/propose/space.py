@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from itertools import islice
+from random import Random
 
 from deltanas.program import Program, Refused, SpaceEdit, acting
-from deltanas.propose.composed import Kinds, composed
+from deltanas.propose.composed import Kinds, Pick, by_chance, composed
 from deltanas.propose.edits import open_edits
 from deltanas.propose.prior import KINDS, RecipePrior
+from deltanas.propose.screen import Screen
 from deltanas.seams import Ask, Builds, Built
 
 WIDTHS = 0.25
@@ -22,6 +25,7 @@ Aim = Callable[[Ask, Sequence[SpaceEdit]], tuple[str, Sequence[SpaceEdit]]]
 """Given edits of one kind, what a slot asks for, and those of them that fit."""
 
 _Choice = Generator[Sequence[SpaceEdit], Sequence[bool], tuple[str, tuple[SpaceEdit, ...]]]
+_Chooser = Callable[[Ask, set[str]], _Choice]
 
 
 def fair_kinds(ask: Ask) -> Callable[[Sequence[str]], str]:
@@ -49,10 +53,18 @@ class Space:
 
     With several steps each edit is a composite, drawn step by step (`composed`) and verified as a whole; then no goal
     is aimed at.
+
+    With a screen many draws, of a composite many of each step, are ranked before any is verified, and the best that
+    hold are given.
     """
 
     def __init__(
-        self, builds: Builds | None, kinds: Kinds = fair_kinds, prior: RecipePrior | None = None, steps: int = 1
+        self,
+        builds: Builds | None,
+        kinds: Kinds = fair_kinds,
+        prior: RecipePrior | None = None,
+        steps: int = 1,
+        screen: Screen | None = None,
     ) -> None:
         """builds: what verifies the edits; None leaves them unverified. prior: what makes some likelier than others.
 
@@ -60,6 +72,7 @@ class Space:
         """
         self._builds = builds
         self.steps = steps
+        self.screen = screen
         self._prior = prior
         self._kinds = kinds
 
@@ -73,14 +86,79 @@ class Space:
 
     def aimed(self, asks: Sequence[Ask], most: int, aim: Aim) -> list[tuple[str, tuple[SpaceEdit, ...]]]:
         """What `aim` makes each slot ask for, and up to `most` edits that fit, as `offer` gives them; else ("", ())."""
-        if self.steps > 1:
-            return self._driven(asks, lambda ask, given: self._composites(ask, most, given))
-        return self._driven(asks, lambda ask, given: self._choice(ask, most, aim, given))
+        drawn = partial(self._choice, most=most, aim=aim) if self.steps == 1 else partial(self._composites, most=most)
+        return self._driven(asks, self._screening(asks, most, aim, drawn))
 
     def mixed(self, asks: Sequence[Ask], most: int) -> list[tuple[SpaceEdit, ...]]:
         """Up to `most` edits a slot, each drawn as `draw` draws one: of any kinds, in the order of the source."""
-        drawn = self._draws if self.steps == 1 else self._composites
-        return [edits for _, edits in self._driven(asks, lambda ask, given: drawn(ask, most, given))]
+        drawn = partial(self._draws if self.steps == 1 else self._composites, most=most)
+        return [edits for _, edits in self._driven(asks, self._screening(asks, most, None, drawn))]
+
+    def _screening(self, asks: Sequence[Ask], most: int, aim: Aim | None, otherwise: _Chooser) -> _Chooser:
+        """What chooses by the screen, and as `otherwise` does where it knows too little, or nothing of it holds."""
+        if self.screen is None:
+            return otherwise
+        screen, spread = self.screen, self.screen.spread(asks)
+
+        def chosen(ask: Ask, given: set[str]) -> _Choice:
+            if self.steps > 1:
+                pick = partial(self._best_step, screen, spread) if screen.knows(ask.parts[0]) else None
+                return (yield from self._composites(ask, given, most, pick))
+            goal, edits = yield from self._screened(screen, ask, most, aim, given, spread)
+            return (goal, edits) if edits else (yield from otherwise(ask, given=given))
+
+        return chosen
+
+    def _screened(
+        self, screen: Screen, ask: Ask, most: int, aim: Aim | None, given: set[str], spread: Counter[str]
+    ) -> _Choice:
+        """The best `most` of the draws; with an aim those of the best one's kind that fit it.
+
+        spread: number of edits of each kind in the cycle. The best one that holds is added.
+        """
+        space = open_edits(ask)
+        order = {edit.text: place for place, edit in enumerate(space)}
+        ranked, goal = screen.ranked(ask, self._pool(screen, ask, space, given)), ""
+        if ranked and aim:
+            (first,) = screen.best(ranked, spread, 1)
+            goal, fitting = aim(ask, [edit for edit in ranked if edit.kind == first.kind])
+            ranked = [edit for edit in ranked if edit in fitting]
+        kept: list[SpaceEdit] = []
+        while ranked and len(kept) < most:
+            tried = screen.best(ranked, spread, most - len(kept))
+            ranked = [edit for edit in ranked if edit not in tried]
+            given.update(edit.text for edit in tried)
+            first = tried[0]
+            spread[first.kind] += not kept
+            held = yield tried
+            spread[first.kind] -= not kept and not held[0]
+            kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
+        return goal, tuple(sorted(kept, key=lambda edit: order[edit.text]))
+
+    def _best_step(
+        self, screen: Screen, spread: Counter[str], ask: Ask, number: int, edits: Sequence[SpaceEdit]
+    ) -> SpaceEdit:
+        """The best of draws from the edits of the program so far; of fewer with each try, so that they differ."""
+        drawn_kind, rng = self._kinds(ask), ask.rng("screen")
+        left, drawn = list(edits), []
+        while left and len(drawn) < max(1, screen.draws // (number + 1)):
+            drawn.append(self._one(ask, left, set(), drawn_kind, rng))
+            left.remove(drawn[-1])
+        (best,) = screen.best(screen.ranked(ask, drawn), spread, 1)
+        spread[best.kind] += 1
+        return best
+
+    def _pool(self, screen: Screen, ask: Ask, space: Sequence[SpaceEdit], given: set[str]) -> list[SpaceEdit]:
+        """Draws as `_draws` takes them, all of the part that the first one is of; none if the screen knows it not."""
+        drawn_kind, rng = self._kinds(ask), ask.rng("screen")
+        drawn: list[SpaceEdit] = []
+        left = list(space)
+        while left and len(drawn) < screen.draws:
+            drawn.append(self._one(ask, left, given, drawn_kind, rng))
+            if not screen.knows(drawn[0].part):
+                return []
+            left = [edit for edit in left if edit is not drawn[-1] and edit.part == drawn[0].part]
+        return drawn
 
     def _driven(
         self, asks: Sequence[Ask], chooser: Callable[[Ask, set[str]], _Choice]
@@ -102,7 +180,7 @@ class Space:
             answers = self._hold([(asks[slot].parent, origins[slot], slot, edits) for slot, edits in wanted.items()])
         return [chosen.get(slot, ("", ())) for slot in range(len(asks))]
 
-    def _choice(self, ask: Ask, most: int, aim: Aim, given: set[str]) -> _Choice:
+    def _choice(self, ask: Ask, given: set[str], most: int, aim: Aim) -> _Choice:
         """Yields edits to verify and takes whether each holds; returns what is chosen.
 
         given: texts of the edits that some slot of this parent looked at; those of this one are added.
@@ -143,7 +221,7 @@ class Space:
         rng.shuffle(waiting)
         return waiting
 
-    def _draws(self, ask: Ask, most: int, given: set[str]) -> _Choice:
+    def _draws(self, ask: Ask, given: set[str], most: int) -> _Choice:
         """As `_choice`, with a kind drawn for each edit."""
         space = open_edits(ask)
         order = {edit.text: place for place, edit in enumerate(space)}
@@ -153,11 +231,7 @@ class Space:
         while space and left > 0 and len(kept) < most:
             tried: list[SpaceEdit] = []
             while space and len(tried) < min(left, most - len(kept)):
-                open_ = [edit for edit in space if edit.text not in given] or space
-                kind = drawn_kind([edit.kind for edit in open_])
-                alike = [edit for edit in open_ if edit.kind == kind]
-                weights = self._weights(ask, kind, alike)
-                tried.append(rng.choices(alike, weights)[0] if weights else rng.choice(alike))
+                tried.append(self._one(ask, space, given, drawn_kind, rng))
                 space = [edit for edit in space if edit is not tried[-1]]
             given.update(edit.text for edit in tried)
             held = yield tried
@@ -165,15 +239,19 @@ class Space:
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(sorted(kept, key=lambda edit: order[edit.text]))
 
-    def _composites(self, ask: Ask, most: int, given: set[str]) -> _Choice:
-        """As `_draws`, with several steps for each edit; those that hold come in the order of the draws."""
+    def _composites(self, ask: Ask, given: set[str], most: int, pick: Pick | None = None) -> _Choice:
+        """As `_draws`, with several steps for each edit; those that hold come in the order of the draws.
+
+        pick: what chooses a step, by chance if not given.
+        """
         known = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
+        pick = pick or by_chance(self._kinds, self._prior)
         kept: list[SpaceEdit] = []
         number = 0
         while number < MOST_LOOKED_AT and len(kept) < most:
             tried: list[SpaceEdit] = []
             while number < MOST_LOOKED_AT and len(tried) < most - len(kept):
-                edit = composed(ask, number, self.steps, self._kinds, self._prior)
+                edit = composed(ask, number, self.steps, pick)
                 number += 1
                 if edit and edit.text not in known and edit.text not in given:
                     given.add(edit.text)
@@ -181,6 +259,21 @@ class Space:
             held = yield tried
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(kept)
+
+    def _one(
+        self,
+        ask: Ask,
+        space: Sequence[SpaceEdit],
+        given: set[str],
+        drawn_kind: Callable[[Sequence[str]], str],
+        rng: Random,
+    ) -> SpaceEdit:
+        """A draw, kind first; one that no slot of this parent looked at, as long as there is any."""
+        fresh = [edit for edit in space if edit.text not in given] or space
+        kind = drawn_kind([edit.kind for edit in fresh])
+        alike = [edit for edit in fresh if edit.kind == kind]
+        weights = self._weights(ask, kind, alike)
+        return rng.choices(alike, weights)[0] if weights else rng.choice(alike)
 
     def _hold(
         self, wanted: Sequence[tuple[Program, Built | Refused | None, int, Sequence[SpaceEdit]]]

@@ -11,6 +11,7 @@ from deltanas.llm import Model
 from deltanas.program import Part
 from deltanas.propose.asking import Asking
 from deltanas.propose.prior import RecipePrior
+from deltanas.propose.screen import Screen
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.settings import Section
 
@@ -28,6 +29,7 @@ class Context:
         asking: how the model is asked. settings: the strategy's own; see `own`.
         prior: what makes some edits of loss and optimizer likelier than others; None: they are as likely.
         steps: number of edits of the space, one after another, that one proposal is made of.
+        screen: what ranks draws of the space before they are verified; None: they are taken as they come.
     """
 
     builds: Builds | None = None
@@ -37,6 +39,7 @@ class Context:
     settings: Section | None = None
     prior: RecipePrior | None = None
     steps: int = 1
+    screen: Screen | None = None
 
     def own(self, kind: type[S]) -> S:
         """The strategy's own settings, the defaults if none were given."""
@@ -65,7 +68,7 @@ class Strategy:
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank.
         only: names of the spaces of edits that it can draw from; (): any.
-        weighs: whether its draws go by `Context.prior`.
+        weighs: whether its draws go by `Context.prior`. screens: whether they go by `Context.screen`.
         composes: whether its proposals are made of `Context.steps` edits of the space.
         draws: least number of proposals that a slot draws in each round.
         choose: makes what takes one of a slot's passing proposals; None: the first is taken.
@@ -83,5 +86,6 @@ class Strategy:
     only: tuple[Part, ...] = ()
     weighs: bool = False
     composes: Callable[[Context], bool] = lambda _: False
+    screens: Callable[[Context], bool] = lambda _: False
     draws: Callable[[Context], int] = lambda _: 1
     choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None

@@ -21,6 +21,7 @@ from deltanas.report.lines import Differences, differences, lineage
 from deltanas.report.parts import Brought, brought
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
+from deltanas.report.screened import screen_card
 from deltanas.report.sheets import sheets_card
 
 
@@ -290,6 +291,8 @@ PARTS = Card("parts", "What each part brought", lambda reading, _: {"rows": brou
 """Of a run whose edits are of several parts alone."""
 SHEETS = Card("sheets", "What the transforms do", lambda reading, _: sheets_card(reading))
 """Of a run whose programs have transforms alone."""
+SCREEN = Card("screen", "Gains foretold and measured", lambda _, found: screen_card(found.screen))
+"""Of a run that foretold gains alone."""
 CARDS = (
     Card("progress", "Scores by cycle", progress),
     FRONT,
@@ -301,6 +304,7 @@ CARDS = (
     Card("finals", "Final scores on the test images", finals),
     CLASSES,
     Card("funnel", "From proposal to trained network", passage),
+    SCREEN,
     Card("atlas", "How alike the programs are", lambda reading, _: atlas(reading)),
     Card("refusals", "What turned proposals back", refusals),
     Card("costs", "What it cost", costs),

@@ -13,6 +13,7 @@ from deltanas.report.classes import ClassScores, by_class
 from deltanas.report.counts import Counts, counted
 from deltanas.report.front import Front, standing_front
 from deltanas.report.reading import Reading, label
+from deltanas.report.screened import Screened, screened
 
 SHOWN = 5
 """How many networks are shown in full."""
@@ -87,6 +88,7 @@ class Summary:
         elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
         growth: limit of FLOPs and parameters in times of the baseline's; None: none.
         front: of a run with several objectives. finals: the final networks class by class, where they name classes.
+        screen: of a run that foretold gains.
     """
 
     run: str
@@ -105,6 +107,7 @@ class Summary:
     growth: float | None = None
     front: Front | None = None
     finals: tuple[ClassScores, ...] = ()
+    screen: Screened | None = None
 
 
 def summary(view: RunView) -> Summary:
@@ -131,6 +134,7 @@ def summarise(reading: Reading) -> Summary:
         growth=growth_of(reading.view.manifest),
         front=standing_front(reading),
         finals=by_class(reading),
+        screen=screened(reading),
     )
 
 

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from deltanas.objective import stored_objectives
 from deltanas.prices import priced, told_growth
 from deltanas.records import RunView
-from deltanas.report.cards import CARDS, CLASSES, FRONT, PARTS, SHEETS, Card, brought_by
+from deltanas.report.cards import CARDS, CLASSES, FRONT, PARTS, SCREEN, SHEETS, Card, brought_by
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
@@ -97,6 +97,7 @@ def draw(
         FRONT: len(stored_objectives(view.manifest)) > 1,
         CLASSES: isinstance(reading.task, Sorts),
         PARTS: bool(brought_by(reading)),
+        SCREEN: any(kept.predicted is not None for one in view.candidates if (kept := one.kept)),
         SHEETS: has_transforms(reading),
     }
     shown = [card for card in CARDS if wanted.get(card, True)]

@@ -60,7 +60,7 @@ def rows() -> list[Candidate]:
     """A small run: two baselines, a child that is open, a refused slot, and a child that failed."""
     given = Attempt("", None, "", None)
     tried = Attempt("I can't", None, "widen", REFUSED, (CALL,))
-    applied = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
+    applied = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,), predicted=0.0078125)
     wider = OTHER.edited("net", OTHER.net.replace("nn.ReLU()", "nn.SiLU()"))
     return [
         Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), (given,), TRAINED, (TRAINED,), name="small"),

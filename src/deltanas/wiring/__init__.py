@@ -21,6 +21,7 @@ from deltanas.config import (
     resumed_config,
 )
 from deltanas.errors import UsageError
+from deltanas.forecast import Forecaster
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
@@ -63,6 +64,7 @@ from deltanas.wiring.pools import (
 )
 from deltanas.wiring.programs import builtin_programs, program_of, programs_of
 from deltanas.wiring.proposing import choice_of, model_of, parent_rule_of, proposals_of, proposer_of
+from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import learner_of, teaching_of
 
 __all__ = [
@@ -133,6 +135,7 @@ def open_search(
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
             choose=parts.choose,
             measure=measure_of(config, parts.runner),
+            forecast=parts.forecast,
         )
         assumed = (*started.told, *parts.assumed)
         yield OpenSearch(search, run, folder, assumed, parts.runner.spread)
@@ -241,6 +244,7 @@ class _Parts:
     contents: dict[str, str]
     model: Model | None
     teaching: Teaching | None
+    forecast: Forecaster | None
     assumed: tuple[str, ...]
 
 
@@ -260,15 +264,27 @@ def _parts(
     if left := [part for part in config.edits if part not in config.parts]:
         told.append(f"strategy {config.strategy} edits {', '.join(config.parts)} alone: no edits of {', '.join(left)}")
     teaching = teaching_of(config) if config.learn.enabled else None
+    forecast = _forecast(config, own, told.append)
     model = model_of(config, [program.net for program in baselines.values()])
     with open_pool(dataset, config.train, TASKS[config.task]) as runner:
         builds = kept_builds(runner)
         limits = limits_of(config)
-        proposer = own(limited(builds, limits)) if own else proposer_of(config, builds, model, limits)
+        proposer = own(limited(builds, limits)) if own else proposer_of(config, builds, model, limits, forecast)
         choose = None if own else choice_of(config, proposer)
-        hashes = contents(config, model, teaching)
+        hashes = contents(config, model, teaching, forecast)
         fixed = (baselines, proposer, choose, builds, limits, runner)
-        yield _Parts(*fixed, dataset.record, hashes, model, teaching, tuple(told))
+        yield _Parts(*fixed, dataset.record, hashes, model, teaching, forecast, tuple(told))
+
+
+def _forecast(
+    config: SearchConfig, own: Callable[[Builds], Proposer] | None, tell: Callable[[str], None]
+) -> Forecaster | None:
+    if own and config.screen != "off":
+        raise UsageError(
+            f"`screen` = {config.screen!r} ranks what a strategy draws, and this proposer is your own",
+            "leave one of the two out",
+        )
+    return forecast_of(config, tell)
 
 
 def _taken_up(path: Path, given: Mapping[str, object]) -> tuple[RunFolder, RunArchive]:

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
-from deltanas.config import SearchConfig, given_settings, read_config
+from deltanas.config import SCREENS, SearchConfig, given_settings, read_config
 from deltanas.errors import DataError, UsageError
+from deltanas.forecast import Forecaster
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
 from deltanas.program import Program
@@ -52,6 +53,8 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
         places["model.adapter"] = found(config.model.adapter)
     if config.recipes.prior:
         places["recipes.prior"] = found(config.recipes.prior)
+    if config.screen not in SCREENS:
+        places["screen"] = found(config.screen)
     places["learn.corpus"] = tuple(map(found, config.learn.corpus))
     return read_config(merged(config.model_dump(), given_settings(options=places)))
 
@@ -65,7 +68,9 @@ def require_there(dataset: str) -> None:
         )
 
 
-def contents(config: SearchConfig, model: Model | None, teaching: Teaching | None) -> dict[str, str]:
+def contents(
+    config: SearchConfig, model: Model | None, teaching: Teaching | None, forecast: Forecaster | None = None
+) -> dict[str, str]:
     """Hashes of what lies at the places that the settings name; the model behind a server is known by its name."""
     found: dict[str, str] = {}
     if isinstance(model, HeldModel):
@@ -78,6 +83,8 @@ def contents(config: SearchConfig, model: Model | None, teaching: Teaching | Non
         found["recipes.prior"] = hashlib.sha256(Path(config.recipes.prior).expanduser().read_bytes()).hexdigest()
     if teaching and teaching.more:
         found["learn.corpus"] = hashlib.sha256(repr(teaching.more).encode()).hexdigest()
+    if forecast:
+        found["screen"] = forecast.table.digest
     return found
 
 
@@ -94,7 +101,7 @@ def require_same_contents(run: RunArchive, begun: SearchConfig, config: SearchCo
     if "model.spec" in found and (name := _served(begun)):
         hashes = {"model.spec": name, **hashes}
     then, now = flat(begun.model_dump()), flat(config.model_dump())
-    for key in ("model.spec", "model.adapter", "learn.corpus", "recipes.prior"):
+    for key in ("model.spec", "model.adapter", "learn.corpus", "recipes.prior", "screen"):
         moved = now[key] != then[key]
         if (key in hashes and hashes[key] != found.get(key, hashes[key])) or (moved and key not in hashes):
             raise _other(key, then[key], now[key])

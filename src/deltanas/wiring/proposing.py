@@ -13,17 +13,22 @@ from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
 from deltanas.propose import STRATEGIES, Context, ModelProposer
 from deltanas.propose.prior import read_prior
-from deltanas.seams import Builds, Choose, ParentRule, Proposer
+from deltanas.propose.screen import Screen
+from deltanas.seams import Builds, Choose, Forecast, ParentRule, Proposer
 from deltanas.task import TASKS
 from deltanas.wiring.choosing import limited, limits_of
 
 
 def context_of(
-    config: SearchConfig, builds: Builds | None = None, model: Model | None = None, limits: Limits | None = None
+    config: SearchConfig,
+    builds: Builds | None = None,
+    model: Model | None = None,
+    limits: Limits | None = None,
+    forecast: Forecast | None = None,
 ) -> Context:
     """What the settings give to their strategy. `builds` verifies edits of the space; None: nothing does.
 
-    limits: those that the run's gate holds too; made of the settings if not given.
+    limits: those that the run's gate holds too; made of the settings if not given. forecast: what ranks draws.
     """
     own = getattr(config, config.proposing.name, None)
     if config.recipes.prior and "recipe" not in config.parts:
@@ -44,12 +49,20 @@ def context_of(
         settings=own,
         prior=read_prior(Path(config.recipes.prior).expanduser()) if config.recipes.prior else None,
         steps=config.steps_per_edit,
+        screen=Screen(forecast, config.candidates, steps=config.steps_per_edit) if forecast else None,
     )
     if config.steps_per_edit > 1 and not config.proposing.composes(context):
         raise UsageError(
             f"`steps_per_edit` = {config.steps_per_edit}, and with strategy {config.strategy}{_level(config)} the model"
             " writes an edit as it likes, in no steps",
             f"leave it out, or take one of the strategies {', '.join(_composing())}",
+        )
+    if config.screen != "off" and not config.proposing.screens(context):
+        known = ", ".join(name for name, one in STRATEGIES.items() if one.screens(Context()))
+        raise UsageError(
+            f"`screen` = {config.screen!r} ranks draws from the space of edits, and with these settings strategy"
+            f" {config.strategy} writes texts of its own",
+            f"leave it out, or take one of the strategies {known}, a model at level typed or anchored",
         )
     return context
 
@@ -67,13 +80,17 @@ def _composing() -> list[str]:
 
 
 def proposer_of(
-    config: SearchConfig, builds: Builds | None, model: Model | None, limits: Limits | None = None
+    config: SearchConfig,
+    builds: Builds | None,
+    model: Model | None,
+    limits: Limits | None = None,
+    forecast: Forecast | None = None,
 ) -> Proposer:
     """Who proposes. builds: without limits of size. model: opened, where the strategy asks one (`model_of`).
 
-    limits: as in `context_of`.
+    limits, forecast: as in `context_of`.
     """
-    return config.proposing.build(context_of(config, builds, model, limits))
+    return config.proposing.build(context_of(config, builds, model, limits, forecast))
 
 
 def proposals_of(config: SearchConfig) -> int | None:
