@@ -180,3 +180,18 @@ def test_a_strategy_that_draws_from_the_space_goes_by_the_screen(name: str) -> N
     if not STRATEGIES[name].calls:
         proposer = STRATEGIES[name].build(context)
         assert [one.kind for one in proposer.propose(asks(1))] == ["activation"]
+
+
+def test_each_step_of_a_composite_is_the_best_of_many_draws() -> None:
+    class WantsAnything(Wants):
+        def gains(self, parent: Program, edits: Sequence[SpaceEdit]) -> list[Expected]:
+            return super().gains(PARENT, edits)
+
+    wants = WantsAnything("width")
+    space = Space(None, steps=2, screen=Screen(wants, 16, steps=2))
+    edits = [edit for edit in space.draw(asks(4)) if edit]
+    assert [edit.kind for edit in edits] == ["width+width"] * 4
+    assert len({edit.text for edit in edits}) == 4
+    assert max(wants.ranked) == 30
+    plain = Space(None, steps=2).draw(asks(4))
+    assert Space(None, steps=2, screen=Screen(WantsAnything(parts=()), 16, steps=2)).draw(asks(4)) == plain

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice
 from random import Random
 
-from deltanas.program import Program, Refused, SpaceEdit, acting
+from deltanas.program import Program, Refused, SpaceEdit, acting, kinds_of
 from deltanas.propose.composed import Kinds, Pick, by_chance, composed
 from deltanas.propose.edits import open_edits
 from deltanas.propose.prior import KINDS, RecipePrior
@@ -103,7 +103,7 @@ class Space:
         def chosen(ask: Ask, given: set[str]) -> _Choice:
             if self.steps > 1:
                 pick = partial(self._best_step, screen, spread) if screen.knows(ask.parts[0]) else None
-                return (yield from self._composites(ask, given, most, pick))
+                return (yield from self._composites(ask, given, most, pick, spread))
             goal, edits = yield from self._screened(screen, ask, most, aim, given, spread)
             return (goal, edits) if edits else (yield from otherwise(ask, given=given))
 
@@ -145,7 +145,6 @@ class Space:
             drawn.append(self._one(ask, left, set(), drawn_kind, rng))
             left.remove(drawn[-1])
         (best,) = screen.best(screen.ranked(ask, drawn), spread, 1)
-        spread[best.kind] += 1
         return best
 
     def _pool(self, screen: Screen, ask: Ask, space: Sequence[SpaceEdit], given: set[str]) -> list[SpaceEdit]:
@@ -239,10 +238,12 @@ class Space:
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(sorted(kept, key=lambda edit: order[edit.text]))
 
-    def _composites(self, ask: Ask, given: set[str], most: int, pick: Pick | None = None) -> _Choice:
+    def _composites(
+        self, ask: Ask, given: set[str], most: int, pick: Pick | None = None, spread: Counter[str] | None = None
+    ) -> _Choice:
         """As `_draws`, with several steps for each edit; those that hold come in the order of the draws.
 
-        pick: what chooses a step, by chance if not given.
+        pick: what chooses a step, by chance if not given. spread: the kinds of the steps are added.
         """
         known = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
         pick = pick or by_chance(self._kinds, self._prior)
@@ -256,6 +257,8 @@ class Space:
                 if edit and edit.text not in known and edit.text not in given:
                     given.add(edit.text)
                     tried.append(edit)
+                    if spread is not None:
+                        spread.update(kinds_of(edit.kind))
             held = yield tried
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(kept)
