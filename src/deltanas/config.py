@@ -12,13 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, FiniteFloat, create_model, field_validator
 
 from deltanas.errors import UsageError
+from deltanas.forecast import NO_TABLES
 from deltanas.learn import Tuning
 from deltanas.learn.learner import Learning
 from deltanas.llm import Dtype
 from deltanas.program import SPACES, Part, parts_named
 from deltanas.program.transforms.space import START_NAMES
 from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
-from deltanas.settings import Section, flat, merged
+from deltanas.settings import Section, flat, merged, read_toml
 from deltanas.task import CLASSIFY, TASKS
 from deltanas.trackers import Tracker
 from deltanas.train.epochs import LEAST_STEPS
@@ -270,8 +271,8 @@ def given_settings(
 
     preset: name of one of `presets()`, on which the file is laid.
     """
-    values: dict[str, Any] = {} if preset is None else _toml(_preset(preset))
-    values = values if path is None else merged(values, _toml(path))
+    values: dict[str, Any] = {} if preset is None else read_toml(_preset(preset))
+    values = values if path is None else merged(values, read_toml(path))
     for key, value in (options or {}).items():
         if value is not None:
             nested: Any = value
@@ -368,10 +369,6 @@ def begun_config(stored: Mapping[str, Any]) -> SearchConfig:
     return read_config(merged(_BEFORE, stored))
 
 
-SCREENS = frozenset(("off", "builtin"))
-"""Values of `screen` that name no place."""
-
-
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
     """The settings of a run that is taken up again: those it was begun with, but for how the machine is used.
 
@@ -389,7 +386,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     may_change |= {"model.timeout", "model.retries"}
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = flat(begun.model_dump()), flat(wanted.model_dump())
-    if {then["screen"], now["screen"]} & SCREENS:  # they name no place
+    if {then["screen"], now["screen"]} & NO_TABLES:  # they name no place
         may_change.remove("screen")
     for key in now:
         longer = key == "cycles" and now[key] > then[key]
@@ -399,14 +396,3 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
                 "a run keeps its settings: leave the option out to resume it, or name another --run",
             )
     return wanted
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"no config file {path}", "give a TOML file, or leave it out for the defaults") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} can't be read: {error}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is not valid TOML: {error}") from None

@@ -2,11 +2,12 @@
 
 from deltanas.forecast.forecaster import LEAST, Forecaster
 from deltanas.forecast.ridge import Ridge, fitted
-from deltanas.forecast.table import BUILTIN, Row, Table, builtin, read_table, rows_of, write_table
+from deltanas.forecast.table import BUILTIN, NO_TABLES, Row, Table, builtin, read_table, rows_of, write_table
 
 __all__ = [
     "BUILTIN",
     "LEAST",
+    "NO_TABLES",
     "Forecaster",
     "Ridge",
     "Row",

@@ -20,6 +20,8 @@ from deltanas.whole import write_whole
 
 FORM = "deltanas forecast 1"
 BUILTIN = "builtin"
+NO_TABLES = frozenset(("off", BUILTIN))
+"""Values of the setting `screen` that name no place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
-from deltanas.config import SCREENS, SearchConfig, given_settings, read_config
+from deltanas.config import SearchConfig, given_settings, read_config
 from deltanas.errors import DataError, UsageError
-from deltanas.forecast import Forecaster
+from deltanas.forecast import NO_TABLES, Forecaster
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
 from deltanas.program import Program
@@ -53,7 +53,7 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
         places["model.adapter"] = found(config.model.adapter)
     if config.recipes.prior:
         places["recipes.prior"] = found(config.recipes.prior)
-    if config.screen not in SCREENS:
+    if config.screen not in NO_TABLES:
         places["screen"] = found(config.screen)
     places["learn.corpus"] = tuple(map(found, config.learn.corpus))
     return read_config(merged(config.model_dump(), given_settings(options=places)))
