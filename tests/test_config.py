@@ -126,6 +126,7 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     config = begun_config(stored)
     new: dict[str, object] = {"task": "classify", "objectives": [], "max_params": None, "max_flops": None}
     new |= {"pictures": 5, "steps_per_edit": 1, "recipes": {"prior": None}, "growth": "off", "transforms": []}
+    new |= {"screen": "off"}
     assert {**stored, **new} == {**config.model_dump(mode="json"), **stored}, "what it held stands where it stood"
     assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
     with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):

@@ -30,8 +30,8 @@ def run(archive: RunArchive, fuse: int | None = None) -> None:
     forecast = Forecaster(builtin())
     proposer = RandomProposer(Space(None, screen=Screen(forecast, 8)), batch=4)
     plan = Plan(cycles=3, candidates=8, seed=1, finals=0)
-    parts = (plan, BASELINES, proposer, [], NoveltyGate(), Scores(Fuse(fuse)), archive, silent)
-    Search(*parts, forecast=forecast).run()
+    runner = Scores(Fuse(fuse))
+    Search(plan, BASELINES, proposer, [], NoveltyGate(), runner, archive, silent, forecast=forecast).run()
 
 
 def told(archive: RunArchive) -> list[tuple[object, ...]]:

@@ -119,8 +119,8 @@ class Proposal:
         program = self.program.id if self.program else None
         known = (draft.trace, draft.effective) if draft else (None, None)
         said = (self.edit, self.rung, self.goal, refusal, self.calls)
-        told = (part, self.steps, self.predicted)
-        return Attempt(*said, number, program, *known, self.kind, self.note, *told)
+        told = Attempt(*said, number, program, *known, kind=self.kind, note=self.note, part=part)
+        return replace(told, steps=self.steps, predicted=self.predicted)
 
 
 @dataclass(frozen=True, slots=True)

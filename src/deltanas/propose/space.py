@@ -105,7 +105,7 @@ class Space:
                 pick = partial(self._best_step, screen, spread) if screen.knows(ask.parts[0]) else None
                 return (yield from self._composites(ask, given, most, pick, spread))
             goal, edits = yield from self._screened(screen, ask, most, aim, given, spread)
-            return (goal, edits) if edits else (yield from otherwise(ask, given=given))
+            return (goal, edits) if edits else (yield from otherwise(ask, given))
 
         return chosen
 
@@ -140,7 +140,8 @@ class Space:
     ) -> SpaceEdit:
         """The best of draws from the edits of the program so far; of fewer with each try, so that they differ."""
         drawn_kind, rng = self._kinds(ask), ask.rng("screen")
-        left, drawn = list(edits), []
+        left = list(edits)
+        drawn: list[SpaceEdit] = []
         while left and len(drawn) < max(1, screen.draws // (number + 1)):
             drawn.append(self._one(ask, left, set(), drawn_kind, rng))
             left.remove(drawn[-1])
