@@ -82,11 +82,14 @@ def test_the_best_of_many_draws_is_taken_and_that_alone_is_verified() -> None:
 
 
 def test_what_does_not_hold_gives_its_place_to_the_next() -> None:
-    space = Space(Counted("GELU", "SiLU", "Mish"), screen=Screen(Wants(), 16))
-    (edit,) = space.draw(asks(1))
-    assert edit is not None
-    assert edit.kind == "activation"
-    assert not any(word in edit.apply(PARENT).net for word in ("GELU", "SiLU", "Mish"))
+    (first,) = Space(Counted(), screen=Screen(Wants("width"), 16)).draw(asks(1))
+    assert first is not None
+    builds = Counted(first.apply(PARENT).net)
+    (second,) = Space(builds, screen=Screen(Wants("width"), 16)).draw(asks(1))
+    assert second is not None
+    assert second != first
+    assert (first.kind, second.kind) == ("width", "width")
+    assert builds.asked == 3
 
 
 def test_a_cycle_is_spread_over_kinds_with_what_it_has_already() -> None:
