@@ -83,7 +83,7 @@ def policy_finals() -> str:
         rows.append((f"`{name}`", ", ".join(found["for"]), _percent(found["test"]), *cells))
     rows.sort(key=lambda row: row[2], reverse=True)
     head = ("policy", "picked by", "test accuracy [seeds]", *(f"over {name} [images]; [seeds]" for name in REFERENCES))
-    return _table(head, rows)
+    return _table(head, rows) if rows else ""
 
 
 def _report() -> Any:
