@@ -70,8 +70,8 @@ def test_the_programs_as_json(deltanas: Command, undisturbed: tuple[RunView, str
     for row in rows:
         assert set(row) == {
             "cycle", "index", "strategy", "status", "program", "parent", "parents", "accuracy", "standard_error",
-            "accuracies", "rung", "steps", "reason", "score", "scores", "metric", "params_ratio", "flops_ratio",
-            "seconds_ratio",
+            "accuracies", "rung", "steps", "reason", "score", "scores", "metric", "flops_ratio", "params_ratio",
+            "seconds_ratio", "predicted",
         }  # fmt: skip
         assert (row["metric"], row["score"], row["scores"]) == ("accuracy", row["accuracy"], row["accuracies"])
         assert row["standard_error"] is None
