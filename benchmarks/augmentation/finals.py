@@ -43,7 +43,10 @@ def kept(outcome: Trained) -> str | None:
 
 
 def compared(task: Task, rows: Sequence[Row], purposes: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Each pick less each reference: intervals for other images, paired over them, and for other seeds, paired too."""
+    """Each pick less each reference: intervals for other images, paired over them, and for other seeds, paired too.
+
+    Policies with fewer than two trainings so far are left out.
+    """
     images: dict[str, dict[int, Floats]] = defaultdict(dict)
     for row in rows:
         if row["per_image"] is not None:
@@ -52,6 +55,8 @@ def compared(task: Task, rows: Sequence[Row], purposes: Mapping[str, Sequence[st
     found: dict[str, Any] = {}
     for name, why in purposes.items():
         scores = [float(values.mean()) for values in images[name].values()]
+        if len(scores) < 2:
+            continue
         against = {
             other: _difference(images[name], images[other])
             for other, reasons in purposes.items()

@@ -170,13 +170,14 @@ def test_finals_are_compared_over_images_and_over_seeds() -> None:
             {"policy": name, "seed": seed // 2, "n": len(easy), "per_image": b64encode(bits.tobytes()).decode()}
         )
     rows.append({"policy": "pick", "seed": 99, "n": 0, "per_image": None})
-    found = compared(CLASSIFY, rows, {"none": ["reference"], "pick": ["random"]})
+    found = compared(CLASSIFY, rows, {"none": ["reference"], "pick": ["random"], "to come": ["ridge"]})
     over = found["pick"]["over"]["none"]
     assert (found["pick"]["seeds"], over["won"]) == (6, 6)
     for interval in (over["images"], over["seeds"]):
         assert interval["low"] < 0.04 < interval["high"]
         assert interval["value"] == pytest.approx(over["images"]["value"])
     assert found["none"]["over"] == {}
+    assert "to come" not in found
 
 
 def test_every_ordered_pair_is_enumerated_once() -> None:
