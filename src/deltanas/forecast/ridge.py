@@ -60,7 +60,7 @@ def fitted(rows: Sequence[Row]) -> Ridge:
     table, gains = _matrix([row.features for row in rows], places), centred(rows)
     centre = table.mean(axis=0) if rows else np.zeros(len(places))
     moved = table - centre
-    inverse: Floats = np.linalg.inv(moved.T @ moved + PENALTY * np.eye(len(places)))
+    inverse: Floats = np.asarray(np.linalg.inv(moved.T @ moved + PENALTY * np.eye(len(places))), np.float64)
     weights = inverse @ (moved.T @ gains)
     left = float(np.mean((gains - moved @ weights) ** 2)) if rows else 0.0
     noises = [row.noise**2 for row in rows if row.noise is not None]
