@@ -44,7 +44,8 @@ class _Child:
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     die_with_the_tool(control)
-    serve(control, Layers(), warmed(sys.argv[2]))
+    entry = warmed(sys.argv[2])  # first: layers take away what an import may need
+    serve(control, Layers(), entry)
 
 
 def warmed(name: str) -> Entry:
