@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +36,7 @@ from deltanas.forecast import Row, Table, fitted, rows_of, write_table
 from deltanas.forecast.ridge import centred
 from deltanas.learn.sources import METHOD, gains_edits
 from deltanas.seams import Expected
+from deltanas.wiring.origin import commit_of_checkout
 
 DRAWS = 2_000
 TOLD = ("dataset", "train_size", "epochs", "prm", "torch")
@@ -59,7 +59,8 @@ def main() -> None:
     told |= {"calibration": _calibration(rows, sums["ridge"][0]), "seconds": _seconds(rows)}
     if given.write:
         method = json.loads((given.gains / METHOD).read_text("utf-8"))
-        table = Table(tuple(rows), {**{key: method[key] for key in TOLD}, "edits": len(rows), "commit": _commit()})
+        commit = str(commit_of_checkout()[0])[:7]
+        table = Table(tuple(rows), {**{key: method[key] for key in TOLD}, "edits": len(rows), "commit": commit})
         write_table(given.write, replace(table, origin={**table.origin, "digest": table.digest}))
         told["written"] = {"file": str(given.write), "bytes": given.write.stat().st_size, "digest": table.digest}
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
@@ -146,11 +147,6 @@ def _seconds(rows: Sequence[Row]) -> dict[str, float]:
     for _ in range(100):
         model.expected([row.features for row in rows[:30]])
     return {"fit": round(fit, 3), "rank_30": round((process_time() - start) / 100, 5)}
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
     none       no search: the best baselines by their score
     longer     the best baseline, trained with all the seconds that the others search
-    default    `deltanas search` as it is            random     the uniform sampler, with no more levers
+    default    `deltanas search` as it is            random     the uniform sampler, else as default
     evolution  the same draws, parents by tournament local      the same draws, the parent is the best so far
     tpe        Optuna's TPE on a parametric convolutional network (benchmarks/parametric.py)
     NAME=JSON  settings of a search, as 'short={"growth": "off"}'
@@ -36,9 +36,10 @@ from statistics import fmean, median
 from typing import Any
 
 import deltanas
+from benchmarks.compare import mean
 from benchmarks.parametric import best_of, score_of, tuned
 from benchmarks.table import Row, append_rows, read_rows, stamp
-from deltanas import intervals, nets
+from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.journal import Journal
@@ -105,7 +106,12 @@ def arm_of(text: str) -> Arm:
     """Raises UsageError where it is none."""
     name, _, settings = text.partition("=")
     if settings:
-        return Arm(name, json.loads(settings))
+        try:
+            return Arm(name, dict(json.loads(settings)))
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"the settings of arm {name} are no JSON object: {error}", f"""give {name}='{{"growth": 2}}'"""
+            ) from None
     if name in ("none", "longer", "tpe"):
         return Arm(name, None)
     if name not in SEARCHES:
@@ -307,8 +313,8 @@ def compared(rows: Sequence[Row], tests: Mapping[tuple[str, int], Sequence[float
         mine = [row for row in rows if row["arm"] == arm]
         entry: dict[str, object] = {
             "searches": len(by_seed),
-            "transfer": interval([fmean(found) for found in by_seed.values()]),
-            "first": interval([found[0] for found in by_seed.values()]),
+            "transfer": mean([fmean(found) for found in by_seed.values()]),
+            "first": mean([found[0] for found in by_seed.values()]),
             "by_search": {seed: round(fmean(found), 4) for seed, found in sorted(by_seed.items())},
             "trained": median(int(str(row["trained"])) for row in mine),
         }
@@ -319,17 +325,9 @@ def compared(rows: Sequence[Row], tests: Mapping[tuple[str, int], Sequence[float
         for other in (name for name in scores if name != arm):
             both = [seed for seed in by_seed if seed in scores[other]]
             for name, figure in (("over", fmean), ("first_over", lambda found: found[0])):
-                entry[f"{name}_{other}"] = interval([figure(by_seed[s]) - figure(scores[other][s]) for s in both])
+                entry[f"{name}_{other}"] = mean([figure(by_seed[s]) - figure(scores[other][s]) for s in both])
         told[arm] = entry
     return told
-
-
-def interval(values: Sequence[float]) -> dict[str, float | int]:
-    """Mean with its t-interval; one value has none."""
-    found = intervals.mean(values) if len(values) > 1 else None
-    if found is None:
-        return {"value": round(fmean(values), 4), "n": len(values)} if values else {"n": 0}
-    return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4), "n": len(values)}
 
 
 if __name__ == "__main__":

@@ -70,7 +70,10 @@ def test_a_network_that_does_not_train_is_named_and_no_row_is_written(tmp_path: 
 
 
 def test_a_grid_scores_the_last_weights_as_the_published_tables_do() -> None:
-    assert parts_of().train["digits"].average == 0
+    usual, asked = parts_of(), parts_of(train={"average": 0.5})
+    assert usual.train["digits"].average == 0
+    assert "average" not in usual.description["train"]
+    assert asked.train["digits"].average == asked.description["train"]["average"] == 0.5
 
 
 def test_the_natural_scale_is_a_recipe_beside_ngl_under_sgd() -> None:

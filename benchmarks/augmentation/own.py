@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -47,8 +47,13 @@ class Table:
     failed: int
 
     def only(self, places: Sequence[int]) -> Table:
-        names, kinds, steps = (tuple(some[i] for i in places) for some in (self.names, self.kinds, self.steps))
-        return Table(names, kinds, steps, self.seeds, self.scores[list(places)], self.failed)  # type: ignore[arg-type]
+        return replace(
+            self,
+            names=tuple(self.names[i] for i in places),
+            kinds=tuple(self.kinds[i] for i in places),
+            steps=tuple(self.steps[i] for i in places),
+            scores=self.scores[list(places)],
+        )
 
     @property
     def enumerated(self) -> Table:

@@ -75,6 +75,13 @@ def rank_correlation(tables: Iterable[Sequence[tuple[float, float]]]) -> Estimat
     return Estimate(tanh(centre), tanh(centre - half), tanh(centre + half))
 
 
+def told_rho(rho: Estimate | None, n: int) -> str:
+    """In words. n: number of candidates."""
+    if rho is None:
+        return f"too few candidates to tell (n = {n})"
+    return f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}] (n = {n})"
+
+
 def _spearman(pairs: Sequence[tuple[float, float]]) -> float:
     """0 where one of the two does not vary."""
     one, two = (_ranks([pair[side] for pair in pairs]) for side in (0, 1))

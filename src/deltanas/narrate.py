@@ -22,7 +22,7 @@ from rich.progress import (
 
 from deltanas.assess import told_assumed
 from deltanas.errors import EditError
-from deltanas.foretold import Foretold, foretold
+from deltanas.foretold import Foretold, foretold, told_rho
 from deltanas.journal import Journal
 from deltanas.prices import priced, prices
 from deltanas.program import Failed, Refused, Trained
@@ -154,25 +154,25 @@ class Narrator:
         grown = len(self._settled) >= GROWN * self._judged
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
             self._judge()
-        if phase == "propose" and cycle > 1 and (parts := brought(self._settled, self._metric, self._scores.get)):
-            self.say(f"  so far: {told(parts, self._metric)}")
         self._doing = f"{where}{what}"
         self._progress.update(self._task, description=self._doing)
         if total:
             self._say(f"[bold]{where}{what}[/] ({total})")
 
     def _judge(self) -> None:
-        """Say what the ranking is worth, where there were repeats, and whether the search narrows down."""
+        """Say what each part brought, what rankings are worth, and whether the search narrows down."""
         from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
 
         self._judged = len(self._settled)
+        if parts := brought(self._settled, self._metric, self._scores.get):
+            self.say(f"  so far: {told(parts, self._metric)}")
         named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.score is not None]
         key = self._metric.key
         scores = [(name, -key(each.score)) for name, made in named for each in made if isinstance(each, Trained)]
         if len(scores) > len(named) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
-        if told := foretold(self._settled, self._metric):
-            self.say(f"  {_screen(told[-1])}")
+        if screened := foretold(self._settled, self._metric):
+            self.say(f"  {_screen(screened[-1])}")
         if warning := collapse_so_far(self._settled):
             self._say(f"  [yellow]{escape(warning)}[/]")
 
@@ -293,10 +293,7 @@ class Narrator:
 
 def _screen(found: Foretold) -> str:
     """What the gains that were foretold are worth so far."""
-    one, every = (
-        "too few" if rho is None else f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"
-        for rho in (found.rho, found.pooled)
-    )
+    one, every = (told_rho(*pair) for pair in ((found.rho, found.n), (found.pooled, found.total)))
     off = "" if found.on else "; the interval lies below 0: the screen is off from here"
     return f"screen: foretold and measured gains, rank correlation {one} in cycle {found.cycle}, {every} in all{off}"
 

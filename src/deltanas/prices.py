@@ -13,9 +13,9 @@ from deltanas.records import Candidate
 
 
 def _seconds(candidate: Candidate) -> float | None:
-    """Wall clock of one of its trainings, the mean of several."""
+    """CPU time of one of its trainings, the mean of several: the clock tells of what else the machine does."""
     made = candidate.trainings or (candidate.outcome,)
-    known = [each.seconds for each in made if isinstance(each, Trained)]
+    known = [each.cpu_seconds for each in made if isinstance(each, Trained)]
     return fmean(known) if known else None
 
 
@@ -28,7 +28,7 @@ class Price:
     """What a network costs, and how many times what the baseline at the root of its line costs.
 
     Attributes:
-        name: "params", "flops", "latency_ms" or "seconds" (of one training). value: None where it is not known.
+        name: "params", "flops", "latency_ms" or "seconds" (of CPU, of one training). value: None where it is not known.
         ratio: None where one of the two is not known, or the baseline's is 0.
         low, high: quartiles of a measured cost.
     """
@@ -45,7 +45,7 @@ class Price:
 
 
 def prices(candidate: Candidate, journal: Journal) -> tuple[Price, ...]:
-    """Parameters, FLOPs, what else was measured, as latency, and seconds of training. journal: of its run."""
+    """Parameters, FLOPs, what else was measured, as latency, and CPU seconds of training. journal: of its run."""
     root, found = journal.root(candidate), []
     for cost in (*COSTS.values(), SECONDS):
         value, base = cost.of(candidate), cost.of(root) if root else None

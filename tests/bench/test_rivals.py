@@ -54,10 +54,13 @@ def test_the_estimator_chooses_what_fits_and_every_score_is_told() -> None:
 def test_arms_are_names_or_settings() -> None:
     assert names_of('none,mine={"a": 1, "b": {"c": 2}},tpe') == ["none", 'mine={"a": 1, "b": {"c": 2}}', "tpe"]
     assert arm_of("random").settings == PLAIN
-    assert arm_of('mine={"growth": 2}').settings == {"growth": 2}
     assert arm_of("tpe").settings is None
     with pytest.raises(UsageError, match="no arm 'best'"):
         arm_of("best")
+    for wrong in ("mine={", "mine=[1]"):
+        with pytest.raises(UsageError, match="no JSON object"):
+            arm_of(wrong)
+    assert arm_of('mine={"growth": 2}').settings == {"growth": 2}, "what the hint says"
 
 
 def test_a_search_is_cut_at_its_seconds() -> None:

@@ -38,6 +38,7 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
         gzip.compress(b'{"form": "deltanas forecast 1", "origin": {}, "rows": [["a", "b", "net", {"c": "d"}, 1, 1]]}'),
         gzip.compress(b"{}")[:-9],
     ],
+    ids=["no gzip", "no JSON", "a list", "another form", "a short row", "no number", "no count", "cut short"],
 )
 def test_what_is_no_table_is_told(tmp_path: Path, held: bytes) -> None:
     (tmp_path / "table").write_bytes(held)

@@ -32,7 +32,7 @@ class Ridge:
     """A fitted forecast.
 
     Attributes:
-        places: column of each feature. centre: mean of each column. weights: gain by feature. base: mean gain.
+        places: column of each feature. centre: mean of each column. weights: gain by feature.
         spread: covariance of the weights. own: variance of the edits' true gains that features don't tell.
     """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+from deltanas.program.composite import kinds_of
 from deltanas.program.program import Part
 
 _TOKEN = re.compile(r"[A-Za-z_]\w*|\d+(?:\.\d+)?(?:e-?\d+)?")
@@ -17,10 +18,9 @@ def edit_features(old: str, new: str, kind: str = "", part: Part = "net") -> dic
 
     `token:` counts how often a name or number came, less how often it went; `kind:` and `part:` are those of the edit.
 
-    old, new: whole texts or the changed lines alone; both give the same. kind: of a composite edit, its kinds joined
-    by "+".
+    old, new: whole texts or the changed lines alone; both give the same. kind: of a composite edit, all of its kinds.
     """
     moved = Counter(_TOKEN.findall(new))
     moved.subtract(_TOKEN.findall(old))
     found = {f"token:{name}": max(-_MOST, min(_MOST, count)) for name, count in sorted(moved.items()) if count}
-    return found | {f"part:{part}": 1} | {f"kind:{name}": 1 for name in kind.split("+") if name}
+    return found | {f"part:{part}": 1} | {f"kind:{name}": 1 for name in kinds_of(kind) if name}

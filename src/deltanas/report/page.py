@@ -97,7 +97,7 @@ def draw(
         FRONT: len(stored_objectives(view.manifest)) > 1,
         CLASSES: isinstance(reading.task, Sorts),
         PARTS: bool(brought_by(reading)),
-        SCREEN: any(kept.predicted is not None for one in view.candidates if (kept := one.kept)),
+        SCREEN: figures.screen is not None,
         SHEETS: has_transforms(reading),
     }
     shown = [card for card in CARDS if wanted.get(card, True)]

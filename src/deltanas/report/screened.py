@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.foretold import foretold
+from deltanas.foretold import foretold, told_rho
 from deltanas.intervals import Estimate
 from deltanas.report.reading import AbsentError, Reading
 
@@ -24,9 +24,9 @@ class Ranked:
 
     @property
     def told(self) -> str:
-        if self.rho is None:
-            return f"too few candidates to tell (n = {self.n})"
-        return f"{self.rho:+.2f} [{self.low:+.2f}, {self.high:+.2f}] (n = {self.n})"
+        if self.rho is None or self.low is None or self.high is None:
+            return told_rho(None, self.n)
+        return told_rho(Estimate(self.rho, self.low, self.high), self.n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,26 @@ class _Server:
         with self._lock:
             self._stop()
 
+    def _asked(self, request: bytes, fds: list[int], dies: str) -> int:
+        """Ask for a process over descriptors; gives one of it. Raises SandboxError, which says `dies`, in the end."""
+        with self._lock:
+            for _ in range(_TRIES):
+                if self._control is None:
+                    self._start()
+                assert self._control is not None
+                try:
+                    socket.send_fds(self._control, [request], fds)
+                    _, received, _, _ = socket.recv_fds(self._control, 4096, 1)
+                except OSError:
+                    received = []
+                if received:
+                    return received[0]
+                self._stop()
+        raise SandboxError(dies, "is there enough memory?")
+
+    def _start(self) -> None:
+        self._started()
+
     def _started(self) -> bytes:
         """Its first word. Raises SandboxError where it does not start, or is killed time and again while it does."""
         for _ in range(_TRIES):
@@ -131,20 +151,7 @@ class ForkServer(_Server):
         Raises SandboxError where the server can't be started or dies at once time and again.
         """
         request = json.dumps({"cpu": bounds.cpu, "memory": bounds.memory, "slot": slot}).encode()
-        with self._lock:
-            for _ in range(_TRIES):
-                if self._control is None:
-                    self._start()
-                assert self._control is not None
-                try:
-                    socket.send_fds(self._control, [request], fds)
-                    _, received, _, _ = socket.recv_fds(self._control, 4096, 1)
-                except OSError:
-                    received = []
-                if received:
-                    return received[0]
-                self._stop()
-        raise SandboxError("the sandbox's server dies when it is asked for a child", "is there enough memory?")
+        return self._asked(request, fds, "the sandbox's server dies when it is asked for a child")
 
     def _start(self) -> None:
         """Raises SandboxError where the server does not start, or is killed time and again while it does."""
@@ -166,20 +173,8 @@ class _Keeper(_Server):
 
     def fork(self, control_fd: int, log_fd: int) -> _Process:
         """Start a fork server over descriptors. Raises SandboxError where the keeper dies time and again."""
-        with self._lock:
-            for _ in range(_TRIES):
-                if self._control is None:
-                    self._started()
-                assert self._control is not None
-                try:
-                    socket.send_fds(self._control, [b"{}"], [control_fd, log_fd])
-                    _, received, _, _ = socket.recv_fds(self._control, 64, 1)
-                except OSError:
-                    received = []
-                if received:
-                    return _Forked(received[0], os.dup(log_fd))
-                self._stop()
-        raise SandboxError("the interpreter that servers are forked from dies", "is there enough memory?")
+        dies = "the interpreter that servers are forked from dies"
+        return _Forked(self._asked(b"{}", [control_fd, log_fd], dies), os.dup(log_fd))
 
 
 class _Forked:

@@ -109,8 +109,10 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     programs = _programs(config)
     grid = grid_of(tuple(programs), order, config.seed)
     data = {name: load_dataset(name, config.train) for name in grid.datasets}
-    last = config.train.model_copy(update={"average": 0.0})  # as in the studies that the table is compared with
-    train = {name: settled_training(last, len(each.train), config.prm) for name, each in data.items()}
+    asked = config.train
+    if "average" not in asked.model_fields_set:  # as in the studies that the table is compared with
+        asked = asked.model_copy(update={"average": 0.0})
+    train = {name: settled_training(asked, len(each.train), config.prm) for name, each in data.items()}
     return GridParts(grid, programs, data, train, _description(config, grid, programs, data, train))
 
 
@@ -270,6 +272,7 @@ def _description(
             **{key: getattr(config.train, key) for key in same},
             "threads": settled.threads,
             "device": settled.device,
+            **({"average": settled.average} if settled.average else {}),
         },
         "prm": {**DEFAULT_PRM, **config.prm},
         "datasets": {

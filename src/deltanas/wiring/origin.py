@@ -20,7 +20,7 @@ CONTENT = ("train", "validation", "test", "shape", "classes", "dropped", "sha256
 
 def manifest(config: SearchConfig, tier: str) -> dict[str, object]:
     """Where every figure of the run comes from."""
-    commit, dirty = _commit()
+    commit, dirty = commit_of_checkout()
     return {
         "version": metadata.version("deltanas"),
         "commit": commit,
@@ -42,7 +42,7 @@ def _parallel(config: TrainConfig) -> str:
     return f"{config.workers or max(1, cores() // threads)} x {threads} threads"
 
 
-def _commit() -> tuple[str | None, bool | None]:
+def commit_of_checkout() -> tuple[str | None, bool | None]:
     """Commit of the checkout that this package runs from, and whether its files differ; None where it is installed."""
     here = Path(__file__).parents[1]
     try:
