@@ -31,12 +31,12 @@ system:
 	@scripts/system-packages
 
 demo: setup
-	$(BIN)/deltanas search --dataset digits --cycles 2 --candidates 8 --run $(RUN)
+	@scripts/demo $(BIN) $(RUN)
 
-# Two at a time, but for those that look at the clock or at the machine's processes.
+# Two at a time, but for those that look at the clock or at the machine's processes: of these only their files are read.
 test: setup system
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not alone' -n 2 --dist loadfile --durations 30
-	$(BIN)/python -m pytest -m 'alone and not slow' --durations 15
+	$(BIN)/python -m pytest -m 'alone and not slow' --durations 15 $$(grep -rl --include='*.py' 'pytest\.mark\.alone' tests | sort)
 
 test-slow: setup system
 	$(BIN)/python -m pytest -m slow --timeout 1800

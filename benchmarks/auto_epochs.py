@@ -1,6 +1,6 @@
 """How many optimizer steps does the short training of a search need? The measurement behind `train.epochs = "auto"`.
 
-    python benchmarks/auto_epochs.py OUT.json
+    python -m benchmarks auto_epochs OUT.json
 
 Trains the 17 built-in baselines on small data sets for 1, 2, 4, ... epochs, each training from scratch, and compares
 the accuracies with those of the longest one: how far up they are, and whether they rank the networks alike.
@@ -8,6 +8,7 @@ the accuracies with those of the longest one: how far up they are, and whether t
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -58,7 +59,9 @@ def measured(dataset: str, size: int | None, most: int) -> list[dict[str, object
     programs = {name: program_of(source) for name, source in nets.baselines().items()}
     rows: list[dict[str, object]] = []
     for epochs in [each for each in EPOCHS if each <= most]:
-        with open_dataset_pool(dataset, TrainConfig(size=size, epochs=epochs, average=0)) as pool:
+        with open_dataset_pool(
+            dataset, TrainConfig(size=size, validation_size="all", epochs=epochs, average=0)
+        ) as pool:
             found = dict(pool.train(list(programs.values()), seed=training_seed(0)))
             images = len(pool.dataset.train)
         ends = {name: found[place] for place, name in enumerate(programs)}
@@ -94,4 +97,6 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("out", type=Path, metavar="OUT.json")
+    main(options.parse_args().out)

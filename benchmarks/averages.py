@@ -57,7 +57,9 @@ def main() -> None:
         return
     given.out.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + 60 * given.minutes
-    config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=120, epochs=1)
+    config = TrainConfig(
+        size=TRAIN_SIZE, validation_size="all", workers=given.workers, threads=1, timeout=120, epochs=1
+    )
     with open_dataset_pool(DATASET, config) as pool:
         _stamp(given.out / "meta.json", pool, given.share)
         programs = _programs(pool)

@@ -41,7 +41,7 @@ from typing import Any
 
 import deltanas
 from deltanas import intervals
-from deltanas.config import TrainConfig, given_settings, setting
+from deltanas.config import TrainConfig
 from deltanas.forecast import Table, rows_of, write_table
 from deltanas.journal import Journal
 from deltanas.learn.corpus import held_families
@@ -52,7 +52,7 @@ from deltanas.records import Candidate, RunView
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds
 from deltanas.search import training_seed
-from deltanas.settings import merged
+from deltanas.settings import given_settings, merged, setting
 from deltanas.thompson import Known, thompson
 from deltanas.whole import write_whole
 from deltanas.wiring import open_dataset_pool

@@ -13,12 +13,13 @@ import typer
 from deltanas import nets
 from deltanas.calibrate import where
 from deltanas.cli.output import Json, print_figures, say
-from deltanas.config import given_settings, read_config
+from deltanas.config import read_config
 from deltanas.errors import DeltanasError
 from deltanas.llm import Dtype, Model, Request, Spent, open_model
 from deltanas.program import Program
 from deltanas.propose import Asking, DeltaProposer, Space
 from deltanas.seams import Ask
+from deltanas.settings import given_settings
 
 Level = Literal["free", "typed"]
 BATCHES = (1, 8, 16)

@@ -27,7 +27,7 @@ from math import sqrt
 from pathlib import Path
 from statistics import fmean
 from time import process_time
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -40,7 +40,11 @@ from deltanas.wiring.origin import commit_of_checkout
 
 DRAWS = 2_000
 TOLD = ("dataset", "train_size", "epochs", "prm", "torch")
-Fit = Callable[[Sequence[Row], Sequence[Row]], list[Expected]]
+R = TypeVar("R", bound=Row)
+Fit = Callable[[Sequence[R], Sequence[R]], list[Expected]]
+"""Of known rows and of those asked about."""
+Tables = dict[str, list[tuple[float, int]]]
+"""rho and six of each family, with the number of its edits."""
 
 
 def main() -> None:
@@ -50,12 +54,12 @@ def main() -> None:
     given = parser.parse_args()
     rows = rows_of(gains_edits(given.gains))
     families = sorted({row.family for row in rows})
-    sums = {name: _by_family(rows, families, fit) for name, fit in FITS.items()}
+    sums = {name: by_family(rows, families, fit) for name, fit in FITS.items()}
     told: dict[str, Any] = {"edits": len(rows), "families": len(families)}
     for name, (_, tables) in sums.items():
-        told[name] = {one: _estimate(tables[one]) for one in ("rho", "six")}
+        told[name] = {one: estimate(tables[one]) for one in ("rho", "six")}
         if name != "rule":
-            told[name]["over rule"] = {one: _estimate(tables[one], sums["rule"][1][one]) for one in ("rho", "six")}
+            told[name]["over rule"] = {one: estimate(tables[one], sums["rule"][1][one]) for one in ("rho", "six")}
     told |= {"calibration": _calibration(rows, sums["ridge"][0]), "seconds": _seconds(rows)}
     if given.write:
         method = json.loads((given.gains / METHOD).read_text("utf-8"))
@@ -81,7 +85,7 @@ def _tokens(known: Sequence[Row], asked: Sequence[Row]) -> list[Expected]:
     return _ridge([_bare(row) for row in known], [_bare(row) for row in asked])
 
 
-FITS: Mapping[str, Fit] = {"rule": _rule, "ridge": _ridge, "tokens": _tokens}
+FITS: Mapping[str, Fit[Row]] = {"rule": _rule, "ridge": _ridge, "tokens": _tokens}
 
 
 def _kind(row: Row) -> str:
@@ -92,12 +96,10 @@ def _bare(row: Row) -> Row:
     return replace(row, features={name: n for name, n in row.features.items() if name.startswith("token:")})
 
 
-def _by_family(
-    rows: Sequence[Row], families: Sequence[str], fit: Fit
-) -> tuple[dict[int, Expected], dict[str, list[tuple[float, int]]]]:
-    """What is foretold of each row by the other families; and rho and six of each family, with the number of edits."""
+def by_family(rows: Sequence[R], families: Sequence[str], fit: Fit[R]) -> tuple[dict[int, Expected], Tables]:
+    """What is foretold of each row by the other families, and how well."""
     expected: dict[int, Expected] = {}
-    tables: dict[str, list[tuple[float, int]]] = {"rho": [], "six": []}
+    tables: Tables = {"rho": [], "six": []}
     for family in families:
         asked = [number for number, row in enumerate(rows) if row.family == family]
         found = fit([row for row in rows if row.family != family], [rows[number] for number in asked])
@@ -112,7 +114,7 @@ def _by_family(
     return expected, tables
 
 
-def _estimate(those: Sequence[tuple[float, int]], less: Sequence[tuple[float, int]] | None = None) -> dict[str, float]:
+def estimate(those: Sequence[tuple[float, int]], less: Sequence[tuple[float, int]] | None = None) -> dict[str, float]:
     """Mean over families, weighted by edits, with its interval by families drawn again; less another's, paired."""
     values = np.array([value for value, _ in those]) - (0 if less is None else np.array([value for value, _ in less]))
     weights = np.array([count for _, count in those], float)

@@ -53,7 +53,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=120, epochs=1, average=0)
+    config = TrainConfig(
+        size=TRAIN_SIZE, validation_size="all", workers=given.workers, threads=1, timeout=120, epochs=1, average=0
+    )
     with open_dataset_pool(DATASET, config) as pool:
         _stamp(given.out / "meta.json", pool.dataset.record, pool.tier)
         deadline = time.monotonic() + 60 * given.minutes

@@ -22,7 +22,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import metadata
 from itertools import count
 from pathlib import Path
@@ -40,9 +40,7 @@ from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox import Pool
 from deltanas.sandbox.judge import Reading
 from deltanas.search import training_seed
-from deltanas.train.data import Images
-from deltanas.wiring import builtin_programs, kept_builds
-from deltanas.wiring.pools import load_dataset, open_pool
+from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 DATASET, VALIDATION = "fashion-mnist", 5_000
 AVERAGE = 0.25
@@ -93,11 +91,14 @@ def main() -> None:
 
 def _pool(length: Length, workers: int) -> Pool:
     config = TrainConfig(
-        size=length.images, workers=workers, threads=1, timeout=240 * length.epochs, epochs=length.epochs
+        size=length.images,
+        validation_size=VALIDATION,
+        workers=workers,
+        threads=1,
+        timeout=240 * length.epochs,
+        epochs=length.epochs,
     )
-    dataset = load_dataset(DATASET, config)
-    told = Images(dataset.validation.x[:VALIDATION], dataset.validation.y[:VALIDATION])
-    return open_pool(replace(dataset, validation=told), config)
+    return open_dataset_pool(DATASET, config)
 
 
 def _programs(

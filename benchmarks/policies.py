@@ -74,7 +74,15 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     table = given.out / f"{given.network}-{given.size}x{given.epochs}.jsonl"
-    config = TrainConfig(size=given.size, workers=given.workers, threads=1, timeout=600, epochs=given.epochs, average=0)
+    config = TrainConfig(
+        size=given.size,
+        validation_size="all",
+        workers=given.workers,
+        threads=1,
+        timeout=600,
+        epochs=given.epochs,
+        average=0,
+    )
     with open_dataset_pool(DATASET, config) as pool:
         method: Row = {
             "dataset": DATASET, "network": given.network, "train_size": given.size, "epochs": given.epochs,

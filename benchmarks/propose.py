@@ -17,7 +17,7 @@ import typer
 from deltanas.calibrate import where
 from deltanas.check import contract_faults
 from deltanas.cli.output import Json, print_figures, say
-from deltanas.config import SearchConfig, given_settings, read_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.journal import Journal
@@ -29,6 +29,7 @@ from deltanas.records import Attempt, Candidate, Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal, Slot
 from deltanas.search import training_seed
+from deltanas.settings import given_settings
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
 from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
 
@@ -258,6 +259,7 @@ def _fill(maker: _Maker, rows: list[Row], n: int, file: Path, say: Callable[[str
 def count(rows: Sequence[Row], pool: Pool) -> dict[str, object]:
     """Check the proposals in the sandbox and count them. No row may be missing: a refusal counts as proposed."""
     reached = _reached(rows, pool)
+    furthest = [step for step, _ in reached]
     traces = {trace for step, trace in reached if step == "effective"}
     totals = {step: sum(STEPS.index(best) >= place for best, _ in reached) for place, step in enumerate(STEPS)}
     totals["distinct"] = len(traces)
@@ -276,6 +278,8 @@ def count(rows: Sequence[Row], pool: Pool) -> dict[str, object]:
         "seconds": statistics.fmean(row.seconds for row in rows),
         "tokens_of_code": statistics.median(shares) if shares else None,
         "steps": steps,
+        "reached": furthest,
+        "reply_lengths": [row.reply_tokens for row in rows],
     }
 
 
@@ -341,7 +345,10 @@ def main(
         "baselines": baseline,
     }
     config = read_config(given_settings(options=options))
-    print_figures(bench_propose(config, n=n, folder=out, say=say), ["steps"], as_json=as_json)
+    found = bench_propose(config, n=n, folder=out, say=say)
+    if not as_json:
+        found = {key: value for key, value in found.items() if key not in ("reached", "reply_lengths")}
+    print_figures(found, ["steps"], as_json=as_json)
 
 
 if __name__ == "__main__":

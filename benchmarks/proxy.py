@@ -39,7 +39,9 @@ def main() -> None:
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     journal = given.out / "trainings.csv"
-    config = TrainConfig(size=TRAIN_SIZE, workers=given.workers, threads=1, timeout=300, average=0)
+    config = TrainConfig(
+        size=TRAIN_SIZE, validation_size="all", workers=given.workers, threads=1, timeout=300, average=0
+    )
     with open_dataset_pool(DATASET, config) as pool:
         programs = _programs(given.programs, pool)
     for what, epochs in EPOCHS.items():

@@ -4,8 +4,9 @@
 
 Searches of three cycles: a parent is drawn by rank, a candidate's true level is its parent's plus a normal step, and a
 training shows it with normal noise. Three ways to spend trainings, with the same chance: `once` trains each candidate
-once; `auto` adds what `deltanas.repeats` gives out; `even` adds as many in each cycle, by lot, a second one to nobody
-before all have a first. Then the best three of the baselines and of what beat its parent are picked by their means.
+once; `auto` adds what `deltanas.allocation` gives out; `even` adds as many in each cycle, by lot, a second one to
+nobody before all have a first. Then the best three of the baselines and of what beat its parent are picked by their
+means.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 
+from deltanas.allocation import Allocation
 from deltanas.journal import Journal
 from deltanas.policy import by_rank
 from deltanas.program import Program, Trained, combined
 from deltanas.records import Candidate, Draft
-from deltanas.repeats import Repeats
 from deltanas.seams import Slot
 
 BASELINES, CYCLES, TOP = 6, 3, 3
@@ -57,12 +58,12 @@ class Simulated:
         self._levels: dict[str, float] = {}
         self._journal: list[Candidate] = []
 
-    def run(self, rule: Repeats, by_lot: Sequence[int] = (0,) * CYCLES) -> Simulated:
+    def run(self, rule: Allocation, by_lot: Sequence[int] = (0,) * CYCLES) -> Simulated:
         """`by_lot`: trainings to add in each cycle, whatever the rule says."""
         for cycle in range(CYCLES + 1):
             rows = self._proposed(cycle)
             while due := rule.due(Journal([*self._journal, *rows]), cycle):
-                for row in due:
+                for row in due.candidates:
                     rows[row.index] = self._trained(row)
             if cycle:
                 lot = Random(f"{self._key}:{cycle}:lot").sample(range(len(rows)), len(rows))
@@ -124,9 +125,9 @@ def compared(searches: int, candidates: int, budget: int, snr: float) -> dict[st
         once, even, auto = (
             Simulated(f"{candidates} candidates:{number}", candidates, STEP / snr**0.5) for _ in range(3)
         )
-        ways["once"].append(once.run(Repeats()).found())
-        ways["auto"].append(auto.run(Repeats(1, budget, TOP)).found())
-        ways["even"].append(even.run(Repeats(), auto.added()).found())
+        ways["once"].append(once.run(Allocation()).found())
+        ways["auto"].append(auto.run(Allocation(1, budget, TOP)).found())
+        ways["even"].append(even.run(Allocation(), auto.added()).found())
     row: dict[str, object] = {"candidates": candidates, "budget": budget, "snr": snr, "searches": searches}
     for way, found in ways.items():
         row[way] = {name: fmean(getattr(one, name) for one in found) for name in Found.__annotations__}

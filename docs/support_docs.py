@@ -48,9 +48,9 @@ def strategies() -> str:
     return "\n".join(["| strategy | model calls | proposes | by LoRA |", "|---|---|---|---|", *rows]) + "\n"
 
 
-def baselines() -> str:
+def baselines(task: str = "classify") -> str:
     """The built-in baselines, one a line, with the first line of their docstring."""
-    return "".join(f"- `{name}`: {_first_line(source)}\n" for name, source in nets.baselines().items())
+    return "".join(f"- `{name}`: {_first_line(source)}\n" for name, source in nets.baselines(task).items())
 
 
 def operations() -> str:

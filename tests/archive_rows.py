@@ -17,8 +17,8 @@ OTHER = BASE.edited("transform", "import torch\n")
 CALL = Call("smollm2", "Edit é", "<<<\n", 12, 3, 0.1, estimated=True)
 NO_EDIT = Attempt("I can't", None, "widen", Refused("apply", "no edit in the reply"), (CALL, replace(CALL, reply="")))
 APPLIED = Attempt("a\n=======\nb", "exact", "widen", None, (CALL,))
-TRAINED = Trained(0.8125, 1000, 2**62, 1.5, 1.25, "A")
-FAILED = Failed("timeout", "over 30 s", 30.1, 29.9, "B")
+TRAINED = Trained(0.8125, 1000, 2**62, 1.5, 1.25, "A", epochs=9, cached=True)
+FAILED = Failed("timeout", "over 30 s", 30.1, 29.9, "B", epochs=3)
 CANDIDATES = [
     Candidate(0, 0, "baseline", None, Draft(BASE, 10, 20, "t0"), outcome=TRAINED),
     Candidate(1, 0, "delta", BASE.id, Draft(CHILD, 2**40, None, None), (NO_EDIT, APPLIED)),

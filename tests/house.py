@@ -25,7 +25,7 @@ class House:
         self.touched: set[str] = set()
         self._package = folder / "deltanas"
         self._python = folder / "venv" / "bin" / "python"
-        shutil.copytree(Path(deltanas.__file__).parent, self._package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(Path(deltanas.__file__).parent, self._package)  # with what is compiled
         # An interpreter of its own: the fork server takes no package path from outside.
         venv.create(folder / "venv", symlinks=True)
         (site,) = (folder / "venv" / "lib").glob("python*/site-packages")

@@ -65,6 +65,9 @@ class Network:
         machine.kill()
         machine.wait()
 
+    def ended(self, number: int) -> bool:
+        return self._machines[number].poll() is not None
+
     @contextmanager
     def held(self, number: int, name: str) -> Iterator[None]:
         """Its processes whose command line begins so are stopped meanwhile."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from random import Random
@@ -76,6 +76,7 @@ class Scores:
     def __init__(self, fuse: Fuse) -> None:
         self.fuse = fuse
         self.trained: Counter[tuple[str, Split]] = Counter()
+        self.lengths: dict[tuple[str, Split], list[int | None]] = defaultdict(list)
 
     def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
         raise AssertionError("no gate here builds")
@@ -86,6 +87,7 @@ class Scores:
         for place in Random(len(programs)).sample(range(len(programs)), len(programs)):
             self.fuse.burn()
             self.trained[programs[place].id, split] += 1
+            self.lengths[programs[place].id, split].append(epochs)
             share = int(hashlib.sha256(f"{programs[place].id}{seed}".encode()).hexdigest(), 16) % 1000 / 1000
             if share < 0.1:
                 yield place, Failed("error", "scripted", 0.1, 0.1, "C")
@@ -139,10 +141,10 @@ class Sizes:
 
 
 class Clock:
-    """Measures a latency by the identity of a program; of every seventh there is none."""
+    """Measures by the identity of a program; of every seventh there is none."""
 
-    def __init__(self, fuse: Fuse) -> None:
-        self.fuse = fuse
+    def __init__(self, fuse: Fuse, name: str) -> None:
+        self.fuse, self.name = fuse, name
         self.measured: Counter[str] = Counter()
 
     def __call__(self, programs: Sequence[Program]) -> Iterator[Measurement]:
@@ -150,9 +152,10 @@ class Clock:
             self.fuse.burn()
             self.measured[program.id] += 1
             time = int(program.id, 16) % 7
-            yield Measurement(LATENCY, time or None, 1.0, 2.0, 30, "" if time else "it can't be exported")
+            yield Measurement(self.name, time or None, 1.0, 2.0, 30, "" if time else "it can't be exported")
 
 
+MEASURED = (LATENCY, "joules")
 FRONT = objectives_of(["accuracy", "params", LATENCY], CLASSIFY)
 
 
@@ -171,12 +174,12 @@ def run(
     burning = Fuse(fuse)
     proposer, runner = Scripted(burning), Scores(burning)
     plan = plan or Plan(cycles=3, candidates=7, seed=5)
-    clock = Clock(burning) if len(plan.objectives) > 1 else None
-    checks: list[Gate] = [Sizes()] if clock or growth else []
+    clocks = {name: Clock(burning, name) for name in MEASURED if len(plan.objectives) > 1}
+    checks: list[Gate] = [Sizes()] if clocks or growth else []
     checks += [LimitGate(Limits(growth=growth))] if growth else []
     checks += [weighed] if weighed else []
     choose = weighed.choose if weighed else None
     parts = (plan, BASELINES, proposer, checks, NoveltyGate(), runner, archive, silent)
-    Search(*parts, choose=choose, measure=clock).run()
-    assert clock is None or max(clock.measured.values(), default=1) == 1
+    Search(*parts, choose=choose, measures=clocks).run()
+    assert all(max(clock.measured.values(), default=1) == 1 for clock in clocks.values())
     return proposer, runner

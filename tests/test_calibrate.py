@@ -40,13 +40,14 @@ def test_more_threads_must_be_faster_by_more_than_noise() -> None:
     assert best({1: 100.0, 2: 120.0, 4: 130.0}) == 4
 
 
-def test_the_command_prints_what_it_keeps(installed: Command, tmp_path: Path) -> None:
+def test_the_command_prints_what_it_keeps(deltanas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELTANAS_STATE", str(tmp_path / "state"))
     options = ("--net", "mlp", "--train-size", 64, "--repeats", 1, "--json")
-    done = installed("calibrate", *options, env={"DELTANAS_STATE": str(tmp_path / "state")})
+    done = deltanas("calibrate", *options)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["kept"] == str(tmp_path / "state" / "calibration.json")
     assert found["best"] in {row["workers x threads"] for row in found["shapes"]}
-    unknown = installed("calibrate", "--net", "alexnet")
+    unknown = deltanas("calibrate", "--net", "alexnet")
     assert unknown.returncode == 2
     assert "no baseline" in unknown.stderr

@@ -27,14 +27,18 @@ NAMES = (
     ("transformers", "cache_utils:DynamicLayer.batch_select_indices"),
     ("transformers", "cache_utils:DynamicLayer.lazy_initialization"),
     ("transformers", "cache_utils:DynamicLayer.update"),
+    ("transformers", "integrations.sdpa_attention:sdpa_attention_forward"),
     ("transformers", "modeling_gguf_pytorch_utils:load_gguf_checkpoint"),
+    ("transformers", "modeling_utils:AttentionInterface.register"),
     ("transformers", "modeling_utils:PreTrainedModel._tied_weights_keys"),
     ("torch", "nn.modules.batchnorm:_NormBase"),
     ("torch", "utils._python_dispatch:TorchDispatchMode.__torch_dispatch__"),
 )
 TESTED = {module.LIBRARY: module.TESTED for module in (of_transformers, of_torch, of_ray)}
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
-PRIVATE = r"ray\._private|_python_dispatch|_NormBase|\._cdata|\._schema\b|cache_utils|modeling_gguf|_tied_weights_"
+PRIVATE = (
+    r"ray\._private|_python_dispatch|_NormBase|\._cdata|\._schema\b|cache_utils|modeling_gguf|_tied_weights_|sdpa_att"
+)
 
 
 def held(library: str, place: str) -> object:

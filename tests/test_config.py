@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from deltanas.config import SearchConfig, begun_config, given_settings, read_config, resumed_config, setting
+from deltanas.config import SearchConfig, begun_config, read_config, resumed_config
 from deltanas.errors import UsageError
+from deltanas.propose.experts import Experts
+from deltanas.propose.outside import OutsideSettings
+from deltanas.settings import given_settings, setting
 
 
 def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
@@ -31,7 +34,7 @@ def test_options_are_laid_over_the_file(tmp_path: Path) -> None:
         ({"candidates": 0}, r"`candidates` = 0: .*greater than or equal to 1"),
         (
             {"strategy": "magic"},
-            r"`strategy` = 'magic': there is none .*known: delta, full, .*, bandit; package\.mod",
+            r"`strategy` = 'magic': there is none .*known: delta, full, .*, experts, outside; package\.mod",
         ),
         ({"task": "magic"}, r"`task` = 'magic': .*there is none of this name; known: classify"),
         ({"train": {"size": 0}}, r"`train.size` = 0"),
@@ -106,7 +109,7 @@ def test_any_setting_is_set_by_its_dotted_key() -> None:
 @pytest.mark.parametrize(
     ("said", "message"),
     [
-        ("train.siz=3", r"unknown config key `train\.siz`\n.*did you mean `size`\? known keys: size, resize"),
+        ("train.siz=3", r"unknown config key `train\.siz`\n.*did you mean `size`\? known keys: size, validation_size"),
         ("seed.siz=3", r"`seed` = {'siz': 3}: .*valid integer"),
         ("train=3", r"`train` = 3"),
         ("evolution.size=3", r"unknown config key `evolution\.size`\n.*known keys: population, share"),
@@ -126,7 +129,9 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     config = begun_config(stored)
     new: dict[str, object] = {"task": "classify", "objectives": [], "max_params": None, "max_flops": None}
     new |= {"pictures": 5, "steps_per_edit": 1, "recipes": {"prior": None}, "growth": "off", "transforms": []}
-    new |= {"screen": "off"}
+    new |= {"screen": "off", "experts": Experts().model_dump()}
+    new |= {"rungs": [], "promote": 0.25, "final_epochs": None}
+    new |= {"suggested_programs": 3, "npu": "ethos-u85", "outside": OutsideSettings().model_dump()}
     assert {**stored, **new} == {**config.model_dump(mode="json"), **stored}, "what it held stands where it stood"
     assert resumed_config(stored, {"cycles": 9, "feedback": {"window": 5}}).cycles == 9
     with pytest.raises(UsageError, match=r"begun with `feedback\.window` = 5, not 6"):
@@ -134,6 +139,7 @@ def test_settings_of_a_run_of_an_earlier_version_are_read() -> None:
     with pytest.raises(UsageError, match=r"begun with `growth` = 'off', not 1\.5"):
         resumed_config(stored, {"growth": "1.5"})
     assert (config.train.average, SearchConfig().train.average) == (0.0, 0.25), "it was scored by its last weights"
+    assert (config.train.validation_size, SearchConfig().train.validation_size) == ("all", 3300)
     with pytest.raises(UsageError, match=r"begun with `train\.average` = 0\.0, not 0\.25"):
         resumed_config(stored, {"train": {"average": 0.25}})
 
@@ -159,11 +165,11 @@ def test_parts_are_read_by_their_names_and_by_those_of_earlier_versions(words: o
     assert resumed_config({**stored, "edits": words}, {"edits": ",".join(parts)}) == config
 
 
-@pytest.mark.parametrize("words", ["prm", "net,prm", "", [], 3, [3], [[3]]])
+@pytest.mark.parametrize("words", ["optimizer", "net,optimizer", "", [], 3, [3], [[3]]])
 def test_a_part_without_a_space_of_edits_is_refused_with_the_known_ones(words: object) -> None:
     with pytest.raises(UsageError, match="no space of edits for the part ") as caught:
         read_config({"edits": words})
-    assert caught.value.hint == "known parts: net, recipe, transform"
+    assert caught.value.hint == "known parts: net, recipe, transform, prm"
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])

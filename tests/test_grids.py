@@ -18,6 +18,7 @@ from deltanas.errors import UsageError
 from deltanas.grid import Cell, Clock, Row, keys_of, known_rows
 from deltanas.nets import baselines
 from deltanas.program import Program
+from deltanas.program.recipes import decay_of
 from deltanas.trainings import Recipe
 from deltanas.wiring import builtin_programs
 from deltanas.wiring.grids import GridOrder, GridParts, Injection, grid_of, grid_parts, open_grid
@@ -70,7 +71,8 @@ def test_a_network_that_does_not_train_is_named_and_no_row_is_written(tmp_path: 
 
 
 def test_a_grid_scores_the_last_weights_as_the_published_tables_do() -> None:
-    usual, asked = parts_of(), parts_of(train={"average": 0.5})
+    usual, asked = parts_of(), parts_of(train={"average": 0.5, "validation_size": 100})
+    assert [len(each.data["digits"].validation) for each in (usual, asked)] == [360, 100]
     assert usual.train["digits"].average == 0
     assert "average" not in usual.description["train"]
     assert asked.train["digits"].average == asked.description["train"]["average"] == 0.5
@@ -97,6 +99,24 @@ def test_a_recipe_is_all_that_changes_and_torchs_defaults_stand_for_the_rest() -
     ]
     assert lines("nll", "adagrad") == ["        self.optimizer = torch.optim.Adagrad(self.parameters(), lr=0.01)"]
     assert lines("ce", "adadelta") == ["        self.optimizer = torch.optim.Adadelta(self.parameters(), lr=0.01)"]
+
+
+def test_one_decay_for_all_optimizers_or_torchs_own() -> None:
+    usual, same = parts_of(), parts_of(replace(ORDER, decay=0.01))
+
+    def decays(parts: GridParts) -> list[float | None]:
+        made = [parts.inject.of("mlp", Recipe("ce", name), 0.1) for name in ("sgd", "adam", "adamw", "adadelta")]
+        return [decay_of(program.net) for program in made if isinstance(program, Program)]
+
+    assert decays(usual) == [0, 0, 0.01, 0]
+    assert decays(same) == [0.01] * 4
+    assert "weight decay: sgd 0, adam 0" in list(usual.said())
+    assert "weight decay: sgd 0.01, adam 0.01" in list(same.said())
+    adamw = same.inject.of("mlp", Recipe("ce", "adamw"), 0.1)
+    assert isinstance(adamw, Program)
+    assert "weight_decay" not in adamw.net, "it is what AdamW does by itself"
+    with pytest.raises(UsageError, match="--decay -1 is no number from 0 on"):
+        grid_of(("mlp",), replace(ORDER, decay=-1.0), 0)
 
 
 def test_a_recipe_that_does_not_fit_is_a_reason() -> None:

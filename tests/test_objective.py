@@ -26,6 +26,7 @@ from deltanas.objective import (
     objectives_of,
     ranked,
     stored_objectives,
+    told_measurement,
 )
 from deltanas.policy import POPULATION, AlongFront, by_rank, finalists
 from deltanas.program import Failed, Program, Trained
@@ -163,6 +164,29 @@ def test_a_candidate_without_a_figure_is_on_no_front() -> None:
     assert "no such operator" in error.value.hint
 
 
+def test_a_measurement_is_told_with_its_value_and_what_else_is_known() -> None:
+    told = [
+        told_measurement(found)
+        for found in (
+            Measurement("latency_ms", 2.0, 1.9, 2.1, 50),
+            Measurement("traffic", 2.5e8, n=1, detail="ethos-u85: 1 node on the processor"),
+            Measurement("traffic", None, detail="the network can't be exported"),
+            Measurement("joules", 0.25),
+        )
+    ]
+    assert told == [
+        "latency_ms 2.000 ms (quartiles 1.900 and 2.100)",
+        "traffic 250.0 MB; ethos-u85: 1 node on the processor",
+        "no traffic: the network can't be exported",
+        "joules 0.25",
+    ]
+
+
+def test_multiply_adds_are_half_the_flops() -> None:
+    (_, macs) = objectives_of(["accuracy", "macs"], CLASSIFY)
+    assert [macs.of(row(0, 0.5, flops=21)), macs.of(Candidate(0, 0, "baseline", None, None))] == [10, None]
+
+
 def test_objectives_have_names() -> None:
     assert [one.name for one in objectives_of(["params", "accuracy"], CLASSIFY)] == ["params", "accuracy"]
     assert [one.name for one in stored_objectives({"config": {"seed": 1}})] == ["accuracy"]
@@ -172,7 +196,7 @@ def test_objectives_have_names() -> None:
     ]
     with pytest.raises(UsageError, match="unknown objective 'foo'") as error:
         objectives_of(["accuracy", "foo"], CLASSIFY)
-    assert error.value.hint == "known: accuracy, params, flops, latency_ms"
+    assert error.value.hint == "known: accuracy, params, flops, macs, latency_ms, traffic"
     with pytest.raises(UsageError, match="twice"):
         objectives_of(["accuracy", "accuracy"], CLASSIFY)
     with pytest.raises(UsageError, match="without accuracy"):

@@ -53,7 +53,7 @@ def test_the_embedded_model_is_locked_where_it_is_named() -> None:
 
 def test_the_extra_all_holds_every_extra_but_those_for_a_gpu_and_for_development() -> None:
     (everything,) = (Requirement(text) for text in EXTRAS["all"])
-    assert everything.extras == EXTRAS.keys() - {"all", "cuda", "dev"}
+    assert everything.extras == EXTRAS.keys() - {"all", "cuda", "dev", "qnn", "xnnpack"}, "proprietary; large"
 
 
 @pytest.fixture
@@ -144,7 +144,23 @@ def test_without_root_what_is_skipped_is_said_and_how_to_get_it(tmp_path: Path, 
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == (1 if required else 0)
     assert "the tests of pages in a browser (tests/report, tests/serve), which need chromium" in done.stderr
-    assert re.search(r"To run them: sudo apt-get install .*postgresql", done.stderr)
+    assert re.search(r"To have them: sudo apt-get install .*postgresql", done.stderr)
+
+
+def test_the_demo_asks_for_its_data_alone_and_goes_on_without(tmp_path: Path) -> None:
+    for name, says in (("dpkg-query", "exit 1"), ("id", "echo 1000"), ("apt-get", "exit 3")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / name).chmod(0o755)
+    for name, says in (("python", "exit 1"), ("deltanas", 'echo "$*"')):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{says}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["bash", str(ROOT / "scripts" / "demo"), str(tmp_path / "bin"), "runs/demo"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert "sudo apt-get install dataset-fashion-mnist\n" in done.stderr
+    assert "goes on with digits" in done.stderr
+    assert done.stdout.startswith("search scripts/demo.toml --dataset digits")
 
 
 def test_before_system_packages_are_installed_it_is_said_which_and_why(tmp_path: Path) -> None:

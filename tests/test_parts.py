@@ -110,7 +110,7 @@ def test_the_report_and_the_narration_tell_what_each_part_brought(capsys: pytest
     refused = Candidate(1, 9, "random", known[1].parent, None)
     known.append(refused.tried(Attempt("", None, "", Refused("apply", "none left"), part="transform"), None))
     scores = {c.program.id: c.score for c in known if c.program}
-    net, transform = brought(known, CLASSIFY.metric, scores.get)
+    net, transform = brought(known, CLASSIFY.metric, lambda name, _: scores.get(name))
     assert (net.part, net.slots, net.trained) == ("net", 2, 2)
     assert net.best == pytest.approx(0.04)
     assert net.gain
@@ -119,7 +119,7 @@ def test_the_report_and_the_narration_tell_what_each_part_brought(capsys: pytest
     assert transform.share.value == pytest.approx(4 / 6)
     assert transform.better
     assert transform.better.value == pytest.approx(1 / 3)
-    assert brought(known[:3], CLASSIFY.metric, scores.get) == (), "one part alone needs no table"
+    assert brought(known[:3], CLASSIFY.metric, lambda name, _: scores.get(name)) == (), "one part alone needs no table"
 
     programs = {c.program.id: c.program for c in known if c.program}
     page = draw(RunView("a run", True, {}, tuple(known), programs)).parts

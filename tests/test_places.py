@@ -208,6 +208,9 @@ def test_the_run_holds_its_baselines(project: Path) -> None:
         searched("runs/r", cycles=5, baselines=["mine.py"])
     with pytest.raises(UsageError, match="begun with other baselines: mine"):
         searched("runs/r", cycles=5, baselines=["nin"])
+    with pytest.raises(UsageError, match="begun with other baselines: mine"):
+        searched("runs/r", cycles=4, baselines=["nin"])  # it is finished
+    assert searched("runs/r", cycles=4) == 5
 
 
 @pytest.mark.usefixtures("quick")

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 
 import pytest
 
+from deltanas.allocation import Allocation
 from deltanas.archive import create_run, open_run, sqlite_url
 from deltanas.errors import DeltanasError
 from deltanas.journal import Journal
 from deltanas.novelty import NoveltyGate
-from deltanas.objective import LATENCY, along, figures, front
+from deltanas.objective import along, figures, front
 from deltanas.plan import Plan
 from deltanas.policy import AlongFront, by_rank, proposals_due
 from deltanas.prices import ratios
@@ -26,10 +28,9 @@ from deltanas.program import (
 )
 from deltanas.propose import Tournament
 from deltanas.records import Attempt, Call, Candidate, Draft
-from deltanas.repeats import Repeats
 from deltanas.seams import Ask, Proposal, Slot, Split, silent
 from deltanas.search import Search, training_seed
-from scripted_search import BASELINES, FRONT, Fuse, Scores, Scripted, StopError, Weighed, passed_by, run
+from scripted_search import BASELINES, FRONT, MEASURED, Fuse, Scores, Scripted, StopError, Weighed, passed_by, run
 
 
 @pytest.fixture
@@ -53,14 +54,16 @@ def test_a_run_fills_every_slot_once_and_in_order(url: str) -> None:
     assert len(set(trained)) == len(trained)
 
 
-def test_finals_are_the_best_elites_and_their_baselines_on_the_test_split_with_another_seed(url: str) -> None:
+def test_finals_are_the_best_elites_and_baselines_on_the_test_split_with_another_seed(url: str) -> None:
     with create_run(url, "run", {}) as archive:
         run(archive, plan=Plan(cycles=3, candidates=7, seed=5, finals=2))
         view = archive.view()
-    best = Journal(view.candidates).improvements[:2]
-    expected = {
-        c.program.id for elite in best for c in (elite, Journal(view.candidates).lineage(elite)[0]) if c.program
-    }
+    journal = Journal(view.candidates)
+    best = journal.improvements[:2]
+    expected = {c.program.id for elite in best for c in (elite, journal.lineage(elite)[0]) if c.program}
+    first = min((c for c in journal.of_cycle(0) if c.score is not None), key=journal.rank)
+    assert first.program is not None
+    expected.add(first.program.id)
     assert {final.program for final in view.finals} == expected
     selection = {c.outcome.seed for c in view.candidates if isinstance(c.outcome, Trained)}
     assert len(selection) == 1
@@ -74,13 +77,21 @@ def by_slot(slot: Slot, journal: Journal, rng: Random) -> Program:
 
 SEVERAL: dict[str, Plan] = {
     "by slot": Plan(cycles=3, candidates=7, seed=5, parent=by_slot, proposals=3),
-    "several proposals and seeds": Plan(cycles=3, candidates=7, seed=5, proposals=4, repeats=Repeats(3)),
+    "several proposals and seeds": Plan(cycles=3, candidates=7, seed=5, proposals=4, allocation=Allocation(3)),
     "as many as were measured": Plan(cycles=3, candidates=7, seed=5, proposals=None),
 }
 ONE: dict[str, Plan] = {
     "rank": Plan(cycles=3, candidates=7, seed=5),
     "evolution": Plan(cycles=3, candidates=7, seed=5, parent=Tournament(population=6, share=0.5)),
-    "a budget of repeats": Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(1, budget=7, top=2)),
+    "a budget of repeats": Plan(cycles=2, candidates=7, seed=5, allocation=Allocation(1, budget=7, top=2)),
+    "rungs and repeats": Plan(
+        cycles=2,
+        candidates=7,
+        seed=5,
+        allocation=Allocation(1, 3, 2, rungs=(1, 3, 9), share=0.5),
+        final_epochs=12,
+        parent=Tournament(population=6, share=0.5),
+    ),
     "front": Plan(cycles=4, candidates=7, seed=5, objectives=FRONT, parent=AlongFront(FRONT)),
 }
 """Plans whose slots draw one proposal: there is nothing to choose from."""
@@ -97,7 +108,7 @@ def test_a_run_stopped_at_any_moment_ends_as_the_undisturbed_one(url: str, plan:
     with create_run(url, "whole", {}) as archive:
         proposer, runner = run(archive, plan=plan, weighed=Weighed() if weighed else None)
         whole = archive.view()
-    measured = sum(bool(c.measurements) for c in whole.candidates)
+    measured = sum(len(c.measurements) for c in whole.candidates)
     assert bool(measured) == (len(plan.objectives) > 1)
     moments = len(proposer.asks) + sum(runner.trained.values()) + measured
     for moment in range(0, moments, 5):
@@ -133,13 +144,44 @@ def test_growth_is_limited_from_the_baseline_on_and_a_resumed_run_decides_alike(
             assert archive.view().candidates == whole.candidates
 
 
+def test_on_a_ladder_equal_lengths_are_compared_and_the_longest_trained_are_parents(url: str) -> None:
+    plan = Plan(cycles=4, candidates=8, seed=3, allocation=Allocation(rungs=(1, 3), share=0.5), final_epochs=12)
+    with create_run(url, "run", {}) as archive:
+        proposer, runner = run(archive, plan=plan)
+        rows, finals, best = archive.candidates(), archive.finals(), archive.best()
+    journal = Journal(rows)
+    made = {(c.cycle, c.index): [each.epochs for each in c.trainings] for c in rows if c.trainings}
+    assert {tuple(lengths) for (cycle, _), lengths in made.items() if not cycle} <= {(1,), (1, 3)}
+    for cycle in range(1, 5):
+        trained = [c for c in journal.of_cycle(cycle) if c.trainings]
+        long = [c for c in trained if len(c.trainings) == 2]
+        whole = [c for c in trained if isinstance(c.trainings[0], Trained)]
+        assert len(long) == min(len(whole), ceil(len(trained) / 2))
+        assert all(c.rung == (3 if c in long else 1) for c in trained if c.score is not None)
+    longest = {c.program.id for c in rows if c.program and c.rung == 3}
+    assert {ask.parent.id for ask in proposer.asks} <= longest
+    assert journal.improvements, "the script has none"
+    for c in journal.improvements:
+        parent = journal.of(c.parent or "")
+        assert parent
+        assert c.score is not None
+        assert c.score > (parent.at(3) or parent).scores[0]
+        assert c.score == c.trainings[1].score if isinstance(c.trainings[1], Trained) else False
+    assert best == max(c.score for c in rows if c.cycle and c.rung == 3 and c.score is not None)
+    assert {lengths[0] for (_, split), lengths in runner.lengths.items() if split == "test"} == {12}
+    assert finals
+    seeds = {each.epochs: each.seed for c in rows for each in c.trainings if isinstance(each, Trained)}
+    assert seeds[1] == training_seed(3)
+    assert seeds[3] == training_seed(3, epochs=3) != seeds[1], "the luck of the short training does not come along"
+
+
 def test_along_a_front_what_was_trained_is_measured_once_and_finals_reach_both_ends(url: str) -> None:
     plan = Plan(cycles=4, candidates=7, seed=5, finals=4, objectives=FRONT, parent=AlongFront(FRONT))
     with create_run(url, "run", {}) as archive:
         run(archive, plan=plan)
         view = archive.view()
     for c in view.candidates:
-        assert [each.name for each in c.measurements] == ([LATENCY] if c.score is not None else [])
+        assert sorted(each.name for each in c.measurements) == (sorted(MEASURED) if c.score is not None else [])
     stands = front(view.candidates, FRONT)
     assert len(stands) > 4
     journal = Journal(view.candidates)
@@ -200,7 +242,7 @@ def test_what_was_not_kept_may_be_proposed_again(url: str) -> None:
 
 def test_each_candidate_is_trained_with_every_seed_and_scored_by_the_mean(url: str) -> None:
     with create_run(url, "run", {}) as archive:
-        _, runner = run(archive, plan=Plan(cycles=2, candidates=7, seed=5, repeats=Repeats(3)))
+        _, runner = run(archive, plan=Plan(cycles=2, candidates=7, seed=5, allocation=Allocation(3)))
         journal, finals = archive.candidates(), archive.finals()
     seeds = [training_seed(5, repeat=repeat) for repeat in range(3)]
     for c in journal:

@@ -8,6 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from deltanas.allocation import Allocation
 from deltanas.errors import DeltanasError
 from deltanas.journal import Journal
 from deltanas.narrate import Narrator
@@ -17,7 +18,6 @@ from deltanas.propose.channels import goal
 from deltanas.propose.evolution import Tournament
 from deltanas.propose.goals import facts
 from deltanas.records import Attempt, Candidate, Draft
-from deltanas.repeats import Repeats
 from deltanas.seams import Planned, Settled, Slot
 from deltanas.task import CLASSIFY, TASKS, task_of
 from toy_task import WEIGH, weighed
@@ -79,8 +79,11 @@ def test_repeats_go_to_those_that_may_be_below_the_bar() -> None:
     noisy = replace(base, trainings=(weighed(np.full(4, 3.9)), weighed(np.full(4, 4.1))))
     near, far = (replace(row(1, place, error, base), outcome=None) for place, error in enumerate((3.9, 9.0)))
     journal = Journal([noisy, near, far], metric=METRIC)
-    assert [c.index for c in Repeats(1, budget=4, top=1).due(journal, 1)] == [0]
-    assert [c.index for c in Repeats(1, budget=4, top=1).due(Journal([noisy, near, far]), 1)] != [0]
+    rule, higher = Allocation(1, budget=4, top=1), Journal([noisy, near, far])
+    found, other = rule.due(journal, 1), rule.due(higher, 1)
+    assert found
+    assert [c.index for c in found.candidates] == [0]
+    assert other is None or [c.index for c in other.candidates] != [0]
 
 
 def test_a_model_is_told_in_the_words_of_the_metric() -> None:

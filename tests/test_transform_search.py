@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from deltanas.config import given_settings, read_config
+from deltanas.config import read_config
 from deltanas.errors import UsageError
 from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused
 from deltanas.program.transforms import MENU, Step, transform_text
 from deltanas.program.transforms.space import STARTS
 from deltanas.records import Draft
+from deltanas.settings import given_settings
 from deltanas.wiring import programs_of
 
 ONE = ["resnet", "resnet flip", "resnet crop+flip", "resnet TrivialAugment", "resnet RandAugment"]

@@ -5,6 +5,8 @@
     result = deltanas.evaluate(source, dataset="digits")          # .status, .accuracy, .reason, ...
     view = deltanas.search({"dataset": "digits", "cycles": 2})    # .candidates, .programs, .finals
     view = deltanas.open_run("runs/demo")
+    with deltanas.open_referee("runs/open") as run:               # a run of strategy outside
+        run.tell(run.ask().slot, edit=edit)                       # .verdict, .gain, .low, .high, .better, .reason
     found = deltanas.predict("best", ["new.png"])                 # [0].label, .probability, .probabilities, .error
 
 Importing this is cheap: what needs a database or a model is imported where it is used.
@@ -13,6 +15,7 @@ Importing this is cheap: what needs a database or a model is imported where it i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,6 +32,7 @@ from deltanas.records import RunView
 from deltanas.seams import Builds, Listener, Proposer
 
 if TYPE_CHECKING:
+    from deltanas.referee import Referee
     from deltanas.train.data import Dataset
 
 __version__ = version("deltanas")
@@ -43,6 +47,7 @@ __all__ = [
     "apply_edit",
     "check",
     "evaluate",
+    "open_referee",
     "open_run",
     "predict",
     "search",
@@ -133,8 +138,8 @@ def search(
         dataset: images of your own (`deltanas.train.data.dataset_of` makes it from arrays), in place of the data set
             that the settings name. A run is resumed with the data that began it.
     """
-    from deltanas.config import given_settings
     from deltanas.seams import silent
+    from deltanas.settings import given_settings
     from deltanas.wiring import open_search
 
     given = config if isinstance(config, Mapping) else given_settings(Path(config))
@@ -150,6 +155,19 @@ def open_run(path: str | Path) -> RunView:
 
     with read_folder(Path(path)).open() as run:
         return run.view()
+
+
+def open_referee(path: str | Path) -> AbstractContextManager[Referee]:
+    """The referee of a run of strategy `outside`, to ask it for slots and to tell it answers.
+
+    Several may be open side by side, in one process or in several. What trains is opened at the first answer.
+
+    Raises:
+        UsageError: there is no such run, or it is not filled from outside.
+    """
+    from deltanas.wiring import open_referee as opened
+
+    return opened(Path(path))
 
 
 def predict(export: str | Path, images: Sequence[str | Path]) -> list[Prediction]:

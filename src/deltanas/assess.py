@@ -43,6 +43,7 @@ class Evaluation:
         scores: one a seed. standard_error: of the mean over the seeds, None for fewer than two.
         seconds, cpu_seconds: of all its trainings, measured outside the candidate's process. tier: the sandbox's.
         epochs: of each training. assumed: as in `Verdict`.
+        further: other figures than the one that ranks, by name, means over images and seeds (`ssim` of a denoiser).
     """
 
     program: str | None
@@ -58,6 +59,7 @@ class Evaluation:
     epochs: int | None = None
     assumed: Mapping[str, float] = field(default_factory=dict)
     metric: str = CLASSIFY.metric.name
+    further: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float | None:
@@ -145,7 +147,9 @@ def _evaluation(draft: Draft, outcomes: Sequence[Trained | Failed], tier: str, m
     )
     if failures:
         return evaluation
-    return replace(evaluation, score=fmean(scores), standard_error=standard_error(scores))
+    named = [dict(outcome.further) for outcome in outcomes if isinstance(outcome, Trained)]
+    further = {name: fmean(figures[name] for figures in named) for name in named[0]}
+    return replace(evaluation, score=fmean(scores), standard_error=standard_error(scores), further=further)
 
 
 def _drafts(programs: Sequence[Program | Refused]) -> list[Draft | Refused]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib.resources import files
-from pathlib import Path
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, FiniteFloat, create_model, field_validator
 
+from deltanas import nets
 from deltanas.errors import UsageError
 from deltanas.forecast import NO_TABLES
 from deltanas.learn import Tuning
@@ -19,63 +18,23 @@ from deltanas.llm import Dtype
 from deltanas.program import SPACES, Part, parts_named
 from deltanas.program.transforms.space import START_NAMES
 from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
-from deltanas.settings import Section, flat, merged, read_toml
-from deltanas.task import CLASSIFY, TASKS
+from deltanas.settings import BEFORE, Section, flat, listed, merged, numbers
+from deltanas.task import CLASSIFY, DENOISE, TASKS
 from deltanas.trackers import Tracker
-from deltanas.train.epochs import LEAST_STEPS
-from deltanas.train.job import Augment
+from deltanas.train.settings import TrainConfig
 
-Executor = Literal["local", "ray"]
-Device = Literal["cpu", "cuda", "auto"]
-
-
-class TrainConfig(Section):
-    """How a candidate is trained. The recipe is the same for all of them."""
-
-    size: Annotated[int, Field(ge=1)] | None = Field(None, description="number of training images; default: all")
-    resize: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="height and width to resize images to, in pixels; default: no resizing"
-    )
-    colour: bool | None = Field(
-        None,
-        description="read all images as RGB (true) or as grey (false); default: as they are, files as RGB if any of"
-        " them has colours",
-    )
-    epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        "auto",
-        description="number of epochs of a training; auto: the least number with which the batch size of the default"
-        f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps; the same for all candidates",
-    )
-    augment: tuple[Augment, ...] = Field(
-        (),
-        description="augmentation of training images, if the program has no transform: flip (left to right)"
-        " | crop (padded, at a random place); not with edits of the transform",
-    )
-    average: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        description="share of the last steps of a training over which weights are averaged; these are scored and"
-        " exported; 0: the last weights are",
-    )
-    timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, seconds")
-    memory_gb: float = Field(4.0, gt=0, description="limit of a candidate's address space, GiB")
-    workers: Annotated[int, Field(ge=1)] | None = Field(
-        None, description="number of trainings at a time, on each machine; default: as many as the cores allow"
-    )
-    threads: Annotated[int, Field(ge=1)] | None = Field(
-        None,
-        description="number of CPU threads of a training; default: 1, or what `deltanas calibrate` found best on this"
-        " machine if `train.workers` is not given either",
-    )
-    unsafe: bool = Field(False, description="run even if the sandbox is weaker than tier B")
-    device: Device = Field(
-        "cpu", description="device of trainings: cpu | cuda (one on each GPU) | auto (cuda if torch finds a GPU)"
-    )
-    executor: Executor = Field("local", description="where trainings run: local (this machine) | ray (a Ray cluster)")
-    address: str | None = Field(
-        None, description="with ray: HOST:PORT of the cluster, or auto; default: start one on this machine for the run"
-    )
+__all__ = [
+    "PLACES",
+    "ModelConfig",
+    "NoveltyConfig",
+    "RecipesConfig",
+    "SearchConfig",
+    "TrainConfig",
+    "begun_config",
+    "read_config",
+    "resumed_config",
+    "with_sections",
+]
 
 
 class ModelConfig(Asking):
@@ -120,18 +79,14 @@ class RecipesConfig(Section):
     )
 
 
-def _names(value: object) -> object:
-    """Names that stand in one text, as "accuracy,params", apart."""
-    texts = [value] if isinstance(value, str) else value
-    if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
-        return [name.strip() for text in texts for name in text.split(",")]
-    return value
-
-
 class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
-    dataset: str = Field("digits", description="name of a data set (`deltanas datasets list`), folder:PATH or npz:PATH")
+    dataset: str = Field(
+        "digits",
+        description="name of a data set (`deltanas datasets list`), folder:PATH or npz:PATH; with pairs of images:"
+        " photos, photos:PATH (clean photographs, noise is made), pairs:PATH (folders noisy/ and clean/) or npz:PATH",
+    )
     task: str = Field(CLASSIFY.name, description=f"what the networks are asked to do: {' | '.join(TASKS)}")
     strategy: str = Field(
         "delta", description=f"who proposes: {' | '.join(STRATEGIES)} | package.module:NAME (one of your own)"
@@ -160,7 +115,9 @@ class SearchConfig(Section):
         1,
         description="number of proposals for a slot in a round, the first that passes is kept; auto: by the run so far",
     )
-    retries: int = Field(2, ge=0, description="how often to ask again when every proposal for a slot was refused")
+    retries: int = Field(
+        2, ge=0, description="how often to ask again when every proposal for a slot was refused; with experts never"
+    )
     seeds: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         1,
         description="number of trainings of a candidate, each with its own seed; their mean is the score; auto: one,"
@@ -171,13 +128,33 @@ class SearchConfig(Section):
         description="number of trainings in a cycle beyond `seeds`, for candidates whose choice they may change;"
         " default: with auto half the number of candidates, else 0",
     )
-    finals: int = Field(
-        3, ge=0, description="number of elites retrained and scored on the test split, with their baselines"
-    )
-    objectives: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(numbers)] = Field(
         (),
-        description="what is better: the task's metric (accuracy), params, flops, latency_ms; with several of them the"
-        " front chooses parents and finals; the metric alone if empty",
+        description="lengths of trainings, numbers of epochs, as 1,9: candidates are trained for the first, the most"
+        " promising for the next, and the last chooses parents and elites; default: one length, `train.epochs`",
+    )
+    promote: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="with several rungs: share of a cycle's candidates at a rung that go on to the next",
+    )
+    finals: int = Field(
+        3,
+        ge=0,
+        description="number of elites retrained and scored on the test split, with their baselines and the best one",
+    )
+    final_epochs: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="number of epochs of the final training; default: those of the longest training in the search",
+    )
+    objectives: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (),
+        description="what is better: the task's metric (accuracy, psnr), params, flops, macs, latency_ms, traffic;"
+        " with several of them the front chooses parents and finals; the metric alone if empty",
+    )
+    npu: str = Field(
+        "ethos-u85", description="processor whose compiler tells `traffic`, a target of `deltanas npu check`"
     )
     max_params: Annotated[int, Field(ge=1)] | None = Field(
         None, description="a network with more trainable parameters is refused; any number if not given"
@@ -192,16 +169,19 @@ class SearchConfig(Section):
     )
     baselines: tuple[str, ...] = Field(
         (),
-        description="baselines: built-in names, files, or lemur:RUN; default: all built-in ones, if the transform alone"
-        " is edited resnet",
+        description="baselines: built-in names, files, lemur:RUN or suggested; default: all built-in ones of the task"
+        " but a teacher, if the transform alone is edited resnet",
     )
-    transforms: Annotated[tuple[str, ...], BeforeValidator(_names)] = Field(
+    transforms: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
         description="with edits of the transform alone: transforms that each baseline comes with, of"
         f" {', '.join(START_NAMES)}; default: all of them",
     )
     lemur_programs: int = Field(
         8, ge=1, description="number of programs drawn by rank from each lemur:RUN of the baselines"
+    )
+    suggested_programs: int = Field(
+        3, ge=1, description="number of programs that `suggested` among the baselines stands for, the best of suggest"
     )
     pictures: int = Field(
         5,
@@ -224,6 +204,13 @@ class SearchConfig(Section):
     learn: Learning = Learning()
     tuning: Tuning = Tuning()
 
+    @field_validator("rungs")
+    @classmethod
+    def _ascending(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
+        if any(one >= other for one, other in pairwise(rungs)):
+            raise ValueError("each number of epochs must be larger than the one before, as in 1,9")
+        return rungs
+
     @field_validator("task")
     @classmethod
     def _known_task(cls, name: str) -> str:
@@ -242,6 +229,11 @@ class SearchConfig(Section):
     def proposing(self) -> Strategy:
         """The record of the strategy."""
         return strategy_named(self.strategy)
+
+    @property
+    def asks_outside(self) -> bool:
+        """Its slots are filled by whoever asks for one, not by a proposer of this package."""
+        return self.strategy == "outside"
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -264,54 +256,6 @@ def _composed(sections: tuple[tuple[str, type[Section]], ...]) -> type[SearchCon
     return create_model("SearchConfig", __base__=SearchConfig, **fields)
 
 
-def given_settings(
-    path: Path | None = None, options: Mapping[str, object] | None = None, preset: str | None = None
-) -> dict[str, Any]:
-    """What a TOML file says, with `options` (dotted keys; None for not given) laid over it; not validated yet.
-
-    preset: name of one of `presets()`, on which the file is laid.
-    """
-    values: dict[str, Any] = {} if preset is None else read_toml(_preset(preset))
-    values = values if path is None else merged(values, read_toml(path))
-    for key, value in (options or {}).items():
-        if value is not None:
-            nested: Any = value
-            for name in reversed(key.split(".")):
-                nested = {name: nested}
-            values = merged(values, nested)
-    return values
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """The dotted key and the value of `key=value`. The value is TOML; what is no TOML is a string as it stands.
-
-    Raises:
-        UsageError: it has another form.
-    """
-    key, found, value = text.partition("=")
-    key = key.strip()
-    if not found or not all(part for part in key.split(".")):
-        raise UsageError(f"{text!r} sets nothing", "give key=value, as in model.top_k=50")
-    try:
-        parsed = tomllib.loads(f"value = {value}")
-    except (tomllib.TOMLDecodeError, RecursionError):  # it is nested too deep to be a setting
-        return key, value
-    return key, parsed["value"] if len(parsed) == 1 else value
-
-
-def presets() -> dict[str, Path]:
-    """The settings that come with deltanas, by name."""
-    folder = Path(str(files("deltanas"))) / "presets"
-    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
-
-
-def _preset(name: str) -> Path:
-    known = presets()
-    if name not in known:
-        raise UsageError(f"no preset {name!r}", f"known: {', '.join(known)}; a file is given without --preset")
-    return known[name]
-
-
 def read_config(values: Mapping[str, Any]) -> SearchConfig:
     """The validated settings, among them those of the built-in strategies and of the one that is named.
 
@@ -323,17 +267,27 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
     own = [strategy_named(name)] if isinstance(name, str) else []
     config = with_sections([*STRATEGIES.values(), *own]).read(values)
     _require_consistent(config)
+    if config.rungs:  # what is said of a training, of its limits and its epochs, is said of the longest one
+        config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": config.rungs[-1]})})
     # The metric alone is what is meant where no objective is given.
     alone = config.objectives == (TASKS[config.task].metric.name,)
     return config.model_copy(update={"objectives": ()}) if alone else config
 
 
 def _require_consistent(config: SearchConfig) -> None:
+    if config.task == DENOISE.name:
+        _require_no_classifiers(config)
     if not config.parts:
         only = config.proposing.only
         raise UsageError(
             f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",
             f"take --edits {','.join(only)}, or another strategy",
+        )
+    if config.rungs and config.train.epochs not in ("auto", config.rungs[-1]):
+        raise UsageError(
+            f"`train.epochs` = {config.train.epochs} and `rungs` = {','.join(map(str, config.rungs))} exclude one"
+            " another: the last rung is the number of epochs of a whole training",
+            f"leave train.epochs out, or give it {config.rungs[-1]}",
         )
     if "transform" in config.edits and config.train.augment:
         raise UsageError(
@@ -354,19 +308,35 @@ def _require_consistent(config: SearchConfig) -> None:
         )
 
 
+def _require_no_classifiers(config: SearchConfig) -> None:
+    """Raises UsageError where a search for denoisers is to begin with what is known of classifiers."""
+    if any(SPACES[part].of == "transform" for part in config.parts):
+        raise UsageError(
+            f"transforms change images alone, and the task {config.task} has images on both sides",
+            "take --edits net, or net,recipe: pairs are flipped and transposed as it is",
+        )
+    if config.screen == "builtin":
+        raise UsageError(
+            "the gains that come with deltanas are those of classifiers",
+            "leave screen out, or name a run that searched denoisers: --screen RUN",
+        )
+    for name in config.baselines:
+        if name.partition(":")[0] in ("lemur", "suggested"):
+            raise UsageError(
+                f"the baselines {name} are classifiers",
+                f"name denoisers: {', '.join(nets.baselines(DENOISE.name))}, or files",
+            )
+
+
 PLACES = frozenset(
     ("dataset", "model.spec", "model.adapter", "learn.corpus", "recipes.prior", "screen", "baselines", "archive")
 )
 """Settings that say where something lies. What lies there belongs to the run, the place does not (wiring/places.py)."""
 
 
-_BEFORE = {"growth": "off", "train": {"average": 0.0}}
-"""What a run was held to that was begun before there were the settings."""
-
-
 def begun_config(stored: Mapping[str, Any]) -> SearchConfig:
     """The settings that a run was begun with, by a version that may not have had all of them."""
-    return read_config(merged(_BEFORE, stored))
+    return read_config(merged(BEFORE, stored))
 
 
 def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> SearchConfig:
@@ -382,7 +352,7 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
     if settled:  # it was begun with what there was
         wanted = read_config(merged(wanted.model_dump(), {"train": settled}))
-    may_change = {"track", "train.workers", "train.unsafe", "train.executor", "train.address", *PLACES}
+    may_change = {"track", "train.workers", "train.cache", "train.unsafe", "train.executor", "train.address", *PLACES}
     may_change |= {"model.timeout", "model.retries"}
     may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
     then, now = flat(begun.model_dump()), flat(wanted.model_dump())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atanh, sqrt, tanh
 from typing import Any
 
@@ -34,25 +34,67 @@ class Foretold:
     on: bool
 
 
+class Foretelling:
+    """What was foretold and measured so far. Rows come in the order of the journal, each once and settled."""
+
+    def __init__(self, metric: Metric = CLASSIFY.metric) -> None:
+        self._metric = metric
+        self._known: dict[str, Candidate] = {}
+        self._past: list[Foretold] = []
+        self._before = _Pooled()
+        self._cycle = 0
+        self._pairs: list[tuple[float, float]] = []
+
+    def read(self, candidates: Iterable[Candidate]) -> None:
+        """Rows that follow those that were read before."""
+        for one in candidates:
+            parent, kept = self._known.get(one.parent or ""), one.kept
+            if one.program is None or one.score is None:
+                continue
+            self._known.setdefault(one.program.id, one)
+            gain = _gain(one, parent, self._metric) if parent else None
+            if gain is None or kept is None or kept.predicted is None:
+                continue
+            if self._pairs and one.cycle != self._cycle:
+                self._past.append(self._last())
+                self._before.add(self._pairs)
+                self._pairs = []
+            self._cycle = one.cycle
+            self._pairs.append((kept.predicted, gain))
+
+    @property
+    def on(self) -> bool:
+        """Whether what is expected still chooses edits."""
+        return not self._pairs or self._last().on
+
+    def cycles(self) -> list[Foretold]:
+        """By cycle, of those in which something was foretold."""
+        return [*self._past, self._last()] if self._pairs else []
+
+    def _last(self) -> Foretold:
+        pooled = replace(self._before)
+        pooled.add(self._pairs)
+        rho, n = pooled.rho, len(self._pairs)
+        on = (not self._past or self._past[-1].on) and (rho is None or rho.high >= 0)
+        return Foretold(self._cycle, rank_correlation([self._pairs]), n, rho, pooled.pairs, on)
+
+
 def foretold(candidates: Iterable[Candidate], metric: Metric = CLASSIFY.metric) -> list[Foretold]:
-    """By cycle, of candidates in the order of the journal. It is off for good once the pooled interval lies below 0."""
-    scores: dict[str, float] = {}
-    cycles: dict[int, list[tuple[float, float]]] = {}
-    for one in candidates:
-        before, kept = scores.get(one.parent or ""), one.kept
-        if one.program is not None and one.score is not None:
-            scores.setdefault(one.program.id, one.score)
-            if before is not None and kept is not None and kept.predicted is not None:
-                pair = (kept.predicted, metric.over(one.score, before))
-                cycles.setdefault(one.cycle, []).append(pair)
-    found: list[Foretold] = []
-    tables: list[Sequence[tuple[float, float]]] = []
-    for cycle, pairs in cycles.items():
-        tables.append(pairs)
-        pooled = rank_correlation(tables)
-        on = (not found or found[-1].on) and (pooled is None or pooled.high >= 0)
-        found.append(Foretold(cycle, rank_correlation([pairs]), len(pairs), pooled, sum(map(len, tables)), on))
-    return found
+    """By cycle, of candidates in the order of the journal. It is off for good once the pooled interval lies below 0.
+
+    Gains are those after the shortest training, which all candidates of a cycle have.
+    """
+    found = Foretelling(metric)
+    found.read(candidates)
+    return found.cycles()
+
+
+def _gain(child: Candidate, parent: Candidate, metric: Metric) -> float | None:
+    shortest = min((each.epochs for each in child.trainings), default=child.rung)
+    mine, theirs = child.at(shortest), parent.at(shortest)
+    if mine is None or theirs is None or mine.score is None or theirs.score is None:
+        return None
+    return metric.over(mine.score, theirs.score)
 
 
 def rank_correlation(tables: Iterable[Sequence[tuple[float, float]]]) -> Estimate | None:
@@ -62,17 +104,35 @@ def rank_correlation(tables: Iterable[Sequence[tuple[float, float]]]) -> Estimat
     Wright (2000), "Sample size requirements for estimating Pearson, Kendall and Spearman correlations", Psychometrika
     65:23-28.
     """
-    weights, moved, squares = 0, 0.0, 0.0
+    pooled = _Pooled()
     for pairs in tables:
+        pooled.add(pairs)
+    return pooled.rho
+
+
+@dataclass(slots=True)
+class _Pooled:
+    """Sums over tables of pairs, as `rank_correlation` takes them. pairs: their number."""
+
+    pairs: int = 0
+    weights: int = 0
+    moved: float = 0.0
+    squares: float = 0.0
+
+    def add(self, pairs: Sequence[tuple[float, float]]) -> None:
+        self.pairs += len(pairs)
         if len(pairs) >= FEWEST:
             rho, weight = _spearman(pairs), len(pairs) - 3
-            weights += weight
-            moved += weight * atanh(max(-_MOST, min(_MOST, rho)))
-            squares += weight * (1 + rho * rho / 2)
-    if not weights:
-        return None
-    centre, half = moved / weights, Z * sqrt(squares) / weights
-    return Estimate(tanh(centre), tanh(centre - half), tanh(centre + half))
+            self.weights += weight
+            self.moved += weight * atanh(max(-_MOST, min(_MOST, rho)))
+            self.squares += weight * (1 + rho * rho / 2)
+
+    @property
+    def rho(self) -> Estimate | None:
+        if not self.weights:
+            return None
+        centre, half = self.moved / self.weights, Z * sqrt(self.squares) / self.weights
+        return Estimate(tanh(centre), tanh(centre - half), tanh(centre + half))
 
 
 def told_rho(rho: Estimate | None, n: int) -> str:

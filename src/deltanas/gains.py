@@ -24,13 +24,14 @@ class Measured:
 
     Attributes:
         n: number of images. images: [n] mean score of each image over the trainings; None if one has not kept it.
-        scores: of each training.
+        scores: of each training. rung: number of epochs of each of them, 0 where it is not known.
     """
 
     score: float
     n: int
     images: Floats | None
     scores: tuple[float, ...]
+    rung: int = 0
 
 
 def score_of(metric: Metric, outcome: object) -> float | None:
@@ -56,7 +57,7 @@ def measured(task: Task, outcome: object, trainings: Sequence[object] = ()) -> M
         images = None
     if images is not None and (len(images) != outcome.n or not np.isfinite(images).all()):
         images = None
-    return Measured(outcome.score, outcome.n, images, tuple(each.score for each in made))
+    return Measured(outcome.score, outcome.n, images, tuple(each.score for each in made), outcome.epochs)
 
 
 def measured_candidate(task: Task, candidate: Candidate | None) -> Measured | None:

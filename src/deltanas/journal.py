@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import groupby, takewhile
 from math import inf
 from statistics import fmean, variance
 from typing import Literal, overload
@@ -51,20 +51,22 @@ class Noise:
     degrees: int = 0
     images: float = inf
 
-    def add(self, candidate: Candidate) -> None:
-        scores = candidate.scores
+    def add(self, trainings: Sequence[Trained]) -> None:
+        """Trainings of one program, of one length."""
+        scores = [each.score for each in trainings]
         if len(scores) > 1:
             self.squares += variance(scores) * (len(scores) - 1)
             self.degrees += len(scores) - 1
-        self.images = min([self.images, *(each.n for each in candidate.trainings if isinstance(each, Trained))])
+        self.images = min([self.images, *(each.n for each in trainings)])
 
 
-def families(candidates: Iterable[Candidate]) -> dict[str, Candidate]:
-    """By program, the candidate at the root of its line; parents come before their children."""
-    roots: dict[str, Candidate] = {}
+def families(candidates: Iterable[Candidate]) -> dict[str, tuple[Candidate, ...]]:
+    """By program, the candidates at the root of its line, several for a mixture; parents come before their children."""
+    roots: dict[str, tuple[Candidate, ...]] = {}
     for candidate in candidates:
         if candidate.program is not None:
-            roots.setdefault(candidate.program.id, roots.get(candidate.parent or "", candidate))
+            above = {root.label: root for parent in candidate.parents for root in roots.get(parent, ())}
+            roots.setdefault(candidate.program.id, tuple(above[name] for name in sorted(above)) or (candidate,))
     return roots
 
 
@@ -77,6 +79,8 @@ class Journal(Sequence[Candidate]):
         metric: what the scores are, and which of two is better.
         parents: the trained baselines, and the candidates that beat their parent; the best first.
         improvements: the latter alone.
+        top: length of the longest trainings, number of epochs. Only candidates that were trained as long are among
+            `parents` and `improvements`: scores after other lengths are never ranked with theirs.
     """
 
     def __init__(self, rows: Iterable[Candidate] = (), *, slim: bool = False, metric: Metric = CLASSIFY.metric) -> None:
@@ -93,7 +97,8 @@ class Journal(Sequence[Candidate]):
         self.parents: list[Candidate] = []
         self.improvements: list[Candidate] = []
         self.tally = Tally()
-        self.noise = Noise()
+        self.top = 0
+        self._noise: dict[int, Noise] = {}
         self.open(rows)
 
     @overload
@@ -111,6 +116,11 @@ class Journal(Sequence[Candidate]):
 
     def __reversed__(self) -> Iterator[Candidate]:
         return reversed(self._rows)
+
+    @property
+    def best_baseline(self) -> Candidate | None:
+        """The baseline that ranks first; None where none was trained."""
+        return min((row for row in self.of_cycle(0) if row.score is not None), key=self.rank, default=None)
 
     def open(self, rows: Iterable[Candidate]) -> None:
         """Append candidates, settled ones or open ones; they come in the order of (cycle, index)."""
@@ -155,21 +165,40 @@ class Journal(Sequence[Candidate]):
     def _settle(self, row: Candidate) -> None:
         assert row.outcome is not None
         self.tally.add_outcome(row.outcome)
-        self.noise.add(row)
+        made = sorted((each for each in row.trainings if isinstance(each, Trained)), key=lambda each: each.epochs)
+        for epochs, trainings in groupby(made, key=lambda each: each.epochs):
+            self._noise.setdefault(epochs, Noise()).add(list(trainings))
+        self.top = max(self.top, row.rung)
         if row.score is None:
             return
-        parent = self.of(row.parent) if row.parent else None
-        if parent is not None and parent.score is not None:
-            gain = self.metric.over(row.score, parent.score)
+        gain = self.gain(row)
+        if gain is not None:
             kept = row.kept
             self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
             self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
             self._gains["part"].setdefault(kept.part if kept else "", []).append(gain)
-            if gain > 0:
+            if gain > 0 and row.rung == self.top:
                 insort(self.improvements, row, key=self.rank)
                 insort(self.parents, row, key=self.rank)
         if row.cycle == 0:
             insort(self.parents, row, key=self.rank)
+
+    @property
+    def noise(self) -> Noise:
+        """Of trainings of the length `top`."""
+        return self.noise_at(self.top)
+
+    def noise_at(self, rung: int) -> Noise:
+        """Of trainings of this number of epochs."""
+        return self._noise.get(rung, Noise())
+
+    def gain(self, row: Candidate) -> float | None:
+        """Over its parent, both after as many epochs as the candidate's score; None where one has no such score."""
+        parent = self.of(row.parent) if row.parent else None
+        before = parent.at(row.rung) if parent else None
+        if row.score is None or before is None or before.score is None:
+            return None
+        return self.metric.over(row.score, before.score)
 
     def of_cycle(self, cycle: int) -> list[Candidate]:
         return self._rows[self.place(cycle, 0) : self.place(cycle + 1, 0)]
@@ -220,10 +249,14 @@ class Journal(Sequence[Candidate]):
             candidate = parent
         return candidate if candidate.cycle == 0 else None
 
-    def rank(self, candidate: Candidate) -> tuple[float, int, int]:
-        """Sort key: the best score first, the untrained last, ties in the order of the journal."""
+    def rank(self, candidate: Candidate) -> tuple[int, float, int, int]:
+        """Sort key: by the length of the training, the longest first; of one length the best score first.
+
+        The untrained come last. Ties are in the order of the journal.
+        """
         score = candidate.score
-        return (inf if score is None else self.metric.key(score), candidate.cycle, candidate.index)
+        height = inf if score is None else self.metric.key(score)
+        return (-candidate.rung, height, candidate.cycle, candidate.index)
 
     def family(self, candidate: Candidate) -> str:
         """Name of the baseline that it descends from, by the first parent of each."""

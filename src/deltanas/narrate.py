@@ -24,6 +24,7 @@ from deltanas.assess import told_assumed
 from deltanas.errors import EditError
 from deltanas.foretold import Foretold, foretold, told_rho
 from deltanas.journal import Journal
+from deltanas.objective import told_measurement
 from deltanas.prices import priced, prices
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.adapter import Adapter
@@ -44,6 +45,7 @@ from deltanas.seams import (
     Tuned,
 )
 from deltanas.task import CLASSIFY, Metric
+from deltanas.wording import counted
 
 SILENCE = 10.0
 """Seconds without a line after which the first one says what goes on; the pauses to the next ones double."""
@@ -56,6 +58,7 @@ VERBS: dict[Phase, str] = {
     "check": "checking the baselines",
     "propose": "proposing",
     "train": "training",
+    "promote": "training on the most promising",
     "repeat": "training again",
     "measure": "measuring",
     "learn": "tuning the model",
@@ -83,13 +86,15 @@ class Narrator:
     def __init__(self, *, quiet: bool = False) -> None:
         self._console = Console(stderr=True, highlight=False)
         self._quiet = quiet
-        self._scores: dict[str, float] = {}
+        self._scores: dict[str, dict[int, float]] = {}
         self._metric: Metric = CLASSIFY.metric
         self._journal = Journal()
         self._names: dict[str, str] = {}
         self._given: dict[str, Set[str]] = {}
         self._counts = {"trained": 0, "failed": 0, "refused": 0}
         self._best: float | None = None
+        self._rung = 0
+        self._ladder = False
         self._cycles = 0
         self._seeds = 1
         self._top = 1
@@ -119,8 +124,8 @@ class Narrator:
         match event:
             case Planned():
                 self._plan(event)
-            case Began(cycle, phase, total):
-                self._begin(cycle, phase, total)
+            case Began():
+                self._begin(event)
             case Proposed(candidate):
                 self._proposed(candidate)
             case TrainingEnded(candidate):
@@ -147,29 +152,36 @@ class Narrator:
         if plan.journal:
             self.say(f"resuming: the journal holds {len(plan.journal)} of {plan.total} candidates, baselines included")
 
-    def _begin(self, cycle: int, phase: Phase, total: int) -> None:
+    def _begin(self, began: Began) -> None:
+        cycle, phase = began.cycle, began.phase
+        self._ladder |= began.epochs is not None
         where = f"cycle {cycle}/{self._cycles}: " if cycle and phase not in ("check", "test") else ""
-        ours = cycle == 0 and phase in ("train", "repeat", "measure")
-        what = f"{VERBS[phase]} the baselines" if ours else VERBS[phase]
+        ours = cycle == 0 and phase in ("train", "promote", "repeat", "measure")
+        verb = VERBS["train" if ours and phase == "promote" else phase]
+        what = f"{verb} the baselines" if ours else verb
+        what += f", {counted(began.epochs, 'epoch')} each" if began.epochs else ""
         grown = len(self._settled) >= GROWN * self._judged
         if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
             self._judge()
         self._doing = f"{where}{what}"
         self._progress.update(self._task, description=self._doing)
-        if total:
-            self._say(f"[bold]{where}{what}[/] ({total})")
+        if began.total:
+            self._say(f"[bold]{where}{what}[/] ({began.total})")
+
+    def _score(self, program: str, rung: int) -> float | None:
+        return self._scores.get(program, {}).get(rung)
 
     def _judge(self) -> None:
         """Say what each part brought, what rankings are worth, and whether the search narrows down."""
         from deltanas.study import collapse_so_far, ranking_so_far  # SciPy takes a second to load
 
         self._judged = len(self._settled)
-        if parts := brought(self._settled, self._metric, self._scores.get):
+        if parts := brought(self._settled, self._metric, self._score):
             self.say(f"  so far: {told(parts, self._metric)}")
-        named = [(c.program.id, c.trainings) for c in self._settled if c.program and c.score is not None]
+        longest = [c for c in self._settled if c.program and c.rung == self._rung and c.score is not None]
         key = self._metric.key
-        scores = [(name, -key(each.score)) for name, made in named for each in made if isinstance(each, Trained)]
-        if len(scores) > len(named) or self._seeds > 1:
+        scores = [(c.program.id, -key(score)) for c in longest if c.program for score in c.scores]
+        if len(scores) > len(longest) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
         if screened := foretold(self._settled, self._metric):
             self.say(f"  {_screen(screened[-1])}")
@@ -183,7 +195,8 @@ class Narrator:
         retried = f", attempt {count}" if count > 1 else ""
         parent = self._names.get(candidate.parent or "", "a network")
         goal = last.aim.rstrip(".")
-        made = f" from {escape(parent)}: {escape(goal)}{retried}" if candidate.cycle else ""
+        aim = f": {escape(goal)}" if goal else ""
+        made = f" from {escape(parent)}{aim}{retried}" if candidate.cycle else ""
         head = f"  {escape(candidate.label)}{made}"
         if isinstance(candidate.outcome, Refused):
             self._note(candidate)
@@ -206,32 +219,37 @@ class Narrator:
             self._progress.advance(self._task, 1)
         training = candidate.trainings[-1]
         if candidate.outcome is None and isinstance(training, Trained):
-            seconds = f"seed {len(candidate.trainings)}, {training.seconds:.1f} s"
-            self._say(f"  {escape(candidate.label)} {self._metric.shown(training.score)} ({seconds})")
+            made = [each for each in candidate.trainings if each.epochs == training.epochs]
+            seconds = f"seed {len(made)}, {training.seconds:.1f} s{_cached(training.cached)}"
+            score = f"{self._metric.shown(training.score)}{self._after(training.epochs)}"
+            self._say(f"  {escape(candidate.label)} {score} ({seconds})")
+
+    def _after(self, epochs: int) -> str:
+        """Of a score, the length of its training, where there are several."""
+        return f" after {counted(epochs, 'epoch')}" if self._ladder else ""
 
     def _settle(self, candidate: Candidate) -> None:
         self._note(candidate)
         self._progress.advance(self._task, max(0, self._seeds - len(candidate.trainings)))
         head = f"  {escape(candidate.label)}"
         match candidate.outcome:
-            case Trained(score=score, seconds=seconds):
-                parent = self._scores.get(candidate.parent or "")
+            case Trained(score=score, seconds=seconds, cached=cached):
+                parent = self._score(candidate.parent or "", candidate.rung)
                 parent_name = escape(self._names.get(candidate.parent or "", "its parent"))
                 metric, error = self._metric, candidate.standard_error
                 gain = f", {metric.points(metric.over(score, parent))} over {parent_name}" if parent is not None else ""
-                spread = "" if error is None else f" +- {metric.shown(error)} ({len(candidate.trainings)} seeds)"
+                spread = "" if error is None else f" +- {metric.shown(error)} ({len(candidate.scores)} seeds)"
                 cost = f"; {self._price(candidate)}" if gain else ""
-                self._say(f"{head} [green]{metric.shown(score)}[/]{spread}{gain} ({seconds:.1f} s{cost})")
+                after = self._after(candidate.rung)
+                took = f"{seconds:.1f} s{_cached(cached)}{cost}"
+                self._say(f"{head} [green]{metric.shown(score)}[/]{after}{spread}{gain} ({took})")
             case Failed(kind=kind, reason=reason):
                 self._say(f"{head} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
             case _:
                 pass
 
     def _measured(self, candidate: Candidate, found: Measurement) -> None:
-        told = f"no {found.name}: {found.detail}"
-        if found.value is not None and found.low is not None and found.high is not None:
-            told = f"{found.name} {found.value:.3f} (quartiles {found.low:.3f} and {found.high:.3f})"
-        self._say(f"  {escape(candidate.label)} {escape(told)}")
+        self._say(f"  {escape(candidate.label)} {escape(told_measurement(found))}")
 
     def _tuned(self, adapter: Adapter) -> None:
         shown = [
@@ -240,9 +258,8 @@ class Narrator:
             if (nats := adapter.nats(held_out=held_out))
         ]
         told = f"; nats a token, {', '.join(shown)}" if shown else ""
-        self.say(
-            f"  {adapter.folder}: {adapter.lessons} lessons, {adapter.steps} steps ({adapter.seconds:.0f} s){told}"
-        )
+        many = counted(adapter.lessons, "lesson"), counted(adapter.steps, "step")
+        self.say(f"  {adapter.folder}: {', '.join(many)} ({adapter.seconds:.0f} s){told}")
 
     def _scored(self, final: Final) -> None:
         if isinstance(final.outcome, Trained):
@@ -260,11 +277,16 @@ class Narrator:
             attempts = tuple(replace(attempt, edit="", calls=()) for attempt in candidate.attempts)
             self._settled.append(replace(candidate, attempts=attempts).slim(None))
         if candidate.program and candidate.score is not None:
-            self._scores[candidate.program.id] = candidate.score
+            lengths = {each.epochs for each in candidate.trainings} | {candidate.rung}
+            known = [row for epochs in lengths if (row := candidate.at(epochs))]
+            self._scores[candidate.program.id] = {row.rung: row.score for row in known if row.score is not None}
             self._names[candidate.program.id] = candidate.label
             self._given[candidate.program.id] = candidate.program.hyperparameters.keys()
-            known = [candidate.score] if self._best is None else [self._best, candidate.score]
-            self._best = self._metric.best(known)
+            if candidate.rung > self._rung:
+                self._rung, self._best = candidate.rung, None
+            if candidate.rung == self._rung:
+                scores = [candidate.score] if self._best is None else [self._best, candidate.score]
+                self._best = self._metric.best(scores)
         if candidate.cycle and candidate.outcome:
             self._counts[type(candidate.outcome).__name__.lower()] += 1
         best = "" if self._best is None else f"best {self._metric.shown(self._best)}"
@@ -296,6 +318,10 @@ def _screen(found: Foretold) -> str:
     one, every = (told_rho(*pair) for pair in ((found.rho, found.n), (found.pooled, found.total)))
     off = "" if found.on else "; the interval lies below 0: the screen is off from here"
     return f"screen: foretold and measured gains, rank correlation {one} in cycle {found.cycle}, {every} in all{off}"
+
+
+def _cached(cached: bool) -> str:
+    return ", from the cache" if cached else ""
 
 
 def _shown(attempt: Attempt) -> list[str]:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import UsageError
-from deltanas.records import Candidate
+from deltanas.records import Candidate, Measurement
 from deltanas.task import Better, Floats, Task, task_of
 
 LATENCY = "latency_ms"
+MACS = "macs"
+TRAFFIC = "traffic"
 _LEAST = 1e-6
 """Where the logarithm of a cost ends."""
 
@@ -39,9 +41,17 @@ class Objective:
     ratio: bool = False
 
 
-def _latency(candidate: Candidate) -> float | None:
-    found = candidate.measured(LATENCY)
-    return found.value if found else None
+def _measured(name: str) -> Callable[[Candidate], float | None]:
+    def value(candidate: Candidate) -> float | None:
+        found = candidate.measured(name)
+        return found.value if found else None
+
+    return value
+
+
+def _macs(candidate: Candidate) -> int | None:
+    flops = candidate.draft.flops if candidate.draft else None
+    return None if flops is None else flops // 2
 
 
 COSTS: dict[str, Objective] = {
@@ -49,9 +59,22 @@ COSTS: dict[str, Objective] = {
     for one in (
         Objective("params", "lower", lambda c: c.draft.params if c.draft else None, "{:,.0f}".format, ratio=True),
         Objective("flops", "lower", lambda c: c.draft.flops if c.draft else None, "{:,.0f}".format, ratio=True),
-        Objective(LATENCY, "lower", _latency, "{:.3f} ms".format, ratio=True),
+        Objective(MACS, "lower", _macs, "{:,.0f}".format, ratio=True),
+        Objective(LATENCY, "lower", _measured(LATENCY), "{:.3f} ms".format, ratio=True),
+        Objective(TRAFFIC, "lower", _measured(TRAFFIC), lambda value: f"{value / 1e6:,.1f} MB", ratio=True),
     )
 }
+
+
+def told_measurement(found: Measurement) -> str:
+    """In words, with the quartiles of the repetitions where there are some, and what else there is to say."""
+    if found.value is None:
+        return f"no {found.name}: {found.detail}"
+    cost = COSTS.get(found.name)
+    shown = cost.shown(found.value) if cost else f"{found.value:,.6g}"
+    known = found.low is not None and found.high is not None
+    spread = f" (quartiles {found.low:.3f} and {found.high:.3f})" if known else ""
+    return f"{found.name} {shown}{spread}{f'; {found.detail}' if found.detail else ''}"
 
 
 def score_of(task: Task) -> Objective:

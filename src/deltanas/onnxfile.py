@@ -48,7 +48,7 @@ def _outside(message: memoryview, kind: str, depth: int) -> Iterator[str]:
     if depth > _DEEPEST:
         raise ValueError("graphs within graphs without end")
     name, elsewhere = "", False
-    for number, value in _fields(message):
+    for number, value in fields(message):
         if isinstance(value, memoryview) and number in _INSIDE[kind]:
             yield from _outside(value, _INSIDE[kind][number], depth + 1)
         elif kind == "tensor":
@@ -59,7 +59,8 @@ def _outside(message: memoryview, kind: str, depth: int) -> Iterator[str]:
         yield name or "a tensor without a name"
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """The fields of a message, but those of fixed length, by their numbers. Raises ValueError where it is none."""
     place = 0
     while place < len(message):
         start = place

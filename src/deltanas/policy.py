@@ -115,6 +115,14 @@ def finalists(journal: Journal, objectives: Sequence[Objective], count: int) -> 
     return along(journal, objectives, count) if len(objectives) > 1 else journal.improvements[:count]
 
 
+def tested(journal: Journal, objectives: Sequence[Objective], count: int) -> list[Candidate]:
+    """The finalists and the baseline of each; with one objective the best baseline too, which is to be surpassed."""
+    best = finalists(journal, objectives, count)
+    pairs = [each for elite in best for each in (elite, journal.lineage(elite)[0])]
+    rival = journal.best_baseline if best and len(objectives) < 2 else None
+    return [*pairs, rival] if rival else pairs
+
+
 class NoBaselineError(DeltanasError):
     """No baseline was trained, so there is nothing to edit."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from deltanas.journal import Journal
-from deltanas.objective import COSTS, Objective
+from deltanas.objective import COSTS, MACS, Objective
 from deltanas.program import Trained
 from deltanas.records import Candidate
 
@@ -45,10 +45,14 @@ class Price:
 
 
 def prices(candidate: Candidate, journal: Journal) -> tuple[Price, ...]:
-    """Parameters, FLOPs, what else was measured, as latency, and CPU seconds of training. journal: of its run."""
+    """Parameters, FLOPs, what else was measured, as latency, and CPU seconds of a training of `rung` epochs.
+
+    journal: of its run.
+    """
     root, found = journal.root(candidate), []
-    for cost in (*COSTS.values(), SECONDS):
-        value, base = cost.of(candidate), cost.of(root) if root else None
+    root, longest = root and (root.at(candidate.rung) or root), candidate.at(candidate.rung) or candidate
+    for cost in (*(each for each in COSTS.values() if each.name != MACS), SECONDS):  # half the FLOPs, in equal ratio
+        value, base = cost.of(longest), cost.of(root) if root else None
         measured = candidate.measured(cost.name)
         if value is None and measured is None and cost.name not in _ALWAYS:
             continue

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from random import Random
 
-from deltanas.program import Failed, Outcome, Part, Probe, Program, Refused, Trained, standard_error
+from deltanas.program import Failed, Outcome, Part, Probe, Program, Refused, Trained, combined, standard_error
 from deltanas.program.adapter import Adapter
 from deltanas.task import CLASSIFY, Metric
 
@@ -120,7 +121,7 @@ class Candidate:
     Attributes:
         attempts: all proposals for the slot. `draft` is of the one that is trained, or of the last one refused.
         outcome: None: opened, not settled. Several trainings are combined into one (`program.outcome.combined`).
-        trainings: every training, in the order of the seeds.
+        trainings: every training in the order in which they were made: of one length those in the order of the seeds.
         name: a baseline's name; "" for a candidate of the search.
         parent: identity of the program that the slot was to edit, the first of `parents`.
         measurements: what else was measured of it, after its last training, one of each name.
@@ -150,8 +151,28 @@ class Candidate:
 
     @property
     def score(self) -> float | None:
-        """In the unit of the task's first metric; None if it was not trained: no candidate scores unmeasured."""
+        """In the unit of the task's first metric, after `rung` epochs.
+
+        None if it was not trained: no candidate scores unmeasured.
+        """
         return self.outcome.score if isinstance(self.outcome, Trained) else None
+
+    @property
+    def rung(self) -> int:
+        """Number of epochs after which the score was taken, those of its longest training; 0 without a score."""
+        return self.outcome.epochs if isinstance(self.outcome, Trained) else 0
+
+    def at(self, rung: int) -> Candidate | None:
+        """The candidate by its trainings of this length alone; None where it has no score of them.
+
+        Scores are compared at equal lengths: a child's with that of `parent.at(child.rung)`.
+        """
+        if not isinstance(self.outcome, Trained):
+            return None
+        if all(each.epochs == rung for each in self.trainings or (self.outcome,)):
+            return self
+        made = tuple(each for each in self.trainings if each.epochs == rung)
+        return replace(self, trainings=made, outcome=combined(made)) if made else None
 
     @property
     def standard_error(self) -> float | None:
@@ -161,8 +182,10 @@ class Candidate:
 
     @property
     def scores(self) -> list[float]:
-        """The score of each training that ended well."""
-        return [each.score for each in self.trainings if isinstance(each, Trained)]
+        """The score of each of its longest trainings that ended well."""
+        made = [each for each in self.trainings if isinstance(each, Trained)]
+        longest = max((each.epochs for each in made), default=0)
+        return [each.score for each in made if each.epochs == longest]
 
     def measured(self, name: str) -> Measurement | None:
         """The measurement of this name; None if it was not made."""
@@ -230,6 +253,70 @@ class Final:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """A slot that was given out.
+
+    Attributes:
+        asker: who has it, by name. token: what shows that a teller is the one who asked.
+        parent: identity of the program that is to be edited.
+        until: when it ends, UTC, ISO 8601. owner: the process that trains what was told, None before.
+    """
+
+    cycle: int
+    index: int
+    asker: str
+    token: str
+    parent: str
+    until: str
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two trainings with one seed: of a candidate, and of its rival. seconds: wall clock of both."""
+
+    seed: int
+    score: float
+    rival_score: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duel:
+    """A test of a candidate against the champion of its time.
+
+    Attributes:
+        rival: the champion's identity. error: probability of erring that it may spend.
+        noise: standard deviation of one training, as known when the test began.
+        seed: the seeds of its pairs follow from it, drawn when the test began.
+        verdict: how it ended, None while it goes on. closed: its place among those that ended.
+        lost: seconds of the pair that failed and ended it.
+    """
+
+    number: int
+    cycle: int
+    index: int
+    rival: str
+    error: float
+    noise: float
+    seed: int = 0
+    verdict: str | None = None
+    closed: int | None = None
+    lost: float = 0.0
+    pairs: tuple[Pair, ...] = ()
+
+    @property
+    def due(self) -> int:
+        """Seed of the next pair: whoever trains it has the same one, however often a training is cut off."""
+        return Random(f"{self.seed}:{len(self.pairs)}").randrange(2**31)
+
+    @property
+    def trainings(self) -> int:
+        """Number of trainings that it took, those of a pair that failed too."""
+        return 2 * (len(self.pairs) + (self.verdict == "failed"))
+
+
+@dataclass(frozen=True, slots=True)
 class RunView:
     """All that a report needs of a run, read at one moment.
 
@@ -237,6 +324,7 @@ class RunView:
         manifest: version, commit, torch, device, tier, seed, config: the origin of every figure.
         candidates: ordered by (cycle, index). programs: by identity, each program named by a candidate or a parent.
         adapters: by cycle. pictures: a few small training images, as `train.data.sample` keeps them; b"" for none.
+        leases, duels: of a run that is filled from outside: who had which slot, and the tests against the champion.
     """
 
     name: str
@@ -247,3 +335,5 @@ class RunView:
     finals: tuple[Final, ...] = field(default=())
     adapters: tuple[Adapter, ...] = ()
     pictures: bytes = b""
+    leases: tuple[Lease, ...] = ()
+    duels: tuple[Duel, ...] = ()

@@ -15,14 +15,16 @@ from deltanas.llm import EMBEDDED, WITHOUT, Spec, open_model, parse_spec, read_c
 from deltanas.policy import MOST_PROPOSALS
 from deltanas.propose.screen import DRAWS
 from deltanas.sandbox import cuda_devices
+from deltanas.task import TASKS
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
-from deltanas.wiring import epochs_of, programs_of, repeats_of
+from deltanas.wiring import allocation_of, epochs_of, programs_of
 from deltanas.wiring.choosing import require_objectives
-from deltanas.wiring.pools import load_dataset
+from deltanas.wiring.pools import load_dataset, require_fit
 from deltanas.wiring.proposing import context_of, first_request
 from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import teaching_of
+from deltanas.wording import counted
 
 T = TypeVar("T")
 Check = Callable[[SearchConfig], None]
@@ -60,6 +62,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     _tried(lacks, lambda: forecast_of(config, lambda _: None))
     _tried(lacks, lambda: require_objectives(config))
     if images:
+        _tried(lacks, lambda: require_fit(TASKS[config.task], images, config.train))
         epochs = epochs_of(config.train, len(images.train), config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = told(images) if images else f"{config.dataset}, not here"
@@ -162,10 +165,14 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"
         yield f"model: {model.spec}{bits}, decoding {model.decoding}, {drawn}"
-    repeats = repeats_of(config)
-    more = f", and {repeats.budget} a cycle where they tell most" if repeats.budget else ""
-    yield f"{config.cycles:,} cycles of {config.candidates:,} candidates; trainings of each: {repeats.each}{more}"
-    yield f"a training: {train.epochs} epochs on {train.device}, {train.timeout:g} s at most"
+    plan = allocation_of(config)
+    more = f", and {plan.budget} a cycle where they tell most" if plan.budget else ""
+    size = f"{counted(config.cycles, 'cycle')} of {counted(config.candidates, 'candidate')}"
+    yield f"{size}; trainings of each: {plan.each}{more}"
+    if plan.rungs:
+        rungs = zip(plan.sizes(config.candidates), plan.rungs, strict=True)
+        yield f"of a cycle: {', '.join(f'{size} trained for {rung} epochs' for size, rung in rungs)}"
+    yield f"a training: {train.told_epochs} on {train.device}, {train.timeout:g} s at most"
     if config.learn.enabled:
         t = config.tuning
         edits = f"edits by rule {config.learn.rule}"
@@ -175,12 +182,12 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
 
 def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:
     """Upper bounds. programs: number of baselines; None: they are not here to count, and neither is what they need."""
-    slots, repeats = config.cycles * config.candidates, repeats_of(config)
-    first = max(2, repeats.each) if repeats.budget else repeats.each
+    slots, plan = config.cycles * config.candidates, allocation_of(config)
+    first = (max(2, plan.each) if plan.budget else plan.each) * max(1, len(plan.rungs))
+    cycle = plan.each * sum(plan.sizes(config.candidates)) + plan.budget
     counts = {}
     if programs is not None:
-        trainings = programs * first + slots * repeats.each + config.cycles * repeats.budget + 2 * config.finals
-        counts["trainings"] = trainings
+        counts["trainings"] = programs * first + config.cycles * cycle + 2 * config.finals
     if calls := config.proposing.calls:
         each = MOST_PROPOSALS if config.proposals == "auto" else config.proposals
         counts["calls of the model"] = slots * calls * each * (1 + config.retries)

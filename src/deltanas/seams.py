@@ -25,9 +25,9 @@ from deltanas.program.adapter import Adapter
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement, Telemetry
 
 Split = Literal["validation", "test"]
-Phase = Literal["check", "propose", "train", "repeat", "measure", "learn", "test"]
-"""What a search does, in the order of a cycle: `repeat`: train again with another seed, `measure`: what objectives need
-beside scores, `learn`: tune the model."""
+Phase = Literal["check", "propose", "train", "promote", "repeat", "measure", "learn", "test"]
+"""What a search does, in the order of a cycle: `promote`: train longer, `repeat`: train again with another seed,
+`measure`: what objectives need beside scores, `learn`: tune the model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +268,15 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Began:
-    """A phase of a cycle begins, with `total` things to do."""
+    """A phase of a cycle begins, with `total` things to do.
+
+    epochs: length of its trainings, None where the run has one length.
+    """
 
     cycle: int
     phase: Phase
     total: int
+    epochs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,21 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from deltanas.errors import UsageError
+
+BEFORE: Mapping[str, Any] = {
+    "growth": "off",
+    "steps_per_edit": 1,
+    "rungs": (),
+    "train": {"average": 0.0, "validation_size": "all"},
+}
+"""What a run was held to that was begun before there were the settings."""
 
 
 class Section(BaseModel):
@@ -84,6 +93,54 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def given_settings(
+    path: Path | None = None, options: Mapping[str, object] | None = None, preset: str | None = None
+) -> dict[str, Any]:
+    """What a TOML file says, with `options` (dotted keys; None for not given) laid over it; not validated yet.
+
+    preset: name of one of `presets()`, on which the file is laid.
+    """
+    values: dict[str, Any] = {} if preset is None else read_toml(_preset(preset))
+    values = values if path is None else merged(values, read_toml(path))
+    for key, value in (options or {}).items():
+        if value is not None:
+            nested: Any = value
+            for name in reversed(key.split(".")):
+                nested = {name: nested}
+            values = merged(values, nested)
+    return values
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """The dotted key and the value of `key=value`. The value is TOML; what is no TOML is a string as it stands.
+
+    Raises:
+        UsageError: it has another form.
+    """
+    key, found, value = text.partition("=")
+    key = key.strip()
+    if not found or not all(part for part in key.split(".")):
+        raise UsageError(f"{text!r} sets nothing", "give key=value, as in model.top_k=50")
+    try:
+        parsed = tomllib.loads(f"value = {value}")
+    except (tomllib.TOMLDecodeError, RecursionError):  # it is nested too deep to be a setting
+        return key, value
+    return key, parsed["value"] if len(parsed) == 1 else value
+
+
+def presets() -> dict[str, Path]:
+    """The settings that come with deltanas, by name."""
+    folder = Path(str(files("deltanas"))) / "presets"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def _preset(name: str) -> Path:
+    known = presets()
+    if name not in known:
+        raise UsageError(f"no preset {name!r}", f"known: {', '.join(known)}; a file is given without --preset")
+    return known[name]
+
+
 def read_toml(path: Path) -> dict[str, Any]:
     """What a file says. Raises UsageError where it is none, or no TOML."""
     try:
@@ -94,3 +151,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} can't be read: {error}") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}") from None
+
+
+def listed(value: object) -> object:
+    """Names that stand in one text, as "accuracy,params", apart."""
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list | tuple) and all(isinstance(text, str) for text in texts):
+        return [name.strip() for text in texts for name in text.split(",")]
+    return value
+
+
+def numbers(value: object) -> object:
+    """As `listed`; a single number stands for itself."""
+    return (value,) if isinstance(value, int) else listed(value)

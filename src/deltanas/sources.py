@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 
@@ -10,8 +11,14 @@ from deltanas import lemur, nets
 from deltanas.archive import POINTER, read_folder
 from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
-from deltanas.program import Refused
+from deltanas.lemur.layout import PUBLISHED
+from deltanas.program import Refused, Trained
+from deltanas.program.trial import Trial
+from deltanas.records import Candidate
+from deltanas.suggest import Evidence, Measured, suggested
 
+OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
+"""Our names of data sets where LEMUR's differ."""
 MAX_BYTES = 1_000_000
 """Longest file that is read as a program."""
 
@@ -19,22 +26,26 @@ MAX_BYTES = 1_000_000
 def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """(name, source, hyperparameters that are given) of each baseline that the settings name.
 
-    Built-in ones by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`).
+    Built-in ones by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`) or named there
+    (`lemur:RUN#NAME`); `suggested`, `suggested:PLACE` stand for the first that `deltanas suggest` names.
 
     Raises:
         UsageError: none of these, or a file that can't be read as text.
     """
-    sources = nets.baselines()
-    for name in config.baselines:
+    sources = nets.baselines(config.task)
+    for name in _expanded(config):
         kind, _, place = name.partition(":")
-        if kind == "lemur":
+        run, _, program = place.rpartition("#")
+        if kind == "lemur" and run:
+            yield from _lemur_programs(Path(run), config, program)
+        elif kind == "lemur":
             yield from _lemur_programs(Path(place) if place else _imported_run(), config)
         elif name in sources:
             yield name, sources[name], config.prm
         elif not Path(name).exists():
             raise UsageError(
                 f"no baseline {name!r}: neither built in nor a file",
-                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs",
+                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs, `suggested` takes the best",
             )
         else:
             source = read_source(Path(name))
@@ -43,20 +54,139 @@ def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str
             yield Path(name).stem, source, config.prm
 
 
-def _lemur_programs(path: Path, config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str, float]]]:
-    """Classifiers of an imported run, drawn by rank, each with the hyperparameters of its best trial."""
+def _expanded(config: SearchConfig) -> Iterator[str]:
+    """The names with `suggested` replaced by what it stands for."""
+    for name in config.baselines:
+        kind, _, place = name.partition(":")
+        if kind == "suggested":
+            found = suggested([evidence_of(place or "lemur")], nets.baselines(), config.dataset)
+            yield from (one.program for one in found[: config.suggested_programs])
+        else:
+            yield name
+
+
+def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterator[tuple[str, str, Mapping[str, float]]]:
+    """Classifiers of an imported run, drawn by rank or the one that is named, each with the hyperparameters of its best
+    trial.
+    """
     with read_folder(path).open() as run:
         if run.trials.part != "net":
             raise UsageError(f"{path} holds transforms and no networks", "name a run of `deltanas lemur import WHEEL`")
         order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
         chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
+        if name:
+            chosen = [trial for trial in lemur.ranked(run.trials.trials(), config.dataset, epoch=None)
+                      if trial.experiment.program == name]  # fmt: skip
         sources = run.trials.sources([trial.experiment.program for trial in chosen])
+    if not chosen and name:
+        raise UsageError(
+            f"{path} holds no classifier {name!r} that was measured",
+            f"`deltanas suggest --dataset {config.dataset} --from lemur:{path}` names some",
+        )
     if not chosen:
         raise UsageError(
             f"{path} holds no classifier that was measured after one epoch", "import some: deltanas lemur import WHEEL"
         )
     for trial in chosen:
         yield trial.experiment.program, sources[trial.experiment.program], {**trial.prm, **config.prm}
+
+
+def evidence_of(place: str) -> Evidence:
+    """What was measured at a place: `lemur:RUN` or `lemur`, the folder of a run, or a table of `suitability_table`.
+
+    Programs are named as `--baselines` takes them: those of an imported run as lemur:RUN#NAME. Of a search and of a
+    table the built-in baselines count, as others can't be named so.
+
+    Raises:
+        UsageError: there is nothing of the kind at this place.
+    """
+    kind, _, named = place.partition(":")
+    path = Path(place)
+    if kind == "lemur":
+        return _of_lemur(Path(named) if named else _imported_run())
+    if path.is_file():
+        return _of_table(path)
+    if not (path / POINTER).exists():
+        raise UsageError(
+            f"{place} is no run and no table of trainings",
+            "name lemur:RUN (`deltanas lemur import WHEEL` makes one), the folder of a run, or a table",
+        )
+    with read_folder(path).open() as run:
+        manifest = run.manifest
+        rows = run.baselines() if "config" in manifest else []
+    if "config" not in manifest:
+        return _of_lemur(path)
+    return _of_run(str(_setting(manifest, "dataset")), rows)
+
+
+def _setting(manifest: Mapping[str, object], key: str) -> object:
+    config = manifest.get("config")
+    return config.get(key) if isinstance(config, Mapping) else None
+
+
+def _of_lemur(path: Path) -> Evidence:
+    trials, sources = trials_in(path)
+    rows = []
+    for trial in trials:
+        task, dataset, metric, name = trial.experiment
+        if (task, metric, trial.failure) == (lemur.TASK, lemur.METRIC, None):
+            ours = OURS.get(dataset, dataset)
+            rows.append(Measured(f"lemur:{path}#{name}", ours, trial.epoch, trial.accuracy))
+    return Evidence(rows, {f"lemur:{path}#{name}": text for name, text in sources.items()}, tuned=True)
+
+
+def _of_run(dataset: str, rows: Iterable[Candidate]) -> Evidence:
+    """The baselines that are built in, by the text as it is now."""
+    known = {source: name for name, source in nets.baselines().items()}
+    measured = [
+        Measured(known[row.program.net], dataset, training.epochs, training.score)
+        for row in rows
+        if row.program and row.program.net in known and not row.program.transform
+        for training in row.trainings
+        if isinstance(training, Trained)
+    ]
+    return Evidence(measured, nets.baselines(), tuned=False)
+
+
+def _of_table(path: Path) -> Evidence:
+    """Raises UsageError where a row says neither what was trained on what, nor how it scored."""
+    held = nets.baselines()
+    rows = []
+    try:
+        for line in path.read_text("utf-8").splitlines(keepends=True):
+            row = json.loads(line) if line.endswith("\n") else {}  # a kill cuts the last line short
+            if row.get("score") is not None and row["program"] in held:
+                rows.append(Measured(row["program"], row["dataset"], int(row["epochs"]), float(row["score"])))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UsageError(
+            f"{path} is no table of trainings: {error!r}",
+            "take a table of `python -m benchmarks suitability_table`: JSON lines with program, dataset, epochs, score",
+        ) from None
+    return Evidence(rows, held, tuned=False)
+
+
+def trials_in(path: Path) -> tuple[list[Trial], dict[str, str]]:
+    """The trials of networks in an imported run, a wheel or a folder in LEMUR's layout, and the networks' texts.
+
+    Raises:
+        UsageError: there is nothing at this place, or it holds no trials of networks.
+        DataError: it is no wheel that can be read.
+    """
+    if (path / POINTER).exists():
+        with read_folder(path).open() as run:
+            networks = run.trials.part == "net"
+            trials, sources = (run.trials.trials(), run.trials.sources()) if networks else ([], {})
+    else:
+        held = lemur.Memory()
+        with lemur.open_tree(path) as tree:
+            lemur.import_tree(tree, held, lambda *_: None)
+        trials, sources = held.trials, held.sources
+    if not trials:
+        raise UsageError(
+            f"{path} holds no trials of networks",
+            "take one that does: `pip download --no-deps nn-dataset==1.2.6` fetches a wheel with trials",
+        )
+    return trials, sources
 
 
 def _imported_run() -> Path:

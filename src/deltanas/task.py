@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DeltanasError
-from deltanas.intervals import Estimate, wilson
+from deltanas.imagery import before_and_after, in_levels, psnr, ssim
+from deltanas.intervals import Estimate, mean, wilson
 from deltanas.program import Confusion, Trained
 
 Floats = NDArray[np.float64]
@@ -117,6 +118,22 @@ class Sorts(Protocol):
         """What is taken for what. Arguments as in `Task.scores`."""
 
 
+@runtime_checkable
+class Describes(Protocol):
+    """What a task has whose outputs are worth more figures than the one that ranks."""
+
+    def further(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> tuple[tuple[str, float], ...]:
+        """Means over the images by name. Arguments as in `Task.scores`."""
+
+
+@runtime_checkable
+class Shows(Protocol):
+    """What a task has whose outputs can be looked at."""
+
+    def picture(self, x: NDArray[np.uint8], outputs: NDArray[np.float32], target: NDArray[Any]) -> bytes:
+        """A PNG of what became of some images x, [n, channels, height, width]. Others as in `Task.scores`."""
+
+
 def _share(score: float, n: int, per_image: Floats | None) -> Estimate | None:  # noqa: ARG001
     if n < 1 or not isfinite(score) or not 0 <= score <= 1:
         return None
@@ -169,8 +186,60 @@ class Classify:
         return np.unpackbits(np.frombuffer(packed, np.uint8), count=n).astype(float)
 
 
-CLASSIFY = Classify()
-TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY,)}
+def _over_images(score: float, n: int, per_image: Floats | None) -> Estimate | None:
+    """By Student's t over the images. None where their scores are not known."""
+    found = None if per_image is None or len(per_image) != n else mean(per_image)
+    return found and Estimate(score, min(score, found.low), max(score, found.high))
+
+
+@dataclass(frozen=True, slots=True)
+class Denoise:
+    """A noisy image is to become the clean one. The metric is the PSNR of an image, in dB.
+
+    An image is judged as it is deployed: outputs, on the scale 0 to 1, are clipped and rounded to 8 bits, and the error
+    is over all its pixels and channels. `further` tells SSIM beside it. Scores are kept as float32.
+    """
+
+    name: str = "denoise"
+    metric: Metric = Metric(
+        "psnr",
+        "higher",
+        _over_images,
+        lambda score: f"{score:.2f} dB",
+        # Adding 0.0 turns -0.0 into 0.0.
+        lambda gain: f"{round(gain, 2) + 0.0:+.2f}",
+        "dB",
+        sign=" dB",
+        limits=(0.0, inf),
+    )
+
+    def out_shape(self, classes: int, in_shape: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ARG002
+        return in_shape[1:]
+
+    def target(self, x: NDArray[np.uint8], y: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002
+        return y
+
+    def scores(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> Floats:
+        return psnr(in_levels(outputs), target)
+
+    def further(self, outputs: NDArray[np.float32], target: NDArray[Any]) -> tuple[tuple[str, float], ...]:
+        found = float(ssim(in_levels(outputs), target).mean())
+        return (("ssim", found),) if isfinite(found) else ()
+
+    def picture(self, x: NDArray[np.uint8], outputs: NDArray[np.float32], target: NDArray[Any]) -> bytes:
+        return before_and_after(x, in_levels(outputs), target)
+
+    def packed(self, scores: Floats) -> bytes:
+        return scores.astype("<f4").tobytes()
+
+    def unpacked(self, packed: bytes, n: int) -> Floats:
+        if len(packed) != 4 * n:
+            raise ValueError(f"{len(packed)} bytes are not the scores of {n} images")
+        return np.frombuffer(packed, "<f4").astype(np.float64)
+
+
+CLASSIFY, DENOISE = Classify(), Denoise()
+TASKS: dict[str, Task] = {task.name: task for task in (CLASSIFY, DENOISE)}
 
 
 def task_of(manifest: Mapping[str, object]) -> Task:

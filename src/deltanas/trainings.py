@@ -17,7 +17,7 @@ from deltanas.errors import DataError, UsageError, unused
 ARMS = ("fixed", "tuned")
 PHASES = ("tune", "score")
 NEEDED = ("network", "dataset", "loss", "optimizer", "arm", "phase", "rate", "seed", "score")
-OTHERS = ("scale", "n", "chance", "failure", "seconds", "program")
+OTHERS = ("scale", "decay", "n", "chance", "failure", "seconds", "program")
 """Columns that may be lacking; the last two are not read."""
 _BLANK = {"", "nan", "na", "none", "null"}
 _WRITTEN = "`deltanas recipes run` writes such a table"
@@ -47,7 +47,8 @@ class Training:
     Attributes:
         block, what: where it was trained, and how. arm: "fixed", "tuned". phase: "tune", "score". rate: learning rate.
         score: accuracy; NaN where it failed. failure: stage and reason, "" where there is none.
-        n: images that it was scored on; chance: what a guess scores; NaN where not known. line: of the file.
+        decay: the optimizer's weight decay. n: images that it was scored on. chance: what a guess scores. NaN where not
+            known. line: of the file.
     """
 
     block: Block
@@ -61,6 +62,7 @@ class Training:
     n: float
     chance: float
     line: int
+    decay: float = nan
 
     @property
     def failed(self) -> bool:
@@ -218,6 +220,7 @@ def _training(path: Path, line: int, row: Mapping[str, object]) -> Training:
         failure=failure or ("not said why" if score != score else ""),
         n=cell.number("n", 1, needed=False),
         chance=cell.number("chance", 0.0, 1.0, needed=False),
+        decay=cell.number("decay", 0.0, needed=False),
         line=line,
     )
 
@@ -303,6 +306,7 @@ def _one_protocol(path: Path, rows: tuple[Training, ...]) -> None:
         ("n", lambda row: row.block[0], lambda row: row.n),
         ("chance", lambda row: row.block[0], lambda row: row.chance),
         ("rate", lambda row: (row.block, row.what, row.arm), lambda row: row.rate if row.phase == "score" else nan),
+        ("decay", lambda row: (row.block, row.what), lambda row: row.decay),
     )
     for name, group, value in checks:
         seen: dict[object, Training] = {}
@@ -311,7 +315,7 @@ def _one_protocol(path: Path, rows: tuple[Training, ...]) -> None:
                 continue
             first = seen.setdefault(group(row), row)
             if value(first) != value(row):
-                of = f"{row.block[0]}" if name != "rate" else f"{row.what} of {' on '.join(row.block[::-1])}"
+                of = f"{row.block[0]}" if name in ("n", "chance") else f"{row.what} of {' on '.join(row.block[::-1])}"
                 raise DataError(
                     f"{path}, lines {first.line} and {row.line}: two protocols in one table, "
                     f"`{name}` of {of} is {value(first):g} and {value(row):g}",

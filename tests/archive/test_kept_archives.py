@@ -79,3 +79,18 @@ def test_a_model_whose_tokens_were_estimated_loses_the_note_in_its_name(tmp_path
     with open_run(sqlite_url(file), "kept") as reader:
         calls = [call for c in reader.candidates() for attempt in c.attempts for call in attempt.calls]
     assert {(call.model, call.estimated) for call in calls} == {("a%b", True), ("smollm2", False)}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "epochs"),
+    [('{"config": {"train": {"epochs": 5}}}', 5), ('{"config": {"train": {"epochs": "auto"}}}', 0), ("{}", 0)],
+)
+def test_trainings_of_old_runs_have_the_length_that_the_run_was_set(tmp_path: Path, manifest: str, epochs: int) -> None:
+    file = tmp_path / "old.db"
+    shutil.copy(KEPT[0], file)
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE runs SET manifest = ?", (manifest,))
+    with open_run(sqlite_url(file), "kept") as reader:
+        made = [each for c in reader.candidates() for each in (c.outcome, *c.trainings)]
+    assert {each.epochs for each in made if isinstance(each, Trained | Failed)} == {epochs}
+    assert not any(each.cached for each in made if isinstance(each, Trained))

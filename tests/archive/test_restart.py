@@ -25,7 +25,7 @@ from deltanas.program import Program, Trained
 from deltanas.records import Candidate, Draft, Final, Measurement
 from deltanas.testing.listener import ADAPTER
 from postgres import Server
-from support import ARGUMENTS
+from support import ARGUMENTS, Command
 
 TRAINED = Trained(0.5, 1000, 1, 1.0, 1.0, "A")
 PROGRAM = Program.of("x = 1\n")
@@ -273,9 +273,11 @@ def test_one_name_for_two_runs_at_once(server: Server) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_search_whose_server_is_killed_ends_as_the_undisturbed_one(server: Server, tmp_path: Path) -> None:
+def test_a_search_whose_server_is_killed_ends_as_the_undisturbed_one(
+    server: Server, tmp_path: Path, deltanas: Command
+) -> None:
     command = [str(Path(sys.executable).with_name("deltanas")), *ARGUMENTS]
-    subprocess.run([*command, "whole"], cwd=tmp_path, check=True, capture_output=True)
+    assert deltanas(*ARGUMENTS, "whole").returncode == 0
     url = server.new()
     begun = subprocess.Popen([*command, "run", "--archive", url], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     with begun as search:

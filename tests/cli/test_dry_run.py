@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from deltanas.config import given_settings, presets, read_config
+from deltanas.config import read_config
 from deltanas.errors import UsageError
 from deltanas.rehearsal import counts_of, rehearse
+from deltanas.settings import given_settings, presets
 from support import Command
 
 DELTAS = ("delta-deepseek", "delta-mistral", "delta-qwen")

@@ -70,8 +70,8 @@ def test_the_programs_as_json(deltanas: Command, undisturbed: tuple[RunView, str
     for row in rows:
         assert set(row) == {
             "cycle", "index", "strategy", "status", "program", "parent", "parents", "accuracy", "standard_error",
-            "accuracies", "rung", "steps", "reason", "score", "scores", "metric", "flops_ratio", "params_ratio",
-            "seconds_ratio", "predicted",
+            "accuracies", "rung", "applied", "steps", "reason", "score", "scores", "metric", "flops_ratio",
+            "params_ratio", "seconds_ratio", "predicted",
         }  # fmt: skip
         assert (row["metric"], row["score"], row["scores"]) == ("accuracy", row["accuracy"], row["accuracies"])
         assert row["standard_error"] is None
@@ -108,7 +108,9 @@ def test_a_run_killed_at_random_moments_ends_as_the_undisturbed_one(
     assert not orphans()
 
 
-def test_an_interrupt_leaves_a_run_that_resumes(tmp_path: Path, undisturbed: tuple[RunView, str, float]) -> None:
+def test_an_interrupt_leaves_a_run_that_resumes(
+    tmp_path: Path, undisturbed: tuple[RunView, str, float], deltanas: Command
+) -> None:
     view, _, _ = undisturbed
     command = [str(Path(sys.executable).with_name("deltanas")), *ARGUMENTS, str(tmp_path / "run")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as search:
@@ -122,7 +124,7 @@ def test_an_interrupt_leaves_a_run_that_resumes(tmp_path: Path, undisturbed: tup
     assert "interrupted" in said
     assert f"deltanas search --run {tmp_path / 'run'}" in said
     assert "Traceback" not in said
-    subprocess.run([command[0], "search", "--run", str(tmp_path / "run")], capture_output=True, timeout=110, check=True)
+    assert deltanas("search", "--run", tmp_path / "run").returncode == 0
     assert told(open_run(tmp_path / "run")) == told(view)
 
 
@@ -157,7 +159,7 @@ def test_a_run_with_repeats_can_be_lengthened(deltanas: Command, tmp_path: Path)
 TRIPWIRE = "import os as _os; open({trap!r} + str(_os.getpid()), 'w').close()"
 
 
-def test_no_candidate_runs_in_this_process(tmp_path: Path) -> None:
+def test_no_candidate_runs_in_this_process(tmp_path: Path, deltanas: Command) -> None:
     """Every function of the contract, and the module itself, tells which process it runs in, if it can write at all."""
     trap = tmp_path / "traps"
     trap.mkdir(mode=0o777)
@@ -175,15 +177,9 @@ def test_no_candidate_runs_in_this_process(tmp_path: Path) -> None:
         ("evaluate", "planted.py", "--dataset", "digits", "--train-size", "50", "--json"),
         ("search", *SMALL, "--baseline", "planted.py", "--run", "run", "--json"),
     ):
-        with subprocess.Popen(
-            [str(Path(sys.executable).with_name("deltanas")), *command],
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as tool:
-            stdout, stderr = tool.communicate(timeout=100)
-        assert "sprung" not in stdout
-        assert "sprung" not in stderr.replace("print('sprung')", "")
-        assert not (trap / f"ran-in-{tool.pid}").exists()
-    assert "nothing can be written here" in stdout + stderr or list(trap.iterdir()), "the tripwire was never reached"
+        tool = deltanas(*command)
+        assert "sprung" not in tool.stdout
+        assert "sprung" not in tool.stderr.replace("print('sprung')", "")
+        assert not (trap / f"ran-in-{os.getpid()}").exists()
+    reached = "nothing can be written here" in tool.stdout + tool.stderr or list(trap.iterdir())
+    assert reached, "the tripwire was never reached"

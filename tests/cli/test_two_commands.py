@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from deltanas import nets, open_run
-from deltanas.config import given_settings, read_config, setting
+from deltanas.config import read_config
 from deltanas.records import RunView
+from deltanas.settings import given_settings, setting
 from deltanas.wiring import _new_path
 from support import ARGUMENTS, SMALL, Command
 

@@ -10,6 +10,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from archive_rows import CANDIDATES, sql
@@ -61,6 +62,10 @@ class SchemaContract:
             assert reader.candidates() == CANDIDATES
         assert sql(url, "SELECT colour FROM runs") is None
         assert sql(url, "SELECT version_num FROM deltanas_schema") == "9000"
+
+    def test_the_files_of_the_migrations_name_the_versions_in_their_order(self) -> None:
+        steps = ScriptDirectory.from_config(schema.scripts()).walk_revisions()
+        assert schema.known() == [step.revision for step in steps][::-1]
 
     def test_the_migrations_make_the_tables(self, url: str, run: RunArchive) -> None:
         with place_of(url).engine(write=True).connect() as connection:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from deltanas.program import Program, Trained, prm_text
 from deltanas.records import Attempt, Candidate, Draft, RunView
 from deltanas.sandbox import LocalPool
 from deltanas.train.data import load
+from support import Command
 
 MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
 
@@ -93,13 +92,12 @@ def config_of(net: Net) -> dict[str, Any]:
     return found
 
 
-def test_the_test_split_predicted_from_its_files_has_the_accuracy_of_the_card(exported: tuple[Set, Path, Net]) -> None:
+def test_the_test_split_predicted_from_its_files_has_the_accuracy_of_the_card(
+    exported: tuple[Set, Path, Net], deltanas: Command
+) -> None:
     kind, folder, net = exported
-    command = str(Path(sys.executable).with_name("deltanas"))
     place = folder / "pictures" / "test"
-    done = subprocess.run(
-        [command, "predict", folder / "out", place, "--json"], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = deltanas("predict", folder / "out", place, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert len(found) == 12 * len(kind.names)

@@ -20,7 +20,7 @@ def test_an_edit_kind_touches_two_files(tmp_path: Path) -> None:
     house.add("program/space/bias.py", toy("edit_kind.py"))
     house.change(
         "program/space/__init__.py",
-        ("    schedule_changes,\n)", "    schedule_changes,\n    bias_changes,\n)"),
+        ("    restoration_changes,\n)", "    restoration_changes,\n    bias_changes,\n)"),
         ("from deltanas.program.space.recipe import", "from deltanas.program.space.bias import bias_changes\n"
          "from deltanas.program.space.recipe import"),
     )  # fmt: skip

@@ -45,6 +45,7 @@ def test_a_row_a_training_in_the_order_of_the_grid(tmp_path: Path) -> None:
         "score": rows[0]["score"],
         "n": 360,
         "chance": 0.1028,
+        "decay": None,
         "failure": None,
         "seconds": 1.5,
         "program": told_apart(GRID.cells(next(GRID.batches()), {})[0]).id,

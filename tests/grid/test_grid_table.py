@@ -84,6 +84,28 @@ def test_a_table_of_another_grid_stays_as_it_is(table: Path, change: dict[str, A
     assert (table.parent / f"{table.name}.1").read_bytes() == whole
 
 
+@pytest.mark.parametrize("change", [{"decay": 0.01}, {"train": {"average": 0.25}}])
+def test_what_was_not_set_when_it_was_begun_stays_unset(table: Path, change: dict[str, Any]) -> None:
+    (key,) = change
+    with (
+        pytest.raises(UsageError, match=rf"`{key}[.a-z]*` was not set, and is 0\."),
+        open_table(table, {**DESCRIPTION, **change}, KEYS),
+    ):
+        pass
+
+
+def test_rows_of_a_version_that_told_no_decay_are_taken_up(table: Path) -> None:
+    whole = table.read_text()
+    rows = [json.loads(line) for line in whole.splitlines()]
+    assert all("decay" in row for row in rows)
+    older = [{name: value for name, value in row.items() if name != "decay"} for row in rows[:-1]]
+    table.write_text("".join(json.dumps(row) + "\n" for row in older))
+    runner = CountingRunner()
+    assert run_grid(table, runner)
+    assert len(runner.trained) <= 1
+    assert [json.loads(line) for line in table.read_text().splitlines()] == [*older, rows[-1]]
+
+
 def test_a_table_without_a_description_is_not_gone_on_with(table: Path) -> None:
     description_of(table).unlink()
     with pytest.raises(UsageError, match="does not say how they were measured"):

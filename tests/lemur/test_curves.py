@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from random import Random
 
 import pytest
 
-from deltanas.lemur import csv_rows, curves, drawn, ranked
+from deltanas.lemur import csv_rows, curves, drawn, ranked, scored
 from deltanas.program.trial import Experiment, Trial
 
 
@@ -83,3 +84,17 @@ def test_a_draw_goes_by_rank_not_by_name_and_repeats() -> None:
     assert len(set(three)) == 3
     assert three == [trial.experiment.program for trial in drawn(order, 3, Random("0:lemur"))]
     assert len(drawn(order, 99, Random(0))) == 6
+
+
+def test_a_score_that_no_longer_training_reaches_is_misfiled_and_a_good_one_is_not() -> None:
+    def at(program: str, epoch: int, accuracy: float, dataset: str = "cifar-10") -> Trial:
+        return Trial(Experiment("img-classification", dataset, "acc", program), epoch, accuracy, None, "{}")
+
+    longer = [at("A", 2 + number % 4, 0.5 + 0.003 * number) for number in range(100)]
+    short = [at("A", 1, 0.60), at("B", 1, 0.70), at("C", 1, 0.93)]
+    kept, wrong = scored([*longer, *short], 1)
+    assert (kept, wrong) == (short[:2], short[2:])
+    assert scored([*longer[1:], *short], 1) == (short, []), "too few longer ones to tell"
+    near = [at("A", 1, 0.90), at("B", 1, 0.93)]
+    assert scored([*longer, *near], 1) == (near, []), "two networks that agree are no slip"
+    assert scored([at("A", 1, 0.5), replace(at("A", 1, 0.6), settings='{"error": "x"}')], 1)[0] == [at("A", 1, 0.5)]

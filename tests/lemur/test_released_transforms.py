@@ -18,6 +18,7 @@ from deltanas.cli import app
 from deltanas.errors import DataError, DeltanasError, UsageError
 from deltanas.lemur.layout import FaultError
 from deltanas.lemur.transforms import Call, Literal, read_released
+from hinted import code_in
 from lemur_transforms import BLUR, INSIDE, JITTER, RESULTS, TEXTS, files, result, text
 from lemur_wheels import files as networks
 from lemur_wheels import read_folder as contents
@@ -169,6 +170,20 @@ def test_what_is_no_wheel_says_how_to_get_one(deltanas: Command, tmp_path: Path)
         hint = shlex.split((error.value.hint or "").rpartition(": ")[2])
         assert hint == ["pip", "download", "--no-deps", "nn-gpt==1.0.6"]
     assert not (tmp_path / "new").exists()
+
+
+def test_a_wheel_of_the_other_kind_names_the_command_that_reads_it(deltanas: Command, tmp_path: Path) -> None:
+    write_wheel(tmp_path / "a gpt.whl", files())
+    network = {"ab/nn/nn/Small.py": b"class Net: ...", "ab/nn/nn/__init__.py": b""}
+    write_folder(tmp_path / "networks", network)
+    for mine, other, source in (("lemur", "transforms", "a gpt.whl"), ("transforms", "lemur", "networks")):
+        with pytest.raises(DeltanasError, match="holds no ") as error:
+            deltanas(mine, "import", source, "--run", "new")
+        (code,) = code_in(error.value.hint or "")
+        assert code.startswith(f"deltanas {other} import ")
+        assert not (tmp_path / "new").exists()
+        said = json.loads(deltanas(*shlex.split(code)[1:], "--run", f"run-{other}", "--json"))
+        assert (said["transforms"] if other == "transforms" else said["programs"]) > 0
 
 
 def test_a_killed_import_goes_on_to_the_same_rows(deltanas: Command, tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from transformers.integrations import sdpa_attention
 
 from deltanas.llm.batch import MOST_OWN, Batch
+from deltanas.llm.compat import read_keys_in_place
 
 pytest_plugins = ["tiny_model"]
 
@@ -85,3 +87,30 @@ def test_rows_part_where_they_have_grown_far_longer_than_their_head(network: Any
             torch.testing.assert_close(found, alone(network, texts[0]), rtol=1e-4, atol=1e-4)
     assert shapes[0] == 1
     assert shapes[-1] == 3
+
+
+def test_keys_that_heads_share_are_not_copied_and_the_digits_are_equal(
+    network: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies: list[int] = []
+
+    def copied(held: torch.Tensor, times: int) -> torch.Tensor:
+        copies.append(held.shape[2])
+        return held.repeat_interleave(times, dim=1)
+
+    monkeypatch.setattr(sdpa_attention, "repeat_kv", copied)
+
+    def scores() -> list[torch.Tensor]:
+        batch = Batch(network, tree=True)
+        batch.share([[*range(40)]] * 3)
+        return [batch.feed([[step, 7], [step], [9, step, 8]]) for step in range(3)]
+
+    monkeypatch.setitem(transformers.AttentionInterface._global_mapping, "sdpa", sdpa_attention.sdpa_attention_forward)
+    with torch.inference_mode():
+        before, copied_before = scores(), copies.copy()
+        copies.clear()
+        read_keys_in_place()
+        after = scores()
+    assert copied_before.count(46) == 4  # keys and values of two layers
+    assert not copies or max(copies) <= 40  # the head, which stands behind no mask
+    assert all(map(torch.equal, before, after))

@@ -28,7 +28,9 @@ def same_machine() -> None:
 
 def scores(dataset: str, size: int | None) -> dict[str, float | None]:
     sources = {name: nets.baseline(name) for name in GOLDEN["scores"][dataset]}
-    with open_dataset_pool(dataset, TrainConfig(size=size, epochs=1, threads=1, average=0)) as pool:
+    with open_dataset_pool(
+        dataset, TrainConfig(size=size, validation_size="all", epochs=1, threads=1, average=0)
+    ) as pool:
         programs = [program_of(source) for source in sources.values()]
         results = list(evaluate_programs(programs, gates(pool), pool, seed=0))
     return {name: result.accuracy for name, result in zip(sources, results, strict=True)}

@@ -17,8 +17,8 @@ from deltanas.prediction import open_network, pictures_in
 from deltanas.train.data.pictures import read_images
 from known_export import Known
 from own_data import pixels
+from support import Command
 
-COMMAND = str(Path(sys.executable).with_name("deltanas"))
 Make = Callable[..., Known]
 
 
@@ -27,10 +27,6 @@ def picture(file: Path, *shape: int) -> Path:
     (image,) = pixels(1, *shape)
     Image.fromarray(image).save(file)
     return file
-
-
-def ran(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, "predict", *map(str, arguments)], capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -61,18 +57,20 @@ def test_probabilities_are_those_of_the_pixels_that_training_reads(
     assert found.probability == found.probabilities[found.label]
 
 
-def test_what_is_printed_is_an_array_with_an_entry_for_each_file(known: Make, tmp_path: Path) -> None:
+def test_what_is_printed_is_an_array_with_an_entry_for_each_file(
+    known: Make, tmp_path: Path, deltanas: Command
+) -> None:
     net = known()
     files = [picture(tmp_path / "in" / name, 5, 6, 3) for name in ("b.png", "a b.PNG", "deep/er/猫.png", ".hidden.png")]
     (tmp_path / "in" / "notes.txt").write_text("no picture")
-    done = ran(net.folder, tmp_path / "in", "--json")
+    done = deltanas("predict", net.folder, tmp_path / "in", "--json")
     assert done.returncode == 0
     assert "1 left out: hidden" in done.stderr
     assert "1 left out: no image" in done.stderr
     found = json.loads(done.stdout)
     assert [each["file"] for each in found] == sorted(str(file) for file in files[:3])
     assert all(set(each) == {"file", "label", "probability", "probabilities"} for each in found)
-    table = ran(net.folder, tmp_path / "in").stdout
+    table = deltanas("predict", net.folder, tmp_path / "in").stdout
     for each in found:
         assert f"{each['file']}" in table
         assert f"{each['probability']:.1%}" in table
@@ -95,11 +93,13 @@ def broken(folder: Path) -> dict[str, tuple[Path, str]]:
     }
 
 
-def test_a_file_that_cannot_be_used_has_its_reason_and_the_others_are_predicted(known: Make, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_used_has_its_reason_and_the_others_are_predicted(
+    known: Make, tmp_path: Path, deltanas: Command
+) -> None:
     net, bad = known(), broken(tmp_path)
     good = picture(tmp_path / "good.png", 5, 6, 3)
     files = [good, *(file for file, _ in bad.values()), good]
-    done = ran(net.folder, *files, "--json")
+    done = deltanas("predict", net.folder, *files, "--json")
     assert done.returncode == 1
     first, *wrong, last = json.loads(done.stdout)
     assert first == last
@@ -109,7 +109,7 @@ def test_a_file_that_cannot_be_used_has_its_reason_and_the_others_are_predicted(
         assert (entry["label"], entry["probability"], entry["probabilities"]) == (None, None, {})
         assert word in entry["error"]
         assert "mv -n" not in entry["error"], "no file is moved because it can't be predicted"
-    shown = ran(net.folder, *files)
+    shown = deltanas("predict", net.folder, *files)
     assert shown.returncode == 1
     assert shown.stdout.count("good.png") == 2
     assert all(word in shown.stderr for _, word in bad.values())

@@ -233,3 +233,12 @@ def test_every_simple_edit_is_text_that_the_grammar_of_its_place_allows(name: st
             new = f"{edit.new}\n" if edit.new else ""
             text = f"<<<<<<< SEARCH\n{edit.old}\n=======\n{new}>>>>>>> REPLACE"
             assert accepts(anchored_grammar(baselines()[name], edit.old), text), edit
+
+
+@pytest.mark.parametrize("name", ["typed", "blocks", "advice"])
+def test_the_prompts_of_hyperparameters_show_json_and_no_network(name: str) -> None:
+    known = {"source": '{"batch": 8}', "earlier": "", "facts": [], "goal": "Lower it.", "reason": False, "place": ""}
+    messages = render(name, of="prm", trials=[], kinds=[], **known)
+    said = "\n".join(message.content for message in messages)
+    assert '```json\n{"batch": 8}\n```' in said
+    assert "nn." not in said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,7 +123,7 @@ def test_an_entry_point_of_an_installed_package_is_a_strategy(toy: str, tmp_path
     config = read_config({"strategy": "toy", "toy": {"count": 7}})
     assert (proposer_of(config, None, None).strategy, proposer_of(config, None, None).batch) == ("toy", 7)
     assert config.proposing.about == "a toy"
-    with pytest.raises(UsageError, match=r"'tay': there is none of this name\n.*known: delta, .*, bandit, toy"):
+    with pytest.raises(UsageError, match=r"'tay': there is none of this name\n.*known: delta, .*, outside, toy"):
         strategy_named("tay")
     offered(tmp_path, "rivals", "toy", "rivals.toys:TOY")
     with pytest.raises(UsageError, match=r"(?s)is offered by \w+ and by \w+\n.*by its place: .*:TOY"):
@@ -176,15 +177,17 @@ def test_what_the_settings_give_to_a_strategy() -> None:
     assert SearchConfig.model_fields["strategy"].default == "delta"
 
 
-def test_the_strategy_of_the_docs_runs(installed: Command, tmp_path: Path) -> None:
+def test_the_strategy_of_the_docs_runs(deltanas: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
     text = (Path(__file__).parents[2] / "docs" / "strategies.md").read_text("utf-8")
     (name, code), *_ = re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     (command,) = re.findall(r"^    deltanas search (--strategy \w+:\w+ .*)$", text, re.MULTILINE)
     (tmp_path / name).write_text(code)
     small = ("--cycles", 1, "--candidates", 2, "--baseline", "mlp", "--train-size", 100, "--run", "run")
-    done = installed("search", *command.split(), *small)
+    done = deltanas("search", *command.split(), *small)
     assert done.returncode == 0, done.stderr
-    done = installed("search", "--cycles", 2, "--run", "run")  # resumed by what is stored
+    del sys.modules[Path(name).stem]
+    done = deltanas("search", "--cycles", 2, "--run", "run")  # resumed by what is stored
     assert done.returncode == 0, done.stderr
     view = open_run(tmp_path / "run")
     made = [candidate for candidate in view.candidates if candidate.cycle]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deltanas import report
+from deltanas.journal import families
 from deltanas.nets import baseline
 from deltanas.program import Program, Trained
 from deltanas.program.shingles import fingerprint, jaccard
@@ -60,6 +61,25 @@ def test_runs_of_one_name_are_told_apart_and_what_was_not_recorded_is_no_differe
     assert found["warnings"] == []
 
 
+@pytest.mark.parametrize(
+    ("config", "unlike"),
+    [
+        ({"growth": "off", "steps_per_edit": 1, "rungs": [], "train": {"average": 0.0}}, ""),
+        ({"growth": 1.5, "train": {"average": 0.25}}, "growth, average"),
+        ({"growth": "off", "steps_per_edit": 3, "rungs": [1, 9]}, "steps_per_edit, rungs"),
+    ],
+)
+def test_a_run_that_is_older_than_a_setting_was_held_to_something(
+    config: dict[str, object], unlike: str, make_view: Make
+) -> None:
+    new, old = (run_of(name, "delta", [[0.8, 0.9]], make_view) for name in ("new", "old"))
+    new = replace(new, manifest={"config": {**config, "seeds": 1}})
+    old = replace(old, manifest={"config": {"seeds": 1, "train": {}}})
+    said = [f"{{}} differs from {{}} in {unlike}"] if unlike else []
+    assert comparison(Reading(new, [old]))["warnings"] == [one.format("old", "new") for one in said]
+    assert comparison(Reading(old, [new]))["warnings"] == [one.format("new", "old") for one in said]
+
+
 def test_a_single_candidate_has_no_interval_and_none_no_comparison(make_view: Make) -> None:
     groups = comparison(Reading(run_of("run", "delta", [[0.9]], make_view)))["groups"]
     assert isinstance(groups, list)
@@ -106,6 +126,19 @@ def test_programs_beside_the_landmarks_fall_where_their_like_do(monkeypatch: pyt
     centres = np.array([places[family::3].mean(0) for family in range(3)])
     nearest = np.linalg.norm(places[:, None] - centres[None], axis=2).argmin(1)
     assert np.array_equal(nearest, np.arange(count) % 3)
+
+
+def test_a_mixture_stands_on_the_map_with_all_that_it_was_made_from(story: RunView, make_view: Make) -> None:
+    first, second = (c for c in story.candidates if c.cycle == 0)
+    assert first.program
+    assert second.program
+    mixture = Program.of("mixture = 1\n", parents=(second.program.id, first.program.id))
+    row = replace(story.candidates[2], cycle=3, index=0, parent=second.program.id, draft=Draft(mixture))
+    view = make_view([*story.candidates, row])
+    titles = [spot.title for spot in atlas(Reading(view))["spots"]]  # type: ignore[attr-defined]
+    assert "3.0, from resnet + vgg: 84.0%" in titles
+    assert "2.0, from resnet: 86.0%" in titles
+    assert families(view.candidates)[mixture.id] == (first, second)
 
 
 def test_alike_programs_and_few_are_no_trouble(make_view: Make) -> None:

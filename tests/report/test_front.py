@@ -97,6 +97,11 @@ def test_a_run_with_one_objective_has_no_such_section() -> None:
 
 def test_the_page_draws_the_front_and_says_what_it_costs() -> None:
     page = render(view(["accuracy", "params", "latency_ms"]))
+    assert '<th scope="col" class="num">accuracy</th>' in page
+    assert "accuracy over params of each network" in page
+    assert "the best baseline's accuracy" in page
+    assert "Metric(" not in page
+    assert "counted from accuracy 0, params" in page
     assert 'id="front"' in page
     section = page.partition('id="front"')[2].partition("</section>")[0]
     assert section.count('<circle class="ring"') == 2 * (3 + 1)  # two planes, and the legend of each

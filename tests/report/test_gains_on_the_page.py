@@ -14,6 +14,7 @@ import pytest
 
 from deltanas import report
 from deltanas.archive import open_run, sqlite_url
+from deltanas.cli.networks import handed_line
 from deltanas.intervals import paired_shares
 from deltanas.program import Program, Trained
 from deltanas.records import Attempt, Candidate, Draft, Final, RunView
@@ -171,3 +172,37 @@ def test_a_task_of_another_metric_is_shown_in_its_words(
     assert "Test error" in text
     assert "accuracy" not in text.lower().replace("no choice had seen", "")
     assert "points" not in text
+
+
+def test_what_is_handed_over_stands_beside_the_best_baseline_on_the_test_images(story: RunView) -> None:
+    assert (early := report.summary(story).handed_over) is not None
+    assert early.over is None, "vgg, the best baseline, has no final score"
+    best, rival = story.finals[1], story.candidates[1].program
+    assert rival is not None
+    assert isinstance(best.outcome, Trained)
+    ended = replace(story, finals=(*story.finals, Final(rival.id, replace(best.outcome, score=0.848))))
+    handed = report.summary(with_images(ended)).handed_over
+    assert handed is not None
+    assert handed.over is not None
+    assert (handed.name, handed.program, handed.n, handed.over.name) == ("2.0", best.program, 2000, "vgg")
+    expected = paired_shares(4, 0, 2000)
+    assert (handed.over.low, handed.over.high, handed.over.paired) == (expected.low, expected.high, True)
+    assert "2.0, 85.0% on 2,000 test images, +0.2 points [" in handed_line(handed, CLASSIFY.metric)
+    assert "over vgg, the best baseline, trained alike" in handed_line(handed, CLASSIFY.metric)
+    assert "Handed over: 2.0, +0.2 points" in text_of(with_images(ended))
+
+
+def test_a_gain_that_may_be_chance_is_told_as_such(story: RunView) -> None:
+    best, rival = story.finals[1], story.candidates[1].program
+    assert rival is not None
+    handed = report.summary(
+        with_images(replace(story, finals=(*story.finals, Final(rival.id, best.outcome))))
+    ).handed_over
+    assert handed is not None
+    assert "the interval holds 0: it may be chance" in handed_line(handed, CLASSIFY.metric)
+
+
+def test_nothing_is_handed_over_before_the_test_and_along_a_front(story: RunView) -> None:
+    assert report.summary(replace(story, finals=())).handed_over is None
+    several = {"config": {"objectives": ["accuracy", "params"]}}
+    assert report.summary(replace(story, manifest={**story.manifest, **several})).handed_over is None

@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from deltanas import report
+from deltanas.imagery import png
 from deltanas.program import Program
 from deltanas.program.transforms import read_transform
 from deltanas.records import Draft, RunView
-from deltanas.report.sheets import DRAWS, contact_sheet, png
+from deltanas.report.sheets import DRAWS, contact_sheet
 from deltanas.train.data import Images
 from deltanas.train.data.sample import kept_pictures, read_pictures
 from transformed_run import BOTH, FLIP, NONE, images, with_transforms

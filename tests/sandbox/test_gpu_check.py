@@ -65,7 +65,7 @@ def test_its_candidates_are_programs_by_the_contract(script: ModuleType) -> None
 @pytest.mark.timeout(600)
 def test_on_the_cpu_scores_repeat(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    done = bare("--device", "cpu", "--images", "1024", "--seconds", "1", "--out", str(out))
+    done = bare("--device", "cpu", "--images", "1024", "--seconds", "20", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     part = json.loads(out.read_text())["parts"]["scores_repeat"]
     assert part["ok"]

@@ -12,7 +12,7 @@ from deltanas import nets
 from deltanas.program import Program, prm_text
 from deltanas.records import Measurement
 from deltanas.sandbox import LocalPool
-from deltanas.sandbox.latency import NO_TIMING, TRIES, cut_off, judge_graph, judge_latency
+from deltanas.sandbox.latency import TRIES, cut_off, judge_graph, judge_latency, not_measured
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.data import Dataset, Images
@@ -95,11 +95,14 @@ def test_the_median_stands_between_the_quartiles() -> None:
 
 
 def test_a_child_that_is_killed_leaves_a_reason() -> None:
-    graph, timing = judge_graph(ended(b"", "timeout"), LIMITS), judge_latency(ended(b"", "timeout"), LIMITS)
+    graph, timing = (
+        judge_graph(ended(b"", "timeout"), LIMITS, "latency_ms"),
+        judge_latency(ended(b"", "timeout"), LIMITS),
+    )
     assert not isinstance(graph, bytes)
     assert "took longer than 5 s" in graph.detail
     assert "took longer than 5 s" in timing.detail
-    assert not isinstance(judge_graph(ended(b""), LIMITS), bytes)
+    assert not isinstance(judge_graph(ended(b""), LIMITS, "latency_ms"), bytes)
 
 
 def test_what_a_busy_machine_cut_off_is_tried_again_and_a_fault_of_the_network_is_not(
@@ -108,8 +111,8 @@ def test_what_a_busy_machine_cut_off_is_tried_again_and_a_fault_of_the_network_i
     assert cut_off(ended(b"", "timeout"), LIMITS)
     assert not cut_off(ended(b'{"failed": "error", "reason": "no such operator"}\n'), LIMITS)
     late, good = ended(b"", "timeout"), Measurement("latency_ms", 1.0, 1.0, 1.0, 30)
-    for answers, expected in (([late, good], good), ([late] * TRIES, NO_TIMING)):
+    for answers, expected in (([late, good], good), ([late] * TRIES, not_measured("latency_ms"))):
         left = list(answers)
-        monkeypatch.setattr(pool, "_latency", lambda *_, left=left: left.pop(0))
+        monkeypatch.setattr(pool, "_by_graph", lambda *_, left=left: left.pop(0))
         assert list(pool.latencies([MLP])) == [expected]
         assert left == []

@@ -67,6 +67,12 @@ def test_a_pool_averages_as_the_settings_say() -> None:
     assert [open_dataset_pool("digits", TrainConfig(**said)).average for said in ({}, {"average": 0})] == [0.25, 0]
 
 
+@pytest.mark.parametrize(("asked", "images"), [("all", 360), (3300, 360), (100, 100)])
+def test_a_pool_scores_on_as_many_validation_images_as_the_settings_say(asked: int | str, images: int) -> None:
+    data = open_dataset_pool("digits", TrainConfig(validation_size=asked)).dataset
+    assert (len(data.validation), len(data.test)) == (images, 359)
+
+
 def told(outcome: object) -> tuple[float, bytes | None]:
     assert isinstance(outcome, Trained), outcome
     return outcome.score, outcome.per_image

@@ -208,7 +208,7 @@ def test_an_output_that_only_training_gives_is_told_where_learn_fails(pool: Loca
 
 def test_one_that_waits_is_told_from_one_that_computes() -> None:
     images = Images(np.zeros((4, 1, 8, 8), np.uint8), np.arange(4))
-    with LocalPool(Dataset("blank", images, images, images, 10), timeout=4, workers=1) as opened:
+    with LocalPool(Dataset("blank", images, images, images, 10), timeout=4, workers=2) as opened:
         waits, computes = opened.build(
             [program(source(init="import time; time.sleep(60)")), program(source(init="while True: pass"))]
         )

@@ -41,12 +41,13 @@ def join(machines: Network, number: int, disk: str = "2g") -> None:
     role = ("--head", "--port", "6379", "--include-dashboard", "false") if number == 1 else ("--address", HEAD)
     here = ("--node-ip-address", Network.address(number), "--object-store-memory", str(STORE))
     command = (BIN / "ray", "start", "--block", "--num-cpus", "1", "--disable-usage-stats")
-    machines.start(number, *command, *here, *role, disk=disk)
-
-    deadline = time.monotonic() + 300
-    while "Ray runtime started" not in machines.log(number):
-        assert time.monotonic() < deadline, machines.log(number)
-        time.sleep(0.1)
+    for _ in range(3):  # Ray gives up for one answer that is lost on the way
+        machines.start(number, *command, *here, *role, disk=disk)
+        soon(lambda: "Ray runtime started" in machines.log(number) or machines.ended(number))
+        if not machines.ended(number):
+            return
+        machines.kill(number)
+    raise AssertionError(machines.log(number))
 
 
 def soon(true: Callable[[], bool]) -> None:

@@ -39,6 +39,7 @@ class TestRayPool(RunnerContract):
 
 
 SLOW = learning("import time; time.sleep(1.5)")
+LATE = learning("import time; time.sleep(0.5)")
 
 
 def servers() -> set[int]:
@@ -50,7 +51,7 @@ def parent(pid: int) -> int:
 
 
 def accuracies(runner: Runner, seed: int = 0) -> list[float]:
-    programs = [HONEST, program(prm='{"batch": 16, "lr": 0.001}'), SLOW, HONEST]
+    programs = [HONEST, program(prm='{"batch": 16, "lr": 0.001}'), LATE, HONEST]
     outcomes = sorted(runner.train(programs, seed=seed))
     assert [position for position, _ in outcomes] == [0, 1, 2, 3]
     return [outcome.score for _, outcome in outcomes if isinstance(outcome, Trained)]
@@ -67,7 +68,7 @@ def test_the_local_pool_gives_the_same_scores_to_the_last_digit(runner: Runner) 
         assert isinstance(here, Trained)
         assert isinstance(there, Trained)
         assert (here.score, here.n, here.tier) == (there.score, there.n, there.tier)
-        assert local.build([HONEST, SLOW]) == runner.build([HONEST, SLOW])
+        assert local.build([HONEST, LATE]) == runner.build([HONEST, LATE])
 
 
 @pytest.mark.parametrize("victim", ["actor", pytest.param("fork server", marks=pytest.mark.slow)])

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-ROOMS = ("sandbox", "contracts", "export", "lemur", "prediction", "program", "train", ".")
+ROOMS = ("npu", "sandbox", "contracts", "export", "lemur", "prediction", "program", "train", ".")
 PAGE = (TESTS.parent / "docs" / "security.md").read_text()
 
 

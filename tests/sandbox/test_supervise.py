@@ -18,8 +18,6 @@ from deltanas.sandbox.supervise import Ended, Limits, run_child
 from deltanas.sandbox.zygote import SETUP_FAILED
 from deltanas.train.job import Job
 
-pytestmark = pytest.mark.alone
-
 NET = "import torch"
 JOB = Job("build", NET, "", "{}", (1, 1, 8, 8), "classify", (2,), 0, 1, 1)
 LIMITS = Limits(1.0, Bounds(cpu=1, memory=1 << 30))

@@ -11,8 +11,6 @@ import pytest
 
 from deltanas.sandbox.syscalls import device_filter_program, filter_program
 
-pytestmark = pytest.mark.alone
-
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 PID = 4321
 ALLOW, KILL = 0x7FFF0000, 0x80000000

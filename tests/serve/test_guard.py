@@ -15,7 +15,7 @@ from deltanas.cli.serve import serve
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.serve.app import Watch, application
 from deltanas.serve.guard import Guard, is_loopback
-from deltanas.serve.server import _address, _listening
+from deltanas.serve.server import _address, listening
 
 TOKEN = "a-token-of-the-test"
 
@@ -202,5 +202,5 @@ def test_a_folder_of_something_else_is_no_run_to_wait_for(tmp_path: Path) -> Non
 
 
 def test_a_port_that_is_taken_is_said() -> None:
-    with _listening("127.0.0.1", 0) as taken, pytest.raises(DeltanasError, match="--port 0 takes a free one"):
-        _listening("127.0.0.1", taken.getsockname()[1])
+    with listening("127.0.0.1", 0) as taken, pytest.raises(DeltanasError, match="--port 0 takes a free one"):
+        listening("127.0.0.1", taken.getsockname()[1])

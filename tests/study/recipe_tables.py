@@ -57,7 +57,7 @@ def _rows(
 
 def _trainings(what: Row, name: str, arm: str, scores: list[float]) -> Iterator[Row]:
     rate = 0.01 if arm == "fixed" else CENTRE[name]
-    end: Row = {"n": 360, "chance": 0.1, "failure": None, "seconds": 0.2, "program": "p"}
+    end: Row = {"n": 360, "chance": 0.1, "decay": 0.0, "failure": None, "seconds": 0.2, "program": "p"}
     if arm == "tuned":
         for step in (-2, -1, 0, 1, 2):
             tried = max(0.0, scores[0] - 0.02 * step * step)

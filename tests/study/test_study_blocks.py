@@ -108,8 +108,8 @@ def test_cliques_are_the_largest_and_best_first() -> None:
     ("scores", "lacking"),
     [
         ([[0.1, 0.2]] * 9, "2 treatments"),
-        ([[0.1, 0.2, 0.3]] * 2, "2 blocks hold all 3 treatments: a comparison needs 3 or more"),
-        ([[0.1, 0.2, np.nan]] * 9, "0 blocks hold all 3 treatments"),
+        ([[0.1, 0.2, 0.3]] * 2, "2 networks hold all 3 treatments: a comparison needs 3 or more"),
+        ([[0.1, 0.2, np.nan]] * 9, "0 networks hold all 3 treatments"),
         ([[0.1, 0.1, 0.1]] * 9, "same score in each block"),
     ],
 )

@@ -53,7 +53,7 @@ def test_falling_steps_have_welch_s_p_corrected_by_holm() -> None:
     ("cycle", "quality", "words"),
     [
         ([], [], "0 cycles and 0 candidates"),
-        ([1, 1, 1], [1, 2, 3], "1 cycles and 3 candidates"),
+        ([1, 1, 1], [1, 2, 3], "1 cycle and 3 candidates"),
         ([1, 2], [1, 2], "2 cycles and 2 candidates"),
         ([1, 2, 3], [5, 5, 5], "all candidates have the same score"),
         ([1, 2, 3], [float("nan")] * 3, "0 cycles"),
@@ -102,7 +102,7 @@ def test_no_elite_and_only_elites() -> None:
     every = concentration([1, 1, 2, 2], [1, 1, 1, 1])
     assert isinstance(every.rate, Estimate)
     assert every.rate.value == 1
-    with pytest.raises(LackingError, match="1 cycles"):
+    with pytest.raises(LackingError, match="1 cycle with"):
         concentration([1, 1], [0, 1])
     with pytest.raises(DataError, match=r"`elite` is 0\.5"):
         concentration([1, 2], [0.5, 1])
@@ -143,7 +143,7 @@ def test_the_invariant_is_checked_over_all_pairs() -> None:
     assert novelty([a, b, c], threshold=0.6).examples == ((0, 1),)
     assert novelty([a, b, c]).largest == pytest.approx(3 / 5)
     assert novelty([a, c]).largest == 0
-    with pytest.raises(LackingError, match="1 programs"):
+    with pytest.raises(LackingError, match="1 program with"):
         novelty([a])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from deltanas.errors import DataError
 from deltanas.study import RecipeStudy, recipe_study, recipes_as_json, recipes_described
 from deltanas.trainings import read_grid
 from study.recipe_tables import OPTIMIZERS, Row, failed, rows_of, written
@@ -160,7 +161,7 @@ def test_a_recipe_that_could_not_be_put_in_is_a_gap_and_no_failure(tmp_path: Pat
 
 def test_one_network_is_said_to_be_too_few(tmp_path: Path) -> None:
     told = studied(tmp_path, rows_of(networks=1))
-    assert all(one["p"] is None and "1 blocks hold all" in one["why"] for one in told["friedman"])
+    assert all(one["p"] is None and "1 network holds all" in one["why"] for one in told["friedman"])
     assert {one["verdict"] for one in told["verdicts"] if one["name"] != "ce_is_nll"} == {UNKNOWN}
     assert told["pairs"] == []
     assert all("why" in one for one in told["shares"])
@@ -177,20 +178,59 @@ def test_a_table_without_scores_or_with_half_its_rows(tmp_path: Path, rows: list
     assert any("were not trained" in note for note in half["notes"])
 
 
-def test_blocks_that_share_a_network_are_told_of(tmp_path: Path) -> None:
-    rows = rows_of(networks=3, seeds=2, arms=("fixed",))
+def test_a_network_on_several_data_sets_counts_once(tmp_path: Path) -> None:
+    """The same rows on a second data set tell nothing new: figures and intervals stay."""
+    rows = rows_of(networks=6, seeds=4)
     both = [*rows, *({**row, "dataset": "other"} for row in rows)]
-    table = read_grid(written(tmp_path / "table.jsonl", both))
-    (note,) = recipe_study(table).notes
-    assert "taken as independent and are not" in note
-    assert recipe_study(table.only(datasets=["other"])).notes == ()
+    one, two = (studied(tmp_path, table) for table in (rows, both))
+    (note,) = two["notes"]
+    assert "counts once" in note
+    for key in ("verdicts", "pairs", "friedman"):
+        assert two[key] == one[key] or key == "verdicts"
+    for mine, theirs in zip(one["verdicts"], two["verdicts"], strict=True):
+        if mine["name"] != "ce_is_nll":  # of trainings: there are twice as many
+            assert theirs == mine
+    assert [rank["mean_rank"] for rank in two["ranks"]] == [rank["mean_rank"] for rank in one["ranks"]]
+
+
+def test_of_several_data_sets_those_count_that_hold_what_is_compared(tmp_path: Path) -> None:
+    """A recipe that a second data set lacks is not compared with scores on the first alone."""
+    rows = [row for row in rows_of(networks=6, seeds=2, arms=("fixed",)) if row["loss"] == "ce"]
+    easier = [{**row, "dataset": "other", "score": min(1.0, row["score"] + 0.1)} for row in rows]
+    lacking = [row for row in easier if row["optimizer"] != "sgd"]
+    whole, less = (studied(tmp_path, table) for table in (rows, [*rows, *lacking]))
+    pairs = [{(one["first"], one["second"]): one["difference"] for one in told["pairs"]} for told in (whole, less)]
+    assert all(pairs[1][key] == value for key, value in pairs[0].items() if "sgd" in key)
+    assert less["friedman"] == whole["friedman"]
+
+
+def test_a_comparison_of_optimizers_says_where_it_is_one_of_decays(tmp_path: Path) -> None:
+    rows = rows_of(networks=4, seeds=2, arms=("fixed",))
+    theirs = [{**row, "decay": 0.01 if row["optimizer"] == "adamw" else 0.0} for row in rows]
+    told = studied(tmp_path, theirs)
+    assert "adadelta 0, adagrad 0, adam 0, adamw 0.01, rmsprop 0, sgd 0" in told["notes"][0]
+    assert told["table"]["decays"]["adamw"] == 0.01
+    assert "compares optimizer and decay together" in _why(told)
+    alike = studied(tmp_path, rows)
+    assert alike["notes"] == []
+    assert "decay" not in _why(alike)
+    untold = studied(tmp_path, [{key: value for key, value in row.items() if key != "decay"} for row in rows])
+    assert "torch's default is 0.01 for adamw" in untold["notes"][0]
+    assert untold["table"]["decays"]["adamw"] is None
+    mixed = [*theirs, *({**row, "seed": row["seed"] + 10} for row in rows if row["optimizer"] == "adamw")]
+    with pytest.raises(DataError, match="two protocols in one table, `decay` of"):
+        read_grid(written(tmp_path / "mixed.jsonl", mixed))
+
+
+def _why(told: dict[str, Any]) -> str:
+    return next(str(one["why"]) for one in told["verdicts"] if one["name"] == "adam_is_adamw")
 
 
 def test_too_few_blocks_for_holm_s_correction_is_said(tmp_path: Path) -> None:
     path = written(tmp_path / "t", rows_of(networks=7, seeds=2, arms=("fixed",)))
     words = recipes_described(recipe_study(read_grid(path)))
-    assert "15 pairs need 10 blocks" in words
-    assert "3 pairs need 7 blocks" not in words
+    assert "15 of them need 10 networks" in words
+    assert "3 of them need 7 networks" not in words
 
 
 def test_the_command_prints_words_or_json(tmp_path: Path, rows: list[Row], deltanas: Command) -> None:

@@ -75,7 +75,7 @@ def test_programs_with_one_training_count_for_the_spread_but_not_for_the_noise()
     ("names", "scores", "words"),
     [
         ([], [], "0 programs have a score"),
-        (["a", "a"], [1, 2], "1 programs have a score"),
+        (["a", "a"], [1, 2], "1 program has a score"),
         (["a", "b", "c"], [1, 2, 3], "no program was trained twice"),
         (["a", "a", "b", "b"], [1, 1, 2, 2], "all repeats of a program gave one score"),
         (["a", "a", "b", "b"], [7, 7, 7, 7], "all repeats of a program gave one score"),

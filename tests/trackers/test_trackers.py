@@ -14,8 +14,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from deltanas.journal import Journal
 from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.records import Attempt, Candidate, Draft, Final
-from deltanas.seams import Began, Planned, Proposed, Scored, Settled, silent
+from deltanas.records import Attempt, Candidate, Draft, Final, Measurement
+from deltanas.seams import Began, Measured, Planned, Proposed, Scored, Settled, silent
 from deltanas.trackers import Mirror
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
@@ -27,12 +27,19 @@ Series = dict[str, list[tuple[int, float]]]
 
 
 def settled(cycle: int, index: int, *accuracies: float) -> Candidate:
-    made = tuple(Trained(accuracy, 100, 0, 2.0, 2.0, "A") for accuracy in accuracies)
+    made = tuple(Trained(accuracy, 100, 0, 2.0, 2.0 + cycle, "A") for accuracy in accuracies)
     outcome = replace(made[0], score=sum(accuracies) / len(made))
     program = BASE if cycle == 0 else Program.of(f"x = {cycle, index}\n")
     parent = BASE.id if cycle else None
     return Candidate(
-        cycle, index, "random", parent, Draft(program, 7), (Attempt("", "exact", "g", None),), outcome, made
+        cycle,
+        index,
+        "random",
+        parent,
+        Draft(program, 7 + 7 * cycle, flops=100 + 50 * cycle),
+        (Attempt("", "exact", "g", None),),
+        outcome,
+        made,
     )
 
 
@@ -49,7 +56,11 @@ EXPECTED: Series = {
     "candidate/standard_error": [(2, 0.1)],
     "candidate/seconds": [(1, 2.0), (2, 2.0), (4, 3.0), (5, 2.0)],
     "candidate/trainings": [(1, 1.0), (2, 2.0), (4, 1.0), (5, 1.0)],
-    "candidate/params": [(1, 7.0), (2, 7.0), (4, 7.0), (5, 7.0)],
+    "candidate/params": [(1, 7.0), (2, 14.0), (4, 14.0), (5, 21.0)],
+    "candidate/flops": [(1, 100.0), (2, 150.0), (4, 150.0), (5, 200.0)],
+    "candidate/params_ratio": [(1, 1.0), (2, 2.0), (4, 2.0), (5, 3.0)],
+    "candidate/flops_ratio": [(1, 1.0), (2, 1.5), (4, 1.5), (5, 2.0)],
+    "candidate/seconds_ratio": [(1, 1.0), (2, 1.5), (5, 2.0)],
     "candidate/test_accuracy": [(5, 0.8)],
     "cycle/trained": [(1, 1.0), (2, 1.0)],
     "cycle/failed": [(1, 1.0), (2, 0.0)],
@@ -122,6 +133,24 @@ def test_series_are_named_after_the_metric_and_the_best_is_in_its_direction() ->
     assert (sink.values["cycle/best_error", 2], sink.values["cycle/elites", 2]) == (0.5, 0)
 
 
+def test_a_cost_that_is_measured_later_is_told_then_and_once() -> None:
+    """Latencies are measured once a cycle's trainings have ended; a resumed run finds them in its journal."""
+    sink = Kept()
+    latencies = [Measurement("latency_ms", value, value, value) for value in (2.0, 3.0)]
+    rows = [replace(row, measurements=(found,)) for row, found in zip(ROWS[:2], latencies, strict=True)]
+    journal = Journal(ROWS[:2])
+    mirror = Mirror(silent, "kept", lambda: sink)
+    mirror(Planned(2, 6, 1, 3, journal))
+    assert ("candidate/latency_ms_ratio", 2) not in sink.values
+    for row, found in zip(ROWS[:2], latencies, strict=True):
+        journal.measure(row.cycle, row.index, found)
+        mirror(Measured(row, found))
+    resumed = Kept()
+    Mirror(silent, "kept", lambda: resumed)(Planned(2, 6, 1, 3, Journal(rows)))
+    assert sink.values == resumed.values
+    assert sink.values["candidate/latency_ms_ratio", 2] == 1.5
+
+
 def test_event_files_hold_all_of_a_resumed_search_once(tmp_path: Path) -> None:
     searched_twice(partial(Mirror, silent, "tensorboard", partial(TensorBoard, tmp_path, "run", {})))
     read = EventAccumulator(str(tmp_path / "tensorboard"))
@@ -184,8 +213,8 @@ def test_a_broken_tracker_is_left_alone_with_one_warning(caplog: pytest.LogCaptu
     ]
 
 
-def test_a_search_is_mirrored_on_request(installed: Command, tmp_path: Path) -> None:
-    done = installed(
+def test_a_search_is_mirrored_on_request(deltanas: Command, tmp_path: Path) -> None:
+    done = deltanas(
         "search",
         *SMALL,
         "--cycles",
@@ -207,6 +236,6 @@ def test_a_search_is_mirrored_on_request(installed: Command, tmp_path: Path) -> 
     assert [event.step for event in read.Scalars("cycle/trained")] == [1]
     assert read.Scalars("candidate/accuracy")[0].step == 1
     assert read.Scalars("candidate/trainings")[0].value == 2, "auto trains a baseline twice"
-    done = installed("search", *SMALL, "--track", "wandb", "--run", "other")
+    done = deltanas("search", *SMALL, "--track", "wandb", "--run", "other")
     assert done.returncode == 2
     assert "'tensorboard' or 'mlflow'" in done.stderr

@@ -16,8 +16,11 @@ import pytest
 from PIL import Image
 
 import deltanas.train.data as loaders
-from deltanas.errors import DataError, DeltanasError
+from deltanas.config import TrainConfig
+from deltanas.errors import DataError, DeltanasError, UsageError
+from deltanas.task import CLASSIFY
 from deltanas.train.data import dataset_of, load, prepared
+from deltanas.wiring.pools import require_fit
 from faulty_arrays import FAULTS, GREY, ONLY_IN_FILES, RGB, SPLIT, UNNAMED, Y, saved, split
 from hinted import Hinted, code_in, raised_in, run, watched
 from own_data import classes_in, laid_out, pixels
@@ -26,7 +29,12 @@ ROOM = Path(loaders.__file__).parent
 ELSEWHERE = {
     "fetch.py": "test_data_official.py",
     "meaning.py": "../export/test_export.py",
+    "noise.py": "../denoise/test_pairs.py",
     "official.py": "test_data_official.py",
+    "own_pairs.py": "../denoise/test_pairs.py",
+    "pairs.py": "../denoise/test_pairs.py",
+    "patches.py": "../denoise/test_pairs.py",
+    "photos.py": "../denoise/test_pairs.py",
     "picture.py": "test_pictures.py",
     "pictures.py": "test_pictures.py",
     "tree.py": "test_data_files.py",
@@ -142,6 +150,10 @@ def test_arrays_without_names_are_named_by_the_code_of_the_hint(name: str, tmp_p
         if given is order:
             assert load(new).classes == 3
             continue
+        if name == "unnamed pair":  # images on both sides are pairs, which no classifier is trained on
+            with pytest.raises(UsageError, match="holds pairs of images"):
+                require_fit(CLASSIFY, load(new), TrainConfig())
+            continue
         with pytest.raises(DataError):
             load(new)
 
@@ -187,6 +199,8 @@ def test_every_hint_of_the_loaders_is_carried_out(tmp_path: Path, monkeypatch: p
                 load(f"folder:{laid_out(tmp_path / f'folder {number}', **layout)}")
         with suppress(DataError):
             prepared("own", replace(load("digits"), classes=5))
+        with suppress(UsageError):
+            prepared("pairs", dataset_of("pairs", x=RGB, y=RGB), resize=4)
         with suppress(DataError):
             dataset_of("given", x=np.array([*GREY, None], object), y=Y)
         (tmp_path / "data.zip").write_bytes(b"PK")

@@ -38,6 +38,17 @@ def test_every_subset_has_every_class_and_lies_within_the_larger_ones(sizes: tup
         prepared("uneven", data, train_size=data.classes - 1)
 
 
+def test_fewer_validation_images_keep_the_shares_of_the_classes() -> None:
+    data = of_sizes(4_000, 1_000, 6)
+    part = prepared("uneven", data, validation_size=100)
+    assert (len(part.train), len(part.validation), len(part.test)) == (len(data.train), 100, len(data.test))
+    assert counts(part.validation, 3) in ([79, 20, 1], [80, 19, 1])
+    assert images_of(part)[1] <= images_of(data)[1]
+    assert prepared("uneven", data, validation_size=5_000).validation.y.tolist() == data.validation.y.tolist()
+    many = of_sizes(*[10] * 40)
+    assert counts(prepared("uneven", many, validation_size=10).validation, 40) == [1] * 40
+
+
 @pytest.mark.parametrize("sizes", [*UNEVEN, (3,) * 40, (4,) * 30, (6,) * 20, (7, 5, 3) * 9])
 def test_every_class_is_in_every_split(sizes: tuple[int, ...]) -> None:
     data = of_sizes(*sizes)

@@ -57,11 +57,14 @@ def tally(connection: Connection, run: int) -> dict[str, int]:
 
 
 def best_slot(connection: Connection, run: int, better: Better) -> tuple[int, int] | None:
-    """(cycle, index) of the search's best candidate, the first of equal ones."""
+    """(cycle, index) of the search's best candidate of those with the longest training, the first of equal ones."""
     table = candidates.c
     score = table.score.desc() if better == "higher" else table.score.asc()
     mine = (table.run == run, table.cycle > 0, table.score.is_not(None))
     row = connection.execute(
-        select(table.cycle, table.index).where(*mine).order_by(score, table.cycle, table.index).limit(1)
+        select(table.cycle, table.index)
+        .where(*mine)
+        .order_by(table.epochs.desc(), score, table.cycle, table.index)
+        .limit(1)
     ).one_or_none()
     return None if row is None else (row[0], row[1])

@@ -68,6 +68,7 @@ def _digest(values: Mapping[str, Any]) -> str:
 def outcome_values(outcome: Outcome | None) -> Values:
     """The outcome's columns, unused ones None, so that the rows of a batch have equal keys."""
     unknown = dict.fromkeys(("kind", "reason", "score", "n", "seed", "seconds", "cpu_seconds", "tier", "settled"))
+    unknown |= {"epochs": 0, "cached": False}
     known: Values
     match outcome:
         case None:
@@ -75,11 +76,15 @@ def outcome_values(outcome: Outcome | None) -> Values:
         case Refused(stage, reason):
             known = {"status": "refused", "kind": stage, "reason": reason, "settled": now()}
         case Failed():
-            known = {"status": "failed", **_fields(outcome, "kind reason seconds cpu_seconds tier"), "settled": now()}
+            known = {
+                "status": "failed",
+                **_fields(outcome, "kind reason seconds cpu_seconds tier epochs"),
+                "settled": now(),
+            }
         case Trained():
             known = {
                 "status": "trained",
-                **_fields(outcome, "score n seed seconds cpu_seconds tier"),
+                **_fields(outcome, "score n seed seconds cpu_seconds tier epochs cached"),
                 "settled": now(),
             }
         case _:
@@ -104,8 +109,9 @@ def outcome_from(row: Row[Any]) -> Outcome | None:
 def scored_from(row: Row[Any]) -> Trained | Failed:
     if row.status == "trained":
         per_image = row._mapping.get("per_image")
-        return Trained(row.score, row.n, row.seed, row.seconds, row.cpu_seconds, intern(row.tier), per_image)
-    return Failed(row.kind, row.reason, row.seconds, row.cpu_seconds, row.tier)
+        made = (row.score, row.n, row.seed, row.seconds, row.cpu_seconds, intern(row.tier), per_image)
+        return Trained(*made, epochs=row.epochs, cached=row.cached)
+    return Failed(row.kind, row.reason, row.seconds, row.cpu_seconds, row.tier, row.epochs)
 
 
 def training_fields(training: Trained | Failed) -> Values:
@@ -245,13 +251,16 @@ def _own_program(row: Row[Any], shared: Callable[[str | None], Any]) -> Program 
 
 
 def final_values(run: int, final: Final) -> Values:
-    confusion = final.outcome.confusion if isinstance(final.outcome, Trained) else None
-    told = None if confusion is None else json.dumps(confusion)
-    return {"run": run, "program": final.program, **training_fields(final.outcome), "confusion": told}
+    known = final.outcome if isinstance(final.outcome, Trained) else None
+    told = json.dumps(known.confusion) if known and known.confusion is not None else None
+    more = {"confusion": told, "picture": known and known.picture}
+    return {"run": run, "program": final.program, **training_fields(final.outcome), **more}
 
 
 def final_from(row: Row[Any]) -> Final:
     outcome = scored_from(row)
     if isinstance(outcome, Trained) and row.confusion is not None:
         outcome = replace(outcome, confusion=tuple(map(tuple, json.loads(row.confusion))))
+    if isinstance(outcome, Trained):
+        outcome = replace(outcome, picture=row.picture)
     return Final(row.program, outcome)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Result, Row, Table, delete, fu
 
 from deltanas.archive import records
 from deltanas.archive.adapters import adapters, adapters_of, add_adapter
+from deltanas.archive.ledger import Ledger, duels_of, leases, leases_of, pairs
 from deltanas.archive.lock import FileLock, is_locked
 from deltanas.archive.measurements import add_measurement, measurements
 from deltanas.archive.overview import Overview, best_slot, overview, tally
@@ -41,6 +42,7 @@ class RunArchive:
         self.created: str = row.created
         self.manifest: dict[str, object] = _manifest(row)
         self.session = Session(place, connection, row, writer=writer, lock=lock)
+        self.ledger = Ledger(self.session)
         self._run: int = row.id
         part: Literal["net", "transform"] = "transform" if self.manifest.get(IMPORTED) == "transform" else "net"
         self.trials = TrialStore(row.id, self.session.read, self.session.write, part)
@@ -75,6 +77,13 @@ class RunArchive:
             yield from self._candidates(connection, without=_LONG)
 
     @lasting
+    def candidate(self, cycle: int, index: int) -> Candidate | None:
+        """One of them, with the scores an image; without the texts of calls."""
+        with self.session.read() as connection:
+            found = list(self._candidates(connection, _LONG - {"per_image"}, (cycle, index)))
+        return found[0] if found else None
+
+    @lasting
     def baselines(self) -> list[Candidate]:
         """The candidates of cycle 0, without their attempts and trainings."""
         with self.session.read() as connection:
@@ -89,7 +98,7 @@ class RunArchive:
 
     def pulse(self) -> tuple[int, ...]:
         """Counts; one of them moves whenever something is written. To ask for them costs little."""
-        counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters)
+        counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters, leases, pairs)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
         settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
         with self.session.read() as connection:
@@ -110,9 +119,11 @@ class RunArchive:
             return tally(connection, self._run)
 
     def best(self) -> float | None:
-        """Best score of the search's candidates, by the task's metric; None while none is trained."""
+        """Best score of the search's candidates that were trained longest, by the task's metric; None if none was."""
         extreme = func.max if task_of(self.manifest).metric.better == "higher" else func.min
-        query = select(extreme(_CANDIDATES.c.score)).where(_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0)
+        mine = (_CANDIDATES.c.run == self._run, _CANDIDATES.c.cycle > 0, _CANDIDATES.c.score.is_not(None))
+        longest = select(func.max(_CANDIDATES.c.epochs)).where(*mine).scalar_subquery()
+        query = select(extreme(_CANDIDATES.c.score)).where(*mine, _CANDIDATES.c.epochs == longest)
         with self.session.read() as connection:
             score: float | None = connection.execute(query).scalar_one()
         return score
@@ -131,6 +142,8 @@ class RunArchive:
                 finals=tuple(self._finals(connection)),
                 adapters=tuple(adapters_of(connection, self._run)),
                 pictures=self._pictures(connection),
+                leases=tuple(leases_of(connection, self._run)),
+                duels=tuple(duels_of(connection, self._run)),
             )
 
     def damage(self) -> list[ArchiveError]:

@@ -57,6 +57,8 @@ def _outcome() -> list[Column[Any] | CheckConstraint]:
         Column("cpu_seconds", Double),
         Column("tier", Text),
         Column("settled", Text),
+        Column("epochs", Integer, nullable=False, server_default="0"),
+        Column("cached", Boolean, nullable=False, server_default=false()),
         CheckConstraint("status IN ('open', 'refused', 'failed', 'trained')", name="status_known"),
         CheckConstraint("(status = 'trained') = (score IS NOT NULL)", name="only_trained_scores"),
         CheckConstraint("(status = 'open') = (settled IS NULL)", name="open_until_settled"),
@@ -187,6 +189,7 @@ finals = Table(
     *_outcome(),
     Column("per_image", LargeBinary),
     Column("confusion", Text),
+    Column("picture", LargeBinary),
     UniqueConstraint("run", "program"),
     ForeignKeyConstraint(["run", "program"], ["programs.run", "programs.id"]),
 )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
 from deltanas.program import USUAL, Program, Refused, Stage, declared
+from deltanas.program.hyperparameters import prm_faults
 from deltanas.program.transforms import transform_faults
 from deltanas.records import Draft
 from deltanas.seams import Builds, Built, Gate
@@ -29,7 +30,7 @@ class ContractGate(Gate):
 
 
 def _faults(program: Program) -> tuple[str, ...]:
-    return (*contract_faults(program.net), *transform_faults(program.transform))
+    return (*contract_faults(program.net), *transform_faults(program.transform), *prm_faults(program.prm))
 
 
 class BuildGate(Gate):

@@ -23,11 +23,13 @@ class Limits:
         params: number of trainable parameters. flops: FLOPs of one image's forward pass.
         growth: number of times that it may have both of the baseline at its root, by the first parent of each. A root
             whose figure is 0 or not known limits nothing, and a program whose parent is not known is a root.
+        joined: a program of several parents has them all at its root, and their sizes together.
     """
 
     params: int | None = None
     flops: int | None = None
     growth: float | None = None
+    joined: bool = False
     _roots: dict[str, _Size] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
@@ -36,12 +38,20 @@ class Limits:
     def remember(self, drafts: Sequence[Draft]) -> None:
         """Take note of programs that the run holds, parents before their children."""
         for draft in drafts:
-            root = self._roots.get(draft.program.parent or "", (draft.params, draft.flops))
-            self._roots.setdefault(draft.program.id, root)
+            self._roots.setdefault(draft.program.id, self._root(draft.program) or (draft.params, draft.flops))
+
+    def _root(self, program: Program) -> _Size | None:
+        """None where no parent is known."""
+        parents = program.parents if self.joined else program.parents[:1]
+        roots = [self._roots[one] for one in parents if one in self._roots]
+        if len(roots) < 2:
+            return roots[0] if roots else None
+        params, flops = (None if None in sizes else sum(sizes) for sizes in zip(*roots, strict=True))
+        return params, flops
 
     def fault(self, program: Program, params: int | None, flops: int | None) -> Refused | None:
         """Why a network of this size is refused; None if it is not."""
-        faults = list(self._faults(self._roots.get(program.parent or "", (None, None)), (params, flops)))
+        faults = list(self._faults(self._root(program) or (None, None), (params, flops)))
         if not faults:
             return None
         return Refused(

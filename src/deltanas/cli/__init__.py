@@ -12,7 +12,26 @@ from typing import Annotated
 
 import typer
 
-from deltanas.cli import calibrate, export, grid, learn, lemur, predict, read, recipes, serve, study, transforms, work
+from deltanas.cli import (
+    calibrate,
+    distil,
+    experts,
+    export,
+    grid,
+    learn,
+    lemur,
+    npu,
+    outside,
+    predict,
+    read,
+    recipes,
+    serve,
+    starting,
+    study,
+    suggest,
+    transforms,
+    work,
+)
 from deltanas.cli.output import print_text
 from deltanas.cli.streams import use_utf8
 from deltanas.errors import DeltanasError, UsageError
@@ -29,13 +48,19 @@ work.add_to(app)
 read.add_to(app)
 export.add_to(read.runs)
 predict.add_to(app)
+distil.add_to(app)
+npu.add_to(app)
 lemur.add_to(app)
 transforms.add_to(app)
 learn.add_to(app)
 recipes.add_to(app)
 grid.add_to(recipes.recipes)
+experts.add_to(app)
 study.add_to(app)
+suggest.add_to(app)
 serve.add_to(app)
+outside.add_to(app)
+starting.add_to(app)
 calibrate.add_to(app)
 
 

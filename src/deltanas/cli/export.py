@@ -32,6 +32,9 @@ def runs_export(
     dataset: Annotated[
         str | None, typer.Option(help="The run's data set, if it is elsewhere now than where the run had it.")
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Write each with eight bits too, by training images, and say what it loses.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the best elites, and the best baseline if none is better: source, weights, checked ONNX, a card.
@@ -48,7 +51,7 @@ def runs_export(
         else:
             seed = view.manifest.get("seed")
             with open_export_pool(archive, run, epochs, dataset) as pool:
-                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0):
+                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0, int8=int8):
                     nets.append(net)
                     if not as_json:
                         print_text(_told(net, metric))
@@ -57,6 +60,9 @@ def runs_export(
         print_json([{**keyed(asdict(net), metric.name), "metric": metric.name} for net in nets])
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
+    for net in nets:
+        if net.int8 and net.int8.warned:
+            say(f"warning: {net.folder}/model.int8.onnx may lose more than it should, {metric.points(-net.int8.high)}")
     if nets and nets[0].name in baselines:
         say(f"the best network is a baseline, {nets[0].name}: no candidate beat both its parent and this one")
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
@@ -68,4 +74,12 @@ def _told(net: Net, metric: Metric) -> str:
     scores = f"validation {metric.shown(net.validation.score)}, test {metric.shown(net.test.score)}"
     if not net.onnx:
         return f"{net.folder}: {scores}; no ONNX: {net.onnx_reason}"
-    return f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images"
+    eight = ""
+    if net.int8:
+        bounds = f"{metric.gain(-net.int8.high)} to {metric.gain(-net.int8.low)}"
+        eight = f"; with eight bits {metric.points(-net.int8.loss)} ({bounds}) over {net.int8.images} images"
+    elif net.int8_reason:
+        eight = f"; no eight bits: {net.int8_reason}"
+    return (
+        f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images{eight}"
+    )

@@ -16,13 +16,15 @@ from rich.progress import TextColumn
 from deltanas.cli.output import Json, print_json, print_table, print_text, say, show_rehearsal
 from deltanas.cli.settings import Options, with_settings
 from deltanas.cli.work import TRAINING, Prm, hyperparameters
-from deltanas.config import SearchConfig, given_settings, read_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
 from deltanas.grid import Clock, Row, keys_of, known_rows
 from deltanas.narrate import progress_bar
 from deltanas.program.recipes import LOSSES, OPTIMIZERS
 from deltanas.rehearsal import Lack, Rehearsal, require_device
+from deltanas.settings import given_settings
 from deltanas.wiring.grids import RATES, SEEDS, GridOrder, OpenGrid, grid_of, grid_parts, open_grid
+from deltanas.wording import counted
 
 _SILENCE = 30.0
 """Seconds between two lines where no bar is drawn."""
@@ -67,6 +69,13 @@ def run(
         int | None,
         typer.Option(help=f"Number of rates that the tuned arm tries of each optimizer. Default: {RATES}.", min=1),
     ] = None,
+    decay: Annotated[
+        float | None,
+        typer.Option(
+            help="Weight decay of all optimizers. Default: the network's, or torch's: .01 for AdamW, 0 for the others.",
+            min=0,
+        ),
+    ] = None,
     prm: Prm = None,
     minutes: Annotated[
         float | None, typer.Option(help="End after so many minutes; the same command goes on.", min=0)
@@ -79,7 +88,7 @@ def run(
     """Train networks with every loss and optimizer, and score them on the validation split; a row a training."""
     config = read_config(given_settings(options={**options, "prm": hyperparameters(prm) or None}))
     chosen = [tuple(given or ()) for given in (dataset, loss, optimizer)]
-    order = GridOrder(chosen[0] or ("digits",), chosen[1], chosen[2], seeds, arm, rates, ngl_scale)
+    order = GridOrder(chosen[0] or ("digits",), chosen[1], chosen[2], seeds, arm, rates, ngl_scale, decay)
     if dry_run:
         grid_of(("network",), order, config.seed)
         show_rehearsal(_rehearsal(config, order, out), as_json)
@@ -91,7 +100,7 @@ def run(
         rows = [opened.rows[key] for key in keys_of(parts.grid) if key in opened.rows]
         left = opened.run.left()
     if not whole:
-        say(f"the time is over, {left:,} rows are left: the same command goes on")
+        say(f"the time is over, {counted(left, 'row is', 'rows are')} left: the same command goes on")
     _print(out, rows, left, as_json)
 
 
@@ -121,7 +130,7 @@ class _Bar:
         self._progress = progress_bar(self._console, "{task.fields[counts]}", TextColumn("{task.fields[left]}"))
         self._task = self._progress.add_task("checking", total=self._total, completed=self._done, counts="", left="")
         if rows:
-            say(f"going on: the table holds {self._done:,} of {self._total:,} rows")
+            say(f"going on: the table holds {self._done:,} of {counted(self._total, 'row')}")
 
     def __enter__(self) -> _Bar:
         self._progress.start()
@@ -146,7 +155,7 @@ class _Bar:
         if not self._console.is_terminal and monotonic() > self._spoke + _SILENCE:
             self._spoke = monotonic()
             told = ", ".join(filter(None, (f"{doing}, {row['dataset']}", counts, left)))
-            say(f"  {self._done:,} of {self._total:,} rows: {told}")
+            say(f"  {self._done:,} of {counted(self._total, 'row')}: {told}")
 
 
 def told_time(seconds: float) -> str:
@@ -178,15 +187,16 @@ def _print(out: Path, rows: Sequence[Row], left: int, as_json: bool) -> None:
         print_json({"table": str(out), "rows": len(rows), "failed": failed, "left": left, "recipes": found})
         return
     if found:
-        columns = ("arm", "loss", "optimizer", "scale", "trainings", "failed", "rate at an end", "mean score")
+        columns = ("arm", "loss", "optimizer", "scale", "decay", "trainings", "failed", "rate at an end", "mean score")
         print_table(columns, (_shown(one) for one in found))
-    print_text(f"table: {out}, {len(rows):,} rows, {failed:,} of them failures, {left:,} to come")
+    print_text(f"table: {out}, {counted(len(rows), 'row')}, {failed:,} of them failures, {left:,} to come")
 
 
 def _summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """What was scored, by arm and recipe.
 
-    score: mean over the trainings that did not fail, of all networks and data sets. edge: number of networks, on a data
+    decay: weight decay, None where it differs or is not known. score: mean over the trainings that did not fail, of all
+    networks and data sets. edge: number of networks, on a data
     set each, for which the best rate is the lowest or the highest that was tried; None in the fixed arm.
     """
     groups: dict[tuple[str, str, str, float], list[Row]] = {}
@@ -197,6 +207,7 @@ def _summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
         scored = [row for row in group if row["phase"] == "score"]
         scores = [row["score"] for row in scored if row["score"] is not None]
         tried = {row["rate"] for row in group if row["phase"] == "tune"}
+        decays = {row.get("decay") for row in group if row["program"]}
         won = {(row["network"], row["dataset"]): row["rate"] for row in scored}
         found.append(
             {
@@ -204,6 +215,7 @@ def _summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "loss": loss,
                 "optimizer": optimizer,
                 "scale": scale,
+                "decay": decays.pop() if len(decays) == 1 else None,
                 "trainings": len(scored),
                 "failed": len(scored) - len(scores),
                 "edge": sum(rate in (min(tried), max(tried)) for rate in won.values()) if tried else None,

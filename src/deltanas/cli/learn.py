@@ -15,7 +15,7 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.cli.settings import Options, with_settings
-from deltanas.config import given_settings, read_config
+from deltanas.config import read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.intervals import wilson
 from deltanas.learn import Tuned, export_adapter
@@ -24,6 +24,8 @@ from deltanas.learn.elites import EliteRule
 from deltanas.learn.learner import Teaching
 from deltanas.learn.measured import MeasuredEdit, measured_lines, write_measured
 from deltanas.llm import Lesson, Loss, Preference, Tunable
+from deltanas.settings import given_settings
+from deltanas.wording import counted
 
 T = TypeVar("T")
 
@@ -71,7 +73,8 @@ def corpus(
         print_json({"file": str(out), "edits": len(found), "beyond_noise": len(elites), "families": families})
     else:
         tell = say if out is None else print_text
-        tell(f"{len(found):,} measured edits of {len(families):,} families{f' written to {out}' if out else ''}")
+        many = counted(len(found), "measured edit"), counted(len(families), "family", "families")
+        tell(f"{' of '.join(many)}{f' written to {out}' if out else ''}")
         tell(f"{len(elites):,} gained beyond their noise")
 
 
@@ -133,7 +136,8 @@ def _elites(
 
     elites = teaching.learn.chosen(edits)
     found = corpus_of(elites, phrasing, held).require()
-    sys.stderr.write(f"{len(edits)} measured edits, {len(elites)} elites, {len(found.tuning)} lessons\n")
+    many = counted(len(edits), "measured edit"), counted(len(elites), "elite"), counted(len(found.tuning), "lesson")
+    sys.stderr.write(f"{', '.join(many)}\n")
     sides = _measured(teaching, found.tuning, found.held_out)
     before = [model.losses(lessons) for lessons in sides]
     tuned = tune(model, found.tuning, teaching.settings, out, teaching.start, teaching.seed, note=_told)
@@ -152,7 +156,7 @@ def _preferences(
     if not found:
         reasons = [f"{count} x {reason}" for reason, count in corpus_of(edits, phrasing, held).dropped.items()]
         raise DataError(
-            f"of {len(edits)} measured edits no two answer the same question and differ beyond their noise",
+            f"of {counted(len(edits), 'measured edit')} no two answer the same question and differ beyond their noise",
             "\n  ".join(
                 [
                     "measure more edits of each program, or take a smaller `learn.beyond`; --decoding free asks for "
@@ -161,14 +165,16 @@ def _preferences(
                 ]
             ),
         )
-    sys.stderr.write(f"{len(edits)} measured edits, {len(found)} pairs, {len(held_out)} held out\n")
+    many = counted(len(edits), "measured edit"), counted(len(found), "pair")
+    sys.stderr.write(f"{', '.join(many)}, {len(held_out)} held out\n")
     sides = _measured(teaching, found, held_out)
     before = [_right(model, pairs) for pairs in sides]
     tuned = tune_preferences(model, found, teaching.settings, out, teaching.start, teaching.seed, note=_told)
     model.adapt(tuned.folder)
     now = [_right(model, pairs) for pairs in sides]
     shown: dict[str, object] = {}
-    lines = [f"{len(found)} pairs, {tuned.steps} steps, {tuned.seconds:.0f} s", f"adapter: {tuned.folder}"]
+    steps = counted(tuned.steps, "step")
+    lines = [f"{counted(len(found), 'pair')}, {steps}, {tuned.seconds:.0f} s", f"adapter: {tuned.folder}"]
     for name, pairs, *counts in zip(("learned from", "held out"), sides, before, now, strict=True):
         if pairs:
             old, new = (wilson(count, len(pairs)) for count in counts)
@@ -218,7 +224,8 @@ def _likelihoods(
     if tuned.left_out:
         lines.append(f"no lesson: {tuned.left_out} x longer than tuning.max_length")
     learned = len(found.tuning) - tuned.left_out
-    lines.append(f"{learned} lessons, {tuned.steps} steps, {tuned.tokens:,} tokens, {tuned.seconds:.0f} s")
+    many = counted(learned, "lesson"), counted(tuned.steps, "step"), counted(tuned.tokens, "token")
+    lines.append(f"{', '.join(many)}, {tuned.seconds:.0f} s")
     for name, old, new in zip(("learned from", "held out"), before, now, strict=True):
         try:
             nll = elite_nll([one.nll for one in old], [one.nll for one in new], [one.tokens for one in old])

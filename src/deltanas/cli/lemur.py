@@ -27,6 +27,7 @@ from deltanas.lemur import (
     own_programs,
     write_layout,
 )
+from deltanas.wording import counted
 
 lemur = typer.Typer(help="LEMUR's programs and trials.", no_args_is_help=True)
 
@@ -56,9 +57,9 @@ def import_lemur(
 def _print_import(done: Imported, path: Path) -> None:
     for file in done.broken:
         print_text(f"broken: {file.path}: {file.reason}")
-    print_text(
-        f"{done.programs:,} programs and {done.trials:,} trials added to {path}; {len(done.broken):,} files are broken"
-    )
+    broken = counted(len(done.broken), "file is", "files are")
+    added = f"{counted(done.programs, 'program')} and {counted(done.trials, 'trial')} added to {path}"
+    print_text(f"{added}; {broken} broken")
 
 
 @lemur.command("export")
@@ -83,7 +84,7 @@ def export_lemur(
     if as_json:
         print_json({"folder": str(folder), "programs": programs, "trials": trials})
     else:
-        print_text(f"{programs:,} programs and {trials:,} trials written to {folder}")
+        print_text(f"{counted(programs, 'program')} and {counted(trials, 'trial')} written to {folder}")
 
 
 @lemur.command("trials")

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from deltanas.cli.output import print_table, print_text
 from deltanas.prices import priced
-from deltanas.report import Gain, Network
+from deltanas.report import Gain, Handed, Network
 from deltanas.task import Metric
+from deltanas.wording import counted
 
 
-def print_networks(networks: Sequence[Network], metric: Metric, head: str) -> None:
-    """head: what these networks are, in one word."""
+def print_networks(networks: Sequence[Network], metric: Metric, head: str, shorter: int = 0) -> None:
+    """head: what these networks are, in one word. shorter: number of candidates that were trained for fewer epochs."""
     unit = f", in {metric.unit}" if metric.unit else ""
     print_table(
         (head, f"{metric.name} [95 %]", f"over its baseline{unit} [95 %]", "over its parent", "times its baseline's"),
@@ -26,11 +27,24 @@ def print_networks(networks: Sequence[Network], metric: Metric, head: str) -> No
             for network in networks
         ),
     )
+    if shorter and networks:
+        were = counted(shorter, "candidate was", "candidates were")
+        print_text(f"scores are after {networks[0].rung} epochs; {were} trained for fewer, and not ranked with them")
     gains = [gain for each in networks for gain in (each.over_baseline, each.over_parent) if gain]
     if any(not gain.paired for gain in gains):
         print_text("unpaired: the scores of the images are not known of both networks, so the interval is wider")
     if any(gain.seeds for gain in gains):
         print_text("intervals are for other images; the one after `seeds` is for other seeds")
+
+
+def handed_line(found: Handed, metric: Metric) -> str:
+    """What the search hands over, beside the best baseline."""
+    line = f"handed over: {found.name}, {metric.shown(found.score)} on {counted(found.n, 'test image')}"
+    if found.over:
+        gained = f"{metric.points(found.over.gain)} [{metric.gain(found.over.low)}, {metric.gain(found.over.high)}]"
+        line += f", {gained} over {found.over.name}, the best baseline, trained alike"
+        line += "; the interval holds 0: it may be chance" if found.over.low <= 0 <= found.over.high else ""
+    return f"{line} ({priced(found.prices)})"
 
 
 def _interval(network: Network, metric: Metric) -> str:

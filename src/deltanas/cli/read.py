@@ -11,7 +11,7 @@ import typer
 
 from deltanas.archive import list_folders, read_folder
 from deltanas.cli.front import print_front
-from deltanas.cli.networks import print_networks
+from deltanas.cli.networks import handed_line, print_networks
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text, say
 from deltanas.doctor import examine
 from deltanas.errors import DeltanasError, UsageError
@@ -21,8 +21,10 @@ from deltanas.prices import ratios, told_growth
 from deltanas.program import EMPTY, Failed, Program, Refused, diff, differing_parts
 from deltanas.records import Candidate, RunView
 from deltanas.report import ClassScores, Counts, Step, summary
+from deltanas.sandbox import machine_secret
 from deltanas.task import Metric, task_of
-from deltanas.train.data import available, load, prepare, told
+from deltanas.train.data import Making, available, load, prepare, told
+from deltanas.wording import counted
 
 runs = typer.Typer(help="List, show and export runs.", no_args_is_help=True)
 programs = typer.Typer(help="List, show and compare the programs of a run.", no_args_is_help=True)
@@ -101,7 +103,9 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
     print_text(f"{found.trained} trained, {found.failed} failed, {found.refused} refused, {found.open} open")
     metric = task_of(view.manifest).metric
     if found.best:
-        print_networks([found.best], metric, "best")
+        print_networks([found.best], metric, "best", found.shorter)
+    if found.handed_over:
+        print_text(handed_line(found.handed_over, metric))
     if found.front:
         print_front(found.front, metric)
     if found.screen:
@@ -119,7 +123,7 @@ def runs_show(run: RunArgument, as_json: Json = False) -> None:
 def _print_classes(final: ClassScores, metric: Metric) -> None:
     shown = final.worst[:_CLASSES]
     most = f", the {len(shown)} least accurate of {len(final.classes)}" if len(shown) < len(final.classes) else ""
-    print_text(f"{final.name} on {final.n} test images, {metric.said(final.score)}; class by class{most}:")
+    print_text(f"{final.name} on {counted(final.n, 'test image')}, {metric.said(final.score)}; class by class{most}:")
     print_table(
         ("class", "output", "right", f"{metric.name} [95 %]", "taken for most often"),
         (
@@ -138,9 +142,8 @@ def _print_classes(final: ClassScores, metric: Metric) -> None:
 
 def _print_counts(counts: Counts) -> None:
     who = [counts.strategy, counts.decoding if counts.model else None, counts.model]
-    print_text(
-        f"\n{', '.join(part for part in who if part)}: {counts.proposals[0].of} proposals, {counts.retried} retried"
-    )
+    asked = counted(counts.proposals[0].of, "proposal")
+    print_text(f"\n{', '.join(part for part in who if part)}: {asked}, {counts.retried} retried")
     print_table(
         ("", "first proposals", "share [95 %]", "all proposals", "share [95 %]"),
         (
@@ -183,7 +186,8 @@ def _row(candidate: Candidate, journal: Journal) -> dict[str, object]:
         "scores": candidate.scores,
         "metric": metric.name,
         **{f"{name}_ratio": times[name] for name in PRICED},
-        "rung": last.rung if last else None,
+        "rung": candidate.rung or None,
+        "applied": last.rung if last else None,
         "steps": last.steps if last and last.edit else None,
         "predicted": last.predicted if last else None,
         "reason": outcome.reason if isinstance(outcome, Refused | Failed) else None,
@@ -212,7 +216,15 @@ def programs_list(
         print_json(rows)
     else:
         first = ("cycle", "index", "strategy", "status", "program", "parent")
-        columns = (*first, metric.name, "standard_error", *(f"{name}_ratio" for name in PRICED), "rung", "reason")
+        columns = (
+            *first,
+            metric.name,
+            "standard_error",
+            *(f"{name}_ratio" for name in PRICED),
+            "rung",
+            "applied",
+            "reason",
+        )
         print_table(columns, ([_cell(name, row[name], metric) for name in columns] for row in rows))
 
 
@@ -302,7 +314,7 @@ def datasets_show(
     as_json: Json = False,
 ) -> None:
     """Read a data set and say what is in it: images by split and class, what was done to them and what was left out."""
-    data = load(name, resize=resize, colour=colour)
+    data = load(name, resize=resize, colour=colour, making=Making(secret=machine_secret()))
     if as_json:
         print_json({"name": data.name, **data.record})
     else:

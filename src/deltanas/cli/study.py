@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from deltanas.archive import read_folder
-from deltanas.cli.output import Json, print_json, print_text, say
+from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.errors import UsageError
-from deltanas.lemur import METRIC, TASK, csv_rows, curves
+from deltanas.lemur import METRIC, TASK, csv_rows, curves, scored
+from deltanas.llm import Tunable, open_model, parse_spec
 from deltanas.pages import write_recipes
+from deltanas.program.features import SIZES, network_features, skeleton
 from deltanas.program.trial import Trial
+from deltanas.sources import trials_in
+from deltanas.task import task_of
 from deltanas.trainings import read_grid
+
+if TYPE_CHECKING:
+    from deltanas.study import Scores
+    from deltanas.study.questions import Asked
 
 study = typer.Typer(help="Can the results be believed?", no_args_is_help=True)
 
@@ -66,6 +76,36 @@ def convergence(
         print_text(described(found))
 
 
+@study.command("experts")
+def experts(
+    run: RunArgument,
+    exported: Annotated[
+        Path | None,
+        typer.Option("--exported", help="Folder that `runs export` wrote: how each gate used its experts."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Study a run's mixtures: coverage, yield, gains, effects of experts and pairs, and what could be foreseen."""
+    from deltanas.export.gates import gates_in
+    from deltanas.study import experts_described, experts_study, plain
+
+    with read_folder(run).open() as opened:
+        view = opened.view()
+    found = experts_study(view.candidates, task_of(view.manifest).metric)
+    gates = list(gates_in(exported)) if exported else []
+    if exported and not gates:
+        raise UsageError(
+            f"{exported} holds no mixture with a gate and its weights",
+            f"write some: deltanas runs export {run} --out {exported}",
+        )
+    if as_json:
+        figures = plain(found)
+        assert isinstance(figures, dict)
+        print_json({**figures, "gates": plain(gates)})
+    else:
+        print_text(experts_described(found, gates))
+
+
 @study.command("recipes")
 def recipes(
     table: Annotated[
@@ -92,6 +132,93 @@ def recipes(
         print_json(recipes_as_json(found))
     else:
         print_text(recipes_described(found))
+
+
+@study.command("suitability")
+def suitability(
+    source: Annotated[Path, typer.Argument(help="Imported trials, or a wheel of nn-dataset.", metavar="LEMUR|WHEEL")],
+    epoch: Annotated[int, typer.Option(help="Number of epochs after which networks are compared.", min=1)] = 1,
+    label: Annotated[
+        Literal["relative", "quantile"],
+        typer.Option(help="A network's standing on a set: its share of the best score, or of the networks it beats."),
+    ] = "relative",
+    division: Annotated[
+        int, typer.Option(help="Another division of the families into the five parts that are held out.", min=0)
+    ] = 0,
+    llm: Annotated[
+        str | None, typer.Option(help="A language model to ask as well, frozen and tuned.", metavar="SPEC")
+    ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="With --llm: only code, metadata, names, leaked or nonsense; may be repeated."),
+    ] = None,
+    taught: Annotated[int, typer.Option(help="With --llm: number of examples to tune on.", min=8)] = 400,
+    asked: Annotated[int, typer.Option(help="With --llm: number of held-out examples.", min=8)] = 500,
+    out: Annotated[
+        Path, typer.Option(help="With --llm: folder of answers and adapters, which a killed command goes on with.")
+    ] = Path("runs/suitability"),
+    as_json: Json = False,
+) -> None:
+    """On which of two data sets does a network stand higher? Its code against the names of the sets, families held out.
+
+    Reading a wheel takes a minute or more: import it to ask again.
+    """
+    from deltanas.study import Scores, suitability_as_json, suitability_described  # SciPy takes a second to load
+    from deltanas.study import suitability as studied
+    from deltanas.study.questions import asked_described, kinds_of
+    from deltanas.study.standing import table_of
+
+    kept, wrong, sources = _trials_after(source, epoch)
+    columns = zip(*((t.experiment.program, t.experiment.dataset, t.accuracy) for t in kept), strict=True)
+    scores = Scores(*map(list, columns))
+    table_of(scores)
+    answered = None
+    if llm is not None:
+        how = {"label": label, "epochs": epoch, "kinds": kinds_of(kind or ()), "taught": taught, "number": asked}
+        answered = _ask(llm, scores, sources, out, **how)
+    names = sorted({trial.experiment.program for trial in kept})
+    features = {name: network_features(sources[name]) for name in names}
+    skeletons = {name: skeleton(sources[name]) for name in names}
+    found = studied(scores, features, skeletons, label=label, sizes=SIZES, division=division)
+    if as_json:
+        told = {} if answered is None else {"llm": asdict(answered)}
+        print_json({"epoch": epoch, "misfiled": wrong, **suitability_as_json(found), **told})
+    else:
+        print_text(suitability_described(found))
+        if answered is not None:
+            print_text(f"\n{asked_described(answered)}")
+
+
+def _trials_after(source: Path, epoch: int) -> tuple[list[Trial], int, dict[str, str]]:
+    """Those of classifiers after so many epochs, how many were left out as misfiled, and the programs' texts."""
+    trials, sources = trials_in(source)
+    kept, wrong = scored(trials, epoch)
+    if not kept:
+        known = sorted({trial.epoch for trial in trials if scored([trial], trial.epoch)[0]})
+        raise UsageError(
+            f"{source} holds no trials of classifiers after {epoch} epochs",
+            f"name another number: {' '.join(f'`--epoch {each}`' for each in known[:5])}"
+            if known
+            else "`deltanas lemur import WHEEL` of nn-dataset 1.2.6 holds some",
+        )
+    for trial in wrong:
+        say(
+            f"left out as misfiled: {trial.experiment.program} with {trial.accuracy:.3f} on {trial.experiment.dataset},"
+            " which no longer training reaches"
+        )
+    return kept, len(wrong), sources
+
+
+def _ask(llm: str, scores: Scores, sources: Mapping[str, str], out: Path, **how: Any) -> Asked:
+    """Raises UsageError for a model behind a server: its likelihoods of given answers are not known."""
+    from deltanas.wiring.suiting import asked as ask
+
+    if parse_spec(llm).kind == "openai":
+        raise UsageError(
+            f"{llm} can't be tuned: its weights are on a server",
+            "name a model on this machine: --llm smollm2, hub:OWNER/NAME, path:DIR",
+        )
+    return ask(cast("Tunable", open_model(llm)), scores, sources, out, told=say, **how)
 
 
 def _of_one(source: Path, trials: list[Trial]) -> list[tuple[str, int, float | None, float | None]]:

@@ -11,6 +11,7 @@ import typer
 from deltanas.cli.importing import imported_run, progress, version_of
 from deltanas.cli.output import Json, print_json, print_text
 from deltanas.lemur import TRANSFORMS, import_tree, open_tree
+from deltanas.wording import counted
 
 transforms = typer.Typer(help="Transforms that others measured.", no_args_is_help=True)
 
@@ -46,8 +47,9 @@ def import_transforms(
         return
     for file in done.broken:
         print_text(f"refused: {file.path}: {file.reason}")
-    print_text(f"{done.programs:,} transforms and {done.trials:,} trials added to {path}")
+    print_text(f"{counted(done.programs, 'transform')} and {counted(done.trials, 'trial')} added to {path}")
+    refused = counted(len(done.broken), "file was", "files were")
     print_text(
-        f"it holds {len(names):,} transforms, {unmeasured:,} of them without a trial, and {len(trials):,} trials, "
-        f"{failed:,} of them failed; {len(done.broken):,} files were refused"
+        f"it holds {counted(len(names), 'transform')}, {unmeasured:,} of them without a trial, and "
+        f"{counted(len(trials), 'trial')}, {failed:,} of them failed; {refused} refused"
     )

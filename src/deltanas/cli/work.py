@@ -7,24 +7,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isfinite, nan
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
+from deltanas.askers import open_slots
 from deltanas.assess import Evaluation, assumed_of, check_programs, evaluate_programs, told_assumed
 from deltanas.cli.front import print_front
-from deltanas.cli.networks import print_networks
+from deltanas.cli.networks import handed_line, print_networks
 from deltanas.cli.output import Json, keyed, print_json, print_text, show_rehearsal
 from deltanas.cli.settings import Options, SettingsCommand, with_settings
-from deltanas.config import given_settings, read_config, setting
+from deltanas.config import read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.narrate import Narrator
 from deltanas.pages import current_report, write_report
 from deltanas.program import Program, Refused, apply_edit, diff
 from deltanas.rehearsal import rehearse
 from deltanas.report import Summary, summary
+from deltanas.settings import given_settings, setting
 from deltanas.sources import read_source, source_of
-from deltanas.task import TASKS, Metric, task_of
+from deltanas.task import CLASSIFY, TASKS, Metric, task_of
 from deltanas.train.data import told
 from deltanas.wiring import (
     gates,
@@ -33,6 +36,7 @@ from deltanas.wiring import (
     open_shape_pool,
     program_of,
 )
+from deltanas.wording import counted
 
 Files = Annotated[list[Path], typer.Argument(help="Programs that follow the LEMUR contract.", metavar="FILE...")]
 Prm = Annotated[list[str] | None, typer.Option("--prm", help="A hyperparameter, NAME=VALUE; may be repeated.")]
@@ -41,6 +45,9 @@ TRAINING = {
     "--train-size": "train.size",
     "--resize": "train.resize",
     "--colour/--grey": "train.colour",
+    "--patch": "train.patch",
+    "--crops": "train.crops",
+    "--noise": "train.noise",
     "--epochs": "train.epochs",
     "--timeout": "train.timeout",
     "--workers": "train.workers",
@@ -74,7 +81,10 @@ def add_to(app: typer.Typer) -> None:
         "--seed": "seed",
         "--seeds": "seeds",
         "--seeds-budget": "seeds_budget",
+        "--rungs": "rungs",
+        "--final-epochs": "final_epochs",
         "--objective": "objectives",
+        "--npu": "npu",
         "--max-params": "max_params",
         "--max-flops": "max_flops",
         "--growth": "growth",
@@ -135,6 +145,8 @@ def search(
                 "report": str(page),
             }
         )
+    elif left := open_slots(view):
+        print_text(f"open to askers: deltanas ask {quote(str(opened.folder.path))} --json ({left} slots)")
     else:
         _print_summary(found, task_of(view.manifest).metric)
         print_text(f"report: {page}")
@@ -143,6 +155,7 @@ def search(
 def check(
     files: Files,
     dataset: Annotated[str | None, typer.Option(help="Data set that gives the shapes.")] = None,
+    task: Annotated[str, typer.Option(help="What the networks are asked to do, on the data set.")] = CLASSIFY.name,
     shape: Annotated[str, typer.Option(help="Shape of an image: channels x height x width.")] = "3x32x32",
     classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
     resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.")] = None,
@@ -152,10 +165,17 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Check whether programs follow the contract, build and train a step; count parameters and FLOPs."""
-    config = read_config({"train": {"resize": resize, "colour": colour, "unsafe": unsafe, "workers": 1}}).train
+    train = {"resize": resize, "colour": colour, "unsafe": unsafe, "workers": 1}
+    config = read_config({"task": task, "train": train}).train
     values = hyperparameters(prm)
     programs = _programs(files, values)
-    pool = open_dataset_pool(dataset, config) if dataset else open_shape_pool(_shape(shape), classes, config)
+    if not dataset and task != CLASSIFY.name:
+        raise UsageError(f"--task {task} takes its shapes from a data set", "name one: --dataset photos")
+    pool = (
+        open_dataset_pool(dataset, config, values, TASKS[task])
+        if dataset
+        else open_shape_pool(_shape(shape), classes, config)
+    )
     good = True
     with pool as runner:
         if dataset:
@@ -197,7 +217,7 @@ def evaluate(
             good &= result.status == "trained"
             _tell(file, result.assumed)
             if as_json:
-                print_json({"file": str(file), **keyed(asdict(result), result.metric)})
+                print_json({"file": str(file), **keyed(_figures(result), result.metric)})
             else:
                 print_text(f"{file}: {_told(result, metric)}")
     raise typer.Exit(0 if good else 1)
@@ -269,11 +289,19 @@ def _shape(text: str) -> tuple[int, int, int]:
     return channels, height, width
 
 
+def _figures(result: Evaluation) -> dict[str, object]:
+    """What JSON tells of it: the further figures of a task stand beside the score."""
+    told = asdict(result)
+    further = told.pop("further")
+    return {**told, **further}
+
+
 def _told(result: Evaluation, metric: Metric) -> str:
     if result.score is None:
         return f"{result.status}: {result.reason}"
     error = "" if result.standard_error is None else f" +- {_exact(result.standard_error, metric)} (standard error)"
-    trained = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}, {result.seconds:.1f} s"
+    error += "".join(f", {name} {figure:.4f}" for name, figure in result.further.items())
+    trained = f"{counted(result.epochs or 0, 'epoch')}, {result.seconds:.1f} s"
     return f"{_exact(result.score, metric)}{error} on validation, {result.params:,} parameters, {trained}"
 
 
@@ -290,4 +318,6 @@ def _print_summary(found: Summary, metric: Metric) -> None:
     if not found.elites:
         print_text("no candidate beat its parent: more cycles may (--cycles); `runs export` gives the best baseline")
         return
-    print_networks(found.elites, metric, "elite")
+    print_networks(found.elites, metric, "elite", found.shorter)
+    if found.handed_over:
+        print_text(handed_line(found.handed_over, metric))

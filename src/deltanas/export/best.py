@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from deltanas.askers import champion_of
 from deltanas.export.card import card
+from deltanas.export.eight_bits import eight_bits
 from deltanas.export.meaning import config_of, metadata_of
 from deltanas.export.net import Net, score
 from deltanas.export.safetensors import safetensors_bytes
+from deltanas.imagery import in_levels
 from deltanas.journal import Journal
 from deltanas.objective import stored_objectives
 from deltanas.onnxfile import with_metadata
@@ -23,8 +28,9 @@ from deltanas.records import Candidate, RunView
 from deltanas.report import class_scores
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.search import training_seed
-from deltanas.task import task_of
+from deltanas.task import Sorts, task_of
 from deltanas.train.data import class_names
+from deltanas.train.job import NEAR_LEVELS
 from deltanas.whole import write_whole
 
 FILES = {"net": "net.py", "transform": "transform.py", "prm": "prm.json"}
@@ -32,7 +38,7 @@ FILES = {"net": "net.py", "transform": "transform.py", "prm": "prm.json"}
 CHECKED = 256
 """Images by which ONNX Runtime is compared with torch, at most."""
 NEAR = 0.01
-"""Largest difference of a logit that is let through, as a share of the largest logit."""
+"""Largest difference of a logit that is let through, as a share of the largest logit; of images `NEAR_LEVELS`."""
 
 
 def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
@@ -40,11 +46,12 @@ def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
     return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
 
 
-def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) -> Iterator[Net]:
+def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int, *, int8: bool = False) -> Iterator[Net]:
     """Train the best networks for the pool's epochs with a fresh seed and write each down as soon as it is there.
 
     The seed is that of the final scores: with as many epochs as in the search these are the same networks, and the test
-    split tells nothing new. A network that fails is reported, the others go on. Raises SandboxError, OSError.
+    split tells nothing new. int8: write each with eight bits too, and score that. A network that fails is reported, the
+    others go on. Raises SandboxError, OSError.
     """
     best = _best(view, top)
     nets = [_begun(rank, c, p, out) for rank, c, p in best]
@@ -61,19 +68,32 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int) 
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, metadata_of(config)))
         if graph is not None:
             write_whole(folder / "model.onnx", graph)
+            net = _with_eight_bits(net, graph, found, pool, metadata_of(config)) if int8 else net
         write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+        if found.test.picture is not None:
+            write_whole(folder / "examples.png", found.test.picture)
         write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, config))
         yield net
+
+
+def _with_eight_bits(net: Net, graph: bytes, found: Exported, pool: LocalPool, metadata: Mapping[str, str]) -> Net:
+    made = eight_bits(graph, found, pool, metadata)
+    if isinstance(made, str):
+        return replace(net, int8_reason=made)
+    write_whole(Path(net.folder) / "model.int8.onnx", made[1])
+    return replace(net, int8=made[0])
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
     """The best elites by rank; before them the best baseline, where it is better than all of them or there are none."""
     journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
     best = finalists(journal, objectives := stored_objectives(view.manifest), top)
-    baselines = [row for row in journal.of_cycle(0) if row.score is not None]
     if len(objectives) < 2 or not best:  # a front holds its baselines
-        first = sorted([*baselines, *best[:1]], key=journal.rank)[:1]
+        first = sorted([row for row in (journal.best_baseline, *best[:1]) if row], key=journal.rank)[:1]
         best = best if first == best[:1] else [*first, *best][:top]
+    if view.leases:  # what a test called better comes before what scored higher
+        champion = champion_of(journal, view.duels)
+        best = [champion, *(row for row in best if row.label != champion.label)][:top]
     chosen = [(c, c.program) for c in best if c.program]
     return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
 
@@ -116,12 +136,19 @@ def _checked(net: Net, found: Exported, pool: LocalPool, metadata: Mapping[str, 
         return replace(net, onnx_reason=f"ONNX Runtime does not run it: {answer.reason}"), None
     torches = found.outputs[: len(pixels)]
     difference = float(np.abs(answer - torches).max())
+    sorts = isinstance(pool.task, Sorts)
+    shown: Callable[[NDArray[np.float32]], NDArray[Any]] = _named if sorts else in_levels
     net = replace(
         net,
         onnx_difference=difference,
-        onnx_agreement=float((answer.argmax(1) == torches.argmax(1)).mean()),
+        onnx_agreement=float((shown(answer) == shown(torches)).mean()),
         onnx_images=len(pixels),
     )
-    if difference > NEAR * float(np.abs(torches).max()):
-        return replace(net, onnx_reason=f"ONNX Runtime's logits differ from torch's by {difference:.2g}"), None
+    if difference > (NEAR * float(np.abs(torches).max()) if sorts else NEAR_LEVELS):
+        return replace(net, onnx_reason=f"ONNX Runtime's outputs differ from torch's by {difference:.2g}"), None
     return replace(net, onnx=True), graph
+
+
+def _named(outputs: NDArray[np.float32]) -> NDArray[np.int64]:
+    names: NDArray[np.int64] = outputs.argmax(1)
+    return names

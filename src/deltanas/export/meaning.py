@@ -37,10 +37,11 @@ def config_of(view: RunView, net: Net, dataset: Dataset, task: Task, transform: 
     settings = view.manifest.get("config")
     train = settings.get("train") if isinstance(settings, Mapping) else None
     meant = meaning_of(dataset.record, train) if isinstance(task, Sorts) else None
+    image = {"num_channels": dataset.in_shape[1], "do_rescale": True, "rescale_factor": 1 / 255}
     return {
         "model_type": "deltanas",
         "architectures": ["Net"],
-        **(meant.config() if meant else {}),
+        **(meant.config() if meant else image if dataset.paired else {}),
         "deltanas": own,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from deltanas.export.eight_bits import EightBits
 from deltanas.gains import interval, measured
 from deltanas.program import Trained
 from deltanas.report import ClassScore
@@ -36,8 +37,9 @@ class Net:
         validation, test: of the weights that were written; None where there are none.
         classes: of the test images, by output; () where the task has none.
         tensors, bytes: of the weights. onnx: is there a file? onnx_reason: if not, why.
-        onnx_difference: largest difference of a logit between ONNX Runtime and torch, over `onnx_images` images.
-        onnx_agreement: share of these on which both name the same class.
+        onnx_difference: largest difference of an output between ONNX Runtime and torch, over `onnx_images` images.
+        onnx_agreement: share of these on which both name the same class; of images the share of equal levels.
+        int8: of the file of eight bits, if it was asked for. int8_reason: if there is none, why.
     """
 
     rank: int
@@ -59,3 +61,5 @@ class Net:
     onnx_difference: float | None = None
     onnx_agreement: float | None = None
     onnx_images: int | None = None
+    int8: EightBits | None = None
+    int8_reason: str | None = None

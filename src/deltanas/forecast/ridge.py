@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -25,6 +25,7 @@ UNEXPLAINED = 0.25
 """Least share of what is left of the variance that is the edits' own: the reliability of one training."""
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -55,17 +56,82 @@ class Ridge:
 
 def fitted(rows: Sequence[Row]) -> Ridge:
     """Fits to measured edits; those of one parent are compared with one another."""
-    counts = Counter(name for row in rows for name in row.features)
-    places = {name: place for place, name in enumerate(sorted(n for n, count in counts.items() if count >= FEWEST))}
-    table, gains = _matrix([row.features for row in rows], places), centred(rows)
-    centre = table.mean(axis=0) if rows else np.zeros(len(places))
-    moved = table - centre
-    inverse: Floats = np.asarray(np.linalg.inv(moved.T @ moved + PENALTY * np.eye(len(places))), np.float64)
-    weights = inverse @ (moved.T @ gains)
-    left = float(np.mean((gains - moved @ weights) ** 2)) if rows else 0.0
+    sums = Sums()
+    sums.add(rows)
     noises = [row.noise**2 for row in rows if row.noise is not None]
-    own = max(UNEXPLAINED * left, left - float(np.mean(noises)) if noises else 0.0)
-    return Ridge(places, centre, weights, np.asarray(inverse * left, np.float64), own)
+    return sums.fitted(float(np.mean(noises)) if noises else 0.0)
+
+
+class Sums:
+    """What a ridge regression takes of measured edits, kept as they come.
+
+    The products of the features are added up: whole numbers, so that a sum is the same in whatever steps it came
+    about. What is left of a fit are passes over numbers.
+    """
+
+    def __init__(self) -> None:
+        self._features: list[Mapping[str, int]] = []
+        self._gains, self._parents = array("d"), array("q")
+        self._parent: dict[str, int] = {}
+        self._name: dict[str, int] = {}
+        self._rows, self._names, self._counts = array("q"), array("q"), array("d")  # an entry a feature of a row
+        self._seldom: dict[str, list[int]] = {}
+        self._places: dict[str, int] = {}
+        self._products: Floats = np.zeros((0, 0))
+
+    def add(self, rows: Iterable[Row]) -> None:
+        first = len(self._features)
+        for number, row in enumerate(rows, first):
+            self._features.append(row.features)
+            self._gains.append(row.gain)
+            self._parents.append(self._parent.setdefault(row.parent, len(self._parent)))
+            for name, count in row.features.items():
+                self._rows.append(number)
+                self._names.append(self._name.setdefault(name, len(self._name)))
+                self._counts.append(count)
+                if name not in self._places:
+                    self._seldom.setdefault(name, []).append(number)
+        fresh = _matrix(self._features[first:], self._places)
+        self._products += fresh.T @ fresh
+        self._widen([name for name, where in self._seldom.items() if len(where) >= FEWEST])
+
+    def _widen(self, names: Sequence[str]) -> None:
+        """Columns for features that are no longer seldom."""
+        for name in names:
+            self._places[name] = len(self._places)
+        known, width = len(self._products), len(self._places)
+        wider = np.zeros((width, width))
+        wider[:known, :known] = self._products
+        for name in names:
+            place = self._places[name]
+            table = _matrix([self._features[row] for row in self._seldom.pop(name)], self._places)
+            wider[place] = wider[:, place] = table[:, place] @ table
+        self._products = wider
+
+    def fitted(self, noise: float) -> Ridge:
+        """noise: mean variance of the gains by chance, as far as it is known."""
+        places = {name: place for place, name in enumerate(sorted(self._places))}
+        order = [self._places[name] for name in places]
+        n, width = len(self._gains), len(places)
+        rows, columns, counts = self._entries(places)
+        gains = _centred(np.array(self._gains, float), np.array(self._parents, np.int64))
+        centre = np.bincount(columns, counts, width) / max(1, n)
+        products = self._products[np.ix_(order, order)] - n * np.outer(centre, centre)
+        inverse: Floats = np.asarray(np.linalg.inv(products + PENALTY * np.eye(width)), np.float64)
+        pulls = np.bincount(columns, counts * gains[rows], width) - centre * gains.sum()
+        weights: Floats = np.asarray(inverse @ pulls, np.float64)
+        told = np.bincount(rows, counts * weights[columns], n) - centre @ weights
+        left = float(np.mean((gains - told) ** 2)) if n else 0.0
+        own = max(UNEXPLAINED * left, left - noise)
+        return Ridge(places, centre, weights, np.asarray(inverse * left, np.float64), own)
+
+    def _entries(self, places: Mapping[str, int]) -> tuple[Indices, Indices, Floats]:
+        """Row, column and count of each feature that is not seldom, in the order of the rows."""
+        column = np.array([places.get(name, -1) for name in self._name], np.int64)
+        names = np.array(self._names, np.int64)
+        columns = column[names] if len(names) else names
+        often = columns >= 0
+        return np.array(self._rows, np.int64)[often], columns[often], np.array(self._counts, float)[often]
 
 
 def _matrix(features: Sequence[Mapping[str, int]], places: Mapping[str, int]) -> Floats:
@@ -80,14 +146,15 @@ def _matrix(features: Sequence[Mapping[str, int]], places: Mapping[str, int]) ->
 
 def centred(rows: Sequence[Row]) -> Floats:
     """Gains less those of the parent's other edits, and of all edits where it has few."""
-    raw = np.array([row.gain for row in rows], float)
+    parents = {name: number for number, name in enumerate(dict.fromkeys(row.parent for row in rows))}
+    return _centred(np.array([row.gain for row in rows], float), np.array([parents[row.parent] for row in rows], int))
+
+
+def _centred(raw: Floats, parents: Indices) -> Floats:
     if not len(raw):
         return raw
     reach = WIDEST * (sqrt(float(raw.var())) or 1.0)
     gains: Floats = np.clip(raw - raw.mean(), -reach, reach)
-    parents: defaultdict[str, list[int]] = defaultdict(list)
-    for number, row in enumerate(rows):
-        parents[row.parent].append(number)
-    for those in parents.values():
-        gains[those] -= gains[those].mean() * len(those) / (len(those) + SHRINK)
-    return gains
+    edits = np.bincount(parents)
+    means = np.bincount(parents, gains) / edits
+    return np.asarray(gains - (means * edits / (edits + SHRINK))[parents], np.float64)

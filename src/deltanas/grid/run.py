@@ -11,6 +11,7 @@ from deltanas.errors import SandboxError
 from deltanas.grid.cells import Batch, Cell, Grid, Key, winner
 from deltanas.grid.table import Row, Table
 from deltanas.program import Failed, Program, Trained
+from deltanas.program.recipes import decay_of
 from deltanas.sandbox.supervise import STARVED
 from deltanas.seams import Runner
 from deltanas.trainings import Recipe
@@ -123,6 +124,7 @@ class GridRun:
             "score": score,
             "n": split.n,
             "chance": split.chance,
+            "decay": decay_of(program.net) if program else None,
             "failure": failure,
             "seconds": round(seconds, 3),
             "program": program.id if program else None,

@@ -10,7 +10,7 @@ from io import FileIO
 from itertools import count
 from pathlib import Path
 from shlex import quote
-from typing import Any, TypedDict, cast
+from typing import Any, NotRequired, TypedDict, cast
 
 from deltanas.archive.lock import FileLock
 from deltanas.errors import DataError, DeltanasError, UsageError, aside, unused
@@ -25,8 +25,9 @@ MADE = "made"
 class Row(TypedDict):
     """One training. score: on the validation split, None where `failure` says why there is none.
 
-    n: number of images that are scored. chance: score of always naming the largest class. program: its identity, None
-    where the recipe could not be put into the network.
+    n: number of images that are scored. chance: score of always naming the largest class. decay: the optimizer's weight
+    decay, None where the program does not tell one number; rows of earlier versions lack it. program: its identity,
+    None where the recipe could not be put into the network.
     """
 
     network: str
@@ -41,6 +42,7 @@ class Row(TypedDict):
     score: float | None
     n: int
     chance: float
+    decay: NotRequired[float | None]
     failure: str | None
     seconds: float
     program: str | None
@@ -51,8 +53,11 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     **dict.fromkeys(("scale", "rate", "chance", "seconds"), (int, float)),
     **dict.fromkeys(("seed", "n"), (int,)),
     "score": (int, float, type(None)),
+    "decay": (int, float, type(None)),
     **dict.fromkeys(("failure", "program"), (str, type(None))),
 }
+_LATER = {"decay"}
+"""Columns that rows of earlier versions lack."""
 
 
 def key_of(row: Row) -> Key:
@@ -219,6 +224,9 @@ def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
             not grows and value != new[key]
         ):
             return f"`{key}` has {missing[0]}" if grows else f"`{key}` was {value}, and is {new[key]}"
+    for key in new.keys() - old.keys():
+        if key == "decay" or key.startswith("train."):
+            return f"`{key}` was not set, and is {new[key]}"
     return ""
 
 
@@ -227,8 +235,8 @@ def _row(line: bytes) -> Row | None:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    sound = isinstance(found, dict) and found.keys() == _TYPES.keys()
-    if not sound or any(not isinstance(found[name], kinds) for name, kinds in _TYPES.items()):
+    sound = isinstance(found, dict) and found.keys() | _LATER == _TYPES.keys()
+    if not sound or any(not isinstance(value, _TYPES[name]) for name, value in found.items()):
         return None
     return cast(Row, found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -22,6 +22,22 @@ from deltanas.task import CLASSIFY, Metric
 EDITS, BASELINES, METHOD = "edits.jsonl", "baselines.jsonl", "meta.json"
 
 
+@dataclass(frozen=True, slots=True)
+class OwnEdit:
+    """A measured edit of a search, with the number of trainings of the child and of its parent.
+
+    The noise of `edit` is that of scoring alone.
+    """
+
+    edit: MeasuredEdit
+    child: int
+    parent: int
+
+    def noise(self, known: Mapping[str, float]) -> float | None:
+        """That of its gain, given the noise of one training by family; None where none is known."""
+        return gain_noise(known, self.edit.family, self.child, self.parent)
+
+
 class OwnEdits:
     """The measured edits of a search: every trained candidate whose parent was trained, gain or loss.
 
@@ -32,24 +48,36 @@ class OwnEdits:
     def __init__(self, origin: str = "run") -> None:
         self._origin = origin
         self._read = 0
-        self._found: list[tuple[MeasuredEdit, int, int]] = []
+        self._found: list[OwnEdit] = []
         self._repeats: list[tuple[str, list[float]]] = []
 
     def edits(self, journal: Journal) -> list[MeasuredEdit]:
         """In the journal's order. A call reads the rows that were added since the last one; all are settled."""
+        self.read(journal)
+        noise = self.noise()
+        errors = [one.noise(noise) for one in self._found]
+        pairs = zip(self._found, errors, strict=True)
+        return [one.edit if error is None else replace(one.edit, noise=error) for one, error in pairs]
+
+    def read(self, journal: Journal) -> list[OwnEdit]:
+        """The edits of the rows that were added since the last call."""
+        known = len(self._found)
         for candidate in journal[self._read :]:
             if candidate.score is not None:
                 family = journal.family(candidate)
-                self._repeats.append((family, candidate.scores))
+                if len(candidate.scores) > 1:
+                    self._repeats.append((family, candidate.scores))
                 self._add(candidate, family, journal)
         self._read = len(journal)
-        noise = training_noise(self._repeats)
-        errors = [gain_noise(noise, edit.family, child, parent) for edit, child, parent in self._found]
-        pairs = zip(self._found, errors, strict=True)
-        return [edit if error is None else replace(edit, noise=error) for (edit, _, _), error in pairs]
+        return self._found[known:]
+
+    def noise(self) -> Mapping[str, float]:
+        """That of one training, as `training_noise` says."""
+        return training_noise(self._repeats)
 
     def _add(self, candidate: Candidate, family: str, journal: Journal) -> None:
-        parent = journal.of(candidate.parent or "")
+        held = journal.of(candidate.parent or "")
+        parent = held.at(candidate.rung) if held else None
         program, outcome, kept = candidate.program, candidate.outcome, candidate.kept
         if parent is None or parent.program is None or parent.score is None:
             return
@@ -77,7 +105,7 @@ class OwnEdits:
             kind=kept.kind,
             space=kept.part,
         )
-        self._found.append((measured, len(candidate.scores), len(parent.scores)))
+        self._found.append(OwnEdit(measured, len(candidate.scores), len(parent.scores)))
 
 
 def own_edits(

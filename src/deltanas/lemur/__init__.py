@@ -5,7 +5,7 @@ Trials come from a broad search over hyperparameters, leave out failed trainings
 prior, not a controlled comparison (docs/lemur.md).
 """
 
-from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked
+from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked, scored
 from deltanas.lemur.exporting import of_networks, own_meaning, own_programs, write_layout
 from deltanas.lemur.importing import Imported, Memory, import_tree
 from deltanas.lemur.transforms import TRANSFORMS
@@ -28,5 +28,6 @@ __all__ = [
     "own_meaning",
     "own_programs",
     "ranked",
+    "scored",
     "write_layout",
 ]

@@ -99,7 +99,8 @@ def own_programs(view: RunView) -> Own:
     """A search's trained programs by name, and what each scored.
 
     A name is `deltanas-` and the MD5 of the source, as LEMUR names what was generated. The accuracy is the one on the
-    validation split, after the run's epochs; a candidate of several trainings counts once, with their mean.
+    validation split, after the epochs of its longest training; a candidate of several such trainings counts once, with
+    their mean.
 
     Raises:
         DataError: the run says neither data set nor epochs; it is no search.
@@ -121,7 +122,7 @@ def own_programs(view: RunView) -> Own:
             text = _transform_text(program, view)
             used = f"deltanas-{_md5(text)}"
             transforms[used] = text
-        trials.append(Trial(experiment, epochs, outcome.score, duration, _settings(program, used)))
+        trials.append(Trial(experiment, outcome.epochs or epochs, outcome.score, duration, _settings(program, used)))
     return Own(sources, transforms, sorted(trials, key=lambda trial: (trial.experiment, -trial.accuracy)))
 
 

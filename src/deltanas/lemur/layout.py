@@ -27,10 +27,12 @@ class Layout(Protocol):
     """Where programs and their trials lie in a wheel or a folder, and how they are read.
 
     Attributes:
-        inside: the folder that all lies in. folders: those in it that are read.
+        command: the group of commands that imports it. inside: the folder that all lies in. folders: those in it that
+            are read.
         lacks: what is missed where there is no program. where: what holds some. fetch: the command that fetches it.
     """
 
+    command: str
     inside: str
     folders: tuple[str, ...]
     lacks: str
@@ -54,6 +56,7 @@ class Layout(Protocol):
 class _Programs:
     """The layout of nn-dataset."""
 
+    command = "lemur"
     inside = "ab/nn/"
     folders: tuple[str, ...] = ("nn", "stat")
     lacks = "programs (ab/nn/nn/*.py)"

@@ -220,6 +220,7 @@ def _name(node: ast.expr | None) -> str:
 class _Transforms:
     """The layout of nn-gpt's released transforms. A program is a transform's text; its trials name the network."""
 
+    command = "transforms"
     inside = "ab/gpt/brute/trans/"
     folders: tuple[str, ...] = ("out_gen", "dataset_epoch1", "result_gen", "result_epoch1")
     lacks = "transforms (ab/gpt/brute/trans/out_gen/*.py)"

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Protocol
 
 from deltanas.errors import DataError, UsageError
 from deltanas.lemur.layout import PROGRAMS, Layout
+from deltanas.lemur.transforms import TRANSFORMS
 
 MAX_BYTES = 16_000_000
 """Longest file that is read. The longest of nn-dataset 2.1.2 has under 200,000 bytes."""
@@ -39,7 +42,7 @@ def open_tree(path: Path, layout: Layout = PROGRAMS) -> Iterator[Tree]:
         DataError: it is neither, the wheel is cut short, or there is no program in it.
     """
     if path.is_dir():
-        yield _with_programs(Folder(path, layout), path, layout)
+        yield _with_programs(partial(Folder, path), path, layout)
     elif path.is_file():
         try:
             archive = zipfile.ZipFile(path)
@@ -48,15 +51,20 @@ def open_tree(path: Path, layout: Layout = PROGRAMS) -> Iterator[Tree]:
                 f"{path} is no wheel that can be read: {error}", f"fetch it again: {layout.fetch}"
             ) from None
         with archive:
-            yield _with_programs(Wheel(archive, layout), path, layout)
+            yield _with_programs(partial(Wheel, archive), path, layout)
     else:
         raise UsageError(f"no wheel or folder {path}", f"get one: {layout.fetch}")
 
 
-def _with_programs(tree: Wheel | Folder, path: Path, layout: Layout) -> Tree:
-    if not any(map(layout.program_name, tree.names)):
-        raise DataError(f"{path} holds no {layout.lacks}", layout.where)
-    return tree
+def _with_programs(read: Callable[[Layout], Tree], path: Path, layout: Layout) -> Tree:
+    def holds(one: Layout) -> bool:
+        return any(map(one.program_name, read(one).names))
+
+    if not holds(layout):
+        others = [one for one in (PROGRAMS, TRANSFORMS) if one is not layout and holds(one)]
+        hint = f"`deltanas {others[0].command} import {quote(str(path))}` imports what it holds; " if others else ""
+        raise DataError(f"{path} holds no {layout.lacks}", f"{hint}{layout.where}")
+    return read(layout)
 
 
 class Wheel:

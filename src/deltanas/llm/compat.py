@@ -15,18 +15,58 @@ LIBRARY, TESTED = "transformers", "5.24.0"
 
 try:
     from transformers.cache_utils import DynamicLayer
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
     from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
+    from transformers.modeling_utils import AttentionInterface
 except ImportError as error:
     if isinstance(error, ModuleNotFoundError) and error.name == LIBRARY:
         raise
     raise LibraryError(LIBRARY, str(error), TESTED) from error
 
-__all__ = ["FAULTS", "UNREADABLE", "DynamicLayer", "failed", "layers_of", "line_of", "read_gguf", "tied_weights"]
+__all__ = [
+    "FAULTS",
+    "UNREADABLE",
+    "DynamicLayer",
+    "failed",
+    "layers_of",
+    "line_of",
+    "read_gguf",
+    "read_keys_in_place",
+    "tied_weights",
+]
 
 UNREADABLE = (OSError, ValueError, safetensors.SafetensorError)
 """What is raised over a file that is missing, cut short or of another kind."""
 FAULTS = (*UNREADABLE, AttributeError, ImportError, LookupError, RuntimeError, TypeError, struct.error)
 """What a library raises over such a file, or over a change of its own: only the file itself tells which."""
+
+
+def read_keys_in_place() -> None:
+    """From here on no model of this process copies its keys and values for each of the heads that share them.
+
+    Behind a mask transformers does, as a GPU has no kernel for both. On a CPU eight replies side by side took 8 to 23 %
+    longer for it, and the digits are equal. Of training nothing changes.
+    """
+    AttentionInterface.register("sdpa", _attend)
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    **others: Any,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    special = torch.is_grad_enabled() or any(others.get(name) is not None for name in ("softcap", "position_bias"))
+    if special or attention_mask is None or query.device.type != "cpu" or query.shape[2] == 1:
+        attend: Any = sdpa_attention_forward  # it carries no types
+        found: tuple[torch.Tensor, None] = attend(module, query, key, value, attention_mask, **others)
+        return found
+    seen = torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, attn_mask=attention_mask, scale=others.get("scaling"), enable_gqa=True
+    )
+    return seen.transpose(1, 2).contiguous(), None
 
 
 def layers_of(cache: Any) -> list[Any]:

@@ -19,7 +19,7 @@ import torch
 import transformers
 
 from deltanas.errors import ModelError
-from deltanas.llm.compat import FAULTS, UNREADABLE, failed, line_of, read_gguf, tied_weights
+from deltanas.llm.compat import FAULTS, UNREADABLE, failed, line_of, read_gguf, read_keys_in_place, tied_weights
 from deltanas.llm.model import Dtype
 from deltanas.llm.spec import EMBEDDED, WHEEL, WITHOUT, Spec, cache_folder
 
@@ -41,6 +41,7 @@ def load(spec: Spec, *, dtype: Dtype | None = None, four_bit: bool = False) -> t
     Only `hub:` may use the network.
     """
     hf.utils.logging.disable_progress_bar()
+    read_keys_in_place()
     options = _four_bits() if four_bit else {}
     if dtype is not None:
         options["dtype"] = getattr(torch, dtype)

@@ -10,15 +10,23 @@ from deltanas.errors import UsageError
 DEFAULT_PRM: dict[str, float] = {"batch": 32, "lr": 0.002, "momentum": 0.9}
 
 
-def baselines() -> dict[str, str]:
-    """Source text by name, in the order of the names."""
-    files = {file.name: file for file in resources.files(__name__).iterdir() if file.name.endswith(".py")}
+TEACHER = "teacher"
+"""The name of a baseline, of tasks that have one, which is there to be learned from: too large for a search."""
+
+
+def baselines(task: str = "classify") -> dict[str, str]:
+    """Source text by name, in the order of the names; none for a task that has no built-in networks."""
+    folder = resources.files(__name__)
+    folder = folder if task == "classify" else folder.joinpath(task)
+    if not folder.is_dir():
+        return {}
+    files = {file.name: file for file in folder.iterdir() if file.name.endswith(".py")}
     return {name.removesuffix(".py"): files[name].read_text("utf-8") for name in sorted(files) if name != "__init__.py"}
 
 
-def baseline(name: str) -> str:
+def baseline(name: str, task: str = "classify") -> str:
     """Source text of one baseline. Raises UsageError if there is none of that name."""
-    known = baselines()
+    known = baselines(task)
     if name not in known:
         raise UsageError(f"no baseline is called {name!r}", f"known baselines: {', '.join(known)}")
     return known[name]

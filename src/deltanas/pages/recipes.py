@@ -29,7 +29,7 @@ _TITLES = {
     "failures": "How often does a training fail?",
 }
 _ABOUT = (
-    "Intervals are 95 %: Student's t for means and differences over blocks, Wilson (1927) for shares, Fieller (1954) "
+    "Intervals are 95 %: Student's t for means and differences over networks, Wilson (1927) for shares, Fieller (1954) "
     "for ratios. They tell the chance in the choice of networks and seeds; other data, longer training or larger "
     "networks are not in them."
 )
@@ -85,6 +85,8 @@ def _scores(found: RecipeStudy) -> Mapping[str, object]:
 
 
 def _map(cells: Cells) -> Mapping[str, object]:
+    from deltanas.study import by_network
+
     known = cells.means[~np.isnan(cells.means)]
     ends = float(known.min()), float(known.max())
     several = len({dataset for dataset, _ in cells.blocks}) > 1
@@ -97,10 +99,10 @@ def _map(cells: Cells) -> Mapping[str, object]:
             failed = int(cells.failed[line, place])
             drawn.append(_cell(f"{network}, {what}", scores, ends, failed) if scores else None)
         rows.append((name, drawn))
-    means = [
-        _cell(str(what), column[~np.isnan(column)], ends)
-        for what, column in zip(cells.what, cells.means.T, strict=True)
-    ]
+    means = []
+    for what, column in zip(cells.what, cells.means.T, strict=True):
+        merged = by_network(cells.blocks, column)
+        means.append(_cell(str(what), merged[~np.isnan(merged)].tolist(), ends))
     losses = [(name, len(list(group))) for name, group in groupby(_loss(str(what)) for what in cells.what)]
     return {
         "arm": cells.arm,
@@ -183,7 +185,7 @@ def _rates(found: RecipeStudy) -> Mapping[str, object]:
             if points:
                 lines.append((curve.what.optimizer, points))
             if curve.at_edge.value:
-                edges.append(f"{curve.what.optimizer} in {100 * curve.at_edge.value:.0f} % of blocks")
+                edges.append(f"{curve.what.optimizer} in {100 * curve.at_edge.value:.0f} % of the choices")
         if lines:
             drawn.append((loss, compared.curves(lines), edges))
     return {"charts": drawn, "height": charts.HEIGHT}

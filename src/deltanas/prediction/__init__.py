@@ -1,6 +1,16 @@
-"""What an exported network says of pictures, by ONNX Runtime, in the tool's own process. torch is not imported."""
+"""What an exported network says or makes of pictures, by ONNX Runtime, in the tool's own process, without torch."""
 
+from deltanas.prediction.denoiser import Denoiser, Restored
 from deltanas.prediction.network import Network, Prediction, pictures_in
-from deltanas.prediction.opening import open_network
+from deltanas.prediction.opening import exported_graph, open_export, open_network
 
-__all__ = ["Network", "Prediction", "open_network", "pictures_in"]
+__all__ = [
+    "Denoiser",
+    "Network",
+    "Prediction",
+    "Restored",
+    "exported_graph",
+    "open_export",
+    "open_network",
+    "pictures_in",
+]

@@ -15,7 +15,10 @@ from typing import Any
 
 from deltanas.errors import DataError, UsageError
 from deltanas.onnxfile import lies_outside
+from deltanas.prediction.denoiser import Denoiser
 from deltanas.prediction.network import AGAIN, Network
+from deltanas.task import DENOISE
+from deltanas.tiling import sight_of
 from deltanas.train.data.meaning import Meaning
 
 MODEL, CONFIG, SOURCE, RUN = "model.onnx", "config.json", "net.py", "run.json"
@@ -23,7 +26,19 @@ _HINT = "pip install 'deltanas[export]'"
 
 
 def open_network(export: Path) -> Network:
+    """As `open_export`, of a network that names classes. Raises UsageError too where it gives images back."""
+    found = open_export(export)
+    if isinstance(found, Denoiser):
+        raise UsageError(
+            f"{export} denoises images, and names no classes", f"deltanas predict {export} IMAGE... --out DIR"
+        )
+    return found
+
+
+def open_export(export: Path) -> Network | Denoiser:
     """The network of an export: of its folder, of the best one in a folder of several, or of an ONNX file.
+
+    One that names classes, or one that gives images back.
 
     What it means is taken from the `config.json` beside the file, or else from the file's own metadata.
 
@@ -43,11 +58,22 @@ def open_network(export: Path) -> Network:
             raise DataError(
                 f"{there} is of the network {one}, and {file} of {other}", "keep what was exported together"
             )
+    if _own(config).get("task") == DENOISE.name:
+        return _denoiser(file, config, beside, session)
     meaning = Meaning.of(config, str(where))
     takes = [(each.name, each.type, list(each.shape[1:])) for each in session.get_inputs()]
     if takes != [("pixels", "tensor(float)", list(meaning.shape))] or len(session.get_outputs()) != 1:
         raise DataError(f"{file} does not take the images that {where} tells of, but {takes}", AGAIN)
     return Network(file, meaning, beside, session)
+
+
+def exported_graph(export: Path) -> bytes:
+    """The ONNX file of an export, read and not opened. Raises UsageError, DataError as `open_export` does."""
+    file, _ = _located(export)
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} can't be read: {error.strerror}", "name a file that you may read") from None
 
 
 def _located(export: Path) -> tuple[Path, int]:
@@ -120,5 +146,18 @@ def _value(text: str) -> object:
 
 
 def _program(config: Mapping[str, Any]) -> object:
+    return _own(config).get("program")
+
+
+def _own(config: Mapping[str, Any]) -> Mapping[str, Any]:
     own = config.get("deltanas")
-    return own.get("program") if isinstance(own, dict) else None
+    return own if isinstance(own, dict) else {}
+
+
+def _denoiser(file: Path, config: Mapping[str, Any], beside: int, session: Any) -> Denoiser:
+    """Raises DataError where the file takes no images, or does not say of how many channels."""
+    channels = config.get("num_channels")
+    takes = [(each.name, each.type, list(each.shape)[1:2]) for each in session.get_inputs()]
+    if takes != [("pixels", "tensor(float)", [channels])] or len(session.get_outputs()) != 1 or channels not in (1, 3):
+        raise DataError(f"{file} does not take images of {channels} channels, but {takes}", AGAIN)
+    return Denoiser(file, channels, beside, session, sight_of(file.read_bytes()))

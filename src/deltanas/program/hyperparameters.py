@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterator, Mapping
+from math import isfinite
 from types import MappingProxyType
 
 from deltanas.program.canonical import parsed
@@ -46,6 +48,30 @@ def assumed(source: str, given: Mapping[str, float]) -> dict[str, float]:
         return {}
     names = set(_declared(tree)) & set(_read(tree))
     return {name: USUAL[name] for name in lacking if name in names}
+
+
+def prm_faults(text: str) -> tuple[str, ...]:
+    """Why a text is no hyperparameters of a program, in words; nothing where it is."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return (f"the hyperparameters are no JSON: {error}",)
+    if not isinstance(values, dict):
+        return ("the hyperparameters are no JSON object of names and numbers",)
+    return tuple(
+        f"hyperparameter {name!r} is {value!r}: {rule}"
+        for name, value in values.items()
+        if (rule := _rule(name, value))
+    )
+
+
+def _rule(name: str, value: object) -> str:
+    """What the value of a hyperparameter breaks."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return "a finite number is needed"
+    if name == "batch" and not (value >= 1 and value == int(value)):
+        return "a whole number of images, 1 or more, is needed"
+    return "a rate above 0 is needed" if name == "lr" and value <= 0 else ""
 
 
 def _declared(tree: ast.Module) -> Iterator[str]:

@@ -30,6 +30,7 @@ class Failed:
             size or not finite).
         seconds, cpu_seconds: wall and CPU time, measured by the parent of the child process.
         tier: the sandbox's strength, "A" to "C" (docs/security.md).
+        epochs: as in `Trained`.
     """
 
     kind: Literal["timeout", "memory", "crash", "error", "output"]
@@ -37,6 +38,7 @@ class Failed:
     seconds: float
     cpu_seconds: float
     tier: str
+    epochs: int = 0
 
 
 Confusion = tuple[tuple[int, int, int], ...]
@@ -57,6 +59,13 @@ class Trained:
             (`task.Task.unpacked`). None for several trainings together, or where a run of 0.1.0 has none.
         confusion: what the network takes for what, on the test split alone; None elsewhere, where the task has no
             classes, and where a run of 0.2.0 or before has none.
+        epochs: length of the training, the number of passes over the training images; of several trainings that of the
+            longest, which the score is of. 0 where it is not known.
+        picture: PNG of the worst, the median and the best of the test images, before and after; None elsewhere, and
+            where the task has nothing to look at.
+        further: other figures of the same outputs by name, means over the images, as the task tells them
+            (`task.Describes`); no archive keeps them.
+        cached: it was not made for this run, but read from an earlier run on this machine (`sandbox.kept`).
     """
 
     score: float
@@ -67,15 +76,20 @@ class Trained:
     tier: str
     per_image: bytes | None = field(default=None, repr=False)
     confusion: Confusion | None = field(default=None, repr=False)
+    epochs: int = 0
+    cached: bool = False
+    picture: bytes | None = field(default=None, repr=False)
+    further: tuple[tuple[str, float], ...] = ()
 
 
 Outcome = Refused | Failed | Trained
 
 
 def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
-    """What several trainings of one program come to: the mean score with all the time spent, or the first failure.
+    """What several trainings of one program come to: a score with all the time spent, or the first failure.
 
-    Raises ValueError if there is none.
+    The score is the mean over the longest ones: a network that was trained for one epoch and for nine has the score
+    after nine. Raises ValueError if there is none.
     """
     if not trainings:
         raise ValueError("no training, no outcome")
@@ -83,8 +97,9 @@ def combined(trainings: Sequence[Trained | Failed]) -> Trained | Failed:
     seconds, cpu = sum(each.seconds for each in trainings), sum(each.cpu_seconds for each in trainings)
     if failed is not None:
         return replace(failed, seconds=seconds, cpu_seconds=cpu)
-    scores = [each for each in trainings if isinstance(each, Trained)]
-    if len(scores) == 1:
+    longest = max(each.epochs for each in trainings)
+    scores = [each for each in trainings if isinstance(each, Trained) and each.epochs == longest]
+    if len(trainings) == 1:
         return scores[0]
     score = fmean(each.score for each in scores)
     return replace(scores[0], score=score, seconds=seconds, cpu_seconds=cpu, per_image=None, confusion=None)

@@ -14,7 +14,7 @@ from sys import intern
 from typing import NamedTuple
 
 from deltanas.program.canonical import canonical_source
-from deltanas.program.hyperparameters import assumed
+from deltanas.program.hyperparameters import assumed, prm_faults
 from deltanas.program.transforms import TransformError, read_transform, transform_text
 
 Part = str
@@ -144,8 +144,7 @@ class Program:
 
     @property
     def hyperparameters(self) -> dict[str, float]:
-        values: dict[str, float] = json.loads(self.prm)
-        return values
+        return prm_values(self.prm)
 
     @property
     def parent(self) -> str | None:
@@ -160,7 +159,7 @@ class Program:
         """This program with one part replaced, and this program as its parent.
 
         Hyperparameters that a new `net` declares and this program lacks get their usual values. A transform without
-        operations is none: the part is absent.
+        operations is none: the part is absent. Hyperparameters are written as `prm_text` does.
         """
         more = assumed(text, self.hyperparameters) if part == "net" else {}
         prm = {"prm": prm_text({**self.hyperparameters, **more})} if more else {}
@@ -181,6 +180,8 @@ def _shared(names: tuple[Part, ...]) -> tuple[Part, ...]:
 
 
 def _settled(part: Part, text: str) -> str:
+    if part == "prm":
+        return text if prm_faults(text) else prm_text(prm_values(text))
     with suppress(TransformError):
         return "" if part == "transform" and not read_transform(text) else text
     return text
@@ -193,3 +194,9 @@ def _form(part: Part, text: str) -> str:
 def prm_text(values: Mapping[str, float]) -> str:
     """Hyperparameters as the text that a `Program` holds."""
     return json.dumps(dict(values), sort_keys=True)
+
+
+def prm_values(text: str) -> dict[str, float]:
+    """The hyperparameters that the text holds."""
+    values: dict[str, float] = json.loads(text)
+    return values

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from deltanas.errors import UsageError
+from deltanas.program.prm_space import PrmSpace
 from deltanas.program.program import Part, Program
 from deltanas.program.space import SpaceEdit, edits_of
 from deltanas.program.transforms.space import TransformSpace
@@ -44,7 +45,7 @@ class SourceSpace:
         return tuple(edit for edit in edits_of(program.net) if edit.part == self.part)
 
 
-_BUILT_IN: tuple[EditSpace, ...] = (SourceSpace("net"), SourceSpace("recipe"), TransformSpace())
+_BUILT_IN: tuple[EditSpace, ...] = (SourceSpace("net"), SourceSpace("recipe"), TransformSpace(), PrmSpace())
 SPACES: dict[Part, EditSpace] = {space.part: space for space in _BUILT_IN}
 
 

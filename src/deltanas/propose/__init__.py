@@ -7,6 +7,7 @@ from deltanas.propose.delta import DeltaProposer
 from deltanas.propose.evolution import EvolutionProposer, Tournament
 from deltanas.propose.feedback import FeedbackProposer
 from deltanas.propose.full import FullProposer
+from deltanas.propose.outside import OutsideSettings, Told
 from deltanas.propose.random import RandomProposer
 from deltanas.propose.space import Space
 from deltanas.propose.space_cache import CachedBuilds
@@ -26,9 +27,11 @@ __all__ = [
     "FeedbackProposer",
     "FullProposer",
     "ModelProposer",
+    "OutsideSettings",
     "RandomProposer",
     "Space",
     "Strategy",
+    "Told",
     "Tournament",
     "strategy_named",
 ]

@@ -17,7 +17,7 @@ from deltanas.program.transforms import MENU
 from deltanas.program.transforms.space import MOST_OPERATIONS
 from deltanas.propose.goals import facts
 from deltanas.propose.grammar import reasoned
-from deltanas.propose.prompt import render
+from deltanas.propose.prompt import purpose, render
 from deltanas.records import Attempt, Call
 from deltanas.seams import Ask, Proposal
 from deltanas.settings import Section
@@ -162,6 +162,7 @@ class ModelProposer(ABC):
                 earlier=earlier,
                 facts=known,
                 reason=question.reasoned,
+                purpose=purpose(ask.telemetry.metric),
                 menu=MENU_TOLD.get(ask.part, ()),
                 most=MOST_OPERATIONS,
             )

@@ -131,11 +131,15 @@ def line_of(ask: Ask) -> Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A vector that was tried, its outcome in a few words, and its score, None where it has none."""
+    """A vector that was tried, its outcome in a few words, and its score, None where it has none.
+
+    rung: number of epochs of the training that the score is of.
+    """
 
     vector: Mapping[str, int]
     result: str
     score: float | None
+    rung: int = 0
 
 
 def rows(survey: Survey, line: Line, metric: Metric) -> list[Row]:
@@ -153,11 +157,11 @@ def rows(survey: Survey, line: Line, metric: Metric) -> list[Row]:
 
 def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | None, metric: Metric) -> Row:
     match outcome:
-        case Trained(score=score):
+        case Trained(score=score, epochs=epochs):
             draft = candidate.draft
             size = f", {draft.params:,} parameters" if draft and draft.params is not None else ""
             cost = f", {draft.flops / 1e6:.2f} MFLOPs" if draft and draft.flops is not None else ""
-            return Row(vector, f"{metric.said(score)}{size}{cost}", score)
+            return Row(vector, f"{metric.said(score)}{size}{cost}", score, epochs)
         case Failed(kind=kind):
             return Row(vector, f"training failed ({kind})", None)
         case Refused(reason=reason):
@@ -169,7 +173,7 @@ def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | Non
 def described(survey: Survey, measured: Sequence[Row], metric: Metric) -> str:
     """The widths with their values, then the vectors that were tried, the best and the last, with their outcomes."""
     lines = [f"{axis.name} is {axis.value}, in line {axis.group.line}: {axis.group.text}" for axis in survey.axes]
-    scored = [(metric.key(row.score), row) for row in measured if row.score is not None]
+    scored = [((-row.rung, metric.key(row.score)), row) for row in measured if row.score is not None]
     best = [row for _, row in sorted(scored, key=itemgetter(0))[:MOST_TOLD]]
     chosen = [row for row in measured if row in best or row in measured[-MOST_TOLD:]]
     tried = [f"{told(row.vector)}: {row.result}" for row in chosen]

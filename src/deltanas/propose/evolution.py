@@ -31,7 +31,7 @@ class Tournament(Section):
 
     The population is the youngest of all that were trained, baselines among them: who leaves it leaves by age, however
     good. It changes with each cycle, not with each candidate, so that a cycle can be trained side by side. A tournament
-    has at least one entrant.
+    has at least one entrant. On a ladder those count that were trained longest.
     """
 
     population: int = Field(
@@ -41,7 +41,7 @@ class Tournament(Section):
 
     def __call__(self, slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG002
         """The parent of a slot, whichever. journal: of all earlier cycles; some candidate of it was trained."""
-        trained = (candidate for candidate in reversed(journal) if candidate.score is not None)
+        trained = (row for row in reversed(journal) if row.score is not None and row.rung == journal.top)
         living = list(islice(trained, self.population))[::-1]
         winner = min(rng.sample(living, math.ceil(self.share * len(living))), key=journal.rank)
         assert winner.program is not None

@@ -21,7 +21,7 @@ from deltanas.propose.delta import edit_question, written_edit
 from deltanas.propose.edits import exhausted
 from deltanas.propose.full import LONGEST, written_program
 from deltanas.propose.goals import facts
-from deltanas.propose.prompt import render
+from deltanas.propose.prompt import purpose, render
 from deltanas.propose.space import Space
 from deltanas.propose.strategy import Context, Strategy
 from deltanas.records import Attempt, Call, Candidate
@@ -110,6 +110,7 @@ class FeedbackProposer(ModelProposer):
             source=ask.text.removesuffix("\n"),
             trials=window(ask, self._window),
             facts=facts("", ask.telemetry),
+            purpose=purpose(ask.telemetry.metric),
             kinds=sorted({edit.kind for edit in edits}),
         )
         length = self._model.count(messages)
@@ -163,7 +164,8 @@ def _backwards(ask: Ask) -> Iterator[Trial]:
     for attempt in reversed(ask.earlier):
         yield from _trial(attempt, None, None, ask.journal.metric)
     for candidate in reversed(ask.journal):
-        parent = ask.journal.of(candidate.parent or "")
+        held = ask.journal.of(candidate.parent or "")
+        parent = held.at(candidate.rung) if held else None
         for attempt in reversed(candidate.attempts):
             yield from _trial(attempt, candidate, parent.score if parent else None, ask.journal.metric)
 

@@ -64,5 +64,6 @@ FULL = Strategy(
     about="the whole program; never counted as an edit",
     build=lambda context: FullProposer(context.asked, Space(None), context.asking),
     calls=1,
+    only=("net", "recipe", "transform"),
     taught=True,
 )

@@ -12,6 +12,7 @@ from jinja2 import StrictUndefined, Template
 from deltanas.llm import Message
 from deltanas.llm.model import Role
 from deltanas.program import Part
+from deltanas.task import CLASSIFY, DENOISE, Metric
 
 _TURN = re.compile(rf"^# ({'|'.join(get_args(Role))})\n", re.MULTILINE)
 
@@ -19,13 +20,20 @@ _TURN = re.compile(rf"^# ({'|'.join(get_args(Role))})\n", re.MULTILINE)
 def render(name: str, of: Part = "net", **values: object) -> tuple[Message, ...]:
     """The messages of the prompt `name` about a part of a program.
 
-    Values are never read as headings: the file is split before it is filled.
+    Values are never read as headings: the file is split before it is filled. `purpose`, if it is not given, is that of
+    a classifier.
     """
+    values = {"purpose": purpose(CLASSIFY.metric), **values}
     _, *parts = _TURN.split(prompt_text(name, of))
     return tuple(
         Message(cast("Role", role), _filled(content, values))
         for role, content in zip(parts[::2], parts[1::2], strict=True)
     )
+
+
+def purpose(metric: Metric) -> str:
+    """What the networks are for, by what their score is."""
+    return "denoising images" if metric == DENOISE.metric else "image classification"
 
 
 def _filled(template: str, values: dict[str, object]) -> str:

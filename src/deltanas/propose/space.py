@@ -291,7 +291,7 @@ class Space:
             slot: [
                 isinstance(child, Built)
                 and isinstance(origin, Built)
-                and child.differs(origin)
+                and (edit.of == "prm" or child.differs(origin))  # two steps may not show another batch
                 and not _idle(program, edit, child)
                 for edit, (program, child) in zip(edits, islice(results, len(edits)), strict=True)
             ]

@@ -13,14 +13,16 @@ from deltanas.propose.bandit import BANDIT
 from deltanas.propose.channels import CHANNELS
 from deltanas.propose.delta import DELTA
 from deltanas.propose.evolution import EVOLUTION
+from deltanas.propose.experts import EXPERTS
 from deltanas.propose.feedback import FEEDBACK
 from deltanas.propose.full import FULL
+from deltanas.propose.outside import OUTSIDE
 from deltanas.propose.random import RANDOM
 from deltanas.propose.strategy import Strategy
 from deltanas.settings import Section
 
 STRATEGIES: dict[str, Strategy] = {
-    one.name: one for one in (DELTA, FULL, FEEDBACK, CHANNELS, RANDOM, EVOLUTION, BANDIT)
+    one.name: one for one in (DELTA, FULL, FEEDBACK, CHANNELS, RANDOM, EVOLUTION, BANDIT, EXPERTS, OUTSIDE)
 }
 
 GROUP = "deltanas.strategies"

@@ -30,6 +30,7 @@ class Context:
         prior: what makes some edits of loss and optimizer likelier than others; None: they are as likely.
         steps: number of edits of the space, one after another, that one proposal is made of.
         screen: what ranks draws of the space before they are verified; None: they are taken as they come.
+        seed: of the search. candidates: number of slots in a cycle.
     """
 
     builds: Builds | None = None
@@ -40,6 +41,8 @@ class Context:
     prior: RecipePrior | None = None
     steps: int = 1
     screen: Screen | None = None
+    seed: int = 0
+    candidates: int = 1
 
     def own(self, kind: type[S]) -> S:
         """The strategy's own settings, the defaults if none were given."""
@@ -66,12 +69,15 @@ class Strategy:
         held: whether replies are held to a grammar.
         taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
-        parent: makes the rule by which parents are chosen; None: by rank.
+        parent: makes the rule by which parents are chosen; None: by rank. blind: that rule asks for no score, so it
+            takes several objectives too.
         only: names of the spaces of edits that it can draw from; (): any.
         weighs: whether its draws go by `Context.prior`. screens: whether they go by `Context.screen`.
         composes: whether its proposals are made of `Context.steps` edits of the space.
         draws: least number of proposals that a slot draws in each round.
         choose: makes what takes one of a slot's passing proposals; None: the first is taken.
+        joins: number of baselines that a proposal is made of, its parents; 0: it edits one parent. Then a slot is asked
+            once, and the limit of growth counts from all of them together.
     """
 
     name: str
@@ -83,9 +89,11 @@ class Strategy:
     taught: bool = False
     ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None
+    blind: bool = False
     only: tuple[Part, ...] = ()
     weighs: bool = False
     composes: Callable[[Context], bool] = lambda _: False
     screens: Callable[[Context], bool] = lambda _: False
     draws: Callable[[Context], int] = lambda _: 1
     choose: Callable[[Context, Proposer], Choose | None] = lambda _, __: None
+    joins: Callable[[Context], int] = lambda _: 0

@@ -2,8 +2,10 @@
 
 from deltanas.report.classes import ClassScore, ClassScores, class_scores, least_accurate
 from deltanas.report.counts import Counts, Step
-from deltanas.report.figures import Gain, Network, Summary, summary
+from deltanas.report.figures import Network, Summary, summary
 from deltanas.report.front import Front
+from deltanas.report.gain import Gain
+from deltanas.report.handed import Handed
 from deltanas.report.listing import Entry, Listed, Score, draw_list
 from deltanas.report.page import Diagnostic, Drawn, Live, document, draw, drawn_page, render
 
@@ -16,6 +18,7 @@ __all__ = [
     "Entry",
     "Front",
     "Gain",
+    "Handed",
     "Listed",
     "Live",
     "Network",

@@ -54,7 +54,7 @@ def atlas(reading: Reading) -> dict[str, object]:
     for (candidate, program), x, y in zip(shown, across, up, strict=True):
         known = reading.value(candidate) is not None
         kind = "base" if candidate.cycle == 0 else "elite" if id(candidate) in elites else "trained"
-        family = "" if candidate.cycle == 0 else f", from {label(roots[program.id])}"
+        family = "" if candidate.cycle == 0 else f", from {' + '.join(map(label, roots[program.id]))}"
         title = f"{label(candidate)}{family}: {reading.told(candidate)}"
         spots.append(
             Spot(f"{candidate.cycle}.{candidate.index}", x, HEIGHT * (1 - y / 100), kind if known else "other", title)

@@ -11,14 +11,16 @@ from deltanas.prices import priced, prices, ratios
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Candidate, Final
 from deltanas.report import charts
+from deltanas.report.askers import askers_card
 from deltanas.report.atlas import atlas
 from deltanas.report.classes import classes_card
 from deltanas.report.control import comparison
 from deltanas.report.counts import cost
-from deltanas.report.figures import Gain, Network, Summary, told
+from deltanas.report.denoised import denoised_card
+from deltanas.report.figures import Network, Summary
 from deltanas.report.front import front_card
+from deltanas.report.gain import Gain, told
 from deltanas.report.lines import Differences, differences, lineage
-from deltanas.report.parts import Brought, brought
 from deltanas.report.reading import AbsentError, Reading, label
 from deltanas.report.refusals import reasons
 from deltanas.report.screened import screen_card
@@ -85,7 +87,7 @@ class Row:
 def progress(reading: Reading, _: Summary) -> dict[str, object]:
     points = []
     for candidate in reading.view.candidates:
-        reached = reading.value(candidate)
+        reached = reading.longest(candidate)
         if reached is not None:
             title = f"{label(candidate)}: {reading.told(candidate)}"
             points.append(charts.Point(candidate.cycle, candidate.strategy, reached, title))
@@ -128,20 +130,21 @@ def _generation(reading: Reading, step: Candidate) -> Generation:
     return Generation(label(step), reading.value(step), last.aim if last else "", last.rung if last else None)
 
 
-def finals(reading: Reading, _: Summary) -> dict[str, object]:
+def finals(reading: Reading, found: Summary) -> dict[str, object]:
     if not reading.view.finals:
         raise AbsentError("No final scores yet: they are taken once, on the test images, after the last cycle.")
-    scored = {f.program: found for f in reading.view.finals if (found := measured(reading.task, f.outcome)) is not None}
+    scored = {f.program: one for f in reading.view.finals if (one := measured(reading.task, f.outcome)) is not None}
     failures = [(_name(reading, f), f.outcome) for f in reading.view.finals if isinstance(f.outcome, Failed)]
     if not scored:
-        return {"rows": [], "failures": failures, "scale": None, "sizes": "", "marks": ()}
-    ends = [_ends(reading, found) for found in scored.values()]
+        return {"rows": [], "failures": failures, "scale": None, "sizes": "", "marks": (), "handed": None}
+    ends = [_ends(reading, one) for one in scored.values()]
     scale = charts.axis(min(low for low, _ in ends), max(high for _, high in ends), reading.metric.limits)
     rows = [_row(reading, final, scored, scale) for final in reading.view.finals if final.program in scored]
     marks = tuple(charts.tick(end, scale, reading.metric) for end in (scale.low, scale.high))
     sizes = " or ".join(f"{n:,}" for n in sorted({row.n for row in rows}))
     rows.sort(key=lambda row: reading.metric.key(row.test))
-    return {"rows": rows, "failures": failures, "scale": marks, "sizes": sizes, "marks": _marks(rows)}
+    told = {"rows": rows, "failures": failures, "scale": marks, "sizes": sizes, "marks": _marks(rows)}
+    return {**told, "handed": found.handed_over}
 
 
 def _marks(rows: Iterable[Row]) -> tuple[str, ...]:
@@ -231,7 +234,8 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
         "program": candidate.program.id[:8] if candidate.program else "",
         "parent": ", ".join(parent[:8] for parent in candidate.parents),
         "goal": last.aim if last else "",
-        "rung": (last.rung if last else None) or "",
+        "applied": (last.rung if last else None) or "",
+        "epochs": candidate.rung if reading.shorter() else 0,
         "score": reading.value(candidate),
         "params": candidate.draft.params if candidate.draft else None,
         "flops": candidate.draft.flops if candidate.draft else None,
@@ -239,10 +243,6 @@ def _line(reading: Reading, candidate: Candidate) -> dict[str, object]:
         "ratios": ratios(candidate, reading.journal),
         "reason": " ".join(reason.split()),
     }
-
-
-def brought_by(reading: Reading) -> tuple[Brought, ...]:
-    return brought(reading.search, reading.metric, lambda parent: reading.value(reading.holder(parent)))
 
 
 def costs(reading: Reading, _: Summary) -> dict[str, object]:
@@ -287,10 +287,14 @@ FRONT = Card("front", "The front", lambda reading, _: front_card(reading))
 """Of a run with several objectives alone."""
 CLASSES = Card("classes", "Class by class", lambda reading, _: classes_card(reading))
 """Of a run whose networks name classes alone."""
-PARTS = Card("parts", "What each part brought", lambda reading, _: {"rows": brought_by(reading)})
+DENOISED = Card("denoised", "Before and after", lambda reading, _: denoised_card(reading))
+"""Of a run whose networks give images back alone."""
+PARTS = Card("parts", "What each part brought", lambda reading, _: {"rows": reading.brought})
 """Of a run whose edits are of several parts alone."""
 SHEETS = Card("sheets", "What the transforms do", lambda reading, _: sheets_card(reading))
 """Of a run whose programs have transforms alone."""
+ASKERS = Card("askers", "Who proposed what", lambda reading, _: askers_card(reading))
+"""Of a run that is filled from outside alone."""
 SCREEN = Card("screen", "Gains foretold and measured", lambda _, found: screen_card(found.screen))
 """Of a run that foretold gains alone."""
 CARDS = (
@@ -300,9 +304,11 @@ CARDS = (
     Card("lineage", "Lineage of the best", lineage),
     SHEETS,
     PARTS,
+    ASKERS,
     Card("control", "Strategies against the uniform control", lambda reading, _: comparison(reading)),
     Card("finals", "Final scores on the test images", finals),
     CLASSES,
+    DENOISED,
     Card("funnel", "From proposal to trained network", passage),
     SCREEN,
     Card("atlas", "How alike the programs are", lambda reading, _: atlas(reading)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 from statistics import fmean, geometric_mean
@@ -12,14 +12,16 @@ from deltanas.prices import priced, prices, ratios
 from deltanas.program import parts_named
 from deltanas.records import RunView
 from deltanas.report import charts
-from deltanas.report.figures import Gain, told
+from deltanas.report.gain import Gain, told
 from deltanas.report.reading import AbsentError, Reading, label
+from deltanas.settings import BEFORE, merged
 from deltanas.task import Metric
 
 CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
-    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "seeds", "proposals", "prm")),
+    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "seeds", "rungs", "prm")),
+    ("config", "proposals"),
     *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment", "average")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
@@ -135,9 +137,10 @@ def _groups(reading: Reading) -> Iterator[tuple[tuple[str, str], list[_Trained]]
         names.add(name)
         groups: dict[str, list[_Trained]] = {}
         for candidate in each.search:
-            reached = each.value(candidate)
+            reached = each.longest(candidate)
             if reached is not None:
-                before = each.value(each.holder(candidate.parent or ""))
+                parent = each.holder(candidate.parent or "")
+                before = each.value(parent.at(candidate.rung) if parent else None)
                 gain = None if before is None else each.metric.over(reached, before)
                 row = _Trained(candidate.cycle, reached, gain, ratios(candidate, each.journal)["flops"])
                 groups.setdefault(candidate.strategy, []).append(row)
@@ -182,17 +185,23 @@ def _stretch(
 
 def _unlike(view: RunView, other: RunView) -> str:
     """What is recorded of both runs and differs."""
-    pairs = [
-        ("data" if path[0] == "data" else path[-1], _recorded(view.manifest, path), _recorded(other.manifest, path))
-        for path in _ALIKE
-    ]
-    unlike = [name for name, one, two in pairs if ... not in (one, two) and one != two]
+    one, two = (_held(each.manifest) for each in (view, other))
+    pairs = [("data" if path[0] == "data" else path[-1], _recorded(one, path), _recorded(two, path)) for path in _ALIKE]
+    unlike = [name for name, mine, theirs in pairs if ... not in (mine, theirs) and mine != theirs]
     return f"{other.name} differs from {view.name} in {', '.join(unlike)}" if unlike else ""
 
 
-def _recorded(manifest: dict[str, object], path: Sequence[str]) -> object:
+def _held(manifest: Mapping[str, object]) -> Mapping[str, object]:
+    """The manifest, with what the run was held to where it is older than a setting."""
+    config = manifest.get("config")
+    return {**manifest, "config": merged(BEFORE, config)} if isinstance(config, dict) else manifest
+
+
+def _recorded(manifest: Mapping[str, object], path: Sequence[str]) -> object:
     """The value at a place, `...` where the run recorded none."""
     value: object = manifest
     for key in path:
-        value = value.get(key, ...) if isinstance(value, dict) else ...
+        value = value.get(key, ...) if isinstance(value, Mapping) else ...
+    if isinstance(value, tuple):
+        value = list(value)
     return parts_named(value) if path[-1] == "edits" and value is not ... else value

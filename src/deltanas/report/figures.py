@@ -4,44 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.gains import Compared
-from deltanas.intervals import Estimate
 from deltanas.prices import Price, growth_of, prices
 from deltanas.program import Failed, Refused, Trained
 from deltanas.records import Candidate, RunView
 from deltanas.report.classes import ClassScores, by_class
 from deltanas.report.counts import Counts, counted
 from deltanas.report.front import Front, standing_front
+from deltanas.report.gain import Gain, told
+from deltanas.report.handed import Handed, handed_over
 from deltanas.report.reading import Reading, label
 from deltanas.report.screened import Screened, screened
 
 SHOWN = 5
 """How many networks are shown in full."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gain:
-    """What a network gained over another, both scored on the same images.
-
-    Attributes:
-        over, name: identity and short name of the other. score: its own.
-        gain, low, high: difference of the scores, positive where the first is better, with its 95 % interval. The
-            interval knows the chance in the choice of images; neither that of the training nor that of picking the
-            best.
-        paired: the interval is over the differences of the images' scores (`intervals.paired`). Where these are not
-            known of both networks it is the wider one of two independent scores (`intervals.difference`).
-        seeds: the difference with its 95 % interval for other seeds, by repeated trainings. None where no program was
-            trained repeatedly.
-    """
-
-    over: str
-    name: str
-    score: float
-    gain: float
-    low: float
-    high: float
-    paired: bool
-    seeds: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +30,7 @@ class Network:
         seeds: number of trainings, whose mean is `score`. standard_error: of that mean over the seeds, None
             for one; the interval is that of the choice of images alone.
         over_baseline, over_parent: None where the run holds no score of that ancestor.
+        rung: number of epochs of the trainings that the score is of; None where it is not known.
         prices: what it costs, and how many times what the baseline at its root costs.
     """
 
@@ -74,6 +50,7 @@ class Network:
     over_baseline: Gain | None
     over_parent: Gain | None
     prices: tuple[Price, ...] = ()
+    rung: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +64,10 @@ class Summary:
         metric: name of what the scores are. best: the best network of the search, None if none was trained.
         elites: the `SHOWN` best networks that beat their parent. elite_count: how many there are.
         growth: limit of FLOPs and parameters in times of the baseline's; None: none.
+        shorter: number of trained candidates that are not compared with these, as their trainings were shorter.
         front: of a run with several objectives. finals: the final networks class by class, where they name classes.
         screen: of a run that foretold gains.
+        handed_over: the best network beside the best baseline, on the test images.
     """
 
     run: str
@@ -104,10 +83,12 @@ class Summary:
     best: Network | None
     elites: tuple[Network, ...]
     elite_count: int
+    shorter: int
     growth: float | None = None
     front: Front | None = None
     finals: tuple[ClassScores, ...] = ()
     screen: Screened | None = None
+    handed_over: Handed | None = None
 
 
 def summary(view: RunView) -> Summary:
@@ -132,9 +113,11 @@ def summarise(reading: Reading) -> Summary:
         elites=tuple(network(reading, elite) for elite in elites[:SHOWN]),
         elite_count=len(elites),
         growth=growth_of(reading.view.manifest),
+        shorter=reading.shorter(),
         front=standing_front(reading),
         finals=by_class(reading),
         screen=screened(reading),
+        handed_over=handed_over(reading),
     )
 
 
@@ -154,7 +137,8 @@ def network(reading: Reading, candidate: Candidate) -> Network:
         low=bounds.low if bounds else None,
         high=bounds.high if bounds else None,
         n=candidate.outcome.n,
-        seeds=max(1, len(candidate.trainings)),
+        seeds=max(1, len(candidate.scores)),
+        rung=candidate.rung or None,
         standard_error=candidate.standard_error,
         params=candidate.draft.params,
         flops=candidate.draft.flops,
@@ -168,11 +152,6 @@ def gain(reading: Reading, candidate: Candidate, other: Candidate | None) -> Gai
     """Over another candidate of the run; None where it has no score."""
     if other is None or other.program is None:
         return None
-    theirs = reading.measured(other)
+    theirs = reading.measured(other, candidate.rung)
     found = reading.compared(reading.measured(candidate), theirs)
     return told(other.program.id, label(other), theirs.score, found) if theirs and found else None
-
-
-def told(over: str, name: str, score: float, found: Compared) -> Gain:
-    gained = found.gain
-    return Gain(over, name, score, gained.value, gained.low, gained.high, found.paired, found.seeds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import ceil, floor, log10
@@ -114,7 +114,8 @@ def _advances(
             volume = hypervolume((reference - points) / unit)
         advances.append(Advance(cycle, len(rows), improved, len(members), volume))
     told = {
-        one.name: float(-at if one.better == "higher" else at) for one, at in zip(objectives, reference, strict=False)
+        one.name: float(-at if one.better == "higher" else at) + 0.0
+        for one, at in zip(objectives, reference, strict=False)
     }
     return advances, members, told
 
@@ -165,26 +166,25 @@ def front_card(reading: Reading) -> dict[str, object]:
         raise AbsentError("This run has one objective, so there is no front.")
     if not found.members:
         raise AbsentError("No network has a figure for each objective yet.")
-    metric = score_of(reading.task)
+    metric, objectives = score_of(reading.task), stored_objectives(reading.view.manifest)
     names = [name for name in found.objectives if name != metric.name]
+    members = {one.name for one in found.members}
     return {
         "front": found,
-        "planes": [_plane(reading, found, COSTS[name], metric) for name in names],
+        "planes": [plane(reading, members, COSTS[name], objectives) for name in names],
         "height": charts.HEIGHT,
-        "shown": metric.shown,
         "reference": ", ".join(f"{name} {value:,.4g}" for name, value in found.reference.items()),
-        "metric": metric.name,
-        "axis": f"{metric.name} ({reading.metric.sign})" if reading.metric.sign else metric.name,
+        "axis": reading.metric.heading,
     }
 
 
-def _plane(reading: Reading, found: Front, cost: Objective, metric: Objective) -> Plane:
-    objectives = stored_objectives(reading.view.manifest)
+def plane(reading: Reading, members: Collection[str], cost: Objective, objectives: Sequence[Objective]) -> Plane:
+    """All networks whose figures are known. members: labels of those on the front."""
+    metric = score_of(reading.task)
     rows = [row for row in reading.view.candidates if figures(row, objectives) is not None]
-    stands = {one.name for one in found.members}
-    others = [row for row in rows if label(row) not in stands]
+    others = [row for row in rows if label(row) not in members]
     drawn = others[:: ceil(len(others) / MOST_DOTS) or 1]
-    chosen = [row for row in rows if label(row) in stands]
+    chosen = [row for row in rows if label(row) in members]
     points = [(row, row.score or 0.0, log10(max(cost.of(row) or 0.0, 1e-6))) for row in [*drawn, *chosen]]
     scores = [score for _, score, _ in points]
     up = charts.axis(min(scores), max(scores), reading.metric.limits)
@@ -204,9 +204,12 @@ def _plane(reading: Reading, found: Front, cost: Objective, metric: Objective) -
             charts.Level(charts.HEIGHT * (1 - up.part(tick)), charts.tick(tick, up, reading.metric))
             for tick in up.ticks
         ),
-        columns=tuple((100 * (log10(value) - low) / (high - low), f"{value:,.6g}") for value in _decades(low, high)),
+        columns=tuple(
+            (100 * (log10(value) - low) / (high - low), f"{value:,.0f}" if value >= 1 else f"{value:g}")
+            for value in _decades(low, high)
+        ),
         dots=tuple(dots.values()),
-        rings=tuple(sorted((dots[name] for name in stands), key=lambda mark: mark.x)),
+        rings=tuple(sorted((dots[name] for name in members), key=lambda mark: mark.x)),
         left_out=len(others) - len(drawn),
     )
 

@@ -9,7 +9,8 @@ from itertools import pairwise
 from deltanas.prices import priced, prices
 from deltanas.program import Program, diff, differing_parts
 from deltanas.records import Candidate
-from deltanas.report.figures import Gain, Summary, gain
+from deltanas.report.figures import Summary, gain
+from deltanas.report.gain import Gain
 from deltanas.report.reading import AbsentError, Reading, label
 
 ACROSS, DOWN = 208, 58

@@ -17,12 +17,13 @@ from markupsafe import Markup
 from deltanas.objective import stored_objectives
 from deltanas.prices import priced, told_growth
 from deltanas.records import RunView
-from deltanas.report.cards import CARDS, CLASSES, FRONT, PARTS, SCREEN, SHEETS, Card, brought_by
+from deltanas.report.cards import ASKERS, CARDS, CLASSES, DENOISED, FRONT, PARTS, SCREEN, SHEETS, Card
 from deltanas.report.figures import Summary, summarise
 from deltanas.report.opened import opened, opened_within
 from deltanas.report.reading import AbsentError, Reading
 from deltanas.report.sheets import has_transforms
-from deltanas.task import Sorts
+from deltanas.task import Shows, Sorts
+from deltanas.wording import counted
 
 STUDY = "funnel"
 """The section before which the diagnostics stand."""
@@ -96,7 +97,9 @@ def draw(
     wanted = {
         FRONT: len(stored_objectives(view.manifest)) > 1,
         CLASSES: isinstance(reading.task, Sorts),
-        PARTS: bool(brought_by(reading)),
+        DENOISED: isinstance(reading.task, Shows),
+        PARTS: bool(reading.brought),
+        ASKERS: bool(view.leases),
         SCREEN: figures.screen is not None,
         SHEETS: has_transforms(reading),
     }
@@ -210,6 +213,7 @@ def environment() -> Environment:
         "pct": lambda share: f"{100 * share:.1f}",
         "minus": lambda gain: gain.replace("-", "\N{MINUS SIGN}"),
         "count": lambda number: f"{number:,}",
+        "counted": counted,
         "magnitude": _magnitude,
         "duration": _duration,
         "cut": _cut,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from deltanas.intervals import Estimate, mean, wilson
 from deltanas.records import Candidate
 from deltanas.task import Metric
+from deltanas.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +31,11 @@ class Brought:
 
 
 def brought(
-    candidates: Iterable[Candidate], metric: Metric, score: Callable[[str], float | None]
+    candidates: Iterable[Candidate], metric: Metric, score: Callable[[str, int], float | None]
 ) -> tuple[Brought, ...]:
-    """By part, in the order in which they came; none where all edits are of one. score: of a parent, by identity."""
+    """By part, in the order in which they came; none where all edits are of one. score: of a parent after a number of
+    epochs, by its identity.
+    """
     slots: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         last = candidate.kept or (candidate.attempts[-1] if candidate.attempts else None)
@@ -44,9 +47,9 @@ def brought(
 
 
 def _brought(
-    part: str, rows: list[Candidate], total: int, metric: Metric, score: Callable[[str], float | None]
+    part: str, rows: list[Candidate], total: int, metric: Metric, score: Callable[[str, int], float | None]
 ) -> Brought:
-    pairs = [(row.score, score(row.parent or "")) for row in rows]
+    pairs = [(row.score, score(row.parent or "", row.rung)) for row in rows]
     gains = [metric.over(own, parent) for own, parent in pairs if own is not None and parent is not None]
     better = wilson(sum(gain > 0 for gain in gains), len(gains)) if gains else None
     share = wilson(len(rows), total)
@@ -59,5 +62,5 @@ def told(rows: Iterable[Brought], metric: Metric) -> str:
     for row in rows:
         gain = "" if row.gain is None else f", {metric.points(row.gain.value)} over the parent"
         spread = "" if row.gain is None else f" [{metric.gain(row.gain.low)}, {metric.gain(row.gain.high)}]"
-        said.append(f"{row.part} {row.slots} slots{gain}{spread}")
+        said.append(f"{row.part} {counted(row.slots, 'slot')}{gain}{spread}")
     return "; ".join(said)

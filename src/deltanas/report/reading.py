@@ -11,7 +11,9 @@ from deltanas.intervals import Estimate
 from deltanas.journal import Journal
 from deltanas.program import Trained
 from deltanas.records import Candidate, RunView
+from deltanas.report.parts import Brought, brought
 from deltanas.task import task_of
+from deltanas.wording import counted
 
 
 class AbsentError(Exception):
@@ -46,7 +48,7 @@ class Reading:
         self.view = view
         self.task = task_of(view.manifest)
         self.metric = self.task.metric
-        self._measured: dict[tuple[int, int], Measured | None] = {}
+        self._measured: dict[tuple[int, int, int], Measured | None] = {}
         self.others = tuple(Reading(other) for other in others)
         self.baselines = tuple(c for c in view.candidates if c.cycle == 0)
         self.search = tuple(c for c in view.candidates if c.cycle > 0)
@@ -79,9 +81,20 @@ class Reading:
     def journal(self) -> Journal:
         return Journal(self.view.candidates, metric=self.metric)
 
+    @cached_property
+    def brought(self) -> tuple[Brought, ...]:
+        """What each part brought; empty where all edits are of one."""
+
+        def score(parent: str, rung: int) -> float | None:
+            held = self.holder(parent)
+            return self.value(held.at(rung) if held else None)
+
+        return brought(self.search, self.metric, score)
+
     def ranked(self) -> list[Candidate]:
-        """The trained candidates of the search, one a program, best first."""
-        return self._distinct(sorted(self.search, key=self.journal.rank))
+        """The candidates of the search that were trained longest, one a program, best first."""
+        longest = [c for c in self.search if c.rung == self.journal.top]
+        return self._distinct(sorted(longest, key=self.journal.rank))
 
     def elites(self) -> list[Candidate]:
         """Those of them that beat their parent."""
@@ -98,24 +111,42 @@ class Reading:
         """The score; None where there is no candidate or it has no score that can be one."""
         return None if candidate is None else score_of(self.metric, candidate.outcome)
 
-    def measured(self, candidate: Candidate) -> Measured | None:
-        """The score with those of the images; kept, as one candidate is compared with several."""
-        slot = (candidate.cycle, candidate.index)
+    def measured(self, candidate: Candidate, rung: int | None = None) -> Measured | None:
+        """The score with those of the images; kept, as one candidate is compared with several.
+
+        rung: number of epochs of the trainings that count, its longest ones if not given.
+        """
+        slot = (candidate.cycle, candidate.index, candidate.rung if rung is None else rung)
         if slot not in self._measured:
-            self._measured[slot] = measured_candidate(self.task, candidate)
+            self._measured[slot] = measured_candidate(self.task, candidate.at(slot[2]))
         return self._measured[slot]
 
+    def longest(self, candidate: Candidate) -> float | None:
+        """The score of a candidate that was trained longest; None of the others: theirs are not comparable."""
+        return self.value(candidate) if candidate.rung == self.journal.top else None
+
+    def shorter(self) -> int:
+        """Number of the search's candidates whose score is of fewer epochs than that of others."""
+        return sum(c.rung < self.journal.top and c.score is not None for c in self.search)
+
     def told(self, candidate: Candidate) -> str:
-        """The score in words."""
+        """The score in words; with its number of epochs where it is not the largest of the run."""
         value = self.value(candidate)
-        return "no score" if value is None else self.metric.shown(value)
+        if value is None:
+            return "no score"
+        after = (
+            ""
+            if candidate.rung == self.journal.top
+            else f" after {candidate.rung} of {counted(self.journal.top, 'epoch')}"
+        )
+        return f"{self.metric.shown(value)}{after}"
 
     def interval(self, candidate: Candidate) -> Estimate | None:
         """The score with its interval. Scores of images are unpacked where the metric needs them, and are not kept."""
         match candidate.outcome:
             case Trained(score=score, n=n) if self.value(candidate) is not None:
                 known = self.metric.interval(score, n, None)
-                found = None if known else measured_candidate(self.task, candidate)
+                found = None if known else measured_candidate(self.task, candidate.at(candidate.rung))
                 return interval(self.metric, found) if found else known
             case _:
                 return None
@@ -124,7 +155,7 @@ class Reading:
         """What one gains over the other, by the scatter of this run's repeats; None where one has no score."""
         if child is None or parent is None:
             return None
-        return compared(self.metric, child, parent, self.journal.noise)
+        return compared(self.metric, child, parent, self.journal.noise_at(child.rung))
 
 
 def label(candidate: Candidate) -> str:

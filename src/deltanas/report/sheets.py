@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.imagery import png
 from deltanas.program.transforms import Step, TransformError, read_transform
 from deltanas.records import Candidate
 from deltanas.report.reading import AbsentError, Reading, label
@@ -136,17 +135,3 @@ def _laid_out(rows: Sequence[Pixels]) -> Pixels:
             sheet[top : top + height, left : left + width, :channels] = picture.transpose(1, 2, 0)
             sheet[top : top + height, left : left + width, channels] = 255
     return sheet
-
-
-def png(pixels: Pixels) -> bytes:
-    """A PNG file. pixels: uint8 [height, width, channels], of grey and opacity, or of red, green, blue and opacity."""
-    height, width, channels = pixels.shape
-    kind = {2: 4, 4: 6}[channels]
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, kind, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9)) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body

@@ -16,7 +16,7 @@ from deltanas.program import Failed, Refused, Trained
 from deltanas.program.probe import TRACE
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.seams import Built
-from deltanas.task import Sorts, Task
+from deltanas.task import Describes, Shows, Sorts, Task
 from deltanas.train.job import HEADER_LIMIT, PROBE, REASON_LIMIT, Job, unpacked_widths
 
 Kind = Literal["timeout", "memory", "crash", "error", "output"]
@@ -34,6 +34,7 @@ class Target:
         out_shape: of one image's output. values: target of each image, [n, ...], as the child got the images.
         order: int64 [n], place of each in its split.
         confused: tell what is taken for what, where the task has classes.
+        inputs: the images themselves, uint8 [n, c, h, w], if a picture is to be made of what became of them.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class Target:
     values: NDArray[Any]
     order: NDArray[np.int64]
     confused: bool = False
+    inputs: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -52,8 +54,8 @@ class Target:
 
     def part(self, chosen: NDArray[np.bool_]) -> Target:
         """The chosen images alone, as a split of its own in the same order."""
-        order = self.order[chosen]
-        return replace(self, values=self.values[chosen], order=np.argsort(np.argsort(order)))
+        order, inputs = self.order[chosen], None if self.inputs is None else self.inputs[chosen]
+        return replace(self, values=self.values[chosen], order=np.argsort(np.argsort(order)), inputs=inputs)
 
 
 def due(floats: int) -> int:
@@ -137,7 +139,11 @@ def scored(ended: Ended, outputs: NDArray[np.float32], target: Target, *, seed: 
     task = target.task
     confusion = task.confusion(outputs, target.values) if target.confused and isinstance(task, Sorts) else None
     known = (ended.seconds, ended.cpu_seconds, tier, task.packed(scores), confusion)
-    return Trained(float(scores.mean()), len(target), seed, *known)
+    further = task.further(outputs, target.values) if isinstance(task, Describes) else ()
+    picture = None
+    if target.inputs is not None and isinstance(task, Shows):
+        picture = task.picture(target.inputs, outputs, target.values)
+    return Trained(float(scores.mean()), len(target), seed, *known, further=further, picture=picture)
 
 
 def parted(answer: bytes) -> tuple[dict[str, object] | None, bytes]:

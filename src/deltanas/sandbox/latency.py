@@ -14,14 +14,13 @@ MOST_GRAPH = 1 << 30
 """Bytes of an ONNX file, at most."""
 MOST_BYTES = HEADER_LIMIT + 8 * LATENCY_RUNS[1]
 """Of the answer of a timing."""
-
-
 TRIES = 3
-NO_TIMING = Measurement(
-    LATENCY,
-    None,
-    detail=f"no timing ended in {TRIES} tries: each was out of time or of memory, or was ended by a signal",
-)
+
+
+def not_measured(name: str) -> Measurement:
+    """The measurement of a network whose children came to no answer."""
+    why = "each was out of time or of memory, or was ended by a signal"
+    return Measurement(name, None, detail=f"nothing ended in {TRIES} tries: {why}")
 
 
 def cut_off(ended: Ended, limits: Limits) -> bool:
@@ -30,13 +29,13 @@ def cut_off(ended: Ended, limits: Limits) -> bool:
     return failure is not None and failure[0] in ("timeout", "memory", "crash")
 
 
-def judge_graph(ended: Ended, limits: Limits) -> bytes | Measurement:
-    """The ONNX file, or the measurement that there is none of."""
+def judge_graph(ended: Ended, limits: Limits, name: str) -> bytes | Measurement:
+    """The ONNX file, or the measurement of that name that there is none of."""
     header, raw = parted(ended.answer)
     failure = failed_as(ended, header, limits)
     if failure is not None:
-        return Measurement(LATENCY, None, detail=f"the network can't be exported: {failure[1]}")
-    return raw or Measurement(LATENCY, None, detail="the exporter gave nothing")
+        return Measurement(name, None, detail=f"the network can't be exported: {failure[1]}")
+    return raw or Measurement(name, None, detail="the exporter gave nothing")
 
 
 def judge_latency(ended: Ended, limits: Limits) -> Measurement:

@@ -6,30 +6,31 @@ import math
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import KW_ONLY, dataclass, field, replace
 from itertools import count
 from math import prod
 from queue import SimpleQueue
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import SandboxError
+from deltanas.objective import LATENCY
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Measurement
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
 from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import Reading, Target, due, judge_build, judge_curve, outputs_of
-from deltanas.sandbox.latency import MOST_BYTES, MOST_GRAPH, NO_TIMING, TRIES, cut_off, judge_graph, judge_latency
+from deltanas.sandbox.judge import Reading, Target, due, failed_as, judge_build, judge_curve, outputs_of, parted
+from deltanas.sandbox.latency import MOST_BYTES, MOST_GRAPH, TRIES, cut_off, judge_graph, judge_latency, not_measured
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.secret import shuffled
 from deltanas.sandbox.supervise import Ended, Limits, run_child
 from deltanas.seams import Built, Split
-from deltanas.task import CLASSIFY, Task
+from deltanas.task import CLASSIFY, Shows, Task
 from deltanas.train.data import Dataset, Images
 from deltanas.train.job import EXPORT_SECONDS, Augment, Job
 
@@ -51,6 +52,7 @@ class Pool(ABC):
         workers: children at a time on each machine, by default as many as its cores allow.
         threads: CPU threads of each child.
         augment: what is done to training images, "flip" and "crop"; evaluation images are never changed.
+        crops: where targets are images, sizes that training pairs are cropped to, one after another over the epochs.
         task: what the networks are asked to do.
         average: share of the last steps over which weights are averaged before they are evaluated; 0: the last weights.
         unsafe: run even where the self-test shows that the sandbox is not tight (tier C).
@@ -67,6 +69,7 @@ class Pool(ABC):
     workers: int | None = None
     threads: int = 1
     augment: tuple[Augment, ...] = ()
+    crops: tuple[int, ...] = ()
     unsafe: bool = False
     task: Task = CLASSIFY
     average: float = 0.0
@@ -107,7 +110,8 @@ class Pool(ABC):
         curves = self.curves(programs, seed=seed, split=split, epochs=epochs)
         with closing(curves):
             for position, curve in curves:
-                yield position, curve if isinstance(curve, Failed) else curve[-1].outcome
+                outcome = curve if isinstance(curve, Failed) else curve[-1].outcome
+                yield position, replace(outcome, epochs=epochs or self.epochs)
 
     def curves(
         self,
@@ -162,12 +166,18 @@ class Pool(ABC):
         return self.task.out_shape(self.dataset.classes, self.dataset.in_shape)
 
     def _target(self, images: Images, order: NDArray[np.int64], *, confused: bool) -> Target:
-        return Target(self.task, self.out_shape, self.task.target(images.x, images.y)[order], order, confused)
+        inputs = images.x[order] if confused and isinstance(self.task, Shows) else None
+        return Target(self.task, self.out_shape, self.task.target(images.x, images.y)[order], order, confused, inputs)
 
     def evaluated(self, part: Part, n: int) -> NDArray[np.uint8]:
         """The first n of the images that a child evaluates, in the order in which it gets them."""
         images, order = self._evaluated(part)
         return images.x[order[:n]]
+
+    def targets(self, part: Part) -> NDArray[Any]:
+        """What is asked for of the images that a child evaluates, in the order in which it gets them."""
+        images, order = self._evaluated(part)
+        return self.task.target(images.x, images.y)[order]
 
     def _limits(self, timeout: float) -> Limits:
         return Limits(timeout, Bounds(math.ceil(timeout * self.threads) + 1, self.memory_bytes))
@@ -189,6 +199,7 @@ class Pool(ABC):
             mean=self.dataset.scale[0],
             std=self.dataset.scale[1],
             augment=self.augment,
+            crops=self.crops,
             average=self.average if mode == "train" else 0.0,
         )
 
@@ -259,34 +270,65 @@ class LocalPool(Pool):
         reason = "ONNX Runtime computes values that are not finite"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, self.tier)
 
+    def quantized(self, model: bytes, pixels: NDArray[np.uint8]) -> bytes | Failed:
+        """An ONNX file with weights and activations of eight bits, their ranges by what images give.
+
+        pixels: uint8 [n, c, h, w]. Raises SandboxError.
+        """
+        limits = self._limits(self.timeout + EXPORT_SECONDS)
+        ended = self._run_file("quantize", model, pixels, limits, MOST_GRAPH)
+        header, raw = parted(ended.answer)
+        failure = failed_as(ended, header, limits)
+        if failure is None and raw:
+            return raw
+        kind, reason = failure or ("output", "the quantizer gave nothing")
+        return Failed(kind, reason, ended.seconds, ended.cpu_seconds, self.tier)
+
     def latencies(self, programs: Sequence[Program]) -> Iterator[Measurement]:
-        """Milliseconds of one image in ONNX Runtime on one thread.
+        """Milliseconds of one image in ONNX Runtime on one thread; otherwise as `by_graph`."""
+        pixels = self.evaluated("validation", 1)
+        return self.by_graph(programs, LATENCY, lambda graph: self._latency(graph, pixels))
+
+    def by_graph(
+        self, programs: Sequence[Program], name: str, measure: Callable[[bytes], Measurement | Ended]
+    ) -> Iterator[Measurement]:
+        """What `measure` tells of networks with their initial weights, each as the bytes of an ONNX file.
 
         One network at a time, nothing else of the pool beside it. What can't be exported or run has no value, and the
-        reason; one that runs out of time or of memory, as on a busy machine, is tried `TRIES` times. Raises
-        SandboxError.
+        reason; a child that ran out of time or of memory (`Ended`), as on a busy machine, is tried `TRIES` times.
+        Raises SandboxError.
         """
-        pixels = self.evaluated("validation", 1)
         for program in programs:
             for _ in range(TRIES):
-                found = self._latency(program, pixels)
+                found = self._by_graph(program, name, measure)
                 if not isinstance(found, Ended):
                     break
-            yield NO_TIMING if isinstance(found, Ended) else found
+            yield not_measured(name) if isinstance(found, Ended) else found
 
-    def _latency(self, program: Program, pixels: NDArray[np.uint8]) -> Measurement | Ended:
+    def _by_graph(
+        self, program: Program, name: str, measure: Callable[[bytes], Measurement | Ended]
+    ) -> Measurement | Ended:
         """An `Ended` is that of a child that did not come to an answer."""
         limits = self._limits(self.timeout)
-        job = replace(self._job(program, "build", seed=0), mode="graph")
-        ended = self._run_alone(job, [], limits, MOST_GRAPH)
-        graph = judge_graph(ended, limits)
+        ended = self._run_alone(replace(self._job(program, "build", seed=0), mode="graph"), [], limits, MOST_GRAPH)
+        graph = judge_graph(ended, limits, name)
         if isinstance(graph, bytes):
-            ended = self._run_file("latency", graph, pixels, limits, MOST_BYTES)
-            graph = judge_latency(ended, limits)
-        return ended if graph.value is None and cut_off(ended, limits) else graph
+            return measure(graph)
+        return ended if cut_off(ended, limits) else graph
+
+    def _latency(self, graph: bytes, pixels: NDArray[np.uint8]) -> Measurement | Ended:
+        limits = self._limits(self.timeout)
+        ended = self._run_file("latency", graph, pixels, limits, MOST_BYTES)
+        found = judge_latency(ended, limits)
+        return ended if found.value is None and cut_off(ended, limits) else found
 
     def _run_file(
-        self, mode: Literal["infer", "latency"], model: bytes, pixels: NDArray[np.uint8], limits: Limits, most: int
+        self,
+        mode: Literal["infer", "latency", "quantize"],
+        model: bytes,
+        pixels: NDArray[np.uint8],
+        limits: Limits,
+        most: int,
     ) -> Ended:
         """A child that runs an ONNX file over images."""
         job = replace(self._job(Program.of(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))

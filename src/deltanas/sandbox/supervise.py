@@ -10,14 +10,13 @@ import signal
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, Self
 
 from deltanas.errors import SandboxError
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.zygote import SETUP_FAILED
-from deltanas.train.job import Job
 
 How = Literal["exit", "timeout", "excess", "stopped"]
 _TAIL = 2000
@@ -27,6 +26,15 @@ _REAP_TIMEOUT_MS = 10_000
 _TRIES = 3
 STARVED = "the machine had no memory left"
 """What is told of a child that the kernel killed for memory, though it was within its own."""
+
+
+class Asked(Protocol):
+    """What a child is asked to do."""
+
+    def to_bytes(self) -> bytes: ...
+
+    def empty(self) -> Self:
+        """The same of a program that does nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +66,7 @@ class Ended:
 
 
 def run_child(
-    server: ForkServer, job: Job, data_fd: int, limits: Limits, *, due: int, slot: int, stop_fd: int
+    server: ForkServer, job: Asked, data_fd: int, limits: Limits, *, due: int, slot: int, stop_fd: int
 ) -> Ended:
     """Run one job in a child of its own; once more, and then again, if the machine fails it.
 
@@ -71,7 +79,7 @@ def run_child(
     Raises SandboxError if no child can be started.
     """
 
-    def run(job: Job) -> Ended | None:
+    def run(job: Asked) -> Ended | None:
         job_fd = sealed([job.to_bytes()])
         try:
             return _run_once(server, [job_fd, data_fd], limits, due=due, slot=slot, stop_fd=stop_fd)
@@ -91,7 +99,7 @@ def run_child(
     if starved:  # it fits into what it may have, and not beside what else runs here
         return replace(ended, tail=f"{STARVED}, {_TRIES} times")
     # A program can feign this end. It can't for one that does nothing.
-    empty = run(replace(job, net=""))
+    empty = run(job.empty())
     if empty is not None and _not_set_up(empty):
         told = ": ".join(["the sandbox can't be put around a program", *empty.tail.strip().splitlines()[-1:]])
         raise SandboxError(told, "are memory and processes left for it?")

@@ -42,7 +42,7 @@ def serve(run: Run, host: str, port: int, ready: Callable[[str], None], opens: O
 
     Raises DeltanasError if it can't listen there.
     """
-    with _listening(host, port) as listener:
+    with listening(host, port) as listener:
         asyncio.run(_served(run, host, listener, ready, opens))
 
 
@@ -71,7 +71,8 @@ async def _served(
             watches.close()
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
+    """Raises DeltanasError where it can't be listened on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,6 +4,8 @@ Functions over plain arrays, one a result: `elite_nll`, `monotone`, `concentrati
 `reliability`. `convergence` computes those that a table allows. What can't be computed is a `LackingError`, or an
 `Absent` in a record: it says what is lacking. `docs/study.md` says what each diagnostic shows and what it does not.
 
+On which of two data sets a network stands higher: `suitability`.
+
 Losses and optimizers over networks: `recipe_study`; `friedman`, `signed_rank` and the like over arrays.
 """
 
@@ -14,19 +16,25 @@ from deltanas.study.claims import HOLDS, UNKNOWN, Verdict
 from deltanas.study.components import Components, components
 from deltanas.study.concentration import Concentration, concentration
 from deltanas.study.convergence import Convergence, as_json, convergence
+from deltanas.study.coverage import Coverage, Evenness, coverage
 from deltanas.study.effects import Posterior, rank_biserial, signed_rank
-from deltanas.study.estimate import Absent, LackingError
+from deltanas.study.estimate import Absent, LackingError, plain
+from deltanas.study.expert_words import GateUse, experts_described
+from deltanas.study.experts import ExpertsStudy, experts_study
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.monotone import Monotone, monotone
 from deltanas.study.nll import EliteNll, TuningNll, elite_nll
 from deltanas.study.novelty import Novelty, novelty
 from deltanas.study.recipe_study import RecipeStudy, failures, recipe_study, recipes_as_json
 from deltanas.study.recipe_words import friedman_words, pairs_words, recipes_described, shown
-from deltanas.study.recipes import Cells, Comparison, Share
+from deltanas.study.recipes import Cells, Comparison, Share, by_network
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import collapse_so_far, convergence_of, convergence_of_imported, trials_of
 from deltanas.study.separation import Separation, ranking_so_far, separation
 from deltanas.study.shares import Shares, variance_shares
+from deltanas.study.standing import Label, Scores, family_of
+from deltanas.study.suitability import Suitability, suitability, suitability_as_json
+from deltanas.study.suitability_words import suitability_described
 from deltanas.study.trials import COLUMNS, Trials, read_trials
 from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
 from deltanas.study.words import Section, described, sections
@@ -41,34 +49,46 @@ __all__ = [
     "Components",
     "Concentration",
     "Convergence",
+    "Coverage",
     "EliteNll",
     "Estimate",
+    "Evenness",
+    "ExpertsStudy",
     "Friedman",
+    "GateUse",
+    "Label",
     "LackingError",
     "Monotone",
     "Novelty",
     "Posterior",
     "RecipeStudy",
     "Reliability",
+    "Scores",
     "Section",
     "Separation",
     "Share",
     "Shares",
+    "Suitability",
     "Trials",
     "TuningNll",
     "Validity",
     "Verdict",
     "as_json",
+    "by_network",
     "collapse_so_far",
     "components",
     "concentration",
     "convergence",
     "convergence_of",
     "convergence_of_imported",
+    "coverage",
     "critical_difference",
     "described",
     "elite_nll",
+    "experts_described",
+    "experts_study",
     "failures",
+    "family_of",
     "friedman",
     "friedman_words",
     "holm",
@@ -77,6 +97,7 @@ __all__ = [
     "novelty",
     "pairs_words",
     "pearson_of",
+    "plain",
     "predicted_ratio",
     "rank_biserial",
     "ranking_so_far",
@@ -92,6 +113,9 @@ __all__ = [
     "signed_rank",
     "snr_for",
     "spearman_of",
+    "suitability",
+    "suitability_as_json",
+    "suitability_described",
     "trials_of",
     "truncated",
     "validity",

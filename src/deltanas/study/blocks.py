@@ -1,6 +1,6 @@
 """Treatments compared over blocks: Friedman's test and what follows it, over plain arrays.
 
-A block is a place where each treatment was tried, here a network on a data set. Scores are [blocks, treatments], higher
+A block is a place where each treatment was tried, here a network. Scores are [blocks, treatments], higher
 is better, NaN where a treatment was not tried. Tests over all treatments use the blocks that hold all of them.
 """
 
@@ -17,6 +17,7 @@ from scipy import special, stats
 
 from deltanas.errors import DataError
 from deltanas.study.estimate import Floats, LackingError
+from deltanas.wording import counted
 
 ALPHA = 0.05
 LEAST = 3
@@ -83,7 +84,8 @@ def friedman(scores: ArrayLike) -> Friedman:
     if k < 3:
         raise LackingError(f"{k} treatments: Friedman's test compares three or more")
     if n < LEAST:
-        raise LackingError(f"{n} blocks hold all {k} treatments: a comparison needs {LEAST} or more")
+        hold = counted(n, "network holds", "networks hold")
+        raise LackingError(f"{hold} all {k} treatments: a comparison needs {LEAST} or more")
     ranks = stats.rankdata(-full, axis=1)
     centre = (k + 1) / 2
     spread = float(((ranks - centre) ** 2).sum())

@@ -13,8 +13,9 @@ from deltanas.intervals import Estimate, wilson
 from deltanas.study.blocks import ALPHA, LEAST, wilcoxon_rows
 from deltanas.study.effects import ROPE
 from deltanas.study.estimate import Floats, LackingError
-from deltanas.study.recipes import TWIN, Cells, cells_of
+from deltanas.study.recipes import TWIN, Cells, by_network, cells_of
 from deltanas.trainings import ARMS, Block, GridTable, Recipe
+from deltanas.wording import counted
 
 HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
 SCALE = 12.3
@@ -36,7 +37,7 @@ class Verdict:
         arm: "fixed", "tuned", or "both" where it is about their difference. claim: the statement.
         verdict: `HOLDS`, `NOT` or `UNKNOWN`. why: the figures in words, or what is lacking.
         estimate: what was compared, in `unit` ("accuracy", "ranks", "share"); None where nothing could be.
-        bound: what the interval is compared with. blocks: how many it rests on.
+        bound: what the interval is compared with. blocks: number of networks that it rests on.
     """
 
     name: str
@@ -96,10 +97,10 @@ def _robust(cells: Cells) -> _Answer:
         if one.scale == 1
         and one.loss not in TWIN
         and (one.loss, one.optimizer) not in (("ce", "adam"), ("ce", "adamw"))
-        and (values := _both(two, cells.of(one))).size >= LEAST
+        and (values := _both(cells, two, cells.of(one))).size >= LEAST
     }
     if not rivals:
-        raise LackingError(f"no other combination is in {LEAST} blocks with cross-entropy and Adam and AdamW")
+        raise LackingError(f"no other combination is in {LEAST} networks with cross-entropy and Adam and AdamW")
     margins = {name: _student(values, ALPHA / len(rivals)) for name, values in rivals.items()}
     closest = min(margins, key=lambda name: margins[name].value)
     better = [name for name, margin in margins.items() if margin.high < 0]
@@ -132,10 +133,11 @@ def _scaled(cells: Cells) -> _Answer:
         raise LackingError(f"the arm holds no training of ngl x {SCALE:g} + sgd")
     ce, plain = _column(cells, "ce", "sgd"), _column(cells, "ngl", "sgd")
     scaled = _column(cells, "ngl", "sgd", at_scale.scale)
+    ce, plain, scaled = by_network(cells.blocks, np.stack([ce, plain, scaled], axis=1)).T
     known = ~np.isnan(ce + plain + scaled)
     gap, gained = (ce - plain)[known], (scaled - plain)[known]
     if len(gap) < LEAST:
-        raise LackingError(f"{len(gap)} blocks hold all three: the claim needs {LEAST} or more")
+        raise LackingError(f"{len(gap)} networks hold all three: the claim needs {LEAST} or more")
     before, after = _student(gap), _student(gap - gained)
     if before.low <= 0:
         raise LackingError(f"ngl + sgd is not clearly below ce + sgd ({_points(before)}), so there is no gap to shrink")
@@ -152,7 +154,7 @@ def _adaptive(cells: Cells) -> _Answer:
     if not names:
         raise LackingError("the arm holds no adaptive optimizer with both losses")
     gaps = np.array([_column(cells, "ngl", name) - _column(cells, "ce", name) for name in names])
-    found = _enough(gaps.mean(axis=0), "both losses with each adaptive optimizer")
+    found = _enough(cells, gaps.mean(axis=0), "both losses with each adaptive optimizer")
     gap = _student(found)
     why = f"over {', '.join(names)}, ngl is {_points(gap)} from ce; competitive is within a point of it or above"
     return _Answer(gap, -ROPE, gap.low > -ROPE, gap.high < -ROPE, why, len(found))
@@ -163,6 +165,9 @@ def _equivalent(cells: Cells) -> _Answer:
     gap = _student(found)
     inside, outside = gap.low > -ROPE and gap.high < ROPE, gap.high < -ROPE or gap.low > ROPE
     why = f"ce + adamw is {_points(gap)} from ce + adam; no difference is within a point both ways"
+    first, second = cells.decays["adamw"], cells.decays["adam"]
+    if abs(first - second) > 0:
+        why += f"; they decay weights by {first:g} and {second:g}, so this compares optimizer and decay together"
     return _Answer(gap, ROPE, inside, outside, why, len(found))
 
 
@@ -181,52 +186,61 @@ def _alike(table: GridTable, arm: str) -> _Answer:
     for (block, *_), (a, b) in pairs.items():
         if a is not None and b is not None:
             by_block.setdefault(block, []).append(a - b)
-    means = np.array([np.mean(values) for values in by_block.values()])
+    means = by_network(list(by_block), np.array([np.mean(values) for values in by_block.values()]))
     mean = f"; mean difference {_points(_student(means))}" if len(means) > 1 else ""
     why = f"{sum(a == b for a, b in pairs.values())} of {len(pairs)} pairs of trainings have equal scores{mean}"
-    return _Answer(same, 0.95, same.low >= 0.95, same.high < 0.95, why, len({key[0] for key in pairs}), "share")
+    return _Answer(same, 0.95, same.low >= 0.95, same.high < 0.95, why, len({key[0][1] for key in pairs}), "share")
 
 
 def _itself(cells: Cells) -> _Answer:
     """A combination against itself on other seeds: how often Wilcoxon's test rejects at 5 %.
 
-    Blocks with the same seeds may share the luck of one. Splits that all blocks have in common show that. Splits of the
-    same seeds, and combinations with the same seeds, are alike, so the share's interval is that of the shares that come
-    where each block's seeds stand in an order of their own, the same for all of its combinations. No luck is shared
-    then, and all else is as it was.
+    Networks with the same seeds may share the luck of one. Splits that all networks have in common show that. Splits of
+    the same seeds, and combinations with the same seeds, are alike, so the share's interval is that of the shares that
+    come where each network's seeds stand in an order of their own, the same for all of its combinations. No luck is
+    shared then, and all else is as it was.
     """
     rng = np.random.default_rng(0)
     held: list[tuple[list[int], Floats, list[tuple[int, ...]]]] = []
     for place, what in enumerate(cells.what):
         lines = [(block, line[place]) for block, line in enumerate(cells.scores) if len(set(line[place])) > 1]
         most = max((len(one) for _, one in lines), default=0)
-        full = [(block, one) for block, one in lines if len(one) == most]
+        full = _over_data_sets(cells, [(block, one) for block, one in lines if len(one) == most])
         if len(full) > _SEEN and what.loss not in TWIN:
             orders = [rng.permutation(most) for _ in range(_RESAMPLINGS)]
             splits = sorted({tuple(sorted(order[: most // 2].tolist())) for order in orders})[:_SPLITS]
-            held.append(([block for block, _ in full], np.array([one for _, one in full]), splits))
+            held.append(([network for network, _ in full], np.array([one for _, one in full]), splits))
     if not held:
-        raise LackingError("no combination has six blocks whose seeds differ: the test could not reject at 5 %")
+        raise LackingError("no combination has six networks whose seeds differ: the test could not reject at 5 %")
     found = np.concatenate([_rejected(scores, splits) for _, scores, splits in held])
-    shares = []
+    shares, networks = [], len({network for _, network in cells.blocks})
     for _ in range(_SHUFFLES):
-        keys = rng.random((len(cells.blocks), max(scores.shape[1] for _, scores, _ in held)))
+        keys = rng.random((networks, max(scores.shape[1] for _, scores, _ in held)))
         mixed = [(np.take_along_axis(s, keys[at, : s.shape[1]].argsort(axis=1), axis=1), few) for at, s, few in held]
         shares.append(float(np.concatenate([_rejected(*one) for one in mixed]).mean()))
     share, beside = float(found.mean()), float(np.mean(shares))
     least, most_of_all = np.quantile(shares, [ALPHA / 2, 1 - ALPHA / 2], method="higher").tolist()
     low, high = max(0.0, share - (most_of_all - beside)), min(1.0, share + max(0.0, beside - least))
     why = (
-        f"{int(found.sum())} of {len(found)} splits of the seeds, the same in all blocks, are rejected at 5 % "
-        f"({100 * low:.1f} to {100 * high:.1f} %); where each block has a split of its own {100 * beside:.1f} %"
+        f"{int(found.sum())} of {len(found)} splits of the seeds, the same in all networks, are rejected at 5 % "
+        f"({100 * low:.1f} to {100 * high:.1f} %); where each network has a split of its own {100 * beside:.1f} %"
     )
     return _Answer(
         Estimate(share, low, high), ALPHA, low <= ALPHA, low > ALPHA, why, max(len(at) for at, _, _ in held), "share"
     )
 
 
+def _over_data_sets(cells: Cells, lines: Sequence[tuple[int, tuple[float, ...]]]) -> list[tuple[int, Floats]]:
+    """Scores by seed of a block, in the order of the seeds: by number of the network, the mean over its data sets."""
+    numbers = {network: number for number, network in enumerate(dict.fromkeys(name for _, name in cells.blocks))}
+    found: dict[int, list[tuple[float, ...]]] = {}
+    for block, scores in lines:
+        found.setdefault(numbers[cells.blocks[block][1]], []).append(scores)
+    return [(number, np.array(rows, float).mean(axis=0)) for number, rows in found.items()]
+
+
 def _rejected(scores: Floats, splits: Sequence[tuple[int, ...]]) -> Floats:
-    """Of each split, 1 where the means over its seeds and over the others differ at 5 %. scores: [blocks, seeds]."""
+    """Of each split, 1 where the means over its seeds and over the others differ at 5 %. scores: [networks, seeds]."""
     gaps = [scores[:, list(one)].mean(axis=1) - np.delete(scores, list(one), axis=1).mean(axis=1) for one in splits]
     return np.asarray(wilcoxon_rows(np.array(gaps)) < ALPHA, float)
 
@@ -245,16 +259,16 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
         found = stats.rankdata(-scores[full], axis=1)[:, names.index("adadelta")]
         ranks.append({cells.blocks[line]: float(rank) for line, rank in zip(full, found, strict=True)})
     common = sorted(ranks[0].keys() & ranks[1].keys())
-    gains = _enough(
-        np.array([ranks[0][block] - ranks[1][block] for block in common], float), "all optimizers in both arms"
-    )
-    gain = _student(gains)
-    before, after = (float(np.mean([one[block] for block in common])) for one in ranks)
+    both = by_network(common, np.array([[one[block] for one in ranks] for block in common], float).reshape(-1, 2))
+    if len(both) < LEAST:
+        raise LackingError(_few(len(both), "all optimizers in both arms"))
+    gain = _student(both[:, 0] - both[:, 1])
+    before, after = both.mean(axis=0).tolist()
     why = (
         f"mean rank {before:.2f} of {len(names)} at the fixed rate, {after:.2f} tuned: "
         f"better by {gain.value:.2f} [{gain.low:.2f}, {gain.high:.2f}] ranks"
     )
-    return _Answer(gain, _CLIMBS, gain.low >= _CLIMBS, gain.high < _CLIMBS, why, len(common), "ranks")
+    return _Answer(gain, _CLIMBS, gain.low >= _CLIMBS, gain.high < _CLIMBS, why, len(both), "ranks")
 
 
 def _column(cells: Cells, loss: str, optimizer: str, scale: float = 1.0) -> Floats:
@@ -265,20 +279,27 @@ def _column(cells: Cells, loss: str, optimizer: str, scale: float = 1.0) -> Floa
     return found
 
 
-def _both(one: Floats, other: Floats | None) -> Floats:
-    differences = one - one if other is None else one - other
+def _both(cells: Cells, one: Floats, other: Floats | None) -> Floats:
+    """Differences of the networks that hold both."""
+    differences = by_network(cells.blocks, one - one if other is None else one - other)
     return np.asarray(differences[~np.isnan(differences)], float)
 
 
 def _gap(cells: Cells, one: tuple[str, str], other: tuple[str, str]) -> Floats:
-    return _enough(_column(cells, *one) - _column(cells, *other), f"{' + '.join(one)} and {' + '.join(other)}")
+    return _enough(cells, _column(cells, *one) - _column(cells, *other), f"{' + '.join(one)} and {' + '.join(other)}")
 
 
-def _enough(values: Floats, what: str) -> Floats:
-    known = values[~np.isnan(values)]
+def _enough(cells: Cells, values: Floats, what: str) -> Floats:
+    """Of values by block, those of the networks that hold what is asked for."""
+    merged = by_network(cells.blocks, values)
+    known = merged[~np.isnan(merged)]
     if len(known) < LEAST:
-        raise LackingError(f"{len(known)} blocks hold {what}: the claim needs {LEAST} or more")
+        raise LackingError(_few(len(known), what))
     return np.asarray(known, float)
+
+
+def _few(number: int, what: str) -> str:
+    return f"{counted(number, 'network')} with {what}: the claim needs {LEAST} or more"
 
 
 def _student(values: Floats, alpha: float = ALPHA) -> Estimate:

@@ -12,6 +12,7 @@ from scipy import special
 
 from deltanas.intervals import Estimate, bisect
 from deltanas.study.estimate import Floats, Integers, LackingError, column, same_length
+from deltanas.wording import counted
 
 RATIOS = np.concatenate([[0.0], np.geomspace(1e-4, 1e8, 500)])
 """Signal-to-noise ratios between which Wald's function is interpolated."""
@@ -91,7 +92,7 @@ def components_of(groups: Groups) -> Components:
     """As `components`, of scores that are grouped already."""
     n, k, total = groups.sizes, len(groups.names), len(groups.score)
     if k < 2:
-        raise LackingError(f"{k} programs have a score: their spread needs two or more")
+        raise LackingError(f"{counted(k, 'program has', 'programs have')} a score: their spread needs two or more")
     if total == k:
         raise LackingError("no program was trained twice, so the noise of a training is not known: repeat some")
     means = groups.means

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from deltanas.intervals import Estimate, difference, wilson
 from deltanas.study.estimate import Absent, LackingError, chance_of, column, flags, hazard, same_length
+from deltanas.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def concentration(cycle: ArrayLike, elite: ArrayLike) -> Concentration:
     when, inside = when[used], inside[used]
     cycles = np.unique(when)
     if len(cycles) < 2:
-        raise LackingError(f"{len(cycles)} cycles whose elites are known: concentration needs two or more")
+        raise LackingError(f"{counted(len(cycles), 'cycle')} with known elites: concentration needs two or more")
     rho_0 = _share(inside[when == cycles[0]])
     rows = tuple(_row(int(c), int(c - cycles[0]), inside[when == c], rho_0) for c in cycles)
     later = when > cycles[0]

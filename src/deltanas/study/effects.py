@@ -12,6 +12,7 @@ from scipy import special
 
 from deltanas.intervals import Estimate, mean
 from deltanas.study.estimate import Floats, LackingError
+from deltanas.wording import counted
 
 ROPE = 0.01
 """Half the width of the region of practical equivalence: one point of accuracy."""
@@ -35,7 +36,8 @@ def mean_difference(differences: ArrayLike) -> Estimate:
     """Mean difference over blocks with Student's interval. Raises LackingError for fewer than two blocks."""
     found = mean(differences)
     if found is None:
-        raise LackingError(f"{len(np.asarray(differences))} blocks hold both: an interval needs two or more")
+        hold = counted(len(np.asarray(differences)), "network holds", "networks hold")
+        raise LackingError(f"{hold} both: an interval needs two or more")
     return found
 
 
@@ -61,7 +63,7 @@ def rank_biserial(differences: ArrayLike) -> Estimate:
     values = np.asarray(differences, float)
     n = len(values)
     if n < 4:
-        raise LackingError(f"{n} blocks hold both: this interval needs four or more")
+        raise LackingError(f"{counted(n, 'network holds', 'networks hold')} both: this interval needs four or more")
     signs = np.sign((values[:, None] + values[None, :]).round(12))
     total = float(np.triu(signs).sum())
     share = (total / (n * (n + 1) / 2) + 1) / 2

@@ -11,6 +11,7 @@ from scipy import special
 
 from deltanas.intervals import Estimate, mean, welch
 from deltanas.study.estimate import Absent, Floats, LackingError, column, same_length
+from deltanas.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ def monotone(cycle: ArrayLike, quality: ArrayLike) -> Monotone:
     cycles, groups = _by_cycle(cycle, quality)
     n = sum(map(len, groups))
     if len(groups) < 2 or n < 3:
-        raise LackingError(f"{len(groups)} cycles and {n} candidates with a score: a trend needs two and three or more")
+        held = f"{counted(len(groups), 'cycle')} and {counted(n, 'candidate')}"
+        raise LackingError(f"{held} with a score: a trend needs two and three or more")
     if len(np.unique(np.concatenate(groups))) == 1:
         raise LackingError("all candidates have the same score: there is no trend to test")
     trend = _trend(cycles, groups)

@@ -13,6 +13,7 @@ from scipy import special
 from deltanas.errors import DataError
 from deltanas.intervals import Estimate
 from deltanas.study.estimate import Floats, LackingError, column, same_length
+from deltanas.wording import counted
 
 _DRAWS = 2000
 
@@ -67,7 +68,7 @@ def elite_nll(before: ArrayLike, after: ArrayLike, tokens: ArrayLike) -> EliteNl
     if (length <= 0).any():
         raise DataError("`tokens` holds a length that is not above 0")
     if len(old) < 3:
-        raise LackingError(f"{len(old)} programs with both likelihoods: an interval needs three or more")
+        raise LackingError(f"{counted(len(old), 'program')} with both likelihoods: an interval needs three or more")
     change = _per_token(new - old, length)
     return EliteNll(
         len(old),

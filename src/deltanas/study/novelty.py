@@ -14,6 +14,7 @@ from scipy import sparse
 from deltanas.intervals import Estimate, difference, wilson
 from deltanas.program.shingles import Hashes
 from deltanas.study.estimate import Absent, Floats, Integers, LackingError, column, flags, same_length
+from deltanas.wording import counted
 
 NEAR = 0.8
 """Programs whose Jaccard index is at least this, and chains of them, are one cluster."""
@@ -88,7 +89,7 @@ def novelty(
         LackingError: fewer than two programs. DataError: columns that don't fit together.
     """
     if len(programs) < 2:
-        raise LackingError(f"{len(programs)} programs with a text: novelty compares two or more")
+        raise LackingError(f"{counted(len(programs), 'program')} with a text: novelty compares two or more")
     when = None if cycle is None else column(cycle, "cycle")
     asked = None if proposal_cycle is None else column(proposal_cycle, "proposal_cycle")
     known = None if repeat is None else flags(repeat, "repeat")

@@ -12,6 +12,7 @@ from scipy import special
 from deltanas.intervals import Estimate, Z
 from deltanas.study.components import Groups
 from deltanas.study.estimate import Floats, Integers, LackingError
+from deltanas.wording import counted
 
 SUBSETS = 60
 """Largest number of ways to choose R trainings of a program that are averaged."""
@@ -39,7 +40,9 @@ def spearman(proxy: Groups, target: Groups) -> Estimate:
     """
     k = len(proxy.names)
     if k < 4:
-        raise LackingError(f"{k} programs have both scores: a rank correlation needs four or more")
+        raise LackingError(
+            f"{counted(k, 'program has', 'programs have')} both scores: a rank correlation needs four or more"
+        )
     x, y = _mean_ranks(proxy), _mean_ranks(target)
     spread = _scale(proxy, target)
     value = min(1.0, max(-1.0, float(x @ y) / spread))

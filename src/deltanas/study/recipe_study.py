@@ -9,8 +9,9 @@ from deltanas.intervals import mean, wilson
 from deltanas.study.blocks import Friedman, nemenyi
 from deltanas.study.claims import Verdict, verdicts
 from deltanas.study.estimate import Absent, plain
-from deltanas.study.recipes import Cells, Comparison, Curve, Share, cells_of, comparisons, curves, shares
+from deltanas.study.recipes import Cells, Comparison, Curve, Share, cells_of, comparisons, curves, decays_of, shares
 from deltanas.trainings import ARMS, GridTable
+from deltanas.wording import counted
 
 
 @dataclass(frozen=True)
@@ -45,18 +46,18 @@ def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
     if table.cut is not None:
         yield f"line {table.cut}, the last, is cut off and not read"
     if table.told_again:
-        yield f"{table.told_again} rows say what an earlier one says and are not counted again"
+        again = counted(table.told_again, "row that an earlier one tells is", "rows that earlier ones tell are")
+        yield f"{again} not counted again"
     if not cells:
         yield "no row is of phase `score`, so there is nothing to compare yet"
     blocks = {row.block for row in table.rows}
     if len({network for _, network in blocks}) < len(blocks):
-        yield (
-            "a network on several data sets is several blocks, which are taken as independent and are not: intervals "
-            "and p values are too sure; --dataset NAME looks at one"
-        )
+        yield "a network on several data sets counts once, by the mean over those that hold what is compared"
+    yield from _decays(table)
     refused = sum(not row.tried for row in table.rows)
     if refused:
-        yield f"{refused} rows hold no training, as the recipe could not be put into the network: gaps, not failures"
+        rows = counted(refused, "row holds", "rows hold")
+        yield f"{rows} no training, as the recipe could not be put into the network: gaps, not failures"
     for one in cells:
         gaps = int((one.trained == 0).sum())
         if gaps:
@@ -66,7 +67,27 @@ def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
             )
         few = int(((one.trained > 0) & (one.trained < one.trained.max())).sum())
         if few:
-            yield f"arm {one.arm}: {few} combinations have fewer seeds than the {int(one.trained.max())} of others"
+            lack = counted(few, "combination has", "combinations have")
+            yield f"arm {one.arm}: {lack} fewer seeds than the {int(one.trained.max())} of others"
+
+
+def _decays(table: GridTable) -> Iterator[str]:
+    """Where comparisons of optimizers are comparisons of weight decays too."""
+    known = decays_of(table.rows)
+    untold = [name for name, decay in known.items() if decay != decay]
+    if len(known) < 2:
+        return
+    if untold and "adamw" in known:
+        yield (
+            f"one weight decay is not told of {', '.join(untold)}; torch's default is 0.01 for adamw and 0 for others, "
+            "so comparisons with adamw may mix optimizer and weight decay"
+        )
+    elif len(set(known.values())) > 1:
+        told = ", ".join(f"{name} {decay:g}" for name, decay in known.items())
+        yield (
+            f"comparisons of optimizers that decay weights otherwise mix optimizer and decay ({told}); "
+            "`recipes run --decay` trains all with one"
+        )
 
 
 def recipes_as_json(found: RecipeStudy) -> dict[str, object]:
@@ -78,6 +99,7 @@ def recipes_as_json(found: RecipeStudy) -> dict[str, object]:
             "datasets": sorted({row.block[0] for row in rows}),
             "networks": sorted({row.block[1] for row in rows}),
             "arms": sorted({row.arm for row in rows}),
+            "decays": decays_of(rows),
             "told_again": found.table.told_again,
             "cut_line": found.table.cut,
             "ignored": list(found.table.ignored),

@@ -9,6 +9,7 @@ from deltanas.study.blocks import ALPHA, blocks_needed
 from deltanas.study.estimate import Absent
 from deltanas.study.recipe_study import RecipeStudy, failures
 from deltanas.study.recipes import TWIN, Comparison, Curve, Share
+from deltanas.wording import counted
 
 
 def recipes_described(found: RecipeStudy) -> str:
@@ -16,8 +17,8 @@ def recipes_described(found: RecipeStudy) -> str:
     rows = found.table.rows
     datasets, networks = ({row.block[place] for row in rows} for place in (0, 1))
     lines = [
-        f"{len(rows)} trainings, {len(networks)} networks on {', '.join(sorted(datasets))}; "
-        "a block is a network on a data set, its score the mean over seeds. Intervals are 95 %."
+        f"{counted(len(rows), 'training')}, {counted(len(networks), 'network')} on {', '.join(sorted(datasets))}; "
+        "a network's score is the mean over seeds and data sets. Intervals are 95 %."
     ]
     lines += [f"note: {note}" for note in found.notes]
     for verdict in found.verdicts:
@@ -39,8 +40,8 @@ def shown(found: RecipeStudy) -> list[Comparison]:
 
 def _comparison(one: Comparison) -> Iterator[str]:
     left = "" if one.failures == "last" else ", failures left out"
-    lacking = f", {one.incomplete} that lack one left out" if one.incomplete else ""
-    yield f"[{one.arm}] {one.title}{left}: {one.blocks} blocks{lacking}"
+    lacking = f", {one.incomplete} left out, as a recipe is lacking" if one.incomplete else ""
+    yield f"[{one.arm}] {one.title}{left}: {counted(one.blocks, 'network')}{lacking}"
     yield f"    {friedman_words(one)}"
     for rank in sorted(one.ranks, key=lambda rank: rank.mean_rank):
         failed = f", {rank.failed} of {rank.trained} failed" if rank.failed else ""
@@ -56,7 +57,7 @@ def friedman_words(one: Comparison) -> str:
     test = one.friedman
     if isinstance(test, Absent):
         return f"Friedman's test is not computed: {test.why}"
-    f = f"F = {test.f:.3g}" if test.f < float("inf") else "all blocks rank alike"
+    f = f"F = {test.f:.3g}" if test.f < float("inf") else "all networks rank alike"
     return (
         f"Friedman (Iman-Davenport) {f}, p = {test.p:.2g}; critical difference "
         f"{test.critical_difference:.2f} of {test.treatments - 1} ranks"
@@ -64,14 +65,14 @@ def friedman_words(one: Comparison) -> str:
 
 
 def pairs_words(one: Comparison) -> str:
-    """How many pairs differ, and what so many blocks could show."""
+    """How many pairs differ, and what so many networks could show."""
     if not one.pairs:
-        return "no two of them were trained in two blocks"
+        return "no two of them were trained in two networks"
     number = len(one.pairs)
     differ = sum(pair.p_holm < ALPHA for pair in one.pairs)
     needed = blocks_needed(number)
     if max(pair.blocks for pair in one.pairs) < needed:
-        return f"no pair can differ by Wilcoxon's test with Holm's correction: {number} pairs need {needed} blocks"
+        return f"no pair can differ by Wilcoxon's test with Holm's correction: {number} of them need {needed} networks"
     size = sorted(pair.detectable for pair in one.pairs)[number // 2]
     return (
         f"{differ} of {number} pairs differ (Wilcoxon, Holm); a difference of {100 * size:.1f} points "
@@ -91,7 +92,7 @@ def _share(share: Share | Absent) -> str:
     parts = (
         f"{name} {100 * e.value:.0f} % [{100 * e.low:.0f}, {100 * e.high:.0f}]" for name, e in share.shares.items()
     )
-    return f"{', '.join(parts)}; {share.networks} networks, losses {', '.join(share.losses)}"
+    return f"{', '.join(parts)}; {counted(share.networks, 'network')}, losses {', '.join(share.losses)}"
 
 
 def _failed(found: RecipeStudy) -> Iterator[str]:
@@ -114,5 +115,5 @@ def _curve(curve: Curve) -> Iterator[str]:
         for rate, score, _ in curve.points
     )
     edge = curve.at_edge
-    wide = f"; the best rate lies at an end in {100 * edge.value:.0f} % of blocks" if edge.value > 0 else ""
+    wide = f"; the best rate lies at an end in {100 * edge.value:.0f} % of the choices" if edge.value > 0 else ""
     yield f"{curve.what} by learning rate: {points}{wide}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 
@@ -14,6 +14,7 @@ from deltanas.study.effects import Posterior, detectable, mean_difference, rank_
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
 from deltanas.study.shares import effects, variance_shares
 from deltanas.trainings import Block, GridTable, Recipe, Training
+from deltanas.wording import counted
 
 TWIN = {"nll": "ce"}
 """Losses that are the same operations as another one."""
@@ -24,6 +25,7 @@ class Cells:
     """The scored trainings of an arm by block and combination.
 
     Attributes:
+        decays: weight decay by optimizer; NaN where the table does not tell it, or tells several.
         means: [blocks, combinations] mean score, NaN where nothing was trained. scores: of each training of a cell. A
             training that failed counts with what a guess scores, or the worst score of its block if that is lower.
         failed, trained: [blocks, combinations] number of trainings.
@@ -32,6 +34,7 @@ class Cells:
     arm: str
     blocks: tuple[Block, ...]
     what: tuple[Recipe, ...]
+    decays: Mapping[str, float]
     means: Floats
     scores: tuple[tuple[tuple[float, ...], ...], ...]
     failed: Floats
@@ -44,7 +47,7 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """A treatment of a comparison. mean_rank and accuracy over the blocks that hold all treatments; failed of all."""
+    """A treatment of a comparison. mean_rank and accuracy over the networks that hold all treatments; failed of all."""
 
     name: str
     mean_rank: float
@@ -55,7 +58,7 @@ class Rank:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two treatments over the blocks that hold both; differences are first - second.
+    """Two treatments over the networks that hold both; differences are first - second.
 
     Attributes:
         p, p_holm: Wilcoxon's signed-rank test, alone and corrected for the pairs of the comparison.
@@ -80,7 +83,7 @@ class Comparison:
     Attributes:
         among: "optimizer" or "loss". within: name of what is held fixed. failures: "last", or "left out" where the
             trainings that failed are.
-        blocks, incomplete: blocks that hold all treatments, and those that lack one.
+        blocks, incomplete: networks that hold all treatments, and those that lack one.
     """
 
     arm: str
@@ -112,8 +115,8 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The tuned arm's search for a rate. points: (rate, mean score over blocks, blocks). at_edge: share of blocks whose
-    best rate is the least or the largest that was tried."""
+    """The tuned arm's search for a rate. points: (rate, mean score over networks, networks). at_edge: share of blocks
+    whose best rate is the least or the largest that was tried."""
 
     what: Recipe
     points: tuple[tuple[float, Estimate | Absent, int], ...]
@@ -138,7 +141,29 @@ def cells_of(table: GridTable, arm: str, *, left_out: bool = False) -> Cells | N
             found[place[0]][place[1]].append(guess[row.block] if row.failed else row.score)
     means = np.array([[float(np.mean(cell)) if cell else nan for cell in line] for line in found])
     scores = tuple(tuple(map(tuple, line)) for line in found)
-    return Cells(arm, tuple(blocks), tuple(what), means, scores, failed, trained)
+    return Cells(arm, tuple(blocks), tuple(what), decays_of(rows), means, scores, failed, trained)
+
+
+def decays_of(rows: Iterable[Training]) -> dict[str, float]:
+    """Weight decay by optimizer; NaN where it is not told of a row, or not the same in all."""
+    found: dict[str, set[float]] = {}
+    for row in rows:
+        found.setdefault(row.what.optimizer, set()).add(row.decay)
+    return {name: min(values) if len(values) == 1 else nan for name, values in sorted(found.items())}
+
+
+def by_network(blocks: Sequence[Block], values: Floats) -> Floats:
+    """Values of blocks, [blocks, ...], as those of networks: the mean over the data sets that hold all of a row.
+
+    One network on several data sets is no independent sample of networks. Where no data set holds all, it is the first
+    row.
+    """
+    lines: dict[str, list[int]] = {}
+    for place, (_, network) in enumerate(blocks):
+        lines.setdefault(network, []).append(place)
+    whole = np.isfinite(values.reshape(len(values), -1).sum(axis=1)).tolist()
+    held = [[place for place in places if whole[place]] or places[:1] for places in lines.values()]
+    return np.array([values[places].mean(axis=0) for places in held], float)
 
 
 def _guesses(rows: Sequence[Training]) -> dict[Block, float]:
@@ -175,15 +200,16 @@ def _sorted(combinations: Sequence[Recipe], field: str) -> list[str]:
 
 
 def _compared(cells: Cells, places: list[int], among: str, within: str, failures: str) -> Comparison:
-    scores = cells.means[:, places]
+    scores = by_network(cells.blocks, cells.means[:, places])
     full = complete(scores)
     means = mean_ranks(scores) if len(full) else np.full(len(places), nan)
+    hold = counted(len(full), "network holds", "networks hold")
     names = [getattr(cells.what[place], among) for place in places]
     ranks = tuple(
         Rank(
             name,
             float(means[at]),
-            mean(full[:, at]) or Absent(f"{len(full)} blocks hold all: an interval needs two or more"),
+            mean(full[:, at]) or Absent(f"{hold} all: an interval needs two or more"),
             int(cells.trained[:, place].sum()),
             int(cells.failed[:, place].sum()),
         )
@@ -198,13 +224,13 @@ def _compared(cells: Cells, places: list[int], among: str, within: str, failures
         int((~np.isnan(scores).all(axis=1)).sum()) - len(full),
         ranks,
         tried(lambda: friedman(scores)),
-        _pairs(names, scores),
+        _pairs(names, cells.blocks, cells.means[:, places]),
     )
 
 
-def _pairs(names: Sequence[str], scores: Floats) -> tuple[Pair, ...]:
-    """The pairs that two blocks or more hold."""
-    both = {(a, b): scores[:, a] - scores[:, b] for a, b in pairs(len(names))}
+def _pairs(names: Sequence[str], blocks: Sequence[Block], scores: Floats) -> tuple[Pair, ...]:
+    """The pairs that two networks or more hold."""
+    both = {(a, b): by_network(blocks, scores[:, a] - scores[:, b]) for a, b in pairs(len(names))}
     both = {key: values[~np.isnan(values)].round(12) for key, values in both.items()}
     both = {key: values for key, values in both.items() if len(values) > 1}
     raw = [wilcoxon(values) for values in both.values()]
@@ -280,8 +306,9 @@ def curves(table: GridTable) -> Iterator[Curve]:
         blocks = sorted({row.block for row in mine})
         points = []
         for rate in rates:
-            found = [means[block, rate] for block in blocks if (block, rate) in means]
-            points.append((rate, mean(found) or Absent("1 block: an interval needs two or more"), len(found)))
+            known = [block for block in blocks if (block, rate) in means]
+            found = by_network(known, np.array([means[block, rate] for block in known])).tolist()
+            points.append((rate, mean(found) or Absent("1 network: an interval needs two or more"), len(found)))
         middle = (len(rates) - 1) / 2
         best = [
             max(

@@ -17,6 +17,7 @@ from deltanas.study.estimate import Absent, Floats, LackingError, column, tried
 from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
 from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman
+from deltanas.wording import counted
 
 TRUSTED, USELESS = 0.8, 0.5
 """Spearman from which on a ranking is called trusted, and under which it is not."""
@@ -220,7 +221,8 @@ def _paired(program: Sequence[str], proxy: Floats, target: Floats | None) -> Est
     rows = grouped(program, both, "row")
     k = len(rows.names)
     if k < 4:
-        return Absent(f"{k} programs have a row with both scores: a rank correlation needs four or more")
+        hold = counted(k, "program has", "programs have")
+        return Absent(f"{hold} a row with both scores: a rank correlation needs four or more")
     rng, found = np.random.default_rng(0), []
     for _ in range(_DRAWS):
         drawn = _drawn(rows, rng).astype(int)

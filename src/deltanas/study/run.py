@@ -63,11 +63,12 @@ def trials_of(view: RunView) -> Trials:
 
     A candidate has a row for each of its trainings, or one if it was never trained, and one for each answer of a
     language model. The elite set is fixed for all cycles: networks at least as good as the best baseline. Baselines
-    are no candidates, so they have no cycle. There is no target: a run holds no long trainings.
+    are no candidates, so they have no cycle. There is no target: of trainings of several lengths the longest are taken.
     """
     metric = task_of(view.manifest).metric
+    longest = max((c.rung for c in view.candidates), default=0)
     best = metric.best(c.score for c in view.candidates if c.cycle == 0 and c.score is not None)
-    rows = [row for candidate in view.candidates for row in _rows(candidate, best, metric)]
+    rows = [row for candidate in view.candidates for row in _rows(candidate, best, metric, longest)]
     return Trials(
         program=tuple(row.program for row in rows),
         seed=tuple(row.seed for row in rows),
@@ -80,13 +81,14 @@ def trials_of(view: RunView) -> Trials:
     )
 
 
-def _rows(candidate: Candidate, best: float | None, metric: Metric) -> Iterator[_Row]:
+def _rows(candidate: Candidate, best: float | None, metric: Metric, longest: int) -> Iterator[_Row]:
     cycle = nan if candidate.cycle == 0 else float(candidate.cycle)
     settled = candidate.cycle > 0 and candidate.outcome is not None
-    score = candidate.score
+    score = candidate.score if candidate.rung == longest else None
     elite = float(score is not None and metric.over(score, best) >= 0) if settled and best is not None else nan
     program = candidate.program.id if candidate.program else ""
-    trained = [training for training in candidate.trainings if isinstance(training, Trained)]
+    made = [training for training in candidate.trainings if isinstance(training, Trained)]
+    trained = [training for training in made if training.epochs == longest]
     for training in trained:
         yield _Row(program, str(training.seed), training.score, cycle, elite, generator=candidate.strategy)
     if not trained and settled:
@@ -132,7 +134,7 @@ def _kept(candidates: Sequence[Candidate]) -> tuple[list[Program], dict[str, Any
     roots = families(candidates)
     return [program for _, program in kept], {
         "cycle": [cycle or nan for cycle, _ in kept],
-        "family": [roots[program.id].label for _, program in kept],
+        "family": [" + ".join(root.label for root in roots[program.id]) for _, program in kept],
         "proposal_cycle": [float(cycle) for cycle, _ in proposals],
         "repeat": [float(not attempt.passed) for _, attempt in proposals],
     }

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from deltanas.intervals import Estimate
 from deltanas.study.components import components_of, grouped
 from deltanas.study.estimate import LackingError
+from deltanas.wording import counted
 
 CLEAR, PARTLY = 0.8, 0.5
 """Share of the picked that are truly among the best from which on a ranking separates them, and in part."""
@@ -54,7 +55,7 @@ def separation(program: Sequence[str], score: ArrayLike, top: int) -> Separation
     groups = grouped(program, score, "score")
     k = len(groups.names)
     if not 0 < top < k:
-        raise LackingError(f"{k} programs with a score: there is no choice of {top} to make")
+        raise LackingError(f"{counted(k, 'program')} with a score: there is no choice of {top} to make")
     found = components_of(groups)
     arch, noise = found.var_arch.value, found.var_noise.value
     n = groups.sizes

@@ -12,6 +12,7 @@ from scipy import special
 from deltanas.errors import DataError
 from deltanas.intervals import Estimate
 from deltanas.study.estimate import Floats, LackingError
+from deltanas.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,8 @@ def variance_shares(cells: ArrayLike, noise: ArrayLike, seeds: float) -> Shares:
     full, scatter = array[used], np.asarray(noise, float)[used]
     n = len(full)
     if n < 4:
-        raise LackingError(f"{n} blocks hold all combinations: shares of the variance need four or more")
+        hold = counted(n, "network holds", "networks hold")
+        raise LackingError(f"{hold} all combinations: shares of the variance need four or more")
     parts = _parts(full, scatter, seeds)
     if parts.sum() <= 1e-24:
         raise LackingError("all scores are equal: there is no scatter to share")

@@ -15,9 +15,10 @@ from typing import Literal, Protocol
 
 from deltanas.errors import DeltanasError
 from deltanas.journal import Journal
+from deltanas.prices import ratios
 from deltanas.program import Failed, Refused, Trained
 from deltanas.records import Candidate
-from deltanas.seams import Began, Event, Listener, Planned, Proposed, Scored, Settled
+from deltanas.seams import Began, Event, Listener, Measured, Planned, Proposed, Scored, Settled
 from deltanas.task import Metric
 from deltanas.trackers.mlflow import MlFlow
 from deltanas.trackers.tensorboard import TensorBoard
@@ -51,12 +52,13 @@ class _Cycle:
     scores: list[float] = field(default_factory=list)
     best: float | None = None
 
-    def add(self, candidate: Candidate, parent: float | None) -> None:
+    def add(self, candidate: Candidate, gain: float | None, *, longest: bool) -> None:
+        """longest: it was trained as long as any; scores after other numbers of epochs are not taken in."""
         self.counts[type(candidate.outcome)] += 1
-        if candidate.score is not None:
+        if candidate.score is not None and longest:
             self.scores.append(candidate.score)
             self.best = self.metric.best(_known(self.best, candidate.score))
-            self.improvements += parent is not None and self.metric.over(candidate.score, parent) > 0
+            self.improvements += gain is not None and gain > 0
 
     def values(self) -> dict[str, float]:
         values = {f"cycle/{kind.__name__.lower()}": float(self.counts[kind]) for kind in (Trained, Failed, Refused)}
@@ -102,6 +104,10 @@ class Mirror:
                     self._tell_cycles(cycle if phase == "propose" else cycle + 1)
             case Proposed(candidate) | Settled(candidate):
                 self._note(candidate)
+            case Measured(candidate):
+                row = self._journal.of(candidate.program.id) if candidate.program else None
+                if row is not None:
+                    self._write(self._step(row), _prices(row, self._journal))
             case Scored(final):
                 row = self._journal.of(final.program)
                 if row is not None and isinstance(final.outcome, Trained):
@@ -117,10 +123,9 @@ class Mirror:
     def _note(self, candidate: Candidate) -> None:
         step = self._step(candidate)
         if candidate.outcome:
-            parent = self._journal.of(candidate.parent or "")
-            before = parent.score if parent else None
-            self._cycle(candidate.cycle).add(candidate, before)
-            self._write(step, _candidate(candidate, before, self._journal.metric))
+            gain = self._journal.gain(candidate)
+            self._cycle(candidate.cycle).add(candidate, gain, longest=candidate.rung == self._journal.top)
+            self._write(step, _candidate(candidate, gain, self._journal.metric) | _prices(candidate, self._journal))
 
     def _cycle(self, cycle: int) -> _Cycle:
         return self._cycles.setdefault(cycle, _Cycle(self._journal.metric))
@@ -155,20 +160,31 @@ class Mirror:
             logging.getLogger("deltanas").warning("%s is not told of this search any more: %s", self._name, reason)
 
 
-def _candidate(candidate: Candidate, parent: float | None, metric: Metric) -> dict[str, float]:
+def _candidate(candidate: Candidate, gain: float | None, metric: Metric) -> dict[str, float]:
     values: dict[str, float] = {}
     if candidate.score is not None:
         values[f"candidate/{metric.name}"] = candidate.score
-        if parent is not None:
-            values["candidate/gain"] = metric.over(candidate.score, parent)
+        if candidate.rung:
+            values["candidate/epochs"] = candidate.rung
+        if gain is not None:
+            values["candidate/gain"] = gain
     if candidate.standard_error is not None:
         values["candidate/standard_error"] = candidate.standard_error
     if isinstance(candidate.outcome, Trained | Failed):
         values["candidate/seconds"] = candidate.outcome.seconds
         values["candidate/trainings"] = max(1, len(candidate.trainings))
-        if candidate.draft and candidate.draft.params is not None:
-            values["candidate/params"] = candidate.draft.params
+        draft = candidate.draft
+        sizes = {"params": draft.params, "flops": draft.flops} if draft else {}
+        values |= {f"candidate/{name}": size for name, size in sizes.items() if size is not None}
     return values
+
+
+def _prices(candidate: Candidate, journal: Journal) -> dict[str, float]:
+    """What it costs, in times of the baseline at the root of its line, as far as that is known."""
+    if not isinstance(candidate.outcome, Trained | Failed):
+        return {}
+    known = ratios(candidate, journal).items()
+    return {f"candidate/{name}_ratio": ratio for name, ratio in known if ratio is not None}
 
 
 def require_trackers(names: Sequence[Tracker]) -> None:

@@ -27,8 +27,10 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
     targets: the labels, in the order of the images.
     """
 
-    def __init__(self, x: Tensor, targets: Tensor, mean: Tensor, std: Tensor) -> None:
-        self._x, self.targets, self._mean, self._std = x, targets, mean, std
+    def __init__(
+        self, x: Tensor, targets: Tensor, mean: Tensor, std: Tensor, fed: Callable[[Tensor], Tensor] | None
+    ) -> None:
+        self._x, self.targets, self._mean, self._std, self._fed = x, targets, mean, std, fed
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -36,17 +38,20 @@ class _Images(Dataset[tuple[Tensor, Tensor]]):
     def __getitem__(self, place: int) -> tuple[Tensor, Tensor]:
         if not -len(self) <= place < len(self):
             raise IndexError(place)  # ends a `for` loop
-        return normalise(self._x[[place]], self._mean, self._std)[0], self.targets[place]
+        target = self.targets[place]
+        return normalise(self._x[[place]], self._mean, self._std)[0], self._fed(target) if self._fed else target
 
 
 class Batches:
-    """One pass over the training images: float32 inputs [b, c, h, w], normalised, and int64 labels [b].
+    """One pass over the training images: float32 inputs [b, c, h, w], normalised, and int64 labels [b] or whatever the
+    targets are.
 
     `iter` goes on where an earlier one stopped; once all batches are given out, one more `iter` is an error: an epoch
     is one pass. A last batch of a single image is left out, as batch norm can't train on it.
 
     Attributes:
         given: batches so far.
+        fed, together: what is done to the targets of a batch, and before that to images and targets together.
         dataset, batch_size, drop_last, num_workers, pin_memory: as torch's DataLoader has them.
     """
 
@@ -63,10 +68,12 @@ class Batches:
         *,
         augmentation: Augmentation | None = None,
         layout: torch.memory_format = torch.contiguous_format,
+        fed: Callable[[Tensor], Tensor] | None = None,
+        together: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> None:
         self._x, self._y, self._mean, self._std = x, y, mean, std
-        self._augmentation, self._layout = augmentation, layout
-        self.dataset, self.batch_size = _Images(x, y, mean, std), batch
+        self._augmentation, self._layout, self._fed, self._together = augmentation, layout, fed, together
+        self.dataset, self.batch_size = _Images(x, y, mean, std, fed), batch
         pieces = list(torch.split(order, batch))
         self._pieces = pieces[:-1] if len(pieces[-1]) == 1 < min(batch, len(order)) else pieces
         self._ready: list[Tensor] = []
@@ -91,9 +98,11 @@ class Batches:
 
     def _rest(self) -> Iterator[tuple[Tensor, Tensor]]:
         while self.given < len(self._pieces):
-            x, piece = self._changed(), self._pieces[self.given]
+            x, y = self._changed(), self._y[self._pieces[self.given]]
+            if self._together:
+                x, y = self._together(x, y)
             self.given += 1
-            yield normalise(x, self._mean, self._std, self._layout), self._y[piece]
+            yield normalise(x, self._mean, self._std, self._layout), self._fed(y) if self._fed else y
 
     def _changed(self) -> Tensor:
         """The images of the next batch, after the augmentation, which may be given those of several."""

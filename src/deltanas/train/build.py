@@ -23,7 +23,7 @@ from deltanas.train.faults import ContractError, OutputError, StepError
 from deltanas.train.job import PROBE, Job, packed_widths
 from deltanas.train.loop import batch_size, check_output, construct, seed_everything
 from deltanas.train.state import held, shape_of, shaped, values_of
-from deltanas.train.tasks import CHILD_TASKS
+from deltanas.train.tasks import CHILD_TASKS, ChildTask
 
 _SPREAD = 3.0
 """Standard deviation of the probe's images: wide enough that what limits activations shows."""
@@ -123,13 +123,13 @@ def check_build(job: Job) -> dict[str, object]:
             net.train(mode)
             seed_everything(job.seed)
             out = net(x[:2])
-            outputs.append(out if mode else _checked(out, job.out_shape))
+            outputs.append(out if mode else _checked(out, job))
         seen = tracer.describe(outputs)
         parts += [_flat(out) for out in outputs]
         before = {name: tracer.content(value) for name, value in net.named_parameters()}
         params = sum(value.numel() for value in shaped(net.parameters()) if value.requires_grad)
         try:
-            _learn(net, x, y, batch)
+            _learn(net, x, y, batch, CHILD_TASKS[job.task])
         except BaseException as error:  # SystemExit too
             raise StepError(_while_training(outputs[1], job.out_shape)) from error
         after = sorted(
@@ -183,12 +183,12 @@ def _pattern() -> tuple[Tensor, Tensor]:
     return torch.randn(_PATTERN, generator=generator), 0.5 + torch.rand(_PATTERN, generator=generator)
 
 
-def _learn(net: Any, x: Tensor, y: Tensor, batch: int) -> None:
+def _learn(net: Any, x: Tensor, y: Tensor, batch: int, task: ChildTask) -> None:
     scale = torch.ones(x.shape[1], 1, 1)
     seed_everything(0)
     net.train()
     n = 2 * batch
-    batches = Batches(x[:n], y[:n], torch.arange(n), batch, torch.zeros_like(scale), scale)
+    batches = Batches(x[:n], y[:n], torch.arange(n), batch, torch.zeros_like(scale), scale, fed=task.fed)
     with bounded_steps(lambda: batches.given):
         net.learn(batches)
 
@@ -228,7 +228,7 @@ def _evaluated(net: Any, x: Tensor, job: Job) -> Tensor:
     net.eval()
     seed_everything(job.seed)
     with torch.no_grad():
-        return _checked(net(x), job.out_shape)
+        return _checked(net(x), job)
 
 
 def _projected(logits: Tensor) -> list[float | None]:
@@ -240,9 +240,9 @@ def _projected(logits: Tensor) -> list[float | None]:
     return [float(f"{value:.8g}") for value in (directions @ flat).tolist()]
 
 
-def _checked(out: object, out_shape: tuple[int, ...]) -> Tensor:
+def _checked(out: object, job: Job) -> Tensor:
     try:
-        check_output(out, (2, *out_shape))
+        check_output(out, (2, *job.out_shape), floats=CHILD_TASKS[job.task].images)
     except OutputError as error:
         raise ContractError(str(error)) from None
     assert isinstance(out, Tensor)

@@ -6,11 +6,12 @@ import contextlib
 import importlib
 import json
 import os
+from collections.abc import Callable
 
 import torch
 
 from deltanas.train.build import check_build
-from deltanas.train.export import export, graph, infer, latency
+from deltanas.train.export import export, graph, infer, latency, quantized
 from deltanas.train.faults import StepError, explain, failure_kind
 from deltanas.train.job import Job
 from deltanas.train.loop import train
@@ -39,12 +40,21 @@ def warm() -> None:
 
 def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
     """Answer over `answer_fd` as `deltanas.train.job` lays down, whatever the candidate does to raise or exit."""
+
+    def work() -> tuple[dict[str, object], bytes]:
+        job = Job.from_bytes(os.pread(job_fd, os.fstat(job_fd).st_size, 0))
+        torch.set_num_threads(job.threads)
+        return _done(job, data_fd)
+
+    answer(answer_fd, work)
+
+
+def answer(answer_fd: int, work: Callable[[], tuple[dict[str, object], bytes]]) -> None:
+    """The header and the bytes that come of the work, or why nothing does."""
     header: dict[str, object]
     raw = b""
     try:
-        job = Job.from_bytes(os.pread(job_fd, os.fstat(job_fd).st_size, 0))
-        torch.set_num_threads(job.threads)
-        header, raw = _done(job, data_fd)
+        header, raw = work()
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
         header = {"failed": failure_kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
     line = json.dumps(header).encode() + b"\n"
@@ -67,3 +77,5 @@ def _done(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
             return {}, graph(job)
         case "latency":
             return {}, latency(job, data_fd)
+        case "quantize":
+            return {}, quantized(job, data_fd)

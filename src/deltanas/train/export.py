@@ -24,9 +24,19 @@ import torch
 from torch import Tensor, nn
 
 from deltanas.train.faults import unwritten
-from deltanas.train.job import EXPORT_SECONDS, LATENCY_RUNS, MOST_BYTES, ONNX_OPSET, REASON_LIMIT, Job
+from deltanas.train.job import (
+    EXPORT_SECONDS,
+    LATENCY_RUNS,
+    MOST_BYTES,
+    NEAR_LEVELS,
+    ONNX_OPSET,
+    REASON_LIMIT,
+    Job,
+)
 from deltanas.train.loop import construct, fitted, seed_everything
+from deltanas.train.quantize import quantize
 from deltanas.train.state import held, shape_of, values_of
+from deltanas.train.tasks import CHILD_TASKS
 
 _WARM_UP = 10
 """Runs before the first that is timed."""
@@ -48,6 +58,13 @@ class _FromPixels(nn.Module):
         return self.net((pixels - self.mean) / self.std)
 
 
+class _FromLevels(_FromPixels):
+    """Where nothing is to be taken off, nothing is: a difference of whole images is traffic through memory."""
+
+    def forward(self, pixels: Tensor) -> Any:
+        return self.net(pixels / self.std)
+
+
 def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
     """Train, and answer as `deltanas.train.job` lays down: logits, weights, ONNX or the reason why there is none."""
     net, logits = fitted(job, data_fd)
@@ -62,11 +79,16 @@ def export(job: Job, data_fd: int) -> tuple[dict[str, object], bytes]:
 
 def graph(job: Job) -> bytes:
     """The network as ONNX, with the weights that it begins with: how long it runs does not depend on them."""
+    return _graph(begun(job), job)
+
+
+def begun(job: Job) -> nn.Module:
+    """The network with the weights that it begins with."""
     seed_everything(job.seed)
-    net = construct(job).eval()
+    net: nn.Module = construct(job).eval()
     with torch.no_grad():
         net(torch.zeros(2, *job.in_shape[1:]))  # layers that take their shape from the first images get it here
-    return _graph(net, job)
+    return net
 
 
 def infer(job: Job, data_fd: int) -> bytes:
@@ -92,16 +114,28 @@ def latency(job: Job, data_fd: int) -> bytes:
     return np.array(times, np.float64).tobytes()
 
 
+def quantized(job: Job, data_fd: int) -> bytes:
+    """The file that lies before the images with eight bits; the images tell the ranges of its values."""
+    model, images = _laid_down(job, data_fd)
+    return quantize(job, model, images)
+
+
 def _loaded(job: Job, data_fd: int) -> tuple[Any, Any]:
     """A session of ONNX Runtime with the file, and the images: float32 [evaluation, c, h, w]."""
-    memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
-    images = np.frombuffer(memory, np.uint8, offset=job.file).reshape(job.evaluation, *job.in_shape[1:])
+    model, images = _laid_down(job, data_fd)
     runtime = importlib.import_module("onnxruntime")
     runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = job.threads
-    session = runtime.InferenceSession(memory[: job.file], options, providers=["CPUExecutionProvider"])
-    return session, images.astype(np.float32)
+    session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    return session, images
+
+
+def _laid_down(job: Job, data_fd: int) -> tuple[bytes, Any]:
+    """The file, and the images: float32 [evaluation, c, h, w]."""
+    memory = mmap.mmap(data_fd, 0, access=mmap.ACCESS_READ)
+    images = np.frombuffer(memory, np.uint8, offset=job.file).reshape(job.evaluation, *job.in_shape[1:])
+    return memory[: job.file], images.astype(np.float32)
 
 
 def _weights(net: nn.Module) -> tuple[bytes, bytes]:
@@ -133,12 +167,16 @@ def _written(net: nn.Module, job: Job) -> tuple[bytes, str]:
 
 
 def _agrees(graph: bytes, net: nn.Module, job: Job) -> bool:
-    """Whether ONNX Runtime computes what torch does, for another number of images than the exporter saw."""
+    """Whether ONNX Runtime computes what torch does, for another number of images than the exporter saw.
+
+    Where images come out, of another size too.
+    """
     if find_spec("onnxruntime") is None:
         return True
-    pixels = torch.randint(0, 256, (3, *job.in_shape[1:])).float()
+    task, (channels, height, width) = CHILD_TASKS[job.task], job.in_shape[1:]
+    pixels = torch.randint(0, 256, (3, channels, height, 2 * width if task.images else width)).float()
     with torch.no_grad():
-        want = _from_pixels(net, job)(pixels).float().numpy()
+        want = from_pixels(net, job)(pixels).float().numpy()
     runtime = importlib.import_module("onnxruntime")
     runtime.disable_telemetry_events()
     try:
@@ -146,12 +184,15 @@ def _agrees(graph: bytes, net: nn.Module, job: Job) -> bool:
         (found,) = session.run(None, {"pixels": pixels.numpy()})
     except Exception:  # noqa: BLE001  ONNX Runtime raises classes of its own, which derive from nothing else
         return False
-    return bool(found.shape == want.shape and np.abs(found - want).max() <= _NEAR * np.abs(want).max())
+    least = NEAR_LEVELS if task.images else _NEAR * np.abs(want).max()
+    return bool(found.shape == want.shape and np.abs(found - want).max() <= least)
 
 
-def _from_pixels(net: nn.Module, job: Job) -> nn.Module:
+def from_pixels(net: nn.Module, job: Job) -> nn.Module:
+    """The network as it is deployed: it takes levels from 0 to 255."""
     mean, std = (torch.tensor(values, dtype=torch.float32).view(-1, 1, 1) for values in (job.mean, job.std))
-    return _FromPixels(net, mean, std).eval()
+    kind = _FromPixels if bool(mean.any()) else _FromLevels
+    return kind(net, mean, std).eval()
 
 
 def _newer_graph(net: nn.Module, job: Job) -> bytes:
@@ -161,13 +202,13 @@ def _newer_graph(net: nn.Module, job: Job) -> bytes:
     file = io.BytesIO()
     with torch.no_grad():
         program = onnx.export(
-            _from_pixels(net, job),
+            from_pixels(net, job),
             (torch.zeros(2, *job.in_shape[1:]),),
             dynamo=True,
             verbose=False,
             input_names=["pixels"],
-            output_names=["logits"],
-            dynamic_shapes=({0: torch.export.Dim.DYNAMIC},),
+            output_names=[CHILD_TASKS[job.task].output],
+            dynamic_shapes=(dict.fromkeys(_open_axes(job), torch.export.Dim.DYNAMIC),),
         )
     program.save(file)
     return file.getvalue()
@@ -194,19 +235,25 @@ def _graph(net: nn.Module, job: Job) -> bytes:
     onnx.register_custom_op_symbolic("aten::adaptive_avg_pool2d", _adaptive_average, ONNX_OPSET)
     onnx.register_custom_op_symbolic("aten::channel_shuffle", _channel_shuffle, ONNX_OPSET)
     torch.backends.mha.set_fastpath_enabled(False)
+    output = CHILD_TASKS[job.task].output
     file = io.BytesIO()
     with torch.no_grad():
         onnx.export(
-            _from_pixels(net, job),
+            from_pixels(net, job),
             (torch.zeros(2, *job.in_shape[1:]),),
             file,
             dynamo=False,
             opset_version=ONNX_OPSET,
             input_names=["pixels"],
-            output_names=["logits"],
-            dynamic_axes={"pixels": {0: "n"}, "logits": {0: "n"}},
+            output_names=[output],
+            dynamic_axes={"pixels": _open_axes(job), output: _open_axes(job)},
         )
     return file.getvalue()
+
+
+def _open_axes(job: Job) -> dict[int, str]:
+    """The axes of the images that may have any size: their number, and where images come out, height and width."""
+    return {0: "n", 2: "height", 3: "width"} if CHILD_TASKS[job.task].images else {0: "n"}
 
 
 def _adaptive_average(graph: Any, x: Any, output_size: Any) -> Any:
@@ -214,6 +261,8 @@ def _adaptive_average(graph: Any, x: Any, output_size: Any) -> Any:
     helper = importlib.import_module("torch.onnx.symbolic_helper")
     *batch, height, width = helper._get_tensor_sizes(x)
     wanted = helper._maybe_get_const(output_size, "is")
+    if None in (height, width) and all(size == 1 for size in wanted):  # of images of any size
+        return graph.op("GlobalAveragePool", x).setType(x.type().with_sizes([*batch, 1, 1]))
     rows, columns = (m or n for m, n in zip(wanted, (height, width), strict=True))
     down = graph.op("Constant", value_t=_means(height, rows))
     across = graph.op("Constant", value_t=_means(width, columns).T.contiguous())

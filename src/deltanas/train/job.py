@@ -8,7 +8,8 @@ Where the network is exported, more follows, and the line says how many bytes of
 [name, type, shape] for each tensor of its state, types as in `DTYPES`; `weights`, their bytes back to back; `onnx`, the
 network as ONNX with pixels from 0 to 255 as its input, none where `why` says what was in the way.
 
-A `graph` is answered by the bytes of an ONNX file, a `latency` by float64 milliseconds, one for each repetition.
+A `graph` is answered by the bytes of an ONNX file, a `latency` by float64 milliseconds, one for each repetition. A
+`quantize` is answered by the file with eight bits, as bytes.
 """
 
 from __future__ import annotations
@@ -16,12 +17,17 @@ from __future__ import annotations
 import json
 import zlib
 from base64 import b64decode, b64encode
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-Mode = Literal["build", "train", "export", "infer", "graph", "latency"]
+Mode = Literal["build", "train", "export", "infer", "graph", "latency", "quantize"]
 Augment = Literal["flip", "crop"]
 Device = Literal["cpu", "cuda"]
+Noise = Literal["independent", "mosaic", "darktable"]
+"""Synthetic noise: of each pixel by itself, as after a Bayer mosaic was interpolated, or of strengths that were
+measured of cameras."""
+PATCH = 64
+"""Height and width of the patches that photographs are cut into, unless it is said."""
 HEADER_LIMIT = 4096
 REASON_LIMIT = 600
 """Bytes of the answer's first line, and characters of the reason in it."""
@@ -31,6 +37,8 @@ ONNX_OPSET = 20
 """The highest that the exporter writes. col2im is there from 18 on, affine_grid from 20."""
 EXPORT_SECONDS = 60
 """For which torch's newer exporter may work, where the other can't write a network as ONNX."""
+NEAR_LEVELS = 1e-5
+"""Largest difference of a value of an image from 0 to 1 between ONNX Runtime and torch."""
 LATENCY_RUNS = (20, 2000)
 """Fewest and most repetitions of a latency."""
 DTYPES = {
@@ -62,7 +70,8 @@ class Job:
         in_shape: (1, channels, height, width). out_shape: of one image's output, (classes,) to classify.
         seed: of the initial weights and of the order of the batches.
         threads: CPU threads of the child.
-        mode: `graph` writes an untrained program as ONNX; `infer` and `latency` run an ONNX file in place of a program.
+        mode: `graph` writes an untrained program as ONNX; `infer`, `latency` and `quantize` take an ONNX file in place
+            of a program.
         training, evaluation: number of images of either kind in the mapped data, 0 for a build.
         file: bytes of the ONNX file that lies before the images.
         mean, std: one value a channel, on the scale 0 to 255.
@@ -71,6 +80,8 @@ class Job:
         evaluate: numbers of epochs after which the outputs are taken too; after the last epoch they always are.
         average: share of the last steps over which weights are averaged, of the steps so far; outputs are those of the
             averaged weights then. 0: of the last weights. both: of the last weights, then of the averaged ones.
+        crops: where targets are images, heights and widths that pairs are cropped to, one after another over the
+            epochs; () for the pairs as they are.
 
     The mapped data, back to back: a file, targets [training, ...] (to classify: labels, int64), images uint8
     [training, c, h, w], then the images to evaluate uint8 [evaluation, c, h, w]. The targets of the last never come
@@ -97,6 +108,7 @@ class Job:
     evaluate: tuple[int, ...] = ()
     average: float = 0.0
     both: bool = False
+    crops: tuple[int, ...] = ()
 
     @property
     def readings(self) -> list[tuple[int, bool]]:
@@ -112,10 +124,14 @@ class Job:
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode()
 
+    def empty(self) -> Job:
+        """The same of a program that does nothing."""
+        return replace(self, net="")
+
     @classmethod
     def from_bytes(cls, raw: bytes) -> Job:
         fields = json.loads(raw)
-        for name in ("in_shape", "out_shape", "mean", "std", "augment", "evaluate"):
+        for name in ("in_shape", "out_shape", "mean", "std", "augment", "evaluate", "crops"):
             fields[name] = tuple(fields[name])
         return cls(**fields)
 

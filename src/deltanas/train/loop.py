@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from types import ModuleType
 from typing import Any
@@ -25,10 +26,10 @@ from deltanas.train.batches import Batches, bounded_steps, normalise
 from deltanas.train.compat import storage_key
 from deltanas.train.faults import NET_FILE, ContractError, OutputError
 from deltanas.train.job import Device, Job
+from deltanas.train.pairs import Turned, crop_of
 from deltanas.train.state import shape_of, shaped
 from deltanas.train.tasks import CHILD_TASKS
 
-_EVALUATION_BATCH = 256
 _NEEDS_CONTIGUOUS = "view size is not compatible"
 """What torch says where a program calls `view` on what a convolution gave it in channels-last."""
 
@@ -118,14 +119,15 @@ def _evaluated(net: nn.Module, data: _Data, job: Job, layout: torch.memory_forma
 
 def _outputs(net: nn.Module, data: _Data, job: Job, layout: torch.memory_format) -> Tensor:
     """Of the evaluation images; float32 on the CPU. As in the build check, an inner `torch.enable_grad` works."""
-    pieces = list(torch.split(data.evaluation, _EVALUATION_BATCH))
+    task = CHILD_TASKS[job.task]
+    pieces = list(torch.split(data.evaluation, task.at_once(job.in_shape)))
     if len(pieces) > 1 and len(pieces[-1]) == 1:  # networks that drop all dimensions of one can't have a single image
         pieces[-2:] = [torch.cat(pieces[-2:])]
     outputs = []
     with torch.no_grad(), precision(job.device):
         for x in pieces:
             out = net(normalise(x, data.mean, data.std, layout))
-            check_output(out, (len(x), *job.out_shape))
+            check_output(out, (len(x), *job.out_shape), floats=task.images)
             outputs.append(out.to("cpu", torch.float32))
     return torch.cat(outputs)
 
@@ -156,6 +158,7 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> tuple[nn.Mod
     shuffle = torch.Generator().manual_seed(job.seed)
     steps = steps_of(job)
     augmentation = Augmentation(steps, job.seed) if steps else None
+    task, turned = CHILD_TASKS[job.task], Turned(job.seed)
     epochs: list[Batches] = []
     tails: dict[int, TailAverage] = {}
     outputs: list[Tensor] = []
@@ -168,7 +171,13 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> tuple[nn.Mod
         for number in range(1, job.epochs + 1):
             order = torch.randperm(job.training, generator=shuffle).to(job.device)
             epochs.append(
-                Batches(data.x, data.y, order, batch, data.mean, data.std, augmentation=augmentation, layout=layout)
+                Batches(
+                    *(data.x, data.y, order, batch, data.mean, data.std),
+                    augmentation=augmentation,
+                    layout=layout,
+                    fed=task.fed,
+                    together=partial(turned, crop=crop_of(number, job.epochs, job.crops)) if task.images else None,
+                )
             )
             if number == 1 and job.average:
                 tails = {mark: TailAverage(net, job.average, mark * len(epochs[0])) for mark in job.marks}
@@ -222,14 +231,16 @@ def repeatable() -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def check_output(out: object, shape: tuple[int, ...]) -> None:
-    """shape: (n, *out_shape). Raises OutputError."""
+def check_output(out: object, shape: tuple[int, ...], *, floats: bool = False) -> None:
+    """shape: (n, *out_shape). floats: no other values will do. Raises OutputError."""
     if not isinstance(out, Tensor):
         raise OutputError(f"the network returns a {type(out).__name__}, not a tensor of shape {shape}")
     if shape_of(out) != shape:
         raise OutputError(f"the network returns shape {shape_of(out)}, not {shape}")
     if out.is_complex():
         raise OutputError("the network returns complex numbers")
+    if floats and not out.is_floating_point():
+        raise OutputError(f"the network returns {out.dtype}, not floats from 0 to 1".replace("torch.", ""))
 
 
 def _map(job: Job, data_fd: int) -> _Data:

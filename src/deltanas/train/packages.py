@@ -9,9 +9,9 @@ OFFERED = ("torch", "torchvision", "numpy", "einops", "sympy", "networkx")
 """Those that are told to whoever asks for another. Not scikit-learn, which holds the labels of `digits`."""
 NEEDED = (
     "torchgen", "functorch", "filelock", "mpmath", "typing_extensions", "onnx", "onnxruntime", "ml_dtypes", "google",
-    "onnxscript", "onnx_ir", "packaging",
+    "onnxscript", "onnx_ir", "packaging", "flatbuffers", "ethosu", "onnxruntime_qnn",
 )  # fmt: skip
-"""What those need, and what an export needs."""
+"""What those need, and what an export and the compilers of NPUs need."""
 
 
 def offered() -> list[str]:

@@ -6,41 +6,30 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from math import ceil
 from pathlib import Path
 
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
+from deltanas.askers import champion_of
 from deltanas.check import Limits
-from deltanas.config import (
-    PLACES,
-    SearchConfig,
-    TrainConfig,
-    begun_config,
-    given_settings,
-    read_config,
-    resumed_config,
-)
+from deltanas.config import PLACES, SearchConfig, TrainConfig, begun_config, read_config, resumed_config
 from deltanas.errors import UsageError
 from deltanas.forecast import Forecaster
 from deltanas.learn.learner import Teaching
 from deltanas.llm import Model
 from deltanas.novelty import NoveltyGate
-from deltanas.objective import objectives_of
-from deltanas.plan import Plan
 from deltanas.policy import NoBaselineError
 from deltanas.prices import told_growth
 from deltanas.program import SPACES, Program
-from deltanas.repeats import Repeats
 from deltanas.sandbox import Pool
 from deltanas.seams import Builds, Choose, Listener, Proposer
 from deltanas.search import Search
-from deltanas.settings import flat, merged
-from deltanas.task import TASKS, Metric, task_of
+from deltanas.settings import flat, given_settings, merged
+from deltanas.task import TASKS, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, told
 from deltanas.train.data.sample import kept_pictures
 from deltanas.train.epochs import LEAST_STEPS
-from deltanas.wiring.choosing import limited, limits_of, measure_of, require_objectives
+from deltanas.wiring.choosing import limited, limits_of, measures_of, require_askable, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
 from deltanas.wiring.places import (
     baselines_of,
@@ -51,10 +40,12 @@ from deltanas.wiring.places import (
     require_same_server,
     require_there,
 )
+from deltanas.wiring.planning import allocation_of, plan_of
 from deltanas.wiring.pools import (
     epochs_of,
     gates,
     kept_builds,
+    kept_trainings,
     load_dataset,
     open_dataset_pool,
     open_export_pool,
@@ -63,12 +54,14 @@ from deltanas.wiring.pools import (
     settled_training,
 )
 from deltanas.wiring.programs import builtin_programs, program_of, programs_of
-from deltanas.wiring.proposing import choice_of, model_of, parent_rule_of, proposals_of, proposer_of
+from deltanas.wiring.proposing import choice_of, model_of, proposer_of
+from deltanas.wiring.refereeing import open_referee
 from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import learner_of, teaching_of
 
 __all__ = [
     "OpenSearch",
+    "allocation_of",
     "builtin_programs",
     "epochs_of",
     "gates",
@@ -76,11 +69,11 @@ __all__ = [
     "manifest",
     "open_dataset_pool",
     "open_export_pool",
+    "open_referee",
     "open_search",
     "open_shape_pool",
     "program_of",
     "programs_of",
-    "repeats_of",
 ]
 
 
@@ -124,18 +117,19 @@ def open_search(
             return
         listener = stack.enter_context(mirrored(listener, config.track, folder.path, run.name, run.manifest))
         search = Search(
-            _plan(config, task_of(run.manifest).metric),
+            plan_of(config, task_of(run.manifest).metric, outside=config.asks_outside and own is None),
             parts.baselines,
             parts.proposer,
-            gates(parts.builds, parts.limits),
+            gates(parts.builds, parts.limits, seeds=config.asks_outside),
             NoveltyGate(config.novelty.threshold),
-            parts.runner,
+            kept_trainings(parts.runner, config.train, parts.baselines.values()),
             run,
             listener,
             learner_of(parts.teaching, parts.model, parts.proposer, run, folder.path, listener),
             choose=parts.choose,
-            measure=measure_of(config, parts.runner),
+            measures=measures_of(config, parts.runner, stack),
             forecast=parts.forecast,
+            champion=(lambda journal: champion_of(journal, run.ledger.duels())) if config.asks_outside else None,
         )
         assumed = (*started.told, *parts.assumed)
         yield OpenSearch(search, run, folder, assumed, parts.runner.spread)
@@ -177,9 +171,11 @@ def _resumed(
     config = located(asked, run.manifest, path)
     longer = config.cycles > begun.cycles
     over = run.finished and not longer
-    if over and asked.dataset == begun.dataset:
-        _amend(run, now)
-        return _Started(config, run, folder, None)
+    if over:
+        baselines_of(run, begun, asked)  # other ones are refused
+        if asked.dataset == begun.dataset:
+            _amend(run, now)
+            return _Started(config, run, folder, None)
     if data is None:
         require_there(config.dataset)
     # By the name that was given: where it was found is nobody's business but this machine's.
@@ -258,6 +254,7 @@ def _parts(
     """baselines: those of a run that has some."""
     require_trackers(config.track)
     require_objectives(config)
+    require_askable(config)
     told: list[str] = []
     if baselines is None:
         baselines = programs_of(config, told.append)
@@ -307,33 +304,8 @@ def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict
     return {**run.manifest, "config": merged(stored_config(run), given_settings(options=changes))}
 
 
-def _plan(config: SearchConfig, metric: Metric) -> Plan:
-    return Plan(
-        cycles=config.cycles,
-        candidates=config.candidates,
-        seed=config.seed,
-        retries=config.retries,
-        finals=config.finals,
-        objectives=objectives_of(config.objectives, TASKS[config.task]),
-        parent=parent_rule_of(config),
-        proposals=proposals_of(config),
-        repeats=repeats_of(config),
-        metric=metric,
-        parts=config.parts,
-    )
-
-
-def repeats_of(config: SearchConfig) -> Repeats:
-    """`auto`: one training of each candidate and, unless the settings say how many, half as many again to give out."""
-    each, budget = (1, ceil(config.candidates / 2)) if config.seeds == "auto" else (config.seeds, 0)
-    if config.seeds_budget is not None:
-        budget = config.seeds_budget
-    return Repeats(each, budget, max(1, config.finals))
-
-
 def _told_epochs(config: TrainConfig, images: int) -> str:
-    number = f"{config.epochs} epoch{'s' if config.epochs != 1 else ''}"
-    return f"a training: {number}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
+    return f"a training: {config.told_epochs}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
 
 
 def _naming(given: Mapping[str, object], data: Dataset) -> dict[str, object]:

@@ -31,7 +31,7 @@ from deltanas.grid import (
 )
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import Program
-from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recipe
+from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, decay_of, with_recipe
 from deltanas.sandbox import Pool, kept_warm
 from deltanas.sources import chosen_sources
 from deltanas.train.data import Dataset, told
@@ -50,6 +50,7 @@ class GridOrder:
 
     Attributes:
         arm: "fixed", "tuned" or "both". ngl_scale: a factor of NGL under SGD, beside NGL as it is.
+        decay: weight decay of all optimizers; None: that of the network, or torch's default for the optimizer.
     """
 
     datasets: tuple[str, ...] = ("digits",)
@@ -59,6 +60,7 @@ class GridOrder:
     arm: str = "both"
     rates: int | None = None
     ngl_scale: float | None = None
+    decay: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,13 @@ class GridParts:
     """A grid with what it is made of.
 
     Attributes:
-        programs: the networks as they are. data, train: by data set. description: what stands beside the table.
+        programs: the networks as they are. inject: puts recipes into them. data, train: by data set. description: what
+            stands beside the table.
     """
 
     grid: Grid
     programs: Mapping[str, Program]
+    inject: Injection
     data: Mapping[str, Dataset]
     train: Mapping[str, TrainConfig]
     description: Mapping[str, Any]
@@ -80,7 +84,7 @@ class GridParts:
         for name, data in self.data.items():
             yield told(data)
             train = self.train[name]
-            yield f"  a training: {train.epochs} epochs on {train.device}, {train.timeout:g} s at most"
+            yield f"  a training: {train.told_epochs} on {train.device}, {train.timeout:g} s at most"
         yield f"networks: {', '.join(self.programs)}"
         yield f"recipes: {', '.join(map(str, self.grid.recipes))}"
         if "fixed" in self.grid.arms:
@@ -88,9 +92,18 @@ class GridParts:
         if "tuned" in self.grid.arms:
             for optimizer, rates in self.description["arms"]["tuned"]["rates"].items():
                 yield f"arm tuned: {optimizer} by the best of the rates {', '.join(f'{rate:g}' for rate in rates)}"
+        decays = {name: self._decays(name) for name in dict.fromkeys(recipe.optimizer for recipe in self.grid.recipes)}
+        yield f"weight decay: {', '.join(f'{name} {said}' for name, said in decays.items())}"
         clipped = sorted({str(one["clipping"]) for one in self.description["networks"].values()})
         yield f"gradients clipped by the networks: {'; '.join(clipped)}"
         yield "scores are of the validation split; the test split is not looked at"
+
+    def _decays(self, optimizer: str) -> str:
+        """Weight decays that the networks have with an optimizer."""
+        recipe = next(one for one in self.grid.recipes if one.optimizer == optimizer)
+        made = [self.inject.of(name, recipe, FIXED_RATE) for name in self.programs]
+        found = dict.fromkeys(decay_of(program.net) for program in made if isinstance(program, Program))
+        return " or ".join("not known" if decay is None else f"{decay:g}" for decay in found) or "not known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +121,16 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     grid_of(("network",), order, config.seed)  # what is wrong with it is told before data is read
     programs = _programs(config)
     grid = grid_of(tuple(programs), order, config.seed)
-    data = {name: load_dataset(name, config.train) for name in grid.datasets}
-    asked = config.train
-    if "average" not in asked.model_fields_set:  # as in the studies that the table is compared with
-        asked = asked.model_copy(update={"average": 0.0})
+    studied: dict[str, Any] = {"average": 0.0, "validation_size": "all"}  # as in the studies it is compared with
+    asked = config.train.model_copy(
+        update={key: value for key, value in studied.items() if key not in config.train.model_fields_set}
+    )
+    data = {name: load_dataset(name, asked) for name in grid.datasets}
     train = {name: settled_training(asked, len(each.train), config.prm) for name, each in data.items()}
-    return GridParts(grid, programs, data, train, _description(config, grid, programs, data, train))
+    described = _description(config, grid, programs, data, train)
+    if order.decay is not None:
+        described["decay"] = order.decay
+    return GridParts(grid, programs, Injection(programs, order.decay), data, train, described)
 
 
 def grid_of(networks: tuple[str, ...], order: GridOrder, seed: int) -> Grid:
@@ -131,6 +148,8 @@ def grid_of(networks: tuple[str, ...], order: GridOrder, seed: int) -> Grid:
                 "--ngl-scale is for NGL under SGD, which is not in the grid", "add --loss ngl --optimizer sgd"
             )
         recipes.insert(recipes.index(Recipe("ngl", "sgd")) + 1, Recipe("ngl", "sgd", order.ngl_scale))
+    if order.decay is not None and not (isfinite(order.decay) and order.decay >= 0):
+        raise UsageError(f"--decay {order.decay:g} is no number from 0 on", "0.01 is torch's default for AdamW")
     if order.arm == "fixed" and order.rates is not None:
         raise UsageError("--rates is for the tuned arm, which is not in the grid", "give --arm tuned or --arm both")
     arms: dict[str, tuple[Arm, ...]] = {"fixed": ("fixed",), "tuned": ("tuned",), "both": ("fixed", "tuned")}
@@ -149,13 +168,12 @@ def open_grid(parts: GridParts, out: Path) -> Iterator[OpenGrid]:
         table = stack.enter_context(open_table(out, parts.description, keys_of(parts.grid)))
         stack.enter_context(kept_warm())
         pools = stack.enter_context(_Pools(parts))
-        inject = Injection(parts.programs)
 
         def told_all(row: Row) -> None:
             for one in tell:
                 one(row)
 
-        run = GridRun(parts.grid, table, splits, inject, pools.of, told_all)
+        run = GridRun(parts.grid, table, splits, parts.inject, pools.of, told_all)
         if run.left():
             for name in reversed(parts.grid.datasets):  # the first one stays open
                 _require_sound(name, parts.programs, pools.of(name))
@@ -165,12 +183,17 @@ def open_grid(parts: GridParts, out: Path) -> Iterator[OpenGrid]:
 class Injection:
     """Puts recipes into networks: the program of a cell, or why there is none."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Program], decay: float | None = None) -> None:
+        """decay: weight decay of all; None: what the network gives, or torch's default for the optimizer."""
         self._programs = programs
+        self._decay = decay
         self._made: dict[tuple[str, Recipe, float], Program | str] = {}
 
     def __call__(self, cell: Cell) -> Program | str:
-        known = (cell.network, cell.recipe, cell.rate)
+        return self.of(cell.network, cell.recipe, cell.rate)
+
+    def of(self, network: str, recipe: Recipe, rate: float) -> Program | str:
+        known = (network, recipe, rate)
         if known not in self._made:
             self._made[known] = self._program(*known)
         return self._made[known]
@@ -184,7 +207,14 @@ class Injection:
         between = "adadelta" if recipe.optimizer == "adagrad" else "adagrad"
         try:
             plain = with_recipe(base.net, optimizer=between, rate=rate)
-            net = with_recipe(plain, loss=recipe.loss, optimizer=recipe.optimizer, rate=rate, scale=recipe.scale)
+            net = with_recipe(
+                plain,
+                loss=recipe.loss,
+                optimizer=recipe.optimizer,
+                rate=rate,
+                scale=recipe.scale,
+                decay=self._decay,
+            )
         except RecipeError as error:
             return error.message
         return base.edited("net", net)

@@ -11,17 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
-from deltanas.config import SearchConfig, given_settings, read_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.forecast import NO_TABLES, Forecaster
 from deltanas.learn.learner import Teaching
 from deltanas.llm import HeldModel, Model, parse_spec
 from deltanas.program import Program
-from deltanas.settings import flat, merged
+from deltanas.settings import flat, given_settings, merged
 from deltanas.wiring.programs import programs_of
 
 _WEIGHTS = "adapter_model.safetensors"
-_KINDS = {"dataset": ("folder", "npz"), "model.spec": ("path", "gguf")}
+_KINDS = {"dataset": ("folder", "npz", "photos", "pairs"), "model.spec": ("path", "gguf")}
 """Settings whose value names a path behind the name of a kind."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -20,14 +20,25 @@ from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
 from deltanas.config import TrainConfig, begun_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
+from deltanas.novelty import SeedGate
+from deltanas.program import Program
 from deltanas.propose import CachedBuilds
-from deltanas.sandbox import DevicePool, LocalPool, Pool, RayPool, cuda_devices, stored_calibration
-from deltanas.seams import Builds, Gate
-from deltanas.task import CLASSIFY, TASKS, Task
-from deltanas.train.data import Dataset, Images, load, prepared
+from deltanas.sandbox import (
+    DevicePool,
+    KeptTrainings,
+    LocalPool,
+    Pool,
+    RayPool,
+    cuda_devices,
+    machine_secret,
+    stored_calibration,
+)
+from deltanas.seams import Builds, Gate, Runner
+from deltanas.task import CLASSIFY, DENOISE, TASKS, Task
+from deltanas.train.data import Dataset, Images, Making, load, prepared
 from deltanas.train.epochs import settled_epochs
 from deltanas.train.packages import versions
-from deltanas.wiring.origin import require_same_data, stored_config
+from deltanas.wiring.origin import CONTENT, require_same_data, stored_config
 from deltanas.wiring.places import located, require_there
 
 
@@ -46,7 +57,7 @@ def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConf
 
 
 def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: str | None = None) -> LocalPool:
-    """A pool on this machine that trains as the run did, for `epochs` epochs or as many as the run.
+    """A pool on this machine that trains as the run did, for `epochs` epochs or as many as its final training.
 
     folder: the run's. data: name of the data set, if it is elsewhere than where the run had it.
 
@@ -54,14 +65,14 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
     """
     stored = stored_config(run)
     config = begun_config(
-        {key: stored[key] for key in ("dataset", "task", "prm", "train") if key in stored}
+        {key: stored[key] for key in ("dataset", "task", "prm", "train", "rungs", "final_epochs") if key in stored}
     )  # whoever proposed
     place = data or located(config, run.manifest, folder).dataset
     require_there(place)
     dataset = replace(load_dataset(place, config.train), name=config.dataset)
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, len(dataset.train), config.prm)
-    wanted = epochs or begun
+    wanted = epochs or config.final_epochs or begun
     timeout = config.train.timeout * max(1, wanted / begun)
     train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
     pool = open_pool(dataset, train, TASKS[config.task])
@@ -73,6 +84,7 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
     if config.device != "cpu" and config.executor == "ray":
         raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
     assert config.epochs != "auto"
+    require_fit(task, dataset, config)
     pool: Callable[..., Pool] = DevicePool if config.device == "cuda" else LocalPool
     if config.executor == "ray":
         pool = partial(RayPool, address=config.address)
@@ -84,6 +96,7 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
         workers=config.workers,
         threads=config.threads or 1,
         augment=config.augment,
+        crops=config.crops,
         average=config.average,
         unsafe=config.unsafe,
         task=task,
@@ -93,7 +106,35 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
 def load_dataset(data: str | Dataset, config: TrainConfig) -> Dataset:
     """data: a data set, or the name of one."""
     given: dict[str, Any] = {"train_size": config.size, "resize": config.resize, "colour": config.colour}
-    return prepared(data.name, data, **given) if isinstance(data, Dataset) else load(data, **given)
+    given["validation_size"] = None if config.validation_size == "all" else config.validation_size
+    if isinstance(data, Dataset):
+        return prepared(data.name, data, **given)
+    return load(data, **given, making=Making(config.patch, config.noise, machine_secret()))
+
+
+def require_fit(task: Task, dataset: Dataset, config: TrainConfig) -> None:
+    """Raises UsageError where a task has nothing to do on a data set, or settings ask what it can't."""
+    if dataset.paired != (task.name == DENOISE.name):
+        holds, wants = ("pairs of images", "labels") if dataset.paired else ("labels", "pairs of images")
+        other = next(name for name in TASKS if (name == DENOISE.name) == dataset.paired)
+        sets = "photos, photos:DIR or pairs:DIR" if task is DENOISE else "one of `deltanas datasets list`"
+        raise UsageError(
+            f"the task {task.name} wants {wants}, and {dataset.name} holds {holds}",
+            f"give --task {other}, or another --dataset: {sets}",
+        )
+    if not dataset.paired and config.crops:
+        raise UsageError("train.crops is for pairs of images", "leave it out; train.augment crops images with labels")
+    if dataset.paired and config.augment:
+        raise UsageError(
+            "train.augment changes images alone, and not what they are to become",
+            "leave it out: pairs are flipped and transposed as it is, and train.crops crops both alike",
+        )
+    least = min(dataset.in_shape[2:])
+    if config.crops and max(config.crops) > least:
+        raise UsageError(
+            f"train.crops has {max(config.crops)}, and the pairs of {dataset.name} have {least} pixels on a side",
+            f"give crops up to {least}, or larger patches (train.patch)",
+        )
 
 
 def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:
@@ -120,30 +161,41 @@ def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int
 
 def kept_builds(runner: Pool) -> CachedBuilds:
     """The pool's build checks, kept between runs under all that their answers depend on but the program."""
-    code = [
-        files("deltanas").joinpath(name).read_text("utf-8")
-        for name in (
-            "program/transforms/menu.py",
-            "program/transforms/text.py",
-            *(f"train/augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
-            *(f"train/augment/{name}.py" for name in ("levels", "policies", "warps")),
-            "train/batches.py",
-            "train/build.py",
-            "train/compat.py",
-            "train/digest.py",
-            "train/faults.py",
-            "train/job.py",
-            "train/loop.py",
-            "train/packages.py",
-            "train/state.py",
-            "train/tasks.py",
-        )
-    ]
+    code = _code("train/build.py", "train/compat.py", "train/digest.py")
     asked = [runner.task.name, runner.dataset.in_shape[1:], runner.out_shape, runner.augment]
     check = json.dumps([*asked, platform.python_version(), versions(), *code])
     return CachedBuilds(runner, cache_folder() / "builds", check)
 
 
-def gates(builds: Builds, limits: Limits | None = None) -> tuple[Gate, ...]:
-    before: tuple[Gate, ...] = (ContractGate(), BuildGate(builds))
+def kept_trainings(runner: Pool, config: TrainConfig, baselines: Iterable[Program]) -> Runner:
+    """The pool, which keeps the trainings of these programs on this machine unless the settings say otherwise.
+
+    Their seeds are those of the run, so a run with another seed finds none: networks are ranked by the luck of few
+    seeds, and runs that shared it would not be independent.
+    """
+    if not config.cache:
+        return runner
+    fed = {key: runner.dataset.record[key] for key in CONTENT}
+    asked = [runner.task.name, fed, runner.dataset.scale, runner.augment, runner.crops, runner.average]
+    ran = [type(runner).__name__, config.device, runner.threads, runner.tier, platform.python_version(), versions()]
+    protocol = json.dumps([*asked, *ran, *_code("task.py", "imagery.py", "train/average.py", "sandbox/judge.py")])
+    return KeptTrainings(runner, cache_folder() / "trainings", protocol, baselines, runner.epochs)
+
+
+def _code(*more: str) -> list[str]:
+    """What trains and feeds a network, as text, with further files."""
+    names = (
+        "program/transforms/menu.py",
+        "program/transforms/text.py",
+        *(f"train/augment/{name}.py" for name in ("__init__", "draws", "effects", "filters", "geometry")),
+        *(f"train/augment/{name}.py" for name in ("levels", "policies", "warps")),
+        *(f"train/{name}.py" for name in ("batches", "faults", "job", "loop", "packages", "pairs", "state", "tasks")),
+        *more,
+    )
+    return [files("deltanas").joinpath(name).read_text("utf-8") for name in names]
+
+
+def gates(builds: Builds, limits: Limits | None = None, *, seeds: bool = False) -> tuple[Gate, ...]:
+    """seeds: what differs from its parent by a seed alone is told as that."""
+    before: tuple[Gate, ...] = (ContractGate(), *([SeedGate()] if seeds else []), BuildGate(builds))
     return (*before, LimitGate(limits)) if limits else before

@@ -7,9 +7,12 @@ from collections.abc import Callable, Mapping
 from deltanas import nets
 from deltanas.assess import assumed_of, told_assumed
 from deltanas.config import SearchConfig
+from deltanas.errors import UsageError
 from deltanas.program import Program, assumed, prm_text
+from deltanas.program.assembly import unfit
 from deltanas.program.transforms.space import START_NAMES, STARTS
 from deltanas.sources import chosen_sources
+from deltanas.wiring.choosing import joins_of
 
 AUGMENTED = "resnet"
 """The network of a search of transforms, if none is named: the published searches trained a ResNet, and convolutions
@@ -28,10 +31,10 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     with (`STARTS`, or those of the setting `transforms`), and is one network if none is named. tell: told of each
     hyperparameter that is declared, and that nobody gave.
 
-    Raises UsageError as `chosen_sources` does.
+    Raises UsageError as `chosen_sources` does, and where the strategy needs more of them.
     """
     augmenting = config.edits == ("transform",)
-    names = config.baselines or ((AUGMENTED,) if augmenting else tuple(nets.baselines()))
+    names = config.baselines or ((AUGMENTED,) if augmenting else _searched(config.task))
     chosen = config.transforms or START_NAMES
     starts = {name: STARTS[name] for name in STARTS if (name or "none") in chosen} if augmenting else {"": ""}
     programs: dict[str, Program] = {}
@@ -42,7 +45,30 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
         if tell:
             for line in told_assumed(assumed_of(program, prm)):
                 tell(f"{name}: {line}")
+    if least := joins_of(config):
+        _require_fit(config, programs, least, tell)
     return programs
+
+
+def _require_fit(
+    config: SearchConfig, programs: Mapping[str, Program], least: int, tell: Callable[[str], None] | None
+) -> None:
+    """Raises UsageError where too few of the programs can be joined; tells of each that can't be."""
+    faults = {name: fault for name, program in programs.items() if (fault := unfit(name, program.net))}
+    if len(programs) - len(faults) < least:
+        reasons = "".join(f"; {fault.message}: {fault.hint}" for fault in faults.values())
+        raise UsageError(
+            f"strategy {config.strategy} joins {least} baselines, and {len(programs) - len(faults)} are given that fit",
+            f"give {least} or more --baselines, or leave them out for all built-in ones{reasons}",
+        )
+    if tell:
+        for fault in faults.values():
+            tell(f"in no mixture: {fault.message}; {fault.hint}")
+
+
+def _searched(task: str) -> tuple[str, ...]:
+    """The baselines of a task that a search begins with."""
+    return tuple(name for name in nets.baselines(task) if name != nets.TEACHER)
 
 
 def program_of(source: str, prm: Mapping[str, float] | None = None) -> Program:

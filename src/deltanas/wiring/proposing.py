@@ -15,8 +15,8 @@ from deltanas.propose import STRATEGIES, Context, ModelProposer
 from deltanas.propose.prior import read_prior
 from deltanas.propose.screen import Screen
 from deltanas.seams import Builds, Choose, Forecast, ParentRule, Proposer
-from deltanas.task import TASKS
-from deltanas.wiring.choosing import limited, limits_of
+from deltanas.task import CLASSIFY, TASKS
+from deltanas.wiring.choosing import joins_of, limited, limits_of
 
 
 def context_of(
@@ -50,7 +50,11 @@ def context_of(
         prior=read_prior(Path(config.recipes.prior).expanduser()) if config.recipes.prior else None,
         steps=config.steps_per_edit,
         screen=Screen(forecast, config.candidates, steps=config.steps_per_edit) if forecast else None,
+        seed=config.seed,
+        candidates=config.candidates,
     )
+    if joins_of(config):
+        _require_joining(config)
     if config.steps_per_edit > 1 and not config.proposing.composes(context):
         raise UsageError(
             f"`steps_per_edit` = {config.steps_per_edit}, and with strategy {config.strategy}{_level(config)} the model"
@@ -65,6 +69,22 @@ def context_of(
             f"leave it out, or take one of the strategies {known}, a model at level typed or anchored",
         )
     return context
+
+
+def _require_joining(config: SearchConfig) -> None:
+    """Raises UsageError where a setting would do nothing, or would refuse all, because programs are joined."""
+    joined = f"strategy {config.strategy} joins baselines"
+    if config.proposals != 1:
+        raise UsageError(f"`proposals` = {config.proposals}, and {joined}: a slot has one proposal", "leave it out")
+    if config.novelty.threshold < 1:
+        raise UsageError(
+            f"`novelty.threshold` = {config.novelty.threshold:g}, and {joined}: two that share most of them are alike",
+            "leave it out",
+        )
+    if config.task != CLASSIFY.name:
+        raise UsageError(
+            f"`task` = {config.task}, and {joined} by the probabilities of classes", f"give --task {CLASSIFY.name}"
+        )
 
 
 def _level(config: SearchConfig) -> str:

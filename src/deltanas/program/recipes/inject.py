@@ -19,7 +19,7 @@ from deltanas.program.recipes.losses import (
     read_loss,
     require_classifier,
 )
-from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer
+from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer, weight_decay
 from deltanas.program.recipes.reading import RecipeError, RecipeSource
 from deltanas.program.recipes.updates import require_no_text_run
 from deltanas.program.space.source import Change, Span
@@ -35,6 +35,7 @@ def with_recipe(
     optimizer: str | None = None,
     rate: float | None = None,
     scale: float = 1.0,
+    decay: float | None = None,
 ) -> str:
     """The program with another loss, optimizer or learning rate, all else as it was; unchanged where it has these.
 
@@ -43,17 +44,20 @@ def with_recipe(
     are classes that take logits, and are put into the program.
 
     loss: one of `LOSSES`, optimizer: one of `OPTIMIZERS`; None keeps the program's. rate: the learning rate; None keeps
-    the program's expression. scale: what multiplies the NGL.
+    the program's expression. scale: what multiplies the NGL. decay: the weight decay, of all parameters but those of
+    groups that give their own; None keeps the program's.
 
     Raises RecipeError, with the line, where the text does not show that the injected recipe is what will be trained.
     """
     _require_known(loss, optimizer, rate, scale)
+    if decay is not None and not (isfinite(decay) and decay >= 0):
+        raise RecipeError(f"the weight decay {decay} is no number from 0 on", "0.01, say")
     text = source.replace("\r\n", "\n")
     tree = parsed(text)
     if tree is None or "\r" in text:
         raise RecipeError("the program is no Python", "`deltanas check FILE` says what is wrong with it")
     program = RecipeSource(text, tree)
-    spans = recipe_spans(program, loss=loss, optimizer=optimizer, rate=rate, scale=scale)
+    spans = recipe_spans(program, loss=loss, optimizer=optimizer, rate=rate, scale=scale, decay=decay)
     made = program.changed(Change("recipe", spans))
     return made.replace("\n", "\r\n") if text != source else made
 
@@ -65,6 +69,7 @@ def recipe_spans(
     optimizer: str | None = None,
     rate: float | None = None,
     scale: float = 1.0,
+    decay: float | None = None,
 ) -> tuple[Span, ...]:
     """What `with_recipe` changes, none where the program has all of it. Raises RecipeError."""
     net = net_class(program.tree)
@@ -76,8 +81,8 @@ def recipe_spans(
     needed: list[str] = []
     if loss is not None:
         spans += _loss_spans(program, loss, scale, needed)
-    if optimizer is not None or rate is not None:
-        spans += optimizer_spans(program, optimizer, rate, needed)
+    if optimizer is not None or rate is not None or decay is not None:
+        spans += optimizer_spans(program, optimizer, rate, decay, needed)
     if needed:
         spans.append((program.top, program.top, "".join(needed)))
     return tuple(spans)
@@ -100,6 +105,15 @@ def recipe_of(source: str) -> tuple[str, str] | None:
         return None
     known = [name for name, kind in CLASSES.items() if kind == optimizer]
     return (loss, known[0]) if known else None
+
+
+def decay_of(source: str) -> float | None:
+    """The weight decay that a program's optimizer has; None where the text does not tell one number."""
+    tree = parsed(source)
+    try:
+        return None if tree is None else weight_decay(RecipeSource(source, tree))
+    except RecipeError:
+        return None
 
 
 def _require_known(loss: str | None, optimizer: str | None, rate: float | None, scale: float) -> None:

@@ -72,7 +72,9 @@ class Optimizer:
     arguments: dict[str, ast.expr]
 
 
-def optimizer_spans(program: RecipeSource, wanted: str | None, rate: float | None, needed: list[str]) -> Iterator[Span]:
+def optimizer_spans(
+    program: RecipeSource, wanted: str | None, rate: float | None, decay: float | None, needed: list[str]
+) -> Iterator[Span]:
     old = read_optimizer(program)
     name = CLASSES[wanted] if wanted else old.name
     _require_moved(program, old, name, rate)
@@ -81,11 +83,27 @@ def optimizer_spans(program: RecipeSource, wanted: str | None, rate: float | Non
     if rate is not None and _number(old.arguments.get("lr")) != rate:
         arguments["lr"] = repr(rate)
         yield from _group_spans(program, old, repr(rate))
+    if decay is not None and _decay(name, old.arguments if "weight_decay" in arguments else {}) != decay:
+        arguments["weight_decay"] = repr(decay)
     if arguments != texts or name != old.name:
         called = program.of(old.call.func) if name == old.name else program.spelled(f"torch.optim.{name}", needed)
         listed = [f"{key}={value}" for key, value in arguments.items()]
         text = f"{called}({', '.join([program.of(old.arguments['params']), *listed])})"
         yield (*program.span(old.call), text)
+
+
+def weight_decay(program: RecipeSource) -> float | None:
+    """That of the program's optimizer; None where the text does not tell one number. Raises RecipeError."""
+    optimizer = read_optimizer(program)
+    if any("weight_decay" in group for group in _groups(program)):
+        return None
+    return _decay(optimizer.name, optimizer.arguments)
+
+
+def _decay(name: str, arguments: Mapping[str, ast.expr]) -> float | None:
+    if "weight_decay" in arguments:
+        return _number(arguments["weight_decay"])
+    return 0.01 if name == "AdamW" else 0.0
 
 
 def read_optimizer(program: RecipeSource) -> Optimizer:

@@ -38,7 +38,7 @@ def require_steps_alone(source: RecipeSource) -> None:
     """
     trained = _reached(source, "learn")
     gradients = any(isinstance(node, ast.Attribute) and node.attr == "grad" for node in source.nodes)
-    for node in source.nodes if gradients else trained:
+    for node in (one for one in source.nodes if gradients or one in trained):
         for target, by in _changes(node):
             if _is_gradient(target):
                 continue

@@ -18,6 +18,7 @@ from deltanas.program.space.layers import layer_changes
 from deltanas.program.space.numbers import number_changes
 from deltanas.program.space.recipe import recipe_changes
 from deltanas.program.space.removal import removal_changes
+from deltanas.program.space.restoration import restoration_changes
 from deltanas.program.space.schedule import schedule_changes
 from deltanas.program.space.sizes import size_changes
 from deltanas.program.space.source import Change, Source, SpaceEdit
@@ -40,6 +41,7 @@ _GENERATORS = (
     recipe_changes,
     stage_changes,
     schedule_changes,
+    restoration_changes,
 )
 
 

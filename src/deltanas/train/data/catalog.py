@@ -17,27 +17,43 @@ from deltanas.train.data.class_names import named
 from deltanas.train.data.folders import read_folder
 from deltanas.train.data.official import OFFICIAL, data_folder, read_official
 from deltanas.train.data.own import read_npz, splits_of
+from deltanas.train.data.pairs import read_pairs
+from deltanas.train.data.photos import Making, photos_info, read_photos
 from deltanas.train.data.pictures import coloured, resized
 from deltanas.train.data.records import Dataset, DatasetInfo, Images, Splits
-from deltanas.train.data.splits import in_three, require_sound, settled, subset
+from deltanas.train.data.splits import fewer, in_three, require_sound, settled, subset
 
 _OWN = "a run on a data set passed from Python goes on where that is passed again"
 _SKLEARN_HINT = "pip install scikit-learn"
 
 
-def load(name: str, *, train_size: int | None = None, resize: int | None = None, colour: bool | None = None) -> Dataset:
+def load(
+    name: str,
+    *,
+    train_size: int | None = None,
+    validation_size: int | None = None,
+    resize: int | None = None,
+    colour: bool | None = None,
+    making: Making | None = None,
+) -> Dataset:
     """Load a data set: one of `LOADERS`, `folder:PATH` (class folders of images) or `npz:PATH` (arrays x and y).
+
+    Pairs of noisy and clean images are `photos`, `photos:PATH` (clean photographs; noise is made), `pairs:PATH`, or
+    arrays of images as x and y.
 
     Args:
         train_size: keep that many training images; a smaller subset lies within a larger one.
+        validation_size: keep that many validation images, where there are more.
         resize: height and width that every image is squeezed to; None for the images as they are.
         colour: True: all images as RGB; False: all as grey; None: as they are, files as RGB if any of them has colours.
+        making: how photographs become pairs.
 
     Raises:
-        UsageError: an unknown name, or a `train_size` that the data set can't give.
+        UsageError: an unknown name, a `train_size` that the data set can't give, or pairs that are to be resized.
         DataError: the data set is missing, cut short, malformed or too small to be trained on.
     """
-    return prepared(name, _read(name, resize, colour), train_size=train_size, resize=resize, colour=colour)
+    splits = _read(name, resize, colour, making or Making())
+    return prepared(name, splits, train_size=train_size, validation_size=validation_size, resize=resize, colour=colour)
 
 
 def prepared(
@@ -45,17 +61,25 @@ def prepared(
     splits: Splits | Dataset,
     *,
     train_size: int | None = None,
+    validation_size: int | None = None,
     resize: int | None = None,
     colour: bool | None = None,
 ) -> Dataset:
     """The data set that splits make. Args and Raises: as of `load`."""
     require_sound(name, splits)
+    if splits.train.y.ndim == 4 and (resize or colour is not None):
+        raise UsageError(
+            f"{name} holds pairs of images, whose noise would be another one in another size or colour",
+            "leave --resize and --colour or --grey out; --patch is the size of the patches of photographs",
+        )
     train, validation, test = (
         Images(coloured(resized(part.x, resize), colour), part.y)
         for part in (splits.train, splits.validation, splits.test)
     )
     source = replace(splits.source, resize=resize or splits.source.resize)
     data = settled(name, Splits(train, validation, test, splits.classes, splits.dropped, splits.conflicts, source))
+    if validation_size is not None:
+        data = replace(data, validation=fewer(data.validation, validation_size, data.classes))
     if train_size is None:
         return data
     if not max(1, data.classes) <= train_size <= len(data.train):
@@ -78,10 +102,10 @@ def dataset_of(name: str, **arrays: NDArray[Any]) -> Dataset:
 
 def available() -> list[DatasetInfo]:
     """Every data set that `load` knows by name, found or not. Looks for the files only, reads none."""
-    return [loader.info() for loader in LOADERS.values()]
+    return [*(loader.info() for loader in LOADERS.values()), photos_info()]
 
 
-def _read(name: str, resize: int | None, colour: bool | None) -> Splits:
+def _read(name: str, resize: int | None, colour: bool | None, making: Making) -> Splits:
     kind, _, path = name.partition(":")
     if name in LOADERS:
         return LOADERS[name].read(resize)
@@ -89,7 +113,12 @@ def _read(name: str, resize: int | None, colour: bool | None) -> Splits:
         return read_folder(Path(path).expanduser(), resize=resize, colour=colour)
     if kind == "npz" and path:
         return read_npz(Path(path).expanduser())
-    raise UsageError(f"unknown data set {name!r}", f"known are: {', '.join(LOADERS)}, folder:PATH, npz:PATH; {_OWN}")
+    if kind == "photos":
+        return read_photos(Path(path).expanduser() if path else None, making)
+    if kind == "pairs" and path:
+        return read_pairs(Path(path).expanduser(), making.patch)
+    known = ", ".join((*LOADERS, "photos", "folder:PATH", "npz:PATH", "photos:PATH", "pairs:PATH"))
+    raise UsageError(f"unknown data set {name!r}", f"known are: {known}; {_OWN}")
 
 
 def _digits(_: int | None) -> Splits:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from deltanas.errors import DataError
 from deltanas.train.data.labels import coded
 from deltanas.train.data.mending import Mender, beside
+from deltanas.train.data.own_pairs import paired_splits
 from deltanas.train.data.pictures import memory
 from deltanas.train.data.records import Images, LeftOut, Provenance, Splits
 from deltanas.train.data.roles import ARRAYS, role_of, roles_of
@@ -24,6 +25,8 @@ from deltanas.train.data.splits import as_given, in_three
 
 def read_npz(path: Path) -> Splits:
     """Arrays `x` and `y`; or `x_train`, `y_train`, `x_test`, `y_test` and perhaps `x_val`, `y_val`.
+
+    y holds labels, or, beside noisy images, the clean ones.
 
     Other usual names are known too (`roles.py`). Nothing in the file is unpickled.
 
@@ -71,6 +74,8 @@ def _splits(where: Path | str, arrays: Mapping[str, NDArray[Any]], others: list[
     suffixes = [suffix for suffix in ("", "_train", "_val", "_test") if f"x{suffix}" in roles]
     x = {suffix: arrays[roles[f"x{suffix}"]] for suffix in suffixes}
     y = {suffix: arrays[roles[f"y{suffix}"]] for suffix in suffixes}
+    if all(_images(part) for part in y.values()):
+        return paired_splits(mender, x, y, str(arrays[roles["layout"]]) if "layout" in roles else None)
     for suffix in suffixes:
         _in_front(mender, suffix, x[suffix], y[suffix])
     images = scaled(mender, x, str(arrays[roles["layout"]]) if "layout" in roles else None)
@@ -88,6 +93,11 @@ def _splits(where: Path | str, arrays: Mapping[str, NDArray[Any]], others: list[
             parts["_test"] = parts.pop("_val")
         splits = as_given(parts["_train"], parts.get("_val"), parts["_test"], classes)
     return replace(splits, source=Provenance(labels.names, None, tuple(notes), left, images.span))
+
+
+def _images(y: NDArray[Any]) -> bool:
+    """Labels may come as [n, 1, 1] or as [n, 1, classes]."""
+    return len([size for size in y.shape[1:] if size > 1]) > 1
 
 
 def _in_front(mender: Mender, suffix: str, x: NDArray[Any], y: NDArray[Any]) -> None:

@@ -17,7 +17,8 @@ class Images:
     """One split.
 
     Attributes:
-        x: uint8 [n, c, h, w]. y: [n, ...], what is known of each image: to classify int64 [n], labels from 0.
+        x: uint8 [n, c, h, w]. y: [n, ...], what is known of each image: to classify int64 [n], labels from 0; to
+            restore images, the clean ones, of the type and shape of x.
     """
 
     x: NDArray[np.uint8]
@@ -84,15 +85,24 @@ class Dataset:
         return (1, channels, height, width)
 
     @property
-    def out_shape(self) -> tuple[int]:
-        return (self.classes,)
+    def out_shape(self) -> tuple[int, ...]:
+        return self.in_shape[1:] if self.paired else (self.classes,)
+
+    @property
+    def paired(self) -> bool:
+        """Each image has another image beside it, as a noisy one has the clean one."""
+        return self.train.y.ndim == 4
 
     @cached_property
     def scale(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel of the training images, on the scale 0 to 255.
 
-        Every image is normalised by them before it reaches a network.
+        Every image is normalised by them before it reaches a network. Pairs of images are brought from 0 to 1 instead,
+        the scale of what a network makes of them.
         """
+        if self.paired:
+            channels = self.in_shape[1]
+            return (0.0,) * channels, (255.0,) * channels
         return _statistics(self.train.x)
 
     @property

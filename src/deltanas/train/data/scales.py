@@ -53,6 +53,15 @@ class Scaled:
     span: tuple[float, float] | None
 
 
+def in_order(mender: Mender, arrays: Mapping[str, NDArray[Any]], layout: str | None) -> list[NDArray[np.uint8]]:
+    """Arrays of uint8 by role as they are, all in one order of axes: [n, c, h, w]. Raises DataError as `scaled` does.
+
+    layout: as of `scaled`.
+    """
+    axis = _channels(mender, {role[1:]: x for role, x in arrays.items()}, layout)
+    return [_converted(x, Scale(0, 255), axis) for x in arrays.values()]
+
+
 def scaled(mender: Mender, arrays: Mapping[str, NDArray[Any]], layout: str | None) -> Scaled:
     """Arrays of images by split ("", "_train", ...), all read by one scale and one order of axes.
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
+from deltanas.imagery import psnr
 from deltanas.nets import DEFAULT_PRM
 from deltanas.train.data.records import Dataset, Images, Splits
 
@@ -79,6 +80,12 @@ def subset(train: Images, size: int, classes: int) -> Images:
     return train.take(np.sort(np.concatenate([first, others[: size - len(first)]])))
 
 
+def fewer(images: Images, size: int, classes: int) -> Images:
+    """`size` of the images, with the classes in their shares and one of each at least; all where there are no more."""
+    size = max(size, classes)
+    return images if len(images) <= size else subset(images.take(stratified_order(images.y)), size, classes)
+
+
 def require_sound(name: str, splits: Splits | Dataset) -> None:
     """Raises DataError where a data set that was made by hand is not what its fields say."""
     faults = [_unsound(part, splits) for part in (splits.train, splits.validation, splits.test)]
@@ -93,6 +100,8 @@ def _unsound(part: Images, splits: Splits | Dataset) -> str:
         return f"images are {part.x.dtype} {list(part.x.shape)}, not uint8 [n, c, h, w]"
     if len(part.x) != len(part.y):
         return f"{len(part.x)} images have {len(part.y)} labels"
+    if part.y.ndim == 4 and (part.y.dtype != np.uint8 or part.y.shape != part.x.shape):
+        return f"clean images are {part.y.dtype} {list(part.y.shape)}, the noisy ones uint8 {list(part.x.shape)}"
     if splits.classes and (part.y.ndim != 1 or part.y.dtype.kind not in "iu"):
         return f"labels are {part.y.dtype} {list(part.y.shape)}, not integers [n]"
     if splits.classes and len(part) and not 0 <= part.y.min() <= part.y.max() < splits.classes:
@@ -112,9 +121,9 @@ def settled(name: str, splits: Splits) -> Dataset:
             to train on than one batch.
     """
     digests = [_digests(part) for part in (splits.train, splits.validation, splits.test)]
-    held = dict(zip(digests[2], splits.test.y.tolist(), strict=True))
+    held = dict(zip(digests[2], _labels(splits.test), strict=True))
     validation, torn = _without(splits.validation, digests[1], held)
-    held |= zip(digests[1], splits.validation.y.tolist(), strict=True)
+    held |= zip(digests[1], _labels(splits.validation), strict=True)
     train, torn_too = _without(splits.train, digests[0], held)
     dropped = splits.dropped + len(splits.train) - len(train) + len(splits.validation) - len(validation)
     data = Dataset(name, train, validation, splits.test, splits.classes, dropped, splits.conflicts + torn + torn_too)
@@ -165,7 +174,10 @@ def _fault(data: Dataset, names: Sequence[str]) -> str:
 
 
 def _notes(data: Dataset, names: Sequence[str]) -> Iterator[str]:
-    """What accuracy on this data can't tell."""
+    """What a score on this data can't tell."""
+    if data.paired:
+        before = [f"{psnr(part.x, part.y).mean():.2f}" for part in (data.validation, data.test)]
+        yield f"PSNR before denoising: {before[0]} dB to validate, {before[1]} dB to test"
     if not data.classes:
         return
     for split, part in (("validate", data.validation), ("test", data.test)):
@@ -195,6 +207,11 @@ def _named(label: int, names: Sequence[str]) -> str:
     return repr(names[label]) if names else f"{label} (counted from 0)"
 
 
+def _labels(images: Images) -> list[object]:
+    """None for each image where what is known of it is no label."""
+    return images.y.tolist() if images.y.ndim == 1 else [None] * len(images)
+
+
 def _digests(images: Images) -> list[bytes]:
     """A 128-bit hash of each image. 70,000 images of 28 x 28 take 0.1 s."""
     return [hashlib.blake2b(image, digest_size=16).digest() for image in np.ascontiguousarray(images.x)]
@@ -215,5 +232,5 @@ def _without(images: Images, digests: list[bytes], others: Mapping[bytes, object
     keep = np.array([digest not in others for digest in digests], bool)
     if keep.all():
         return images, 0
-    torn = sum(d in others and others[d] != y for d, y in zip(digests, images.y.tolist(), strict=True))
+    torn = sum(d in others and others[d] != y for d, y in zip(digests, _labels(images), strict=True))
     return images.take(np.flatnonzero(keep)), torn

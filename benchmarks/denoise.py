@@ -1,0 +1,194 @@
+"""Denoisers beside non-local means and beside one another, by photograph: curves, distillation, growing crops.
+
+    python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --epochs 64 --seeds 5
+    python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --taught TAUGHT.npz --epochs 64 --seeds 5
+    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 40 --seeds 5 --arm grown
+    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 70 --seeds 5 --arm fixed
+    python -m benchmarks denoise classical OUT.jsonl --dataset photos
+    python -m benchmarks denoise table OUT.jsonl
+    python -m benchmarks denoise table CROPS.jsonl --against fixed
+
+`run` trains in the sandbox and adds a row for each seed, so that a run that was stopped goes on where it was; scores
+are taken at 1, 2, 4, ... epochs of one training. `grown` and `fixed` see equally many pixels. Validation and test
+photographs are evaluated together: nothing is chosen here. `--taught` takes the training targets of `deltanas distil`,
+made on the same data. `classical` scores the noisy images and non-local means, whose strength is the best of four on
+the very images: an advantage that is theirs. `table` pairs by photograph: means over the patches and seeds of each,
+with Student's t over the photographs; and where both arms have several seeds, by seed, with Student's t over the
+seeds. A file holds rows of one size of patches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from deltanas import nets
+from deltanas.config import TrainConfig
+from deltanas.imagery import psnr
+from deltanas.intervals import mean
+from deltanas.program import Failed, Trained
+from deltanas.sandbox import machine_secret
+from deltanas.task import DENOISE
+from deltanas.train.data import Dataset, Images, Making, load
+from deltanas.train.data.noise import EVALUATED
+from deltanas.train.data.patches import EVALUATED as EACH
+from deltanas.train.job import PATCH
+from deltanas.wiring import program_of
+from deltanas.wiring.pools import open_pool, settled_training
+
+STRENGTHS = (0.4, 0.6, 0.8, 1.0)
+_PATCH, _SEARCH = 2, 6
+Floats = NDArray[np.float64]
+
+
+def dataset_of(name: str, taught: Path | None, patch: int) -> Dataset:
+    """All evaluation images in both splits that are evaluated."""
+    data = load(name, making=Making(patch, secret=machine_secret()))
+    both = Images(*(np.concatenate([getattr(part, side) for part in (data.validation, data.test)]) for side in "xy"))
+    train = data.train if taught is None else load(f"npz:{taught}").train
+    return replace(data, train=train, validation=both, test=both)
+
+
+def run(options: argparse.Namespace) -> None:
+    data = dataset_of(options.dataset, options.taught, options.patch)
+    crops = tuple(map(int, options.crops.split(","))) if options.crops else ()
+    done = {(row["arm"], row["seed"]) for row in rows_of(options.out) if row["kind"] == "run"}
+    arm = options.arm or "-".join(filter(None, (options.net, options.crops, options.taught and options.taught.stem)))
+    marks = [2**power for power in range(20) if 2**power < options.epochs]
+    config = TrainConfig(epochs=options.epochs, crops=crops, timeout=options.timeout, workers=options.workers)
+    config = settled_training(config, len(data.train), {})
+    path = Path(options.net)
+    program = program_of(path.read_text() if path.exists() else nets.baseline(options.net, DENOISE.name))
+    with open_pool(data, config, DENOISE) as pool:
+        for seed in range(options.seeds):
+            if (arm, seed) in done:
+                continue
+            for _, curve in pool.curves([program], seed=seed, evaluate=marks):
+                if isinstance(curve, Failed):
+                    sys.stderr.write(f"{arm} seed {seed}: {curve.reason}\n")
+                    continue
+                points = [(each.epochs, each.outcome) for each in curve]
+                add(
+                    options.out,
+                    kind="run",
+                    arm=arm,
+                    seed=seed,
+                    noise=data.source.notes,
+                    epochs=[epochs for epochs, _ in points],
+                    cpu_seconds=curve[-1].outcome.cpu_seconds,
+                    images=[DENOISE.unpacked(one.per_image or b"", one.n).round(4).tolist()
+                            for _, one in points if isinstance(one, Trained)],
+                )  # fmt: skip
+
+
+def classical(options: argparse.Namespace) -> None:
+    data = dataset_of(options.dataset, None, options.patch).validation
+    add(options.out, kind="classical", arm="noisy", images=psnr(data.x, data.y).round(4).tolist())
+    found = []
+    for strength in STRENGTHS:
+        clean = np.stack([nlm(x, y, strength) for x, y in zip(data.x, data.y, strict=True)])
+        found.append(psnr(clean, data.y))
+        sys.stderr.write(f"non-local means, strength {strength}: {found[-1].mean():.2f} dB\n")
+    best = np.empty(len(data))
+    for level in range(len(EVALUATED)):
+        some = slice(level, None, len(EVALUATED))
+        best[some] = max((one[some] for one in found), key=lambda scores: float(scores.mean()))
+    add(options.out, kind="classical", arm="nlm", images=best.round(4).tolist())
+
+
+def nlm(x: NDArray[np.uint8], y: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
+    """Non-local means (A. Buades, B. Coll, J.-M. Morel, 2005), given the true deviation of the image's noise.
+
+    Patches of 5 x 5 within 13 x 13 places.
+    """
+    noisy = x.astype(float)
+    variance = float(((noisy - y) ** 2).mean())
+    reach = _SEARCH + _PATCH
+    wide = np.pad(noisy, [(0, 0), (reach, reach), (reach, reach)], mode="reflect")
+    height, width = noisy.shape[1:]
+    total, weights = np.zeros_like(noisy), np.zeros((height, width))
+    rows, columns = height + 2 * _PATCH, width + 2 * _PATCH
+    centre = wide[:, _SEARCH : _SEARCH + rows, _SEARCH : _SEARCH + columns]
+    for down in range(2 * _SEARCH + 1):
+        for right in range(2 * _SEARCH + 1):
+            other = wide[:, down : down + rows, right : right + columns]
+            squares = ((centre - other) ** 2).mean(axis=0)
+            distance = uniform_filter(squares, 2 * _PATCH + 1)[_PATCH:-_PATCH, _PATCH:-_PATCH]
+            weight = np.exp(-np.maximum(distance - 2 * variance, 0) / (strength**2 * variance + 1e-9))
+            total += weight * other[:, _PATCH:-_PATCH, _PATCH:-_PATCH]
+            weights += weight
+    return np.rint(np.clip(total / weights, 0, 255)).astype(np.uint8)
+
+
+def table(options: argparse.Namespace) -> None:
+    arms: dict[str, list[Floats]] = {}
+    for row in rows_of(options.out):
+        last = row["images"][-1] if row["kind"] == "run" else row["images"]
+        arms.setdefault(str(row["arm"]), []).append(np.array(last))
+    base = arms[options.against]
+    for name, found in arms.items():
+        for level, shot in enumerate(EVALUATED):
+            scores = by_photograph(np.mean(found, axis=0), level)
+            gain = mean(scores - by_photograph(np.mean(base, axis=0), level))
+            told = f"{gain.value:+.2f} dB [{gain.low:+.2f}, {gain.high:+.2f}]" if gain else "no interval"
+            pairs = list(zip(found, base, strict=False))  # of one seed each, as the rows stand in its order
+            seeds = mean([float(by_photograph(one - other, level).mean()) for one, other in pairs])
+            told += f", over seeds [{seeds.low:+.2f}, {seeds.high:+.2f}]" if seeds else ""
+            line = f"{name}: shot {shot}: {scores.mean():.2f} dB, over {options.against} {told}"
+            sys.stdout.write(f"{line}; {len(scores)} photographs, {len(found)} seeds\n")
+
+
+def by_photograph(images: Floats, level: int) -> Floats:
+    """Mean score of each photograph at one strength of noise; each has equally many patches."""
+    if len(images) % EACH:
+        raise SystemExit(f"{len(images)} patches are no whole photographs of {EACH}: some are too small")
+    means: Floats = images.reshape(-1, EACH)[:, level :: len(EVALUATED)].mean(axis=1)
+    return means
+
+
+def rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    if file.exists():
+        yield from map(json.loads, file.read_text("utf-8").splitlines())
+
+
+def add(out: Path, **row: object) -> None:
+    with out.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True)
+    for name, work in (("run", run), ("classical", classical), ("table", table)):
+        command = commands.add_parser(name)
+        command.set_defaults(work=work)
+        command.add_argument("out", type=Path)
+        if name != "table":
+            command.add_argument("--dataset", default="photos")
+            command.add_argument("--patch", type=int, default=PATCH, help="height and width of the patches")
+        if name == "table":
+            command.add_argument("--against", default="nlm")
+        if name == "run":
+            command.add_argument("--net", default="half", help="name of a built-in denoiser, or a file")
+            command.add_argument("--arm", help="name of the rows; default: by the other options")
+            command.add_argument("--epochs", type=int, default=64)
+            command.add_argument("--seeds", type=int, default=1)
+            command.add_argument("--crops", default="")
+            command.add_argument("--taught", type=Path)
+            command.add_argument("--timeout", type=float, default=7200)
+            command.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    options.work(options)
+
+
+if __name__ == "__main__":
+    main()

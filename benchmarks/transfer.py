@@ -1,0 +1,143 @@
+"""Does what finished searches hand over stay ahead when it is trained longer, on more images?
+
+    python -m benchmarks transfer RUN... --out FILE [--size 10000] [--epochs 5] [--fresh 3] [--workers N]
+
+The runs have one data set and the same baselines. All baselines are trained once at that length; the one with the
+highest score on the validation images is the rival: no test image chose it. Then it, each network that a run handed
+over, and the baseline that its own search ranked highest are trained with fresh seeds and tested on the test images.
+Gains are means over the seeds; their t-intervals are over the runs. FLOPs and seconds stand as ratios to the rival's.
+A row a training goes into FILE. Interrupt it at any moment; the same command goes on. It ends with JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+import deltanas
+from benchmarks.compare import mean
+from benchmarks.table import Row, append_rows, read_rows, stamp
+from deltanas.config import TrainConfig, begun_config
+from deltanas.errors import UsageError
+from deltanas.program import Program, Trained
+from deltanas.report import summary
+from deltanas.sandbox import Pool
+from deltanas.seams import Split
+from deltanas.search import training_seed
+from deltanas.wiring import open_dataset_pool
+
+FRESH = 1_000
+"""Seed that no search has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A finished search: what it hands over, its best baseline and all of them by name."""
+
+    run: str
+    dataset: str
+    handed: Program
+    best: str
+    baselines: Mapping[str, Program]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=10_000)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--fresh", type=int, default=3, help="number of final trainings of each network")
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    searches = [searched(run) for run in given.runs]
+    baselines = searches[0].baselines
+    if any(one.baselines != baselines or one.dataset != searches[0].dataset for one in searches):
+        raise UsageError("the runs differ in their data set or baselines", "give runs of one search with several seeds")
+    config = TrainConfig(size=given.size, epochs=given.epochs, workers=given.workers, threads=1, timeout=3600)
+    with open_dataset_pool(searches[0].dataset, config) as pool:
+        method: Row = {"dataset": searches[0].dataset, "size": given.size, "epochs": given.epochs,
+                       "data": pool.dataset.record}  # fmt: skip
+        stamp(given.out.with_suffix(".json"), method, pool.tier)
+        trained(pool, given.out, list(baselines.values()), "validation", 0)
+        rival = rival_of(read_rows(given.out), baselines)
+        tested = [baselines[rival], *(one.handed for one in searches), *(baselines[one.best] for one in searches)]
+        for repeat in range(given.fresh):
+            trained(pool, given.out, list({program.id: program for program in tested}.values()), "test", repeat)
+    sys.stdout.write(json.dumps(told(read_rows(given.out), searches, rival), indent=1) + "\n")
+
+
+def searched(path: Path) -> Searched:
+    """Raises UsageError for a run that hands nothing over."""
+    view = deltanas.open_run(path)
+    found = summary(view).handed_over
+    if found is None or found.over is None:
+        raise UsageError(f"{path} hands over no network with a baseline beside it", "leave it out, or finish the run")
+    rows = [row for row in view.candidates if not row.cycle]
+    baselines = {row.name: row.program for row in rows if row.program is not None and row.score is not None}
+    settings = view.manifest["config"]
+    assert isinstance(settings, dict)
+    return Searched(str(path), begun_config(settings).dataset, view.programs[found.program], found.over.name, baselines)
+
+
+def trained(pool: Pool, out: Path, programs: Sequence[Program], split: Split, repeat: int) -> None:
+    """Train those without a row; what fails is worth nothing."""
+    known = {(row["program"], row["split"], row["repeat"]) for row in read_rows(out)}
+    left = [program for program in programs if (program.id, split, repeat) not in known]
+    built = pool.build(left)
+    for place, outcome in pool.train(left, seed=training_seed(FRESH, split, repeat), split=split):
+        row: Row = {"program": left[place].id, "split": split, "repeat": repeat}
+        row |= {key: getattr(built[place], key, None) for key in ("flops", "params")}
+        score = outcome.score if isinstance(outcome, Trained) else 0.0
+        append_rows(out, [{**row, "score": score, "seconds": round(outcome.cpu_seconds, 1)}])
+
+
+def rival_of(rows: Sequence[Row], baselines: Mapping[str, Program]) -> str:
+    scores = {row["program"]: float(str(row["score"])) for row in rows if row["split"] == "validation"}
+    return max(baselines, key=lambda name: scores[baselines[name].id])
+
+
+def told(rows: Sequence[Row], searches: Sequence[Searched], rival: str) -> dict[str, object]:
+    """By run and in all: accuracy of what was handed over, less the rival's and less that of its own best baseline."""
+    tests: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row["split"] == "test":
+            tests[str(row["program"])].append(row)
+    level = {program: fmean(float(str(row["score"])) for row in some) for program, some in tests.items()}
+    found = []
+    for one in searches:
+        theirs, own = one.baselines[rival].id, one.baselines[one.best].id
+        found.append(
+            {
+                "run": one.run,
+                "accuracy": round(level[one.handed.id], 4),
+                "gain": round(level[one.handed.id] - level[theirs], 4),
+                "own_baseline": one.best,
+                "gain_over_own": round(level[one.handed.id] - level[own], 4),
+                **{
+                    key: round(median(_floats(tests[one.handed.id], key)) / median(_floats(tests[theirs], key)), 2)
+                    for key in ("flops", "params", "seconds")
+                },
+            }
+        )
+    return {
+        "rival": rival,
+        "rival_accuracy": mean(_floats(tests[searches[0].baselines[rival].id], "score")),
+        "gain": mean([float(str(one["gain"])) for one in found]),
+        "gain_over_own": mean([float(str(one["gain_over_own"])) for one in found]),
+        "runs": found,
+    }
+
+
+def _floats(rows: Sequence[Row], key: str) -> list[float]:
+    return [float(str(row[key])) for row in rows]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The command that says which networks to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from difflib import get_close_matches
+from shlex import quote
+from typing import Annotated
+
+import typer
+
+from deltanas import nets
+from deltanas.cli.output import Json, print_json, print_table, print_text, say
+from deltanas.errors import UsageError
+from deltanas.intervals import Estimate
+from deltanas.sources import evidence_of
+from deltanas.suggest import TOP, Evidence, left_out, suggested
+from deltanas.train.data import available
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(suggest)
+
+
+def suggest(
+    dataset: Annotated[str, typer.Option(help="The data set to be searched on: a name, folder:PATH or npz:PATH.")],
+    places: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from",
+            help="What was measured: lemur:RUN, a run, or a table of trainings; may be repeated. Default: lemur.",
+            metavar="PLACE",
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="Number of programs to name.", min=1)] = TOP,
+    epochs: Annotated[
+        int | None, typer.Option(help="The most epochs of a training that counts; default: the most common.", min=1)
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Leave out each data set in turn: how well is it told?")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Name the networks to begin a search with on a data set: by how they stand where they were measured, else by code.
+
+    A score is the share of the other networks that one is expected to beat, with its 95 % interval.
+    """
+    evidence = [evidence_of(place) for place in places or ["lemur"]]
+    _require_known(dataset, evidence)
+    if check:
+        _print_check(evidence, epochs, as_json=as_json)
+        return
+    found = suggested(evidence, nets.baselines(), dataset, epochs)[:top]
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    print_table(
+        ("program", "beats of the others [95 %]", "known by"),
+        ((one.program, f"{one.score:.2f} [{one.low:.2f}, {one.high:.2f}]", one.source) for one in found),
+    )
+    names = " ".join(f"--baseline {quote(one.program)}" for one in found)
+    print_text(f"\ndeltanas search --dataset {quote(dataset)} {names}")
+
+
+def _require_known(dataset: str, evidence: list[Evidence]) -> None:
+    """A name that is mistyped would be taken for a new data set."""
+    names = {info.name for info in available()} | {row.dataset for one in evidence for row in one.rows}
+    kind, _, place = dataset.partition(":")
+    if dataset in names or (kind in ("folder", "npz") and place):
+        return
+    near = get_close_matches(dataset, sorted(names), 1)
+    raise UsageError(
+        f"unknown data set {dataset!r}; known are: {', '.join(sorted(names))}",
+        f"name one of these{f', as `--dataset {near[0]}`' if near else ''}; your own as folder:PATH or npz:PATH",
+    )
+
+
+def _print_check(evidence: list[Evidence], epochs: int | None, *, as_json: bool) -> None:
+    rows = left_out(evidence, epochs)
+    if not rows:
+        raise UsageError(
+            "no data set can be left out: three networks have to be measured on it and on another one",
+            "give trials of several data sets: `deltanas lemur import WHEEL` and --from lemur:RUN",
+        )
+    if as_json:
+        print_json([asdict(row) for row in rows])
+        return
+    say(f"each data set as if nothing had been measured on it; best: of the first {TOP}, over the best of all")
+    print_table(
+        ("data set", "networks", "rank correlation [95 %]", "by code alone, families held out", "best"),
+        ((row.dataset, row.n, _shown(row.rho), _shown(row.by_code), f"{row.best:.3f}") for row in rows),
+    )
+
+
+def _shown(rho: Estimate | None) -> str:
+    return "" if rho is None else f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"

@@ -1,0 +1,5 @@
+"""What somebody begins with: a folder with a program, a place for pictures, and settings, all of them commented."""
+
+from deltanas.starting.skeleton import SKELETON, write_skeleton
+
+__all__ = ["SKELETON", "write_skeleton"]

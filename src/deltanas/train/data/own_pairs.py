@@ -1,0 +1,74 @@
+"""Arrays of noisy images beside arrays of clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.errors import DataError
+from deltanas.train.data.mending import Mender
+from deltanas.train.data.records import Images, Provenance, Splits
+from deltanas.train.data.scales import in_order
+from deltanas.train.data.splits import as_given, in_three
+
+_ALONE = (
+    "images were dealt to the splits one by one, so patches of one photograph may be in several: scores are too good"
+    " then (x_train, x_val and x_test say what belongs where)"
+)
+
+
+def paired_splits(
+    mender: Mender, x: Mapping[str, NDArray[Any]], y: Mapping[str, NDArray[Any]], layout: str | None
+) -> Splits:
+    """x, y: noisy and clean images, by the suffix of the split. layout: nhw, nchw or nhwc where the user said so.
+
+    Raises DataError where they are not of one shape, or not of 8 bits.
+    """
+    for suffix in x:
+        _require_twins(mender, suffix, x[suffix], y[suffix])
+    roles = {f"{kind}{suffix}": part for kind, side in (("x", x), ("y", y)) for suffix, part in side.items()}
+    _require_levels(mender, roles)
+    ordered = dict(zip(roles, in_order(mender, roles, layout), strict=True))
+    parts = {suffix: Images(ordered[f"x{suffix}"], ordered[f"y{suffix}"]) for suffix in x}
+    if "_test" not in parts and "_val" not in parts:
+        splits = in_three(next(iter(parts.values())), 0)
+        return replace(splits, source=Provenance(notes=(_ALONE,)))
+    notes = () if "_val" in parts and "_test" in parts else (_ALONE,)
+    test = parts["_test"] if "_test" in parts else parts.pop("_val")
+    return replace(as_given(parts["_train"], parts.get("_val"), test, 0), source=Provenance(notes=notes))
+
+
+def _require_twins(mender: Mender, suffix: str, x: NDArray[Any], y: NDArray[Any]) -> None:
+    if x.shape != y.shape:
+        least = min(len(x), len(y))
+        raise DataError(
+            f"{mender.where}: noisy images have the shape {x.shape}, clean ones {y.shape}",
+            "each image needs its twin: "
+            + (
+                f"to keep the first {least} of both, " + mender.keeping({suffix: f"slice({least})"})
+                if x.shape[1:] == y.shape[1:]
+                else "bring both to one size before you save them"
+            ),
+        )
+
+
+def _require_levels(mender: Mender, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Noise is lost or made where values are scaled, so the user says how."""
+    if all(array.dtype == np.uint8 for array in arrays.values()):
+        return
+    role = next(role for role, array in arrays.items() if array.dtype != np.uint8)
+    changes = {role: f"({mender[role]} * {_factor(arrays)}).clip(0, 255).round().astype('uint8')" for role in arrays}
+    raise DataError(
+        f"{mender.where}: {mender.names[role]} is {arrays[role].dtype}, and denoisers are trained and scored on 8 bits",
+        f"save all sides by one scale: {mender.hint(changes)}",
+    )
+
+
+def _factor(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """What brings the largest value there can be to 255."""
+    largest = max(float(array.max(initial=0)) for array in arrays.values())
+    return "255" if largest <= 1 else "1" if largest <= 255 else f"(255 / {2 ** int(largest).bit_length() - 1})"

@@ -1,0 +1,50 @@
+"""Photographs to patches of one size, and to splits that share no photograph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.errors import DataError
+
+LEAST = 8
+"""Height and width of the smallest patches."""
+TRAINED, EVALUATED = 2048, 12
+"""Most patches to train on, of all photographs together; and most patches of each photograph to evaluate."""
+T = TypeVar("T")
+
+
+def cut(image: NDArray[np.uint8], size: int, most: int, name: str) -> NDArray[np.uint8]:
+    """Patches [n, c, size, size] of an image [c, h, w] that don't overlap, at places that are drawn once for all.
+
+    Raises DataError where the image is smaller than a patch.
+    """
+    _, height, width = image.shape
+    rows, columns, least = height // size, width // size, min(height, width)
+    if not rows * columns:
+        raise DataError(
+            f"{name} has {width} x {height} pixels, and patches have {size} x {size}",
+            f"cut smaller ones: --patch {least}, or take the image out" if least >= LEAST else "take the image out",
+        )
+    order = np.random.RandomState(0).permutation(rows * columns)[:most]
+    top, left = (height - rows * size) // 2, (width - columns * size) // 2
+    places = [(top + size * (place // columns), left + size * (place % columns)) for place in sorted(order)]
+    return np.stack([image[:, row : row + size, column : column + size] for row, column in places])
+
+
+def split_three(items: Sequence[T]) -> tuple[list[T], list[T], list[T]]:
+    """60 % to train on, 20 % to validate, 20 % to test, one of each at least, in an order that never changes.
+
+    items: three or more.
+    """
+    order = [items[place] for place in np.random.RandomState(0).permutation(len(items))]
+    tested = validated = max(1, round(0.2 * len(items)))
+    return order[tested + validated :], order[tested : tested + validated], order[:tested]
+
+
+def each_of(photographs: int) -> int:
+    """Most patches of each of so many photographs that are trained on."""
+    return max(1, TRAINED // photographs)

@@ -1,0 +1,146 @@
+"""Clean photographs that Debian's packages and Python's libraries bring, with synthetic noise: pairs to denoise."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deltanas.errors import DataError
+from deltanas.train.data.noise import fingerprint, with_evaluation_noise, with_training_noise
+from deltanas.train.data.patches import EVALUATED, cut, each_of, split_three
+from deltanas.train.data.picture import pillow, read_picture
+from deltanas.train.data.records import DatasetInfo, Images, Provenance, Splits
+from deltanas.train.data.tree import LeftOuts, scan
+from deltanas.train.job import PATCH, Noise
+
+_LARGE, _REDUCED = 1_500_000, 3
+"""Photographs of more pixels than this are shrunk by this factor, which takes off most of what JPEG left in them."""
+_LOMIRI = (
+    "Bridge_by_Sander_Klootwijk",
+    "Dragonfly_by_Bolly",
+    "Picture_0B_by_freespace",
+    "Picture_1A_by_freespace",
+    "Wine_by_Jakkub_Mede",
+    "aitzgorri_by_Aitzol_Berasategi",
+    "free_by_Peter_Nerlich",
+    "friends_by_Aitzol_Berasategi",
+    "greentock_by_Peter_Nerlich",
+    "life_by_Aitzol_Berasategi",
+    "picosdeeuropa_by_Aitzol_Berasategi",
+    "seeding_by_Clements_Engelhardt",
+    "sunset_by_Aitzol_Berasategi",
+)
+_PACKAGES = "lomiri-wallpapers-16.04 mate-backgrounds"
+_HINT = f"apt-get install {_PACKAGES}, or name photos:DIR, a folder of your own photographs"
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """How photographs become pairs.
+
+    Attributes:
+        patch: height and width of patches. kind: of noise. secret: as `with_evaluation_noise` says.
+    """
+
+    patch: int = PATCH
+    kind: Noise = "independent"
+    secret: bytes | None = None
+
+
+def installed_photos(root: Path = Path("/usr/share/backgrounds")) -> list[Path]:
+    """The photographs that are on this machine: of Debian's packages, and those of scikit-learn and scikit-image."""
+    found = [path for name in _LOMIRI if (path := root / f"{name}.jpg").is_file()]
+    found += sorted((root / "mate" / "nature").glob("*.jpg"))
+    for package, inside, names in (
+        ("sklearn", "datasets/images", ("china.jpg", "flower.jpg")),
+        ("skimage", "data", ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")),
+    ):
+        spec = importlib.util.find_spec(package)
+        if spec and spec.origin:
+            folder = Path(spec.origin).parent / inside
+            found += [folder / name for name in names if (folder / name).is_file()]
+    return found
+
+
+def photos_info() -> DatasetInfo:
+    found = installed_photos()
+    where = str(found[0].parent) if found else ""
+    return DatasetInfo("photos", bool(found), where, len(found), (3, PATCH, PATCH), "" if found else _HINT)
+
+
+def read_photos(folder: Path | None, making: Making) -> Splits:
+    """Photographs of a folder, at any depth, or the installed ones, as patches with synthetic noise.
+
+    No photograph is in two splits, but where there are two: then one is trained on, and the halves of the other one
+    are validated and tested on.
+
+    Raises:
+        DataError: fewer than two photographs, one that can't be read, or one that is smaller than a patch.
+    """
+    left = LeftOuts()
+    paths = installed_photos() if folder is None else list(scan(folder, left).below())
+    if len(paths) < 2:
+        where = "this machine" if folder is None else str(folder)
+        raise DataError(
+            f"{where} has {len(paths) or 'no'} photograph, and it takes two or more to train and to judge",
+            _HINT,
+        )
+    named = [(path.name, _reader(path)) for path in paths]
+    notes = [f"{len(paths)} photographs, none in two splits"]
+    if len(paths) == 2:
+        name, second = named[1]
+        halves = [(f"the left of {name}", _half(second, 0)), (f"the right of {name}", _half(second, 1))]
+        parts = [[named[0]], halves[:1], halves[1:]]
+        notes[0] = f"two photographs: {named[0][0]} to train on, the halves of {name} to validate and to test on"
+    else:
+        parts = list(split_three(named))
+    clean = [
+        np.concatenate([cut(read(), making.patch, most, name) for name, read in part])
+        for part, most in zip(parts, (each_of(len(parts[0])), EVALUATED, EVALUATED), strict=True)
+    ]
+    train, validation, test = _with_noise(clean, making)
+    notes += [*_told(making), f"evaluation noise with SHA-256 {fingerprint(validation.x, test.x)[:16]}"]
+    source = Provenance(notes=tuple(notes), left_out=left.told())
+    return Splits(train, validation, test, 0, source=source)
+
+
+def _reader(path: Path) -> Callable[[], NDArray[np.uint8]]:
+    return lambda: _read(path)
+
+
+def _half(read: Callable[[], NDArray[np.uint8]], place: int) -> Callable[[], NDArray[np.uint8]]:
+    return lambda: np.array_split(read(), 2, axis=2)[place]
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    """RGB [3, h, w]. Large ones are shrunk."""
+    pixels = read_picture(path, colour=True).pixels
+    if pixels[0].size <= _LARGE:
+        return pixels
+    small = pillow().fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).reduce(_REDUCED)
+    return np.asarray(small).transpose(2, 0, 1)
+
+
+def _with_noise(clean: Sequence[NDArray[np.uint8]], making: Making) -> list[Images]:
+    train = Images(with_training_noise(clean[0], making.kind, "photos:train"), clean[0])
+    return [
+        train,
+        *(
+            Images(with_evaluation_noise(part, making.kind, f"photos:{split}", making.secret), part)
+            for split, part in zip(("validation", "test"), clean[1:], strict=True)
+        ),
+    ]
+
+
+def _told(making: Making) -> list[str]:
+    how = {
+        "independent": "independent in each pixel",
+        "mosaic": "correlated as after a Bayer mosaic",
+        "darktable": "of strengths that darktable measured of cameras",
+    }[making.kind]
+    return [f"synthetic Poisson-Gaussian noise in linear light, {how}, which no camera's is (docs/denoise.md)"]

@@ -1,0 +1,139 @@
+"""A language model is asked on which of two data sets a network stands higher, frozen and tuned; resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from deltanas.errors import UsageError, aside
+from deltanas.learn import Tuning, tune
+from deltanas.llm import Lesson, Tunable
+from deltanas.study.questions import (
+    KINDS,
+    Asked,
+    Kind,
+    Question,
+    asked_of,
+    messages_of,
+    plan_of,
+    questions_of,
+    right_of,
+)
+from deltanas.study.standing import Label, Scores, examples_of, standing_of, table_of
+
+_AT_ONCE = 8
+"""Questions between two times that answers are kept."""
+Told = Callable[[str], None]
+
+
+def asked(
+    model: Tunable,
+    scores: Scores,
+    sources: Mapping[str, str],
+    into: Path,
+    *,
+    label: Label,
+    epochs: int,
+    kinds: Sequence[Kind] = KINDS,
+    taught: int = 400,
+    number: int = 500,
+    tuning: Tuning | None = None,
+    told: Told = lambda _: None,
+) -> Asked:
+    """Answers are kept in `into`, which the same call goes on with.
+
+    Of each kind of prompt: the answers of the model as it is, then of the model tuned on the taught examples, after the
+    last step. taught, number: of examples, of families apart.
+
+    Raises:
+        UsageError: `into` holds other answers. ModelError: the model can't be tuned.
+    """
+    table = table_of(scores)
+    examples = examples_of(standing_of(table.best, label))
+    plan = plan_of(table, examples, taught, number)
+    setting: dict[str, object] = {"model": model.name, "label": label, "epochs": epochs, "taught": plan.taught.tolist()}
+    kept = _Kept(into, {**setting, "asked": plan.asked.tolist(), "datasets": list(table.datasets)})
+    held = questions_of(table, examples, plan.asked)
+    answers: dict[tuple[str, bool], list[float]] = {}
+    for kind in kinds:
+
+        def lessons(some: Sequence[Question], *, right: bool, kind: Kind = kind) -> list[Lesson]:
+            return [
+                Lesson(
+                    messages_of(one, kind, table, examples, sources, epochs),
+                    one.right if right else one.wrong,
+                    one.family,
+                )
+                for one in some
+            ]
+
+        for tuned in (False, True):
+            if tuned and kept.lacks(kind, True, held):
+                learned = lessons(questions_of(table, examples, plan.taught), right=True)
+                told(f"{kind}: tuning on {len(learned)} prompts")
+                adapter = tune(model, learned, tuning or Tuning(max_length=2048), into / kind, None, 0)
+                model.adapt(adapter.folder)
+            for some in kept.lacking(kind, tuned, held):
+                pairs = zip(
+                    model.losses(lessons(some, right=True)), model.losses(lessons(some, right=False)), strict=True
+                )
+                kept.add(kind, tuned, some, [bad.nll / bad.tokens - good.nll / good.tokens for good, bad in pairs])
+                told(f"{kind}, {'tuned' if tuned else 'frozen'}: {kept.count(kind, tuned)} of {len(held)}")
+            answers[kind, tuned] = right_of(kept.margins(kind, tuned), plan.asked)
+        model.adapt(None)
+    return asked_of(model.name, table, examples, plan, answers)
+
+
+class _Kept:
+    """The answers so far, in a file that grows; a line that a kill cut short is dropped."""
+
+    def __init__(self, into: Path, plan: Mapping[str, object]) -> None:
+        into.mkdir(parents=True, exist_ok=True)
+        self._file = into / "answers.jsonl"
+        self._margins: defaultdict[tuple[str, bool], dict[tuple[int, str], float]] = defaultdict(dict)
+        head = json.dumps(plan)
+        text = self._file.read_text("utf-8") if self._file.exists() else ""
+        whole = text[: text.rfind("\n") + 1].splitlines()
+        if whole and json.loads(whole[0]) != json.loads(head):
+            raise UsageError(
+                f"{into} holds answers of another model, or to other questions",
+                f"name another --out, or put it aside: {aside(into)}",
+            )
+        for line in whole[1:]:
+            row = json.loads(line)
+            self._margins[row["kind"], row["tuned"]][row["example"], row["first"]] = row["margin"]
+        self._write("\n".join(whole or [head]) + "\n", "w")
+
+    def _write(self, text: str, mode: str) -> None:
+        with self._file.open(mode, encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    def lacking(self, kind: str, tuned: bool, questions: Sequence[Question]) -> list[Sequence[Question]]:
+        known = self._margins[kind, tuned]
+        left = [one for one in questions if (one.number, one.shown[0]) not in known]
+        return [left[place : place + _AT_ONCE] for place in range(0, len(left), _AT_ONCE)]
+
+    def lacks(self, kind: str, tuned: bool, questions: Sequence[Question]) -> bool:
+        return bool(self.lacking(kind, tuned, questions))
+
+    def add(self, kind: str, tuned: bool, questions: Sequence[Question], margins: Sequence[float]) -> None:
+        lines = []
+        for one, margin in zip(questions, margins, strict=True):
+            self._margins[kind, tuned][one.number, one.shown[0]] = margin
+            row = {"kind": kind, "tuned": tuned, "example": one.number, "first": one.shown[0], "margin": margin}
+            lines.append(json.dumps(row) + "\n")
+        self._write("".join(lines), "a")
+
+    def count(self, kind: str, tuned: bool) -> int:
+        return len(self._margins[kind, tuned])
+
+    def margins(self, kind: str, tuned: bool) -> dict[int, list[float]]:
+        found: defaultdict[int, list[float]] = defaultdict(list)
+        for (number, _), margin in self._margins[kind, tuned].items():
+            found[number].append(margin)
+        return found

@@ -1,0 +1,43 @@
+"""The benchmark of denoisers."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.denoise import by_photograph, nlm, table
+from deltanas.imagery import psnr
+from deltanas.train.data.noise import with_evaluation_noise
+from pairs_of_images import smooth
+
+
+def test_non_local_means_take_noise_off() -> None:
+    clean = smooth(3, 24)
+    noisy = with_evaluation_noise(clean, "independent", "nlm", b"s")
+    denoised = np.stack([nlm(x, y, 0.6) for x, y in zip(noisy, clean, strict=True)])
+    assert (psnr(denoised, clean)[1:] > psnr(noisy, clean)[1:] + 1).all()
+
+
+def test_gains_are_paired_by_photograph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = np.repeat([20.0, 30.0, 40.0], 12) + np.tile([0.0, 1.0, 2.0], 12)
+    better = base + np.repeat([0.9, 1.0, 1.1], 12)
+    assert by_photograph(base, 1).tolist() == [21.0, 31.0, 41.0]
+    rows = [
+        {"kind": "classical", "arm": "nlm", "images": base.tolist()},
+        {"kind": "run", "arm": "half", "seed": 0, "images": [base.tolist(), (better - 0.5).tolist()]},
+        {"kind": "run", "arm": "half", "seed": 1, "images": [base.tolist(), (better + 0.5).tolist()]},
+    ]
+    out = tmp_path / "rows.jsonl"
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table(Namespace(out=out, against="nlm"))
+    told = capsys.readouterr().out.splitlines()
+    assert told[3] == "half: shot 0.0004: 31.00 dB, over nlm +1.00 dB [+0.75, +1.25]; 3 photographs, 2 seeds"
+    table(Namespace(out=out, against="half"))
+    told = capsys.readouterr().out.splitlines()
+    assert told[3].endswith("over half +0.00 dB [+0.00, +0.00], over seeds [+0.00, +0.00]; 3 photographs, 2 seeds")
+    with pytest.raises(SystemExit, match="no whole photographs"):
+        by_photograph(base[:-1], 0)

@@ -1,0 +1,177 @@
+"""`study suitability` and `suggest` on small imported runs; each hint is followed on the input that raised it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deltanas import nets
+from deltanas.cli import app
+from deltanas.config import read_config
+from deltanas.errors import DeltanasError, UsageError
+from deltanas.study.predictors import TREES
+from deltanas.wiring import programs_of
+from lemur_wheels import net, rows, trial, write_wheel
+
+Command = Callable[..., str]
+SETS = ("cifar-10", "mnist", "svhn")
+NAMES = [f"{letter}Net-{number}" for letter in "ABCDEF" for number in (1, 2)]
+
+
+@pytest.fixture
+def deltanas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(TREES, "max_iter", 5)  # what they find is for other tests
+
+    def run(*arguments: object) -> str:
+        result = CliRunner().invoke(app, [*map(str, arguments)])
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    return run
+
+
+def wheel_of(folder: Path, sets: tuple[str, ...] = SETS, *, trials: bool = True, epochs: int = 1) -> Path:
+    """Twelve networks of six families; the wider ones are better, on mnist less so."""
+    files = {f"ab/nn/nn/{name}.py": net(8 + place).encode() for place, name in enumerate(NAMES)}
+    for place, name in enumerate(NAMES):
+        for number, dataset in enumerate(sets):
+            score = 0.4 + 0.1 * number + 0.02 * place * (1 if dataset != "mnist" else (-1) ** place)
+            text = rows(*(trial(score + 0.001 * more, lr=0.1 + more) for more in range(4)))
+            if trials:
+                files[f"ab/nn/stat/img-classification_{dataset}_acc_{name}/{epochs}.json"] = text.encode()
+    return write_wheel(folder / "nn_dataset-9.9.9-py3-none-any.whl", files)
+
+
+def test_suitability_of_a_wheel_and_of_a_run_is_the_same(deltanas: Command, tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path)
+    deltanas("lemur", "import", wheel)
+    text = deltanas("study", "suitability", wheel, "--label", "quantile")
+    told = json.loads(deltanas("study", "suitability", "runs/lemur-9.9.9", "--label", "quantile", "--json"))
+    assert text.startswith(told["verdict"])
+    for name in ("examples", "majority", "sets_alone", "code", "ceiling", "leak"):
+        assert {"value", "low", "high", "n"} <= told[name].keys()
+    assert told["examples"]["n"] == 3 * len(NAMES) - told["ties"]
+    assert (told["families"], told["networks"], told["epoch"], told["misfiled"]) == (6, 12, 1, 0)
+
+
+def _no_trials(folder: Path) -> list[object]:
+    return ["study", "suitability", wheel_of(folder, trials=False)]
+
+
+def _one_set(folder: Path) -> list[object]:
+    return ["study", "suitability", wheel_of(folder, SETS[:1])]
+
+
+def _no_such_epoch(folder: Path) -> list[object]:
+    return ["study", "suitability", wheel_of(folder, epochs=2)]
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (_no_trials, "holds no trials of networks"),
+        (_one_set, "there is one data set alone \\(cifar-10\\)"),
+        (_no_such_epoch, "holds no trials of classifiers after 1 epochs"),
+    ],
+)
+def test_what_can_not_be_compared_is_said_and_the_hint_mends_it(
+    deltanas: Command, tmp_path: Path, given: Callable[[Path], list[object]], says: str
+) -> None:
+    arguments = given(tmp_path)
+    with pytest.raises(DeltanasError, match=says) as caught:
+        deltanas(*arguments)
+    hint = caught.value.hint
+    if option := re.search(r"--epoch \d+", hint):
+        deltanas(*arguments, *option[0].split(), "--json")
+        return
+    assert "nn-dataset" in hint
+    (tmp_path / "whole").mkdir()
+    whole = wheel_of(tmp_path / "whole")  # what the command of the hint fetches and imports
+    if "lemur import" in hint:
+        deltanas("lemur", "import", whole)
+        whole = tmp_path / "runs/lemur-9.9.9"
+    assert deltanas("study", "suitability", whole, "--json")
+
+
+def test_suggestions_are_named_as_a_search_takes_them(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    told = json.loads(deltanas("suggest", "--dataset", "folder:photos", "--top", "4", "--json"))
+    assert [one["program"] for one in told[:1]] == ["lemur:runs/lemur-9.9.9#FNet-1"]
+    assert all(one.keys() == {"program", "score", "low", "high", "source"} for one in told)
+    assert [one["score"] for one in told] == sorted((one["score"] for one in told), reverse=True)
+    every = json.loads(deltanas("suggest", "--dataset", "cifar10", "--top", "99", "--json"))
+    assert {one["program"] for one in every if one["source"] == "code"} == set(nets.baselines())
+    assert every[0]["source"] == "measured", "LEMUR's cifar-10 is cifar10 here"
+    line = deltanas("suggest", "--dataset", "folder:photos", "--top", "2").splitlines()[-1]
+    words = shlex.split(line)
+    assert words[:4] == ["deltanas", "search", "--dataset", "folder:photos"]
+    named = read_config({"dataset": "digits", "baselines": [word for word in words[4:] if word != "--baseline"]})
+    assert list(programs_of(named)) == ["FNet-1", "ENet-1"]
+
+
+def test_suggested_stands_for_the_first_suggestions(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    for name in ("suggested", "suggested:lemur:runs/lemur-9.9.9", "suggested:runs/lemur-9.9.9"):
+        config = read_config({"dataset": "digits", "baselines": [name], "suggested_programs": 2})
+        assert list(programs_of(config)) == ["FNet-1", "ENet-1"]
+    first = programs_of(config)["FNet-1"].hyperparameters
+    assert first["lr"] == pytest.approx(3.1), "the settings of its best trial"
+
+
+def test_a_table_of_trainings_is_evidence_and_its_last_row_may_be_cut_short(deltanas: Command, tmp_path: Path) -> None:
+    table = tmp_path / "table.jsonl"
+    lines = [
+        {"program": name, "dataset": dataset, "epochs": 1, "seed": seed, "score": 0.1 + 0.01 * place + 0.001 * seed}
+        for dataset in ("digits", "fashion-mnist")
+        for place, name in enumerate(nets.baselines())
+        for seed in range(2)
+    ]
+    text = "".join(
+        json.dumps(line) + "\n" for line in [*lines, {**lines[0], "score": None}, {**lines[0], "program": "x"}]
+    )
+    table.write_text(text + '{"program": "mlp", "sco')
+    told = json.loads(deltanas("suggest", "--dataset", "folder:x", "--from", table, "--json"))
+    assert told[0]["program"] == list(nets.baselines())[-1]
+    assert {one["program"] for one in told} <= set(nets.baselines())
+    check = json.loads(deltanas("suggest", "--dataset", "folder:x", "--from", table, "--check", "--json"))
+    assert [row["dataset"] for row in check] == ["digits", "fashion-mnist"]
+    assert check[0]["rho"]["value"] > 0.9
+    assert "+1.00" in deltanas("suggest", "--dataset", "folder:x", "--from", table, "--check")
+    table.write_text("no rows\n")
+    with pytest.raises(UsageError, match="no table of trainings") as caught:
+        deltanas("suggest", "--dataset", "folder:x", "--from", table)
+    assert "suitability_table" in caught.value.hint
+
+
+def test_an_unknown_data_set_is_no_new_one_and_the_hint_names_it(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    with pytest.raises(UsageError, match=r"unknown data set .svnh.; known are: .*fashion-mnist") as caught:
+        deltanas("suggest", "--dataset", "svnh")
+    [option] = re.findall(r"`(--dataset \w+)`", caught.value.hint)
+    assert json.loads(deltanas("suggest", *option.split(), "--json"))
+
+
+def test_evidence_that_is_not_there_is_said(deltanas: Command, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="the one run runs/lemur-\\*, and there are 0") as caught:
+        deltanas("suggest", "--dataset", "digits")
+    assert "deltanas lemur import WHEEL" in caught.value.hint
+    with pytest.raises(UsageError, match="nowhere is no run and no table"):
+        deltanas("suggest", "--dataset", "digits", "--from", "nowhere")
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    assert deltanas("suggest", "--dataset", "digits")
+    with pytest.raises(UsageError, match="holds no classifier 'GNet'") as caught:
+        programs_of(read_config({"dataset": "digits", "baselines": ["lemur:runs/lemur-9.9.9#GNet"]}))
+    [line] = re.findall(r"`deltanas (.+)`", caught.value.hint)
+    assert "FNet-1" in deltanas(*shlex.split(line))
+    one = wheel_of(tmp_path, SETS[:1])
+    deltanas("lemur", "import", one, "--run", "runs/one")
+    with pytest.raises(UsageError, match="no data set can be left out"):
+        deltanas("suggest", "--dataset", "digits", "--from", "lemur:runs/one", "--check")

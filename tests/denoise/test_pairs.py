@@ -1,0 +1,203 @@
+"""Pairs of images: noise, patches, folders and arrays, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deltanas.errors import DataError, DeltanasError, UsageError
+from deltanas.train.data import Dataset, Making, load, noise
+from deltanas.train.data.noise import noisy, with_evaluation_noise, with_training_noise
+from pairs_of_images import folders, saved, sidd, smooth
+
+GREY = np.full((3, 64, 64), 128, np.uint8)
+
+
+def commands(hint: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", hint)
+
+
+def mended(name: str, folder: Path, says: str) -> Dataset:
+    """What loads once the command of the hint was run."""
+    with pytest.raises(DeltanasError, match=says) as caught:
+        load(name)
+    (command, *_) = commands(caught.value.hint)
+    shell = ["bash", "-c", command] if command.startswith("mv") else [sys.executable, "-c", command]
+    subprocess.run(shell, cwd=folder, check=True)
+    for named in re.findall(r"then name (\S+)", caught.value.hint):
+        name = named
+    return load(name)
+
+
+@pytest.mark.parametrize("shot", [0.0004, 0.002, 0.008])
+def test_noise_has_the_variance_of_the_model(shot: float) -> None:
+    read = 1e-5
+    found = noisy(GREY, shot, read, "independent", np.random.RandomState(0))
+    light = (found / 255) ** 2.2
+    rounding = (2.2 * (128 / 255) ** 1.2 / 255) ** 2 / 12
+    assert light.var() == pytest.approx(shot * (128 / 255) ** 2.2 + read + rounding, rel=0.05)
+    flat = (found.astype(float) - found.mean())[0]
+    assert abs((flat[:, 1:] * flat[:, :-1]).mean()) < 0.05 * flat.var()
+
+
+def test_noise_after_a_mosaic_is_correlated() -> None:
+    found = noisy(GREY, 0.008, 1e-5, "mosaic", np.random.RandomState(0)).astype(float)
+    flat = (found - found.mean(axis=(1, 2), keepdims=True))[0]
+    assert (flat[:, 1:] * flat[:, :-1]).mean() > 0.3 * flat.var()
+
+
+def test_noise_of_cameras_is_read_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profiles = [{"iso": iso, "a": [0.008, 0.002, 0.004], "b": [1e-5, -1e-3, 0.0]} for iso in (1600, 100)]
+    file = tmp_path / "noiseprofiles.json"
+    file.write_text(json.dumps({"noiseprofiles": [{"maker": "m", "models": [{"model": "n", "profiles": profiles}]}]}))
+    assert noise._profiles(file) == [([0.008, 0.002, 0.004], [1e-5, -1e-3, 0.0])]
+    with pytest.raises(DataError, match="can't be read") as caught:
+        noise._profiles(tmp_path / "nothing.json")
+    assert "apt-get install darktable" in caught.value.hint
+    monkeypatch.setattr(noise, "_profiles", lambda: [([0.008, 0.002, 0.004], [1e-5, -1e-4, 0.0])])
+    found = with_evaluation_noise(GREY[None], "darktable", "a", b"s")[0].astype(float)
+    spread = found.std(axis=(1, 2))
+    assert spread[0] > spread[2] > spread[1] > 1
+    assert with_training_noise(GREY[None, :1], "darktable", "a")[0].std() > 1
+
+
+def test_training_noise_is_everybodys_and_evaluation_noise_the_secrets() -> None:
+    clean = smooth(4)
+    once, again = (with_training_noise(clean, "independent", "a") for _ in range(2))
+    assert np.array_equal(once, again)
+    secrets = [with_evaluation_noise(clean, "independent", "a", key) for key in (b"1", b"1", b"2", None, None)]
+    assert np.array_equal(secrets[0], secrets[1])
+    assert all(not np.array_equal(one, other) for one, other in itertools.pairwise(secrets[1:]))
+
+
+def test_photographs_are_split_by_photograph(tmp_path: Path) -> None:
+    for place in range(5):
+        saved(np.full((3, 128, 192), 40 * place + 20, np.uint8), tmp_path / f"{place}.png")
+    saved(np.full((1, 128, 192), 250, np.uint8), tmp_path / "grey.png")
+    data = load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s"))
+    shades = [set(np.unique(part.y).tolist()) for part in (data.train, data.validation, data.test)]
+    assert [len(some) for some in shades] == [4, 1, 1]
+    assert not shades[0] & shades[1]
+    assert not shades[2] & (shades[0] | shades[1])
+    assert data.in_shape == (1, 3, 32, 32)
+    assert data.out_shape == (3, 32, 32)
+    assert data.paired
+    assert data.scale == ((0.0,) * 3, (255.0,) * 3)
+    assert any("evaluation noise with SHA-256" in note for note in data.record["notes"])  # type: ignore[attr-defined]
+    assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s")).fingerprint == data.fingerprint
+    assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"t")).fingerprint != data.fingerprint
+
+
+def test_the_photographs_that_libraries_bring_are_enough() -> None:
+    data = load("photos")
+    assert len(data.train) >= 32
+    assert len(data.validation) >= 12
+    assert len(data.test) >= 12
+
+
+@pytest.mark.parametrize("sides", [("noisy", "clean"), ("original", "denoised")])
+def test_pairs_are_matched_by_name(tmp_path: Path, sides: tuple[str, str]) -> None:
+    data = load(f"pairs:{folders(tmp_path, sides)}", making=Making(patch=16))
+    for part in (data.train, data.validation, data.test):
+        assert np.array_equal(part.x, part.y + np.uint8(3))
+    assert (len(data.train), len(data.validation), len(data.test)) == (12 * 16, 4 * 12, 4 * 12)
+
+
+def test_a_scene_of_sidd_is_in_one_split(tmp_path: Path) -> None:
+    data = load(f"pairs:{sidd(tmp_path)}", making=Making(patch=16))
+    assert "12 pairs of 4 scenes, no scene in two splits" in data.source.notes
+    assert np.array_equal(data.test.x, data.test.y + np.uint8(3))
+    assert (len(data.train), len(data.validation), len(data.test)) == (6 * 16, 3 * 12, 3 * 12)
+
+
+def test_grey_pairs_are_grey_and_among_colours_rgb(tmp_path: Path) -> None:
+    for side in ("noisy", "clean"):
+        for place, image in enumerate(smooth(60, 64, channels=1)):
+            saved(image, tmp_path / side / f"{place}.png")
+    assert load(f"pairs:{tmp_path}").in_shape[1] == 1
+    saved(smooth(1, 64)[0], tmp_path / "noisy" / "3.png")
+    data = load(f"pairs:{tmp_path}")
+    assert data.in_shape[1] == 3
+    assert any("119 grey photographs read as RGB" in note for note in data.source.notes)
+
+
+def test_a_missing_twin_is_told_and_can_be_taken_out(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set", n=60)
+    (root / "clean" / "07.png").unlink()
+    (root / "noisy" / "03.png").unlink()
+    data = mended(f"pairs:{root}", tmp_path, r"noisy/07.png has no twin on the other side, nor has 1 more")
+    assert "58 pairs" in data.source.notes[0]
+
+
+def test_twins_of_unlike_size_are_told(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set", n=60)
+    saved(smooth(1, 80)[0], root / "clean" / "07.png")
+    assert "59 pairs" in mended(f"pairs:{root}", tmp_path, "64 x 64 pixels, its twin .* 80 x 80").source.notes[0]
+
+
+def test_more_than_8_bits_are_told(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set", n=60)
+    Image.fromarray(np.full((64, 64), 40_000, np.uint16)).save(root / "clean" / "07.png")
+    assert "59 pairs" in mended(f"pairs:{root}", tmp_path, "more than 8 bits").source.notes[0]
+
+
+def test_an_image_smaller_than_a_patch_is_told(tmp_path: Path) -> None:
+    root = folders(tmp_path, n=60, size=48)
+    with pytest.raises(DataError, match="48 x 48 pixels, and patches have 64 x 64") as caught:
+        load(f"pairs:{root}")
+    (patch,) = re.findall(r"--patch (\d+)", caught.value.hint)
+    assert load(f"pairs:{root}", making=Making(patch=int(patch))).in_shape == (1, 3, 48, 48)
+
+
+def test_no_layout_and_too_few_scenes_are_told(tmp_path: Path) -> None:
+    saved(smooth(1)[0], tmp_path / "some" / "a.png")
+    with pytest.raises(DataError, match="holds no pairs") as caught:
+        load(f"pairs:{tmp_path}")
+    assert "noisy/ and clean/" in caught.value.hint
+    with pytest.raises(DataError, match="has 2 scenes"):
+        load(f"pairs:{folders(tmp_path / 'few', n=2)}")
+    with pytest.raises(DataError, match="has 1 photograph,"):
+        load(f"photos:{tmp_path / 'some'}")
+
+
+def test_arrays_of_pairs(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    np.savez(tmp_path / "own.npz", x=(clean + np.uint8(3)).transpose(0, 2, 3, 1), y=clean.transpose(0, 2, 3, 1))
+    data = load(f"npz:{tmp_path / 'own.npz'}")
+    assert data.paired
+    assert data.in_shape == (1, 3, 20, 20)
+    assert np.array_equal(data.test.x, data.test.y + np.uint8(3))
+    assert any("may be in several" in note for note in data.source.notes)
+    parts = {f"{kind}{split}": clean for kind in "xy" for split in ("_train", "_val", "_test")}
+    (note,) = load(_saved(tmp_path / "three.npz", {k: smooth(40, 16, len(k)) for k in parts})).source.notes
+    assert note.startswith("PSNR before denoising: ")
+
+
+def test_arrays_that_are_no_pairs_are_told_and_mended(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    few = {"x": clean, "y": clean[:55]}
+    assert len(mended(_saved(tmp_path / "few.npz", few), tmp_path, "the shape").train) == 33
+    deep = {"x": clean.astype(np.uint16) * 257, "y": clean.astype(np.uint16) * 257}
+    data = mended(_saved(tmp_path / "deep.npz", deep), tmp_path, "uint16, and denoisers")
+    assert np.array_equal(np.unique(data.train.y), np.unique(data.train.x))
+    floats = {"x": clean / 255, "y": clean / 255}
+    assert mended(_saved(tmp_path / "floats.npz", floats), tmp_path, "float64").train.y.max() == clean.max()
+
+
+def _saved(path: Path, arrays: dict[str, np.ndarray]) -> str:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return f"npz:{path}"
+
+
+def test_pairs_are_not_resized(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="whose noise would be another one") as caught:
+        load(f"pairs:{folders(tmp_path)}", resize=8)
+    assert "--patch" in caught.value.hint

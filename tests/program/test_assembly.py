@@ -1,0 +1,239 @@
+"""Programs in one file: each computes what it computes alone, whatever their names, and in whatever order they come."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import combinations, permutations
+
+import pytest
+import torch
+
+from assembled_nets import SHAPE, experts_of, mixture_of, module_of, net_of
+from deltanas.check import contract_faults
+from deltanas.nets import baseline, baselines
+from deltanas.program import Program, canonical_source
+from deltanas.program.assembly import Expert, assembled
+from deltanas.program.renaming import AssemblyError
+
+NAMES = list(baselines())
+PLAIN = 'def supported_hyperparameters():\n    return {"lr"}\n\nclass Net:\n    pass\n'
+
+CLASHING = [
+    '''"""A docstring that goes."""
+from __future__ import annotations
+import math, os.path
+from functools import partial as take
+import collections as F
+
+SCALE, unit = 3, (lambda Block: Block + 1)  # a parameter that hides a class
+limit: int = 7
+try:
+    import json as reader
+except ImportError:
+    reader = None
+
+def helper(x: Block, scale=SCALE, *, Net_1=1):
+    def inner(SCALE):
+        return SCALE * 2
+    return inner(x) + scale + Net_1 + sum(SCALE for SCALE in range(3))
+
+class Block:
+    """Of Block and SCALE."""
+    SCALE = 10
+    def own(self) -> "Block":
+        return f"{SCALE}-{helper(1)!r}-{type(self) is Block} Block", self.SCALE
+
+def count():
+    global seen
+    seen = globals_seen() + 1
+    return seen
+
+def globals_seen():
+    try:
+        return seen
+    except NameError:
+        return 0
+
+class Net(Block):
+    value = (helper(2), Block().own(), unit(1), take(int, base=2)("11"), math.pi, reader is not None, limit)
+    é = F.Counter("aab")["a"]
+    def result(self):
+        count()
+        return self.value, count(), super().own(), self.é, os.path.basename("a/b"), Net.__mro__[1] is Block
+''',
+    '''from math import sqrt as helper; import string as F
+SCALE = helper(16)
+def Block(x):
+    return x * SCALE + len(F.digits)
+class Base: pass
+class Other(Base):
+    def result(self):
+        match [1, 2]:
+            case [Block_, *rest]: pass
+        return Block(2), count, [F for F in "ab"], (Net := 5), rest
+count = [number for number in range(3)]
+Net = Other
+''',
+    '''import math
+class Block: SCALE = 4
+def Net(*_):
+    return Thing()
+class Thing:
+    def result(self):
+        SCALE = [Block.SCALE, math.floor(2.5)]
+        del SCALE[0]
+        return SCALE
+''',
+]  # fmt: skip
+
+
+def test_clashing_names_mean_what_they_meant_and_the_text_stays() -> None:
+    experts = [Expert(f"p{place}", f"{PLAIN.split('class')[0]}{text}", {}) for place, text in enumerate(CLASHING)]
+    alone = {one.name: module_of(_with_future_first(one.source)).Net() for one in experts}
+    wanted = {name: net.result() for name, net in alone.items()}
+    experts = [Expert(one.name, _with_future_first(one.source), {}) for one in experts]
+    source = assembled(experts)
+    module = module_of(source)
+    for number, (net, _) in enumerate(module.EXPERTS, 1):
+        (name,) = [line.split()[-1] for line in source.splitlines() if line.startswith(f"# Expert {number}:")]
+        assert net().result() == wanted[name]
+    # The text is the programs' own: comments, lines and layout.
+    assert "# a parameter that hides a class" in source
+    assert '"""Of Block and SCALE."""' in source
+    assert source.count("import math\n") == 1
+    assert "A docstring that goes" not in source
+
+
+def _with_future_first(source: str) -> str:
+    future = "from __future__ import annotations\n"
+    return future + source.replace(future, "") if future in source else source
+
+
+def test_annotations_are_not_evaluated_where_one_of_the_programs_wants_it_so() -> None:
+    text = "from __future__ import annotations\nx: Unknown[int] = 3\n"
+    source = assembled([Expert("a", text + PLAIN, {}), Expert("b", PLAIN, {}), Expert("c", text + PLAIN, {})])
+    assert source.count("from __future__") == 1
+    assert set(module_of(source).__annotations__.values()) == {"Unknown[int]"}
+
+
+REFUSED = {
+    "a star": ("from math import *\n", "line 1: `from math import \\*`", "from math import pi\n"),
+    "globals": ("def f():\n    return globals()\n", "line 2: `globals`", "def f():\n    return {}\n"),
+    "eval": ("x = eval('1')\n", "line 1: `eval`", "x = 1\n"),
+    "locals of the module": ("x = locals()\n", "line 1: `locals`", "x = {}\n"),
+    "modules": ("import sys\nx = sys.modules[__name__]\n", "line 2: `sys.modules`", "import sys\nx = __name__\n"),
+    "a default for all": (
+        "import torch\ntorch.set_default_dtype(torch.float64)\n",
+        "line 2: `set_default_dtype`",
+        "import torch\n",
+    ),
+    "a library changed": (
+        "import torch.nn as nn\nnn.Conv2d.bias = 1\n",
+        "line 2: `nn.Conv2d.bias` is set",
+        "import torch.nn as nn\nclass Conv(nn.Conv2d):\n    bias = 1\n",
+    ),
+    "a class's own reading": (
+        "size = 1\nclass A:\n    size = size + 1\n",
+        "line 3: the class reads `size`",
+        "first = 1\nclass A:\n    size = first + 1\n",
+    ),
+    "a mangled name": (
+        "class A:\n    __x = 1\ny = A._A__x\n",
+        "line 3: `_A__x`",
+        "class A:\n    __x = 1\n    def x(self):\n        return self.__x\n",
+    ),
+    "a name compared": (
+        "class A: ...\ny = type(A()).__name__ == 'A'\n",
+        "line 2: the name 'A'",
+        "class A: ...\ny = isinstance(A(), A)\n",
+    ),
+    "a conditional import": (
+        "if True:\n    import os.path\n",
+        "line 2: `import os.path` binds `os` on a condition",
+        "if True:\n    import os.path as paths\n",
+    ),
+    "no Python": ("def f(:\n", "line 1: it is no Python", ""),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_can_not_share_a_file_is_refused_by_its_line_and_its_hint_mends_it(name: str) -> None:
+    text, says, mended = REFUSED[name]
+    with pytest.raises(AssemblyError, match=f"odd.py, {says}") as caught:
+        assembled([Expert("odd.py", text + PLAIN, {}), Expert("b", PLAIN, {})])
+    assert caught.value.hint
+    module_of(assembled([Expert("odd.py", mended + PLAIN, {}), Expert("b", PLAIN, {})]))
+
+
+def test_a_program_without_a_network_and_one_alone_are_refused() -> None:
+    with pytest.raises(AssemblyError, match="a, line 1: it defines no `Net`"):
+        assembled([Expert("a", "x = 1\n", {}), Expert("b", PLAIN, {})])
+    with pytest.raises(AssemblyError, match="two experts or more, and 1 was given"):
+        assembled([Expert("b", PLAIN, {})])
+
+
+def test_functions_may_ask_for_their_locals() -> None:
+    text = "def f(a, b=2):\n    return locals()\n"
+    module = module_of(assembled([Expert("a", text + PLAIN, {}), Expert("b", PLAIN, {})]))
+    (f,) = [value for name, value in vars(module).items() if name.startswith("f_")]
+    assert f(1) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("place", range(0, len(NAMES), 4))
+def test_an_expert_computes_what_its_base_does_to_the_last_digit(place: int) -> None:
+    mix, order = mixture_of([NAMES[number % len(NAMES)] for number in range(place, place + 4)])
+    x, y = torch.randn(2, *SHAPE[1:]), torch.arange(2)
+    for expert, name in zip(mix.experts, order, strict=True):
+        base = net_of(baseline(name))
+        expert.load_state_dict(base.state_dict())
+        for training in (False, True):
+            outputs = []
+            for net in (base.train(training), expert.train(training)):
+                torch.manual_seed(1)
+                outputs.append(net(x))
+            assert torch.equal(*outputs), name
+        for net in (base, expert):
+            torch.manual_seed(2)
+            net.learn([(x, y)])
+        assert all(map(torch.equal, base.state_dict().values(), expert.state_dict().values())), name
+
+
+def test_a_mixture_has_one_identity_whatever_the_order_and_the_names_and_keeps_each_ones_hyperparameters() -> None:
+    experts = experts_of(["mlp", "vgg", "vit"])
+    experts[0] = Expert("mlp", experts[0].source, {"lr": 0.5})
+    (source,) = {assembled(order) for order in permutations(experts)}
+    assert contract_faults(source) == ()
+    named = assembled([Expert(f"my {one.name}\n'", f"# mine\n{one.source}", one.prm) for one in experts])
+    assert Program.of(named).id == Program.of(source).id
+    assert source.count('{"lr": 0.5}') == 1
+    assert source.count('{"batch": 32, "lr": 0.002, "momentum": 0.9}') == 2
+    other = assembled([Expert("mlp", experts[0].source, {"lr": 0.6}), *experts[1:]])
+    assert Program.of(other).id != Program.of(source).id
+    twice = assembled([*experts, experts[1]])
+    assert len(module_of(twice).EXPERTS) == 4
+
+
+@pytest.mark.slow
+def test_all_quartets_of_the_baselines_keep_the_contract_and_one_identity() -> None:
+    known, refused = set(), 0
+    classes = {name: set(re.findall(r"^class (\w+)", baseline(name), re.MULTILINE)) - {"Net"} for name in NAMES}
+    for quartet in combinations(NAMES, 4):
+        refused += any(classes[one] & classes[other] for one, other in combinations(quartet, 2))
+        source = assembled(experts_of(quartet))
+        assert contract_faults(source) == ()
+        assert assembled(experts_of(quartet[::-1])) == source
+        known.add(hash(canonical_source(source)))
+    assert len(known) == 2380
+    assert refused == 1330, "by the published assembler: two classes have one name"
+
+
+def test_quartets_over_all_pairs_of_baselines_keep_the_contract() -> None:
+    """As the slow test, of quartets in which each pair of neighbours stands."""
+    for place in range(len(NAMES)):
+        quartet = [NAMES[(place + step) % len(NAMES)] for step in (0, 1, 3, 8)]
+        source = assembled(experts_of(quartet))
+        assert contract_faults(source) == ()
+        assert assembled(experts_of(quartet[::-1])) == source
+        names = [node.name for node in ast.parse(source).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+        assert len(names) == len(set(names))
