@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deltanas.archive import DATABASE, Overview, RunArchive, begin_run, read_folder
-from deltanas.pages import FollowedFolder, holds_runs
+from deltanas.pages import FollowedFolder, folder, holds_runs
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Attempt, Candidate, Draft
 
@@ -151,6 +151,45 @@ def test_a_run_that_has_ended_is_read_once(tmp_path: Path, monkeypatch: pytest.M
         assert followed.stamp() not in stamps
         assert "of 18" in row(followed, "run-3")
     assert set(read[5:]) == {"run-3"}
+    followed.close()
+
+
+def test_what_is_written_while_a_run_is_read_is_seen_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = begin_run(tmp_path / "run", None, {"config": CONFIG})
+    followed = FollowedFolder(tmp_path)
+    followed.stamp()
+    usual = RunArchive.overview
+
+    def overtaken(read: RunArchive) -> Overview:
+        found = usual(read)
+        if not run.finished:
+            run.finish()
+        return found
+
+    monkeypatch.setattr(RunArchive, "overview", overtaken)
+    run.open([Candidate(0, 0, "baseline", None, Draft(BASE), OPENED, name="one")])
+    first = followed.stamp()
+    assert "running" in row(followed, "run")
+    assert followed.stamp() != first
+    assert "finished" in row(followed, "run")
+    run.close()
+    followed.close()
+
+
+def test_a_write_is_noticed_where_the_times_of_files_stand_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, run = begin_run(tmp_path / "run", None, {"config": CONFIG})
+    monkeypatch.setattr(folder, "_changed", lambda path: (0, 0))
+    followed = FollowedFolder(tmp_path)
+    followed.stamp()
+    stamps = [followed.stamp(), followed.stamp()]
+    assert len(set(stamps)) == 1
+    run.open([Candidate(0, 0, "baseline", None, Draft(BASE), OPENED, name="one")])
+    assert followed.stamp() not in stamps
+    run.close()
     followed.close()
 
 

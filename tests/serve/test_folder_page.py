@@ -214,7 +214,7 @@ def test_the_list_follows_its_runs_and_opens_each(
         search.wait()
     assert deltanas("search", "--run", tmp_path / "runs" / "new", "--quiet").returncode == 0
     page.until(f"{cell('new', 1)} === 'finished'")
-    assert page.run(cell("new", 6)).startswith("8")
+    page.until(f"{cell('new', 6)}.startsWith('8\\n')")
     assert page.run("[window.loaded, document.activeElement.value]") == [1, "n"], "nothing was loaded anew"
     shutil.rmtree(tmp_path / "runs" / "broken")
     page.until(f"{cell('broken', 1)} === ''")

@@ -65,6 +65,16 @@ class RunArchive:
         with self.session.read() as connection:
             return is_locked(connection, self.session.place.path, self._run)
 
+    @property
+    def revision(self) -> int:
+        """Another number when another process has written to the file; for an archive in a file alone.
+
+        The times of its files don't tell: they move by some milliseconds at once.
+        """
+        with self.session.read() as connection:
+            number: int = connection.exec_driver_sql("PRAGMA data_version").scalar_one()
+        return number
+
     @lasting
     def candidates(self) -> list[Candidate]:
         """All of them, by (cycle, index). One whose program is damaged keeps its place, without its draft."""

@@ -81,8 +81,9 @@ class _Watched:
         self.entry = Entry(path.name, quote(path.name.encode("utf-8", "surrogateescape"), safe=""), "broken")
 
     def look(self) -> None:
-        """Read it if it may have changed since."""
-        if self._seen is not None and self._key() == self._seen:
+        """Read it if it may have changed since. What is written while it is read is read at the next look."""
+        written = self._written()
+        if (written, self._moment()) == self._seen:
             return
         try:
             manifest, found = self._read()
@@ -93,23 +94,26 @@ class _Watched:
         except _MALFORMED as error:
             self._break(f"{type(error).__name__}: {error}")
         self.reads += 1
-        self._seen = self._key()
+        self._seen = written, self._moment()
 
     def _break(self, reason: str) -> None:
         self.close()
         self._state = "broken"
         self.entry = Entry(self.entry.name, self.entry.address, "broken", reason=reason)
 
-    def _key(self) -> object:
-        """What is another one when the run may have changed; no row is read for it."""
-        going = self._archive is not None
-        moment = int(monotonic() // (REMOTE if going else LATER)) if self._is_remote or self._state == "broken" else 0
-        written = False
+    def _written(self) -> object:
+        """What is another one when the run was written; no row is read for it."""
+        known: object = None
         if self._archive is not None and not self._is_remote:
             with suppress(DeltanasError):
-                written = self._archive.is_written
-        files = POINTER, DATABASE, f"{DATABASE}-wal"
-        return (*(_changed(self._path / name) for name in files), moment, written)
+                known = self._archive.is_written, self._archive.revision
+        return (*(_changed(self._path / name) for name in (POINTER, DATABASE, f"{DATABASE}-wal")), known)
+
+    def _moment(self) -> int:
+        """What is another one when it is time to look again at what tells nothing of itself."""
+        if not self._is_remote and self._state != "broken":
+            return 0
+        return int(monotonic() // (LATER if self._archive is None else REMOTE))
 
     def _read(self) -> tuple[Mapping[str, object], Overview]:
         if self._archive is None:
