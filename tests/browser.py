@@ -78,18 +78,30 @@ class Browser:
                 return result
 
     def listen(self, seconds: float) -> None:
-        """Take in what is said meanwhile."""
+        """Take in what is said meanwhile; of a message that is not whole by then, the rest is taken in later."""
         until = monotonic() + seconds
-        while (left := until - monotonic()) > 0 and (self._buffer or select.select([self._receive], [], [], left)[0]):
-            self._next(left)
+        while True:
+            while b"\0" in self._buffer:
+                self._message()
+            left = until - monotonic()
+            if left <= 0 or not self._reads(left):
+                return
 
     def _next(self, seconds: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._receive], [], [], seconds)
-            assert ready, "the browser says nothing"
-            read = os.read(self._receive, 1 << 20)
-            assert read, "the browser has ended"
-            self._buffer += read
+            assert self._reads(seconds), "the browser says nothing"
+        return self._message()
+
+    def _reads(self, seconds: float) -> bool:
+        """Has it said something by then?"""
+        if not select.select([self._receive], [], [], seconds)[0]:
+            return False
+        read = os.read(self._receive, 1 << 20)
+        assert read, "the browser has ended"
+        self._buffer += read
+        return True
+
+    def _message(self) -> dict[str, Any]:
         text, _, self._buffer = self._buffer.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
         self._note(message.get("method", ""), message.get("params", {}))
