@@ -22,7 +22,7 @@ from deltanas.study import LackingError, coverage, experts_described, experts_st
 from deltanas.study.estimate import Absent
 
 NAMES = [f"net{place}" for place in range(9)]
-PROGRAMS = {name: Program.of(f"{name} = 1\n") for name in NAMES}
+PROGRAMS = {name: Program.of(f"{name} = 1\nclass Net: ...\n") for name in NAMES}
 SINGLES = {name: 0.70 + 0.01 * place for place, name in enumerate(NAMES)}
 
 
@@ -114,6 +114,19 @@ def test_yield_gains_and_effects_are_those_that_were_put_in() -> None:
     assert "net1 + net2" in told
     assert "trained: 95.0% [" in told
     assert json.loads(json.dumps(plain(found)))["coverage"]["pairs"]["missing"] == 0
+
+
+def test_a_baseline_that_can_not_be_joined_is_missed_in_no_mixture() -> None:
+    done = Trained(0.9, 1000, 0, 2.0, 2.0, "C", epochs=1)
+    star = Draft(Program.of("from math import *\nclass Net: ...\n"))
+    rows = [*candidates(), Candidate(0, 9, "baseline", None, star, outcome=done, name="star", trainings=(done,))]
+    found, without = experts_study(rows), experts_study(candidates())
+    assert (found.apart, found.experts[0]) == (("star",), ("star", 0.9))
+    assert (found.coverage, found.families, found.pairs) == (without.coverage, without.families, without.pairs)
+    assert found.foreseen == without.foreseen
+    told = experts_described(found)
+    assert "60 mixtures of 9 trained baselines" in told
+    assert "in no mixture, as they can't share a file with others: star" in told
 
 
 def test_pairs_without_an_effect_are_clear_of_0_as_often_as_chance_has_it() -> None:

@@ -29,7 +29,11 @@ class GateUse:
 
 def experts_described(found: ExpertsStudy, gates: Sequence[GateUse] = ()) -> str:
     """What a terminal shows. gates: of exported networks."""
-    lines = [f"{found.mixtures} mixtures of {len(found.experts)} trained baselines. Intervals are 95 %."]
+    lines = [
+        f"{found.mixtures} mixtures of {len(found.experts) - len(found.apart)} trained baselines. Intervals are 95 %."
+    ]
+    if found.apart:
+        lines.append(f"in no mixture, as they can't share a file with others: {', '.join(found.apart)}")
     lines += ["", *_coverage(found.coverage)]
     lines += ["", f"passed the checks: {_share(found.passed)}; trained: {_share(found.trained)}"]
     lines += [f"    {JOIN.join(experts)}: {fault}" for experts, fault in found.faults]
@@ -66,6 +70,7 @@ def _gains(found: ExpertsStudy) -> Iterator[str]:
         yield f"the best mixture, {JOIN.join(experts)}: {over:+.4f} over that baseline, and it was chosen by this score"
     if not isinstance(found.cost, Absent):
         yield f"a mixture's training takes {found.cost:.1f} times the CPU seconds of its best expert's; the median"
+    yield "these intervals are of other mixtures; the luck of the baselines' own trainings is not in them"
     yield "baselines had as many epochs, not as many seconds: `python -m benchmarks experts` has the other controls"
 
 

@@ -14,6 +14,7 @@ from deltanas.errors import UsageError
 from deltanas.foretold import rank_correlation
 from deltanas.intervals import Estimate, mean, wilson
 from deltanas.program import Failed, Refused, Trained
+from deltanas.program.assembly import unfit
 from deltanas.records import Candidate
 from deltanas.study.coverage import Coverage, coverage
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
@@ -64,10 +65,12 @@ class Foreseen:
 @dataclass(frozen=True, slots=True)
 class ExpertsStudy:
     """Attributes:
-    metric: what scores are. experts: names of the trained baselines with their scores, the best first.
+    metric: what scores are. experts: names of the trained baselines with their scores, the best first. apart: those of
+        them that can't share a file with others, and so are in no mixture.
     passed, trained: share of the mixtures that passed the checks, and that were trained.
     faults: experts, and why they were not.
-    over_best: gain over the best of the own experts; over_single: over the best baseline of all.
+    over_best: gain over the best of the own experts; over_single: over the best baseline of all. Intervals are those of
+        other mixtures: that a baseline's score may be luck of its training is not in them.
     best: the mixture that scored highest, and its gain over the best baseline of all. cost: CPU seconds of a mixture's
         training, in times of its best expert's; the median.
     families, pairs: the largest effect first. clear: number of pairs whose interval is clear of 0.
@@ -75,6 +78,7 @@ class ExpertsStudy:
 
     metric: str
     experts: tuple[tuple[str, float], ...]
+    apart: tuple[str, ...]
     coverage: Coverage | Absent
     passed: Estimate
     trained: Estimate
@@ -104,7 +108,8 @@ def experts_study(candidates: Sequence[Candidate], metric: Metric = CLASSIFY.met
     mixtures = [one for row in rows if (one := _mixture(row.at(length) or row, baselines))]
     if not mixtures:
         raise UsageError("the run holds no mixtures", "`deltanas search --strategy experts` makes a run that does")
-    names = list(singles)
+    apart = {row.label for row in baselines if row.program and unfit(row.name, row.program.net)}
+    names = [name for name in singles if name not in apart]
     places = {name: place for place, name in enumerate(names)}
     groups = [[places[name] for name in one.experts if name in places] for one in mixtures]
     done = [one for one in mixtures if one.score is not None]
@@ -116,6 +121,7 @@ def experts_study(candidates: Sequence[Candidate], metric: Metric = CLASSIFY.met
     return ExpertsStudy(
         metric.name,
         tuple(sorted(singles.items(), key=lambda one: metric.key(one[1]))),
+        tuple(name for name in singles if name in apart),
         tried(lambda: coverage(groups, len(names))),
         wilson(sum(one.score is not None or not one.fault.startswith("refused") for one in mixtures), n),
         wilson(len(done), n),
@@ -128,7 +134,7 @@ def experts_study(candidates: Sequence[Candidate], metric: Metric = CLASSIFY.met
         effects if isinstance(effects, Absent) else effects[0],
         effects if isinstance(effects, Absent) else effects[1],
         0 if isinstance(effects, Absent) else sum(not one.effect.low <= 0 <= one.effect.high for one in effects[1]),
-        tried(lambda: _foreseen(done, singles, metric)),
+        tried(lambda: _foreseen(done, names, singles, metric)),
     )
 
 
@@ -220,8 +226,8 @@ def _ordered(effects: Sequence[Effect]) -> tuple[Effect, ...]:
     return tuple(sorted(effects, key=lambda one: -one.effect.value))
 
 
-def _foreseen(done: Sequence[Mixture], singles: Mapping[str, float], metric: Metric) -> Foreseen:
-    names, n = list(singles), len(done)
+def _foreseen(done: Sequence[Mixture], names: Sequence[str], singles: Mapping[str, float], metric: Metric) -> Foreseen:
+    n = len(done)
     if n < 20:
         raise LackingError(f"how well scores are foreseen takes 20 trained mixtures, and there are {n}")
     scores = np.array([[singles[name] for name in one.experts] for one in done])
