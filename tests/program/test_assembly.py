@@ -123,6 +123,17 @@ REFUSED = {
     "eval": ("x = eval('1')\n", "line 1: `eval`", "x = 1\n"),
     "locals of the module": ("x = locals()\n", "line 1: `locals`", "x = {}\n"),
     "modules": ("import sys\nx = sys.modules[__name__]\n", "line 2: `sys.modules`", "import sys\nx = __name__\n"),
+    "modules by another name": (
+        "from sys import modules\nx = modules[__name__]\n",
+        "line 2: `modules`",
+        "x = __name__\n",
+    ),
+    "eval by another name": ("import builtins as b\nx = b.eval('1')\n", "line 2: `b.eval`", "x = 1\n"),
+    "a default by another name": (
+        "from torch import float64, set_default_dtype as use\nuse(float64)\n",
+        "line 2: `set_default_dtype`",
+        "",
+    ),
     "a default for all": (
         "import torch\ntorch.set_default_dtype(torch.float64)\n",
         "line 2: `set_default_dtype`",
@@ -148,6 +159,11 @@ REFUSED = {
         "line 2: the name 'A'",
         "class A: ...\ny = isinstance(A(), A)\n",
     ),
+    "a name asked for and compared elsewhere": (
+        "class A: ...\ndef f(x: 'A'):\n    name = type(x).__name__\n    return {'A': 1}[name]\n",
+        "line 4: the name 'A'",
+        "class A: ...\n__all__ = ['A']\ndef f(x: 'A') -> 'A':\n    return type(x).__name__.lower()\n",
+    ),
     "a conditional import": (
         "if True:\n    import os.path\n",
         "line 2: `import os.path` binds `os` on a condition",
@@ -171,6 +187,13 @@ def test_a_program_without_a_network_and_one_alone_are_refused() -> None:
         assembled([Expert("a", "x = 1\n", {}), Expert("b", PLAIN, {})])
     with pytest.raises(AssemblyError, match="two experts or more, and 1 was given"):
         assembled([Expert("b", PLAIN, {})])
+
+
+def test_a_name_of_the_module_with_two_underscores_is_read_in_a_class() -> None:
+    text = "__version__ = '1'\nclass Net:\n    def version(self):\n        return __version__\n"
+    text = PLAIN.split("class")[0] + text
+    module = module_of(assembled([Expert("a", text, {}), Expert("b", text.replace("'1'", "'2'"), {})]))
+    assert {net().version() for net, _ in module.EXPERTS} == {"1", "2"}
 
 
 def test_functions_may_ask_for_their_locals() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, TypeGuard
@@ -15,7 +15,7 @@ from deltanas.program.canonical import parsed
 from deltanas.program.net_class import NET
 from deltanas.program.scopes import Names, Use
 
-_SEES_NAMES = frozenset({"globals", "eval", "exec"})
+_SEES_NAMES = frozenset({"globals", "eval", "exec", "sys.modules"})
 _SEES_NAMES_HERE = frozenset({"locals", "vars", "dir"})
 """Without arguments they give the names of where they stand."""
 _FUTURE = "__future__"
@@ -69,8 +69,8 @@ class Source:
     def _refuse(self) -> None:
         """Whatever shows, or might change, more than the program's own names."""
         own = self.names.scope.bound
-        imported = {alias.asname or alias.name.split(".")[0] for one in ast.walk(self.tree)
-                    if isinstance(one, ast.Import | ast.ImportFrom) for alias in one.names}  # fmt: skip
+        imported = {one.name: one.bound for node in ast.walk(self.tree)
+                    if isinstance(node, ast.Import | ast.ImportFrom) for one in _bound(node)}  # fmt: skip
         bare = {id(node.func): node for node in ast.walk(self.tree) if isinstance(node, ast.Call) and not node.args}
         for use in self.names.uses:
             if not isinstance(use.node, ast.Name):
@@ -85,17 +85,41 @@ class Source:
                 )
         for node in ast.walk(self.tree):
             self._refuse_node(node, own, imported)
+        self._refuse_said()
 
     def _refuse_builtin(self, use: Use, node: ast.Name, bare: Container[int]) -> None:
         here = use.scope.kind != "function" and use.name in _SEES_NAMES_HERE and id(node) in bare
         if use.name in _SEES_NAMES or here:
-            self.fails(
-                node.lineno,
-                f"`{use.name}` sees names that are renamed where programs share a file",
-                f"write what it looks up without `{use.name}`",
-            )
+            self._sees(node, use.name)
 
-    def _refuse_node(self, node: ast.AST, own: set[str], imported: set[str]) -> None:
+    def _sees(self, node: ast.expr, what: str) -> NoReturn:
+        self.fails(
+            node.lineno,
+            f"`{what}` sees names that are renamed where programs share a file",
+            f"write what it looks up without `{what}`",
+        )
+
+    def _refuse_said(self) -> None:
+        """A program that asks for names of classes or functions, and says one of its own as a text."""
+        nodes = list(ast.walk(self.tree))
+        if not any(isinstance(node, ast.Attribute) and node.attr in ("__name__", "__qualname__") for node in nodes):
+            return
+        own = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        silent = {id(part) for node in nodes for one in _never_compared(node) for part in ast.walk(one)}
+        for node in nodes:
+            if isinstance(node, ast.Constant) and node.value in own & self.names.scope.bound and id(node) not in silent:
+                self.fails(
+                    node.lineno,
+                    f"the name {node.value!r} is compared with, and it is renamed",
+                    f"compare with isinstance(..., {node.value})",
+                )
+
+    def _refuse_node(self, node: ast.AST, own: set[str], imported: Mapping[str, str]) -> None:
+        whole = _dotted(node, imported)
+        if isinstance(node, ast.expr) and whole.removeprefix("builtins.") in _SEES_NAMES and "." in whole:
+            self._sees(node, ast.unparse(node))
+        if isinstance(node, ast.expr) and (last := whole.rpartition(".")[2]).startswith("set_default_"):
+            self.fails(node.lineno, f"`{last}` holds for all programs of a file", f"take `{last}` out")
         match node:
             case ast.ImportFrom(names=names) if any(alias.name == "*" for alias in names):
                 self.fails(
@@ -105,14 +129,6 @@ class Source:
                 )
             case ast.ImportFrom(module="__future__", names=names) if any(one.name == "barry_as_FLUFL" for one in names):
                 self.fails(node.lineno, "`barry_as_FLUFL` holds for a whole file", "take the line out")
-            case ast.Attribute(value=ast.Name(id="sys"), attr="modules"):
-                self.fails(
-                    node.lineno,
-                    "`sys.modules` sees names that are renamed where programs share a file",
-                    "write what it looks up without `sys.modules`",
-                )
-            case ast.Attribute(attr=attr) if attr.startswith("set_default_"):
-                self.fails(node.lineno, f"`{attr}` holds for all programs of a file", f"take `{attr}` out")
             case ast.Attribute(attr=attr) if any(attr.startswith(f"_{name.lstrip('_')}__") for name in own):
                 self.fails(
                     node.lineno, f"`{attr}` holds the name of a class, which is renamed", "write `self.__` there"
@@ -125,16 +141,6 @@ class Source:
                     f"`{ast.unparse(node)}` is set, and all programs of a file share it",
                     f"derive a class, or write a function, that does without `{ast.unparse(node)}`",
                 )
-            case ast.Compare() if any(
-                isinstance(one, ast.Attribute) and one.attr in ("__name__", "__qualname__") for one in ast.walk(node)
-            ):
-                said = [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and one.value in own]
-                if said:
-                    self.fails(
-                        node.lineno,
-                        f"the name {said[0]!r} is compared with, and it is renamed",
-                        f"compare with isinstance(..., {said[0]})",
-                    )
 
     def _imports(self) -> Iterator[Import]:
         """Those of the module level whose names nothing else in the program binds to another object."""
@@ -171,6 +177,25 @@ def _root(node: ast.AST) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+def _dotted(node: ast.AST, imported: Mapping[str, str]) -> str:
+    """What the text names, by what its imports stand for; "" where that is not told."""
+    match node:
+        case ast.Attribute(value=value, attr=attr):
+            return f"{_dotted(value, imported)}.{attr}"
+        case ast.Name(id=name):
+            return imported.get(name, name)
+    return ""
+
+
+def _never_compared(node: ast.AST) -> Iterator[ast.expr]:
+    """Where a class may be named by a text: in annotations, and in what the module says that it exports."""
+    match node:
+        case ast.arg(annotation=one) | ast.AnnAssign(annotation=one) | ast.FunctionDef(returns=one) if one:
+            yield one
+        case ast.Assign(targets=[ast.Name(id="__all__")], value=one):
+            yield one
 
 
 def _imports_at_once(node: ast.stmt) -> TypeGuard[ast.Import | ast.ImportFrom]:
@@ -223,6 +248,8 @@ def renamed(text: str, name: str, number: int, own: frozenset[str]) -> Renamed:
 
 
 def _fresh(name: str, number: int, taken: set[str]) -> str:
+    if name.startswith("__") and name.endswith("__"):  # else a class would read it as its own private name
+        return f"{name[:-2]}_{number}__"
     new = f"{name}_{number}"
     while new in taken:
         new = f"{new.removesuffix(str(number))}_{number}"
