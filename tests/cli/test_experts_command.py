@@ -36,6 +36,9 @@ def test_what_can_not_be_assembled_is_told(deltanas: Command, tmp_path: Path) ->
     assert alone.returncode == 2
     assert "a mixture joins 2 to 8 programs, not 1" in alone.stderr
     assert deltanas("experts", "assemble", "mlp", "nin", "vgg", "vit").returncode == 0  # as its hint says
+    nine = deltanas("experts", "assemble", *["mlp"] * 9)
+    assert nine.returncode == 2
+    assert "a mixture joins 2 to 8 programs, not 9" in nine.stderr
     (tmp_path / "wide.py").write_text(baseline("mlp").replace("out_shape[0]", "(out_shape[0] + 1)"))
     (tmp_path / "odd.py").write_text(deltanas("experts", "assemble", "wide.py", "nin").stdout)
     unlike = deltanas("check", "odd.py", "--dataset", "digits")

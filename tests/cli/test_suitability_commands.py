@@ -117,6 +117,14 @@ def test_suggestions_are_named_as_a_search_takes_them(deltanas: Command, tmp_pat
     assert list(programs_of(named)) == ["FNet-1", "ENet-1"]
 
 
+def test_a_mixture_counts_the_programs_that_a_run_brings(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    with pytest.raises(UsageError, match="joins 2 to 8 programs, not 9"):
+        deltanas("experts", "assemble", "lemur:runs/lemur-9.9.9", "mlp")
+    source = deltanas("experts", "assemble", "lemur:runs/lemur-9.9.9#FNet-1", "mlp")
+    assert "Mixture of 2 experts: FNet-1 + mlp" in source
+
+
 def test_suggested_stands_for_the_first_suggestions(deltanas: Command, tmp_path: Path) -> None:
     deltanas("lemur", "import", wheel_of(tmp_path))
     for name in ("suggested", "suggested:lemur:runs/lemur-9.9.9", "suggested:runs/lemur-9.9.9"):

@@ -31,7 +31,10 @@ def _experts() -> None:
 @experts.command("assemble")
 def assemble(
     programs: Annotated[
-        list[str], typer.Argument(help="Files, or names of built-in baselines; one may come twice.", metavar="A B C D")
+        list[str],
+        typer.Argument(
+            help="Files, names of built-in baselines, or lemur:RUN#NAME; one may come twice.", metavar="A B C D"
+        ),
     ],
     head: Annotated[
         Kind, typer.Option(help="Shares of the experts by a small network that sees the image, or equal ones.")
@@ -48,15 +51,15 @@ def assemble(
 
     What can't share a file with others is refused with its line and the reason: status 1.
     """
-    if not 2 <= len(programs) <= _MOST:
-        raise UsageError(
-            f"a mixture joins 2 to {_MOST} programs, not {len(programs)}",
-            "name four, as in `deltanas experts assemble mlp nin vgg vit`",
-        )
     found: list[Expert] = []
     for name in programs:
         config = read_config({"baselines": [name], "prm": hyperparameters(prm)})
         found += [Expert(label, one.net, one.hyperparameters) for label, one in programs_of(config).items()]
+    if not 2 <= len(found) <= _MOST:
+        raise UsageError(
+            f"a mixture joins 2 to {_MOST} programs, not {len(found)}",
+            "name four, as in `deltanas experts assemble mlp nin vgg vit`",
+        )
     source = assembled(found, Head(head, loss))
     if as_json:
         print_json({"source": source, "experts": sorted(one.name for one in found)})

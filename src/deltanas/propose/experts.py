@@ -8,7 +8,7 @@ from random import Random
 
 from pydantic import Field
 
-from deltanas.errors import DeltanasError
+from deltanas.errors import DeltanasError, UsageError
 from deltanas.journal import Journal
 from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Failed, Program, Refused, prm_text
@@ -51,6 +51,14 @@ class Experts(Section):
 
     @property
     def joined(self) -> Head:
+        """Raises UsageError where a setting is the gate's, and there is none."""
+        plain = Experts()
+        for name in ("temperature", "noise", "balance", "rate"):
+            if self.head == "mean" and getattr(self, name) != getattr(plain, name):
+                raise UsageError(
+                    f"`experts.{name}` = {getattr(self, name):g} is for a gate, and `experts.head` = mean has none",
+                    f"leave `experts.{name}` out, or set experts.head to gate",
+                )
         return Head(self.head, self.loss, self.temperature, self.noise, self.balance, self.rate)
 
 
