@@ -217,6 +217,20 @@ def test_settings_that_would_do_nothing_are_refused_and_the_hint_mends_it(name: 
     begun(mended)
 
 
+def test_two_files_of_one_name_are_not_one_baseline_and_the_hint_mends_it(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "mine.py" for folder in "abc"]
+    for place, file in enumerate(files):
+        file.parent.mkdir()
+        file.write_text(NET.format(min(place, 1)))
+    with pytest.raises(UsageError, match="two baselines that differ have one name, mine") as caught:
+        programs_of(read_config({"baselines": [str(file) for file in files[:2]]}))
+    assert "another name" in caught.value.hint
+    renamed = files[1].rename(tmp_path / "b" / "other.py")
+    assert list(programs_of(read_config({"baselines": [str(files[0]), str(renamed)]}))) == ["mine", "other"]
+    assert list(programs_of(read_config({"baselines": [str(renamed), str(files[2])]}))) == ["other", "mine"]
+    assert list(programs_of(read_config({"baselines": [str(files[0]), str(files[0])]}))) == ["mine"]
+
+
 def test_the_settings_of_the_head_are_in_the_mixture() -> None:
     own = {"head": "gate", "loss": "joint", "temperature": 1.5, "noise": 0.3, "balance": 0.7, "rate": 0.25}
     config = read_config({"strategy": "experts", "experts": own})

@@ -31,7 +31,7 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     with (`STARTS`, or those of the setting `transforms`), and is one network if none is named. tell: told of each
     hyperparameter that is declared, and that nobody gave.
 
-    Raises UsageError as `chosen_sources` does, and where the strategy needs more of them.
+    Raises UsageError as `chosen_sources` does, where two have one name, and where the strategy needs more of them.
     """
     augmenting = config.edits == ("transform",)
     names = config.baselines or ((AUGMENTED,) if augmenting else _searched(config.task))
@@ -41,7 +41,9 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names})):
         program = program_of(source, prm)
         for start, transform in starts.items():
-            programs[f"{name} {start}".rstrip()] = Program({**program.parts, "transform": transform})
+            label, begun = f"{name} {start}".rstrip(), Program({**program.parts, "transform": transform})
+            if programs.setdefault(label, begun) != begun:
+                raise UsageError(f"two baselines that differ have one name, {name}", "give one file another name")
         if tell:
             for line in told_assumed(assumed_of(program, prm)):
                 tell(f"{name}: {line}")
