@@ -153,13 +153,43 @@ def _one_family() -> Scores:
     return Scores(["A-1", "A-2", "A-1", "A-2"], ["x", "x", "y", "y"], [0.5, 0.6, 0.5, 0.7])
 
 
+def _alike() -> Scores:
+    names = [f"{letter}-1" for letter in "ABCDEF"]
+    return Scores(names * 2, ["x"] * 6 + ["y"] * 6, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6] * 2)
+
+
+def _few() -> Scores:
+    return Scores(["A-1", "B-1"] * 2, ["x", "x", "y", "y"], [0.5, 0.6, 0.9, 0.6])
+
+
 @pytest.mark.parametrize(
-    ("scores", "says"), [(_one_set, "one data set alone \\(x\\)"), (_one_family, "2 networks of 1 families")]
+    ("scores", "says"),
+    [
+        (_one_set, "one data set alone \\(x\\)"),
+        (_one_family, "2 networks of 1 families"),
+        (_alike, "examples: 0, of 0 families \\(left out as ties: 6\\)"),
+        (_few, "examples: 2, of 2 families \\(left out as ties: 0\\)"),
+    ],
 )
 def test_what_is_lacking_is_said(scores: Callable[[], Scores], says: str) -> None:
     with pytest.raises(LackingError, match=says) as caught:
         studied(scores())
     assert "deltanas lemur import" in caught.value.hint
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_set_of_one_family_and_networks_of_equal_size_are_no_fault() -> None:
+    plain = made(0.1, trials=1)
+    scores = Scores([*plain.program, "F0-0"], [*plain.dataset, "rare"], [*plain.score, 0.7])
+    features = {name: {"x": 1.0} for name in plain.program}
+    found = suitability(scores, features, dict.fromkeys(features, "same"), sizes=("x",))
+    assert found.sizes.value == found.code.value
+    table = table_of(scores)
+    examples = examples_of(standing_of(table.best, "relative"))
+    folds = list(family_folds(table.families[examples.program]))
+    told = out_of_fold(PREDICTORS["one_order"][0], examples, folds, np.zeros((len(table.programs), 1)))
+    rare = table.datasets.index("rare")
+    assert set(told[(examples.first == rare) | (examples.second == rare)]) == {0.0}, "no one else was measured there"
 
 
 def test_the_words_begin_with_the_verdict(telling: Suitability) -> None:

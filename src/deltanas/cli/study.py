@@ -166,12 +166,12 @@ def suitability(
     from deltanas.study import Scores, suitability_as_json, suitability_described  # SciPy takes a second to load
     from deltanas.study import suitability as studied
     from deltanas.study.questions import asked_described, kinds_of
-    from deltanas.study.standing import table_of
+    from deltanas.study.standing import compared
 
     kept, wrong, sources = _trials_after(source, epoch)
     columns = zip(*((t.experiment.program, t.experiment.dataset, t.accuracy) for t in kept), strict=True)
     scores = Scores(*map(list, columns))
-    table_of(scores)
+    compared(scores, label)  # before a model is opened
     answered = None
     if llm is not None:
         how = {"label": label, "epochs": epoch, "kinds": kinds_of(kind or ()), "taught": taught, "number": asked}

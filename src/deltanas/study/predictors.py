@@ -37,12 +37,14 @@ Predictor = Callable[[Examples, Fold, Floats], Floats]
 
 
 def matrix(features: Sequence[Mapping[str, float]], only: Sequence[str] | None = None) -> Floats:
-    """[n, f], a column for each feature that stands in `FEWEST` networks and does not stand in all alike."""
+    """[n, f], a column for each feature that stands in `FEWEST` networks and does not stand in all alike; one of zeros
+    where there is none.
+    """
     fewest = min(FEWEST, max(2, len(features) // 4))
     names = sorted({name for row in features for name in row} if only is None else only)
     table = np.array([[row.get(name, 0.0) for name in names] for row in features], float).reshape(len(features), -1)
     kept = ((table != 0).sum(axis=0) >= fewest) & (table.std(axis=0) > 0)
-    chosen: Floats = table[:, kept]
+    chosen: Floats = table[:, kept] if kept.any() else np.zeros((len(features), 1))
     return chosen
 
 
@@ -86,9 +88,13 @@ def majority(examples: Examples, fold: Fold, _: Floats) -> Floats:
 
 
 def one_order(examples: Examples, fold: Fold, _: Floats) -> Floats:
-    """One order of the data sets, by how high networks stand on them against their own mean."""
-    places = np.nanmean(_centred(_known(examples, fold)), axis=0)
-    gaps: Floats = places[examples.first[fold.test]] - places[examples.second[fold.test]]
+    """One order of the data sets, by how high networks stand on them against their own mean; 0 of a set that none of
+    the others was measured on.
+    """
+    centred = _centred(_known(examples, fold))
+    counts = (~np.isnan(centred)).sum(axis=0)
+    places = np.where(counts > 0, np.nansum(centred, axis=0) / np.maximum(counts, 1), np.nan)
+    gaps: Floats = np.nan_to_num(places[examples.first[fold.test]] - places[examples.second[fold.test]])
     return gaps
 
 

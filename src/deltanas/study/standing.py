@@ -17,6 +17,8 @@ from deltanas.study.estimate import Floats, Integers, LackingError
 
 Label = Literal["relative", "quantile"]
 _MORE = "take more trials: `deltanas lemur import WHEEL` of nn-dataset 1.2.6 has seven data sets and 29 families"
+FEWEST = 5
+"""Examples: one for each part of a division at random."""
 SEVERAL = 4
 """Trials of a network on a set from which halves can be compared."""
 
@@ -140,6 +142,24 @@ def examples_of(standing: Floats) -> Examples:
     table = np.array(sorted(rows), int).reshape(-1, 3)
     program, one, other = table.T
     return Examples(standing, program, one, other, standing[program, one] > standing[program, other], ties)
+
+
+def compared(scores: Scores, label: Label) -> tuple[Table, Examples]:
+    """The table and its examples.
+
+    Raises:
+        LackingError: as `table_of`, or there are too few examples to hold families out.
+    """
+    table = table_of(scores)
+    examples = examples_of(standing_of(table.best, label))
+    families = len(set(table.families[examples.program].tolist()))
+    if families < 2 or len(examples.higher) < FEWEST:
+        raise LackingError(
+            f"examples: {len(examples.higher)}, of {families} families (left out as ties: {examples.ties}); {FEWEST} of"
+            " two families are the least",
+            _MORE,
+        )
+    return table, examples
 
 
 def agreement(table: Table, label: Label, repeats: int = 20) -> tuple[Floats, NDArray[np.str_]]:

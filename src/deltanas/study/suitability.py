@@ -24,7 +24,7 @@ from deltanas.study.predictors import (
     row_folds,
     trees,
 )
-from deltanas.study.standing import Examples, Label, Scores, Table, agreement, examples_of, standing_of, table_of
+from deltanas.study.standing import Examples, Label, Scores, Table, agreement, compared
 
 RESAMPLES = 2_000
 PUBLISHED = 0.80
@@ -109,10 +109,9 @@ def suitability(
     division: which division of the families into five parts; 0 is the one that is quoted.
 
     Raises:
-        LackingError: one data set alone, or too few networks.
+        LackingError: one data set alone, or too few networks that stand higher on one of two.
     """
-    table = table_of(scores)
-    examples = examples_of(standing_of(table.best, label))
+    table, examples = compared(scores, label)
     rows = [features[program] for program in table.programs]
     code, small = matrix(rows), matrix(rows, sizes)
     families = table.families[examples.program]

@@ -22,7 +22,7 @@ from deltanas.study.questions import (
     questions_of,
     right_of,
 )
-from deltanas.study.standing import Label, Scores, examples_of, standing_of, table_of
+from deltanas.study.standing import Label, Scores, compared
 
 _AT_ONCE = 8
 """Questions between two times that answers are kept."""
@@ -49,10 +49,10 @@ def asked(
     last step. taught, number: of examples, of families apart.
 
     Raises:
-        UsageError: `into` holds other answers. ModelError: the model can't be tuned.
+        LackingError: there is too little to compare. UsageError: `into` holds other answers. ModelError: the model
+            can't be tuned.
     """
-    table = table_of(scores)
-    examples = examples_of(standing_of(table.best, label))
+    table, examples = compared(scores, label)
     plan = plan_of(table, examples, taught, number)
     setting: dict[str, object] = {"model": model.name, "label": label, "epochs": epochs, "taught": plan.taught.tolist()}
     kept = _Kept(into, {**setting, "asked": plan.asked.tolist(), "datasets": list(table.datasets)})
