@@ -104,6 +104,8 @@ def evidence_of(place: str) -> Evidence:
     path = Path(place)
     if kind == "lemur":
         return _of_lemur(Path(named) if named else _imported_run())
+    if path.suffix == ".whl":
+        return _of_lemur(path)
     if path.is_file():
         return _of_table(path)
     if not (path / POINTER).exists():
@@ -125,6 +127,11 @@ def _setting(manifest: Mapping[str, object], key: str) -> object:
 
 
 def _of_lemur(path: Path) -> Evidence:
+    """Raises UsageError for what was not imported: a search could not take programs from there."""
+    if not (path / POINTER).exists():
+        raise UsageError(
+            f"{path} is no imported run", "make one with `deltanas lemur import WHEEL`, and name it as lemur:RUN"
+        )
     trials, sources = trials_in(path)
     rows = []
     for trial in trials:

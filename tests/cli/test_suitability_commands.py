@@ -167,6 +167,14 @@ def test_an_unknown_data_set_is_no_new_one_and_the_hint_names_it(deltanas: Comma
     assert json.loads(deltanas("suggest", *option.split(), "--json"))
 
 
+def test_networks_for_a_data_set_of_another_task_are_not_suggested(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    for dataset in ("photos", "photos:mine", "pairs:mine"):
+        with pytest.raises(UsageError, match=f"{dataset} is for denoise, and suggestions are of classifiers") as caught:
+            deltanas("suggest", "--dataset", dataset)
+        assert "deltanas search --task denoise" in caught.value.hint
+
+
 def test_evidence_that_is_not_there_is_said(deltanas: Command, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the one run runs/lemur-\\*, and there are 0") as caught:
         deltanas("suggest", "--dataset", "digits")
@@ -179,6 +187,10 @@ def test_evidence_that_is_not_there_is_said(deltanas: Command, tmp_path: Path) -
         programs_of(read_config({"dataset": "digits", "baselines": ["lemur:runs/lemur-9.9.9#GNet"]}))
     [line] = re.findall(r"`deltanas (.+)`", caught.value.hint)
     assert "FNet-1" in deltanas(*shlex.split(line))
+    for place in ("nn_dataset-9.9.9-py3-none-any.whl", "lemur:nn_dataset-9.9.9-py3-none-any.whl", "lemur:nowhere"):
+        with pytest.raises(UsageError, match=r"(whl|nowhere) is no imported run") as caught:
+            deltanas("suggest", "--dataset", "digits", "--from", place)
+        assert "`deltanas lemur import WHEEL`" in caught.value.hint
     one = wheel_of(tmp_path, SETS[:1])
     deltanas("lemur", "import", one, "--run", "runs/one")
     with pytest.raises(UsageError, match="no data set can be left out"):

@@ -17,6 +17,9 @@ from deltanas.sources import evidence_of
 from deltanas.suggest import TOP, Evidence, left_out, suggested
 from deltanas.train.data import available
 
+_PAIRS = {"photos", "pairs"}
+"""Data sets without classes."""
+
 
 def add_to(app: typer.Typer) -> None:
     app.command()(suggest)
@@ -64,8 +67,13 @@ def suggest(
 
 def _require_known(dataset: str, evidence: list[Evidence]) -> None:
     """A name that is mistyped would be taken for a new data set."""
-    names = {info.name for info in available()} | {row.dataset for one in evidence for row in one.rows}
     kind, _, place = dataset.partition(":")
+    if kind in _PAIRS:
+        raise UsageError(
+            f"{dataset} is for denoise, and suggestions are of classifiers",
+            "begin with all built-in denoisers: deltanas search --task denoise",
+        )
+    names = {info.name for info in available()} - _PAIRS | {row.dataset for one in evidence for row in one.rows}
     if dataset in names or (kind in ("folder", "npz") and place):
         return
     near = get_close_matches(dataset, sorted(names), 1)
