@@ -30,7 +30,7 @@ from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import SandboxError, UsageError
-from deltanas.intervals import mean, wilson
+from deltanas.intervals import mean
 from deltanas.program import Failed, Program, Trained, apply_edit
 from deltanas.program.features import SIZES, network_features, skeleton
 from deltanas.sandbox import Pool, kept_warm
@@ -38,7 +38,8 @@ from deltanas.sandbox.supervise import STARVED
 from deltanas.search import training_seed
 from deltanas.study import Scores, suitability, suitability_as_json
 from deltanas.study.predictors import family_folds, matrix, out_of_fold, regressed
-from deltanas.study.standing import examples_of, standing_of, table_of
+from deltanas.study.standing import examples_of, family_of, standing_of, table_of
+from deltanas.study.suitability import figure
 from deltanas.train.data import Dataset, Images, load
 from deltanas.wiring import open_dataset_pool, program_of
 
@@ -159,7 +160,7 @@ def _trained(left: Sequence[str], programs: Mapping[str, Program], name: str, se
 
 
 def controls(rows: Sequence[Row]) -> dict[str, object]:
-    """Reliability of the label, and the positive control.
+    """Reliability of the label, and the positive control, with intervals of other families.
 
     Raises UsageError where the table is not far enough to say it.
     """
@@ -170,12 +171,11 @@ def controls(rows: Sequence[Row]) -> dict[str, object]:
     averaged = _mean_scores(rows)
     features = {name: network_features(source) for name, source in _sources(averaged).items()}
     halves = [_answers(_by_cell(whole[seed])) for seed in seeds[:2]]
-    both = halves[0].keys() & halves[1].keys()
-    agreed = sum(halves[0][key][0] == halves[1][key][0] for key in both)
+    agreed = {key: float(halves[0][key][0] == halves[1][key][0]) for key in sorted(halves[0].keys() & halves[1].keys())}
     return {
         "rows": len(rows),
         "failed": sum(row["failure"] is not None for row in rows),
-        "reliability": {**asdict(wilson(agreed, len(both))), "n": len(both)},
+        "reliability": _share(list(agreed.values()), [name for name, _, _ in agreed]),
         "places gained on permuted pixels": _places(averaged),
         "clear": _clear(averaged, halves, features),
     }
@@ -249,7 +249,8 @@ def _clear(
         regressed, made, list(family_folds(table.families[made.program])),
         matrix([features[name] for name in table.programs]),
     )  # fmt: skip
-    right: list[bool] = []
+    right: list[float] = []
+    programs: list[str] = []
     for row, answer in enumerate(answers):
         sets = table.datasets[made.first[row]], table.datasets[made.second[row]]
         key = (table.programs[made.program[row]], *sets)
@@ -257,8 +258,15 @@ def _clear(
         if set(sets) != {PLAIN, PERMUTED} or len(told) < 2 or told[0][0] != told[1][0]:
             continue
         if min(gap for _, gap in told) >= CLEAR:
-            right.append(bool((answer > 0) == made.higher[row]))
-    return {**(asdict(wilson(sum(right), len(right))) if right else {"value": None}), "n": len(right)}
+            right.append(float((answer > 0) == made.higher[row]))
+            programs.append(key[0])
+    return _share(right, programs)
+
+
+def _share(right: Sequence[float], programs: Sequence[str]) -> dict[str, object]:
+    """With the interval of other families: the edits of one baseline, and the pairs of one network, are alike."""
+    families = np.array([family_of(name) for name in programs])
+    return asdict(figure(np.array(right), families)) if right else {"value": None, "n": 0}
 
 
 if __name__ == "__main__":

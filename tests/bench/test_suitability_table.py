@@ -14,6 +14,7 @@ from benchmarks.suitability_table import DENSE, EPOCHS, PERMUTED, PLAIN, _change
 from benchmarks.table import append_rows
 from deltanas import nets
 from deltanas.errors import UsageError
+from deltanas.intervals import wilson
 from deltanas.train.data import Images
 
 
@@ -72,6 +73,14 @@ def test_the_positive_control_and_the_reliability_are_read_off_the_table() -> No
     assert all(places["by family"][name] > 0.3 for name in DENSE)
     assert places["others"]["value"] < 0
     assert found["clear"]["n"] > 15
+    scored = [row for row in table if row["score"] is not None]
+    turned = [{**row, "score": 1 - row["score"]} for row in scored if row["seed"] and row["program"].startswith("mlp")]
+    lucky = [*(row for row in scored if not row["seed"] or not row["program"].startswith("mlp")), *turned]
+    told: Any = controls(lucky)["reliability"]
+    wide = wilson(told["value"] * told["n"], told["n"])
+    assert told["high"] - told["low"] > 2 * (wide.high - wide.low), (
+        "one family differs, and its pairs are not independent"
+    )
     with pytest.raises(UsageError, match="one seed, or none"):
         controls(rows(1))
 
