@@ -27,11 +27,11 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from benchmarks.compare import mean
+from benchmarks.compare import Interval, mean
 from benchmarks.experts_draws import drawn_coverage
 from benchmarks.experts_rows import HEADS, built_in, checked, collapsed, of_lemur, tested, trained
 from benchmarks.table import Row, read_rows, stamp
@@ -42,6 +42,7 @@ from deltanas.sandbox import LocalPool
 from deltanas.wiring import open_dataset_pool, open_shape_pool
 
 FILES = ("worth", "valid", "collapse")
+BySeed = Mapping[int, float]
 
 
 def main() -> None:
@@ -101,44 +102,57 @@ def report(out: Path) -> dict[str, object]:
 
 
 def worth(rows: Sequence[Row]) -> dict[str, object]:
-    """Differences of means over seeds, quartet by quartet, with t-intervals over the quartets."""
-    scores: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    """Differences quartet by quartet, over the seeds that both sides have, with t-intervals over the quartets.
+
+    So these intervals are of other quartets: the luck of the trainings of a baseline, with which many quartets are
+    compared, is not in them.
+    """
+    scores: dict[str, dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     cpu: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         if row["score"] is not None:
-            scores[str(row["what"])][str(row["name"])].append(float(str(row["score"])))
+            scores[str(row["what"])][str(row["name"])][int(str(row["seed"]))] = float(str(row["score"]))
             cpu[str(row["what"])].append(float(str(row["cpu"])))
-    means = {what: {name: fmean(values) for name, values in found.items()} for what, found in scores.items()}
-    singles, longer = means.get("single", {}), means.get("single, equal seconds", {})
+    singles, longer = scores.get("single", {}), scores.get("single, equal seconds", {})
     told: dict[str, object] = {}
-    for what, found in means.items():
+    for what, found in scores.items():
         if what.startswith("single"):
             told[what] = {"n": len(found), "best": best(found), "cpu": round(fmean(cpu[what]), 2)}
             continue
         if what.startswith("test: "):
-            told[what] = {name: mean(values) for name, values in scores[what].items()}
+            told[what] = {name: mean(list(values.values())) for name, values in found.items()}
             continue
-        own = {name: max(singles[one] for one in name.split(" + ")) for name in found}
+        own = {name: held for name in found
+               if (held := {one: singles[one] for one in name.split(" + ") if one in singles})}  # fmt: skip
         told[what] = {
-            "score": mean(list(found.values())), "cpu": round(fmean(cpu[what]), 2),
-            "over the best expert": mean([found[name] - own[name] for name in found]),
-            "over the best single": mean([score - max(singles.values()) for score in found.values()]),
-            **({"over the best single at equal seconds": mean([s - max(longer.values()) for s in found.values()])}
-               if longer else {}),
+            "score": mean([fmean(values.values()) for values in found.values()]), "cpu": round(fmean(cpu[what]), 2),
+            "over the best expert": gaps((found[name], _highest(held)) for name, held in own.items()),
+            **{f"over the best {name}": gaps((values, _highest(others)) for values in found.values())
+               for name, others in (("single", singles), ("single at equal seconds", longer)) if others},
         }  # fmt: skip
-    gated = means.get("gate, own", {})
+    gated = scores.get("gate, own", {})
     for what in (*HEADS, "widened", "four seeds of the best"):
-        other = means.get(what, {})
+        other = scores.get(what, {})
         if what != "gate, own" and other:
-            told[f"gate, own minus {what}"] = mean([gated[name] - other[name] for name in gated if name in other])
+            told[f"gate, own minus {what}"] = gaps((gated[name], other[name]) for name in gated if name in other)
     failed = [row for row in rows if row["score"] is None]
     told["failed"] = [f"{row['what']}, {row['name']}, seed {row['seed']}: {row['reason']}" for row in failed]
     return told
 
 
-def best(found: Mapping[str, float]) -> list[object]:
-    name = max(found, key=lambda one: found[one])
-    return [name, round(found[name], 4)]
+def gaps(pairs: Iterable[tuple[BySeed, BySeed]]) -> Interval:
+    shared = [(one, other, one.keys() & other.keys()) for one, other in pairs]
+    return mean([fmean(one[seed] - other[seed] for seed in seeds) for one, other, seeds in shared if seeds])
+
+
+def _highest(found: Mapping[str, BySeed]) -> BySeed:
+    return max(found.values(), key=lambda values: fmean(values.values()))
+
+
+def best(found: Mapping[str, BySeed]) -> list[object]:
+    means = {name: fmean(values.values()) for name, values in found.items()}
+    name = max(means, key=lambda one: means[one])
+    return [name, round(means[name], 4)]
 
 
 def valid(rows: Sequence[Row]) -> dict[str, object]:

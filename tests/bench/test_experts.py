@@ -40,6 +40,19 @@ def test_differences_are_taken_quartet_by_quartet_over_the_means_of_seeds() -> N
     assert found["failed"] == ["mean, own, a + b, seed 0: it hangs"]
 
 
+def test_only_seeds_that_both_sides_have_are_compared() -> None:
+    """The second seed is lucky for all; a run that was stopped has it of some."""
+    rows = [scored("single", name, seed, 0.5 + 0.2 * seed) for name in "ab" for seed in (0, 1)]
+    rows += [scored("gate, own", name, seed, 0.6 + 0.2 * seed) for name in ("a + b", "a + c") for seed in (0, 1)]
+    rows += [scored("mean, own", name, 0, 0.6) for name in ("a + b", "a + c")]
+    rows.append(scored("single", "c", 0, None))
+    found = cast(dict[str, Any], worth(rows))
+    assert found["gate, own minus mean, own"]["value"] == 0
+    assert found["mean, own"]["over the best expert"]["value"] == pytest.approx(0.1)
+    assert found["mean, own"]["over the best single"]["value"] == pytest.approx(0.1)
+    assert found["gate, own"]["over the best expert"]["n"] == 2, "an expert that failed alone is not the best"
+
+
 def test_a_gate_is_back_if_no_expert_has_most() -> None:
     rows: list[Row] = [
         {"loss": "own", "balance": 0.1, "name": "q", "expert": 0, "use": use}
