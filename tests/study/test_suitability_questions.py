@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from deltanas.errors import UsageError
 from deltanas.learn import Tuning
 from deltanas.llm import Model, Tunable
 from deltanas.study import Scores
+from deltanas.study.estimate import LackingError
 from deltanas.study.predictors import Fold
 from deltanas.study.questions import (
     KINDS,
@@ -31,6 +34,7 @@ from deltanas.study.standing import Label, examples_of, standing_of, table_of
 from deltanas.wiring.suiting import asked
 from hinted import code_in, run
 from lemur_wheels import net
+from scripted_search import StopError
 
 pytest_plugins = ["tiny_model"]
 
@@ -63,6 +67,13 @@ def test_families_that_are_asked_are_never_taught() -> None:
     again = plan_of(TABLE, EXAMPLES, taught=20, asked=12)
     assert again.asked.tolist() == plan.asked.tolist()
     assert len(set(families[plan_of(TABLE, EXAMPLES, 5, 5).asked])) > 1
+
+
+def test_two_families_are_too_few_to_ask_about() -> None:
+    few = Scores(["A-1", "A-2", "B-1"] * 2, ["x"] * 3 + ["y"] * 3, [0.1, 0.2, 0.3, 0.3, 0.2, 0.1])
+    table = table_of(few)
+    with pytest.raises(LackingError, match="there are 2; four are the least"):
+        plan_of(table, examples_of(standing_of(table.best, "relative")), 8, 8)
 
 
 def test_each_example_is_asked_in_both_orders() -> None:
@@ -121,6 +132,13 @@ def test_the_majority_stands_beside_and_a_harness_that_reads_no_leak_is_said() -
     assert Fold(plan.taught, plan.asked).test.tolist() == plan.asked.tolist()
 
 
+def killed(path: Path, mode: str = "r", **more: Any) -> Any:
+    if "r" in mode:
+        return open(path, mode, **more)
+    os.close(os.open(path, os.O_WRONLY | (os.O_TRUNC if mode == "w" else 0)))
+    raise StopError
+
+
 def test_a_model_is_asked_tuned_and_asked_again_and_goes_on_where_it_was_killed(tiny: Model, tmp_path: Path) -> None:
     model = cast("Tunable", tiny)
     said: list[str] = []
@@ -136,6 +154,11 @@ def test_a_model_is_asked_tuned_and_asked_again_and_goes_on_where_it_was_killed(
     lines = file.read_text().splitlines(keepends=True)
     assert len(lines) == 1 + 2 * 2 * 6
     assert json.loads(lines[-1])["tuned"] is True
+    with pytest.MonkeyPatch.context() as patch:  # a kill as the file is opened
+        patch.setattr(Path, "open", killed)
+        with suppress(StopError):
+            ask()
+    assert file.read_text() == "".join(lines), "nothing is lost"
     file.write_text("".join(lines[:-3]) + lines[-3][:10])
     said.clear()
     assert ask() == first

@@ -13,7 +13,7 @@ import numpy as np
 from deltanas.errors import UsageError
 from deltanas.llm.model import Message
 from deltanas.program.net_class import net_class
-from deltanas.study.estimate import Integers
+from deltanas.study.estimate import Integers, LackingError
 from deltanas.study.predictors import Fold, majority
 from deltanas.study.standing import Examples, Table
 from deltanas.study.suitability import Figure, figure
@@ -41,7 +41,7 @@ METADATA = {
 class Question:
     """An example as it is asked, with the names in one order.
 
-    number: of the example. choices: the two names, the right one first. messages: by kind of prompt, made when asked.
+    number: of the example. shown: the two names in this order. right: the one that is the answer.
     """
 
     number: int
@@ -56,10 +56,7 @@ class Question:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """Which examples are taught and which are asked: of families apart. majority: the pair's answer is right, by asked.
-
-    taught, asked: rows of the examples.
-    """
+    """Which examples are taught and which are asked, by their rows: of families apart."""
 
     taught: Integers
     asked: Integers
@@ -100,9 +97,16 @@ def kinds_of(names: Sequence[str]) -> tuple[Kind, ...]:
 def plan_of(table: Table, examples: Examples, taught: int, asked: int, seed: int = 0) -> Plan:
     """Families are dealt out: some are asked, `ENOUGH_FAMILIES` or more and `asked` examples if there are so many, the
     others taught.
+
+    Raises LackingError where there are so few families that half of them have no spread.
     """
     rng = Random(f"{seed}:suitability")
     names = sorted(set(table.families[examples.program].tolist()))
+    if len(names) < 4:
+        raise LackingError(
+            f"a language model is asked about half of the families, and there are {len(names)}; four are the least",
+            "leave --llm out, or take trials of more families",
+        )
     rng.shuffle(names)
     held: set[str] = set()
     families = table.families[examples.program]

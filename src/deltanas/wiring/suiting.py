@@ -94,22 +94,24 @@ class _Kept:
         into.mkdir(parents=True, exist_ok=True)
         self._file = into / "answers.jsonl"
         self._margins: defaultdict[tuple[str, bool], dict[tuple[int, str], float]] = defaultdict(dict)
-        head = json.dumps(plan)
-        text = self._file.read_text("utf-8") if self._file.exists() else ""
-        whole = text[: text.rfind("\n") + 1].splitlines()
-        if whole and json.loads(whole[0]) != json.loads(head):
+        data = self._file.read_bytes() if self._file.exists() else b""
+        whole = data[: data.rfind(b"\n") + 1]
+        rows = [json.loads(line) for line in whole.splitlines()]
+        if rows and rows[0] != json.loads(json.dumps(plan)):
             raise UsageError(
                 f"{into} holds answers of another model, or to other questions",
                 f"name another --out, or put it aside: {aside(into)}",
             )
-        for line in whole[1:]:
-            row = json.loads(line)
+        for row in rows[1:]:
             self._margins[row["kind"], row["tuned"]][row["example"], row["first"]] = row["margin"]
-        self._write("\n".join(whole or [head]) + "\n", "w")
+        if len(whole) < len(data):
+            os.truncate(self._file, len(whole))
+        if not rows:
+            self._append([plan])
 
-    def _write(self, text: str, mode: str) -> None:
-        with self._file.open(mode, encoding="utf-8") as file:
-            file.write(text)
+    def _append(self, rows: Sequence[Mapping[str, object]]) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
             file.flush()
             os.fsync(file.fileno())
 
@@ -122,12 +124,11 @@ class _Kept:
         return bool(self.lacking(kind, tuned, questions))
 
     def add(self, kind: str, tuned: bool, questions: Sequence[Question], margins: Sequence[float]) -> None:
-        lines = []
+        rows = []
         for one, margin in zip(questions, margins, strict=True):
             self._margins[kind, tuned][one.number, one.shown[0]] = margin
-            row = {"kind": kind, "tuned": tuned, "example": one.number, "first": one.shown[0], "margin": margin}
-            lines.append(json.dumps(row) + "\n")
-        self._write("".join(lines), "a")
+            rows.append({"kind": kind, "tuned": tuned, "example": one.number, "first": one.shown[0], "margin": margin})
+        self._append(rows)
 
     def count(self, kind: str, tuned: bool) -> int:
         return len(self._margins[kind, tuned])
