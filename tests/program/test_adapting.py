@@ -103,3 +103,10 @@ def test_a_file_without_a_module_names_those_that_there_are() -> None:
     assert "classes that do: none" in adapted("x = 1\n").faults[0]
     assert "Block, Small" in adapted(PLAIN.format(name="Small"), "Other").faults[0]
     assert adapted(PLAIN.format(name="Small"), "Small").name == "Small"
+
+
+def test_a_class_of_the_contract_s_name_gets_one_that_the_text_does_not_use() -> None:
+    text = PLAIN.format(name="Net").replace("A script.", "Plain, PlainNet, OriginalNet, Net_, Plain1")
+    found = adapted(text).source
+    assert found is not None
+    assert "class Plain2(nn.Module)" in found

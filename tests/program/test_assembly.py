@@ -169,7 +169,7 @@ REFUSED = {
         "line 2: `import os.path` binds `os` on a condition",
         "if True:\n    import os.path as paths\n",
     ),
-    "no Python": ("def f(:\n", "line 1: it is no Python", ""),
+    "no Python": ("def f(:\n", "line 1: it is no Python: ", ""),
 }
 
 

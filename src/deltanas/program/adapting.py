@@ -6,8 +6,9 @@ import ast
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
-from deltanas.program.canonical import parsed
+from deltanas.program.canonical import parsed, unparsed
 
 _HEAD = '''
 
@@ -59,7 +60,8 @@ def adapted(source: str, name: str | None = None, offered: Sequence[str] = ()) -
     """
     tree = parsed(source)
     if tree is None:
-        return Adapted(None, (_unread(source),))
+        line, why = unparsed(source)
+        return Adapted(None, (f"line {line}: no Python that this interpreter reads: {why}",))
     modules = _modules(tree)
     chosen = modules.get(name) if name else next(reversed(modules.values()), None)
     if chosen is None:
@@ -72,22 +74,11 @@ def adapted(source: str, name: str | None = None, offered: Sequence[str] = ()) -
     return Adapted(_wrapped(source, tree, chosen.name, _given(chosen, modules)), (), chosen.name)
 
 
-def _unread(source: str) -> str:
-    """Why the source does not parse, with the line where that is known."""
-    try:
-        ast.parse(source)
-    except SyntaxError as error:
-        return f"line {error.lineno}: no Python that this interpreter reads: {error.msg}"
-    except (ValueError, RecursionError, MemoryError) as error:
-        return f"no Python that this interpreter reads: {error}"
-    return "no Python that this interpreter reads"
-
-
 def _wrapped(source: str, tree: ast.Module, name: str, given: str) -> str:
     """The text as it is, without what runs it as a script, and the class that follows the contract behind it."""
     lines = source.rstrip("\n").split("\n")
     if any(isinstance(node, ast.ClassDef) and node.name == "Net" for node in tree.body):  # the contract's has that name
-        own = next(fresh for fresh in ("Plain", "PlainNet", "OriginalNet", "Net_") if fresh not in source)
+        own = next(fresh for number in count() if (fresh := f"Plain{number or ''}") not in source)
         _rename(lines, tree, "Net", own)
         name = own if name == "Net" else name
     for node in reversed(tree.body):

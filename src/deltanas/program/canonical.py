@@ -22,6 +22,19 @@ def parsed(source: str) -> ast.Module | None:
             return None
 
 
+def unparsed(source: str) -> tuple[int, str]:
+    """The line, and why the source does not parse."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(source)
+        except SyntaxError as error:
+            return error.lineno or 1, error.msg
+        except (ValueError, RecursionError, MemoryError) as error:
+            return 1, str(error) or type(error).__name__
+    return 1, "it is nested too deeply"
+
+
 def canonical_source(source: str) -> str:
     """The source without comments, docstrings, formatting and the names of function-local variables.
 

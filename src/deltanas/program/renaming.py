@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NoReturn, TypeGuard
 
 from deltanas.errors import DeltanasError
-from deltanas.program.canonical import parsed
+from deltanas.program.canonical import parsed, unparsed
 from deltanas.program.net_class import NET
 from deltanas.program.scopes import Names, Use
 
@@ -52,7 +52,8 @@ class Source:
         self.text, self.name = text.replace("\r\n", "\n").replace("\r", "\n"), name
         tree = parsed(self.text)
         if tree is None:
-            self.fails(_syntax_line(self.text), "it is no Python", f"`deltanas check` says more of {name}")
+            line, why = unparsed(self.text)
+            self.fails(line, f"it is no Python: {why}", f"`deltanas check` says more of {name}")
         self.tree: ast.Module = tree
         self.names = Names(set())
         self.names.visit(tree)
@@ -157,16 +158,6 @@ class Source:
             if len(kept) == len(statements):
                 return iter(found)
             statements = kept
-
-
-def _syntax_line(text: str) -> int:
-    try:
-        compile(text, "program", "exec", ast.PyCF_ONLY_AST)
-    except SyntaxError as error:
-        return error.lineno or 1
-    except (ValueError, RecursionError, MemoryError):
-        pass
-    return 1
 
 
 def _read(node: ast.AST) -> bool:
