@@ -6,9 +6,9 @@ LEMUR is a run of `deltanas lemur import`, or a wheel. `dealt`: on each data set
 its networks, so that no more can be told than the more frequent answer of each pair: shares of right answers with
 families held out, their mean over the deals with its 95 % interval, and less that of `majority`. By the quantile label
 all should lie at one half; `majority` of few families lies below, as those held out lack what the others have more of.
-`identity`: boosted trees
-that know the network's number and nothing of its code, on the true labels, less `majority` under the same division. By
-rows this pays, as the network stands on both sides; by families it can't.
+
+`identity`: boosted trees that know the network's number and nothing of its code, on the true labels, less `majority`
+under the same division. By rows this pays, as the network stands on both sides; by families it can't.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from deltanas.study.predictors import (
     majority,
     matrix,
     out_of_fold,
+    right,
     row_folds,
     trees,
 )
@@ -52,8 +53,7 @@ def main() -> None:
     given = parser.parse_args()
     trials, sources = trials_in(given.lemur)
     kept, _ = scored(trials, given.epoch)
-    columns = zip(*((t.experiment.program, t.experiment.dataset, t.accuracy) for t in kept), strict=True)
-    table = table_of(Scores(*map(list, columns)))
+    table = table_of(Scores.of(kept))
     told = leaks(table, {name: network_features(sources[name]) for name in table.programs}, given.label, given.deals)
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
 
@@ -104,9 +104,7 @@ def _identity(table: Table, examples: Examples) -> dict[str, object]:
 
 
 def _right(predictor: Predictor, middle: float, examples: Examples, folds: Sequence[Fold], features: Floats) -> Floats:
-    answers = out_of_fold(predictor, examples, folds, features)
-    right: Floats = np.where(answers == middle, 0.5, (answers > middle) == examples.higher)
-    return right
+    return right(out_of_fold(predictor, examples, folds, features), middle, examples.higher)
 
 
 if __name__ == "__main__":

@@ -106,3 +106,7 @@ def test_nothing_to_compare_is_said() -> None:
         with pytest.raises(UsageError, match="no three networks") as caught:
             suggested([Evidence(rows, SOURCES, False)], nets.baselines(), "a")
         assert "--from lemur:RUN" in caught.value.hint
+    with pytest.raises(UsageError, match="no three networks") as caught:
+        suggested([evidence("a", epochs=5)], {}, "a", 4)
+    assert "give more --epochs than 4, or none" in caught.value.hint
+    assert suggested([evidence("a", epochs=5)], {}, "a", 5)

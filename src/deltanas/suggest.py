@@ -105,7 +105,8 @@ def suggested(
     if not any(found):
         raise UsageError(
             "no three networks were measured on one data set after equally many epochs",
-            "give trials: `deltanas lemur import WHEEL` and --from lemur:RUN",
+            (f"give more --epochs than {epochs}, or none; or " if epochs else "")
+            + "give trials: `deltanas lemur import WHEEL` and --from lemur:RUN",
         )
     here, elsewhere = _by_program(found, dataset), _by_program(found, dataset, others=True)
     reach = _reach(found)
@@ -164,7 +165,7 @@ def common_epochs(rows: Iterable[Measured]) -> int:
 def evened(scores: Sequence[float], tuned: bool) -> float:
     """What the best of `TEN` trials drawn from these scores on average; all of them where there are fewer.
 
-    So a network does not rank higher for having been tried more often.
+    So a network does not rank higher for having been tried more often than `TEN` times.
     """
     if not tuned:
         return float(np.mean(scores))
@@ -212,7 +213,7 @@ def _standings(cells: _Cells) -> Standings:
 
 
 def _shares(scores: Mapping[str, float]) -> dict[str, float]:
-    """The share of the others that each beats; half of those that it equals."""
+    """The share that each beats, and half of those that it equals, itself among them."""
     from scipy.stats import rankdata
 
     ranks = (rankdata(list(scores.values())) - 0.5) / len(scores)

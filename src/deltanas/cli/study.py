@@ -169,8 +169,7 @@ def suitability(
     from deltanas.study.standing import compared
 
     kept, wrong, sources = _trials_after(source, epoch)
-    columns = zip(*((t.experiment.program, t.experiment.dataset, t.accuracy) for t in kept), strict=True)
-    scores = Scores(*map(list, columns))
+    scores = Scores.of(kept)
     compared(scores, label)  # before a model is opened
     answered = None
     if llm is not None:

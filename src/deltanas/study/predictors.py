@@ -77,6 +77,12 @@ def out_of_fold(predictor: Predictor, examples: Examples, folds: Sequence[Fold],
     return answers
 
 
+def right(answers: Floats, middle: float, higher: NDArray[np.bool_]) -> Floats:
+    """1 where the answer is right, 0 where not, half where there is none. middle: above it an answer is "higher"."""
+    found: Floats = np.where(answers == middle, 0.5, (answers > middle) == higher)
+    return found
+
+
 def majority(examples: Examples, fold: Fold, _: Floats) -> Floats:
     """The more frequent answer of each pair of sets."""
     pair, found = examples.pair, np.full(len(fold.test), 0.5)

@@ -14,7 +14,7 @@ from deltanas.errors import UsageError
 from deltanas.llm.model import Message
 from deltanas.program.net_class import net_class
 from deltanas.study.estimate import Integers, LackingError
-from deltanas.study.predictors import Fold, majority
+from deltanas.study.predictors import Fold, majority, right
 from deltanas.study.standing import Examples, Table
 from deltanas.study.suitability import Figure, figure
 
@@ -192,7 +192,7 @@ def asked_of(
     """answers: 1, 0 or one half for each asked example, by kind of prompt and whether the model was tuned."""
     families = table.families[examples.program[plan.asked]]
     chances = majority(examples, Fold(plan.taught, plan.asked), np.zeros((0, 0)))
-    named = np.where(chances == 0.5, 0.5, (chances > 0.5) == examples.higher[plan.asked])
+    named = right(chances, 0.5, examples.higher[plan.asked])
     kinds = [kind for kind in KINDS if (kind, True) in answers]
     made = {key: np.array(those, float) for key, those in answers.items()}
     both = ("code", True) in made and ("names", True) in made

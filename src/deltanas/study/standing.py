@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from deltanas.program.trial import Trial
 from deltanas.study.estimate import Floats, Integers, LackingError
 
 Label = Literal["relative", "quantile"]
@@ -30,6 +31,11 @@ class Scores:
     program: Sequence[str]
     dataset: Sequence[str]
     score: Sequence[float]
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> Scores:
+        rows = [(one.experiment.program, one.experiment.dataset, one.accuracy) for one in trials]
+        return cls([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
 @dataclass(frozen=True, eq=False)

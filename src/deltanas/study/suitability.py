@@ -21,6 +21,7 @@ from deltanas.study.predictors import (
     matrix,
     out_of_fold,
     regressed,
+    right,
     row_folds,
     trees,
 )
@@ -123,13 +124,13 @@ def suitability(
         "leak": (trees, list(row_folds(len(families))), code, 0.5),
     }
     answers = {name: out_of_fold(how, examples, which, what) for name, (how, which, what, _) in asked.items()}
-    right = {name: _right(answers[name], asked[name][3], examples) for name in asked}
+    rights = {name: right(answers[name], asked[name][3], examples.higher) for name in asked}
     chances = _chances(answers["code"], examples.higher, folds)
     sure = _surest(chances, folds)
-    gain = figure(right["code"] - right["majority"], families)
+    gain = figure(rights["code"] - rights["majority"], families)
     half, of_half = agreement(table, label)
     ceiling = figure(half, of_half) if len(half) else Absent("no network has four trials on two sets")
-    figures = {name: figure(values, families) for name, values in right.items()}
+    figures = {name: figure(values, families) for name, values in rights.items()}
     return Suitability(
         label=label,
         datasets=table.datasets,
@@ -143,9 +144,9 @@ def suitability(
         ceiling=ceiling,
         best_possible=None if isinstance(ceiling, Absent) else (1 + sqrt(max(0.0, 2 * ceiling.value - 1))) / 2,
         calibration=_calibration(chances, examples.higher),
-        confident=figure(right["code"][sure], families[sure]),
-        confident_majority=figure(right["majority"][sure], families[sure]),
-        sets=tuple(_of_sets(table, examples, right)),
+        confident=figure(rights["code"][sure], families[sure]),
+        confident_majority=figure(rights["majority"][sure], families[sure]),
+        sets=tuple(_of_sets(table, examples, rights)),
         verdict=_verdict(label, figures["majority"], gain),
     )
 
@@ -158,12 +159,6 @@ def suitability_as_json(found: Suitability) -> dict[str, object]:
 
 def _network_folds(examples: Examples) -> list[Fold]:
     return list(family_folds(examples.program.astype(str), seed=1))
-
-
-def _right(answers: Floats, middle: float, examples: Examples) -> Floats:
-    """1 where the answer is right, 0 where not, half where there is none."""
-    right: Floats = np.where(answers == middle, 0.5, (answers > middle) == examples.higher)
-    return right
 
 
 def figure(values: Floats, families: NDArray[np.str_]) -> Figure:
@@ -220,12 +215,12 @@ def _copies(table: Table, skeletons: Mapping[str, str]) -> int:
     return sum(len(held[skeletons[table.programs[row]]]) > 1 for row in table.several)
 
 
-def _of_sets(table: Table, examples: Examples, right: Mapping[str, Floats]) -> list[OfSet]:
+def _of_sets(table: Table, examples: Examples, rights: Mapping[str, Floats]) -> list[OfSet]:
     found = []
     for column, name in enumerate(table.datasets):
         rows = (examples.first == column) | (examples.second == column)
         if rows.any():
-            shares = (float(right[which][rows].mean()) for which in ("majority", "code"))
+            shares = (float(rights[which][rows].mean()) for which in ("majority", "code"))
             found.append(OfSet(name, int(rows.sum()), *shares))
     return found
 
