@@ -11,7 +11,7 @@ import torch
 
 from assembled_nets import SHAPE, experts_of, mixture_of, module_of, net_of
 from deltanas.check import contract_faults
-from deltanas.nets import baseline, baselines
+from deltanas.nets import DEFAULT_PRM, baseline, baselines
 from deltanas.program import Program, canonical_source
 from deltanas.program.assembly import Expert, assembled
 from deltanas.program.renaming import AssemblyError
@@ -235,6 +235,14 @@ def test_a_mixture_has_one_identity_whatever_the_order_and_the_names_and_keeps_e
     assert Program.of(other).id != Program.of(source).id
     twice = assembled([*experts, experts[1]])
     assert len(module_of(twice).EXPERTS) == 4
+
+
+def test_a_mixture_of_mixtures_keeps_all_of_their_optimizers() -> None:
+    inner = Expert("inner", assembled(experts_of(["mlp", "nin"])), DEFAULT_PRM)
+    net = net_of(assembled([inner, *experts_of(["vgg"])]))
+    trained = {id(weight) for one in net.optimizers for group in one.param_groups for weight in group["params"]}
+    assert len(net.optimizers) == 5, "of mlp and nin, of their gate, of vgg, of the gate"
+    assert trained == {id(weight) for weight in net.parameters()}
 
 
 @pytest.mark.slow

@@ -121,7 +121,8 @@ class Net(nn.Module):
         self.optimizers = []
         for expert, (_, own) in zip(self.experts, EXPERTS):
             expert.train_setup(own)
-            found = [value for value in vars(expert).values() if isinstance(value, torch.optim.Optimizer)]
+            held = [value if isinstance(value, list | tuple) else [value] for value in vars(expert).values()]
+            found = [one for some in held for one in some if isinstance(one, torch.optim.Optimizer)]
             self.optimizers += found or [torch.optim.AdamW(expert.parameters(), lr=own["lr"])]
 {optimizer}
     def learn(self, train_data: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
