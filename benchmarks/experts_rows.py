@@ -31,7 +31,7 @@ HEADS = {
     "random gate, own": Head("gate", "own", balance=0.0, rate=0.0),
 }
 _WIDTH = re.compile(r"^(\s+width = )(\d+)$", re.MULTILINE)
-_FACTORS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0)
+_FACTORS = (1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 8.0)
 _AT_ONCE, _FEW = 16, 4
 
 
@@ -136,7 +136,7 @@ def trained(pool: Pool, path: Path, count: int, seeds: int) -> None:
         _train(pool, path, seed, [("single", (base,), base.program, 1) for base in bases])
         _train(pool, path, seed, [(what, one, mixture(one, head), 1) for what, head in HEADS.items() for one in drawn])
     rows = read_rows(path)
-    cost = fmean(_float(row["cpu"]) for row in rows if row["what"] == "gate, own")
+    cost = fmean(_float(row["cpu"]) for row in rows if row["what"] == "gate, own" and row["score"] is not None)
     epochs = {base.name: max(1, round(cost / fmean(_cpus(rows, base.name)))) for base in bases}
     best = {one: max(one, key=lambda base: fmean(_scores(rows, base.name))) for one in drawn}
     wide = {one: widened(pool, best[one], mixture(one, HEADS["gate, own"])) for one in drawn}
