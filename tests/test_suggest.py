@@ -44,6 +44,15 @@ def test_what_was_measured_on_the_set_itself_counts_alone() -> None:
     assert found[0].low > 0.7
 
 
+def test_two_runs_on_the_set_count_alike_in_whatever_order() -> None:
+    first = evidence("a", trials=6, noise=0.01)
+    reverse = Evidence([Measured(row.program, "a", 5, 1 - row.score) for row in first.rows], SOURCES, False)
+    one, other = suggested([first, reverse], {}, "a"), suggested([reverse, first], {}, "a")
+    assert one == other
+    assert all(made.score == pytest.approx(0.5) for made in one)
+    assert all(made.low == pytest.approx(1 - made.high, abs=0.05) for made in one)
+
+
 def test_seeds_are_resampled_and_a_single_trial_is_as_unsure_as_the_rest() -> None:
     noisy = suggested([evidence("a", trials=6, noise=0.2)], {}, "a")
     clear = suggested([evidence("a", trials=6, noise=1e-6)], {}, "a")

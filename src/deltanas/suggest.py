@@ -110,11 +110,14 @@ def suggested(
         )
     here, elsewhere = _by_program(found, dataset), _by_program(found, dataset, others=True)
     reach = _reach(found)
-    noise = {program: bounds for each in cells for program, bounds in _noise(each, dataset, reach).items()}
+    noise: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for each in cells:
+        for program, bounds in _noise(each, dataset, reach).items():
+            noise[program].append(bounds)
     made = []
     for program in sorted({*here, *elsewhere}):
         score = float(np.mean(here.get(program) or elsewhere[program]))
-        low, high = noise[program] if program in here else (score - reach, score + reach)
+        low, high = np.mean(noise[program], axis=0).tolist() if program in here else (score - reach, score + reach)
         made.append(_bounded(program, score, low, high, "measured"))
     known = {program: float(np.mean([*here.get(program, ()), *elsewhere.get(program, ())])) for program in
              {*here, *elsewhere}}  # fmt: skip
