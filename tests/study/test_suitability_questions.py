@@ -123,10 +123,11 @@ def test_the_majority_stands_beside_and_a_harness_that_reads_no_leak_is_said() -
     assert found.sound
     assert found.code_less_names is not None
     assert found.code_less_names.value == 0
-    assert "(published: .80)" in asked_described(found)
+    assert "(published: 0.80)" in asked_described(found, "relative")
+    assert "published" not in asked_described(found, "quantile"), "which is another question"
     broken = asked_of("m", TABLE, EXAMPLES, plan, {**answers, ("leaked", True): [0.0, *[1.0] * (number - 1)]})
     assert broken.sound is False
-    assert "can't be trusted" in asked_described(broken)
+    assert "can't be trusted" in asked_described(broken, "relative")
     alone = asked_of("m", TABLE, EXAMPLES, plan, {key: those for key, those in answers.items() if key[0] == "names"})
     assert (alone.code_less_names, alone.sound) == (None, None)
     assert Fold(plan.taught, plan.asked).test.tolist() == plan.asked.tolist()

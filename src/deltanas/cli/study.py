@@ -185,7 +185,7 @@ def suitability(
     else:
         print_text(suitability_described(found))
         if answered is not None:
-            print_text(f"\n{asked_described(answered)}")
+            print_text(f"\n{asked_described(answered, label)}")
 
 
 def _trials_after(source: Path, epoch: int) -> tuple[list[Trial], int, dict[str, str]]:

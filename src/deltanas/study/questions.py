@@ -15,8 +15,8 @@ from deltanas.llm.model import Message
 from deltanas.program.net_class import net_class
 from deltanas.study.estimate import Integers, LackingError
 from deltanas.study.predictors import Fold, majority, right
-from deltanas.study.standing import Examples, Table
-from deltanas.study.suitability import Figure, figure
+from deltanas.study.standing import Examples, Label, Table
+from deltanas.study.suitability import PUBLISHED, Figure, figure
 
 Kind = Literal["code", "metadata", "names", "leaked", "nonsense"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -208,12 +208,13 @@ def asked_of(
     )
 
 
-def asked_described(found: Asked) -> str:
-    """In words: the published figure beside the majority of the same examples, and what code adds to names."""
+def asked_described(found: Asked, label: Label) -> str:
+    """In words: the majority of the same examples, and what code adds to names; by `relative` the published figure."""
+    published = f" (published: {PUBLISHED:.2f})" if label == "relative" else ""
     lines = [
         f"{found.model}: {found.majority.n} examples of {found.families} held-out families, both orders of the names;"
         f" tuned on {found.taught} examples of other families.",
-        f"    {_shown(found.majority)}  the more frequent answer of each pair, on the same examples (published: .80)",
+        f"    {_shown(found.majority)}  the more frequent answer of each pair, on the same examples{published}",
     ]
     for one in found.kinds:
         lines.append(f"    {_shown(one.frozen)} frozen, {_shown(one.tuned)} tuned  {one.kind}")
