@@ -27,7 +27,7 @@ from deltanas.records import Candidate, Draft
 from deltanas.seams import Gate, silent
 from deltanas.search import Search
 from deltanas.wiring.programs import programs_of
-from deltanas.wiring.proposing import context_of, proposer_of
+from deltanas.wiring.proposing import context_of
 from scripted_search import Fuse, Scores, StopError
 
 NET = 'size = {}\n\ndef supported_hyperparameters():\n    return {{"lr"}}\n\nclass Net: ...\n'
@@ -246,7 +246,7 @@ def test_the_settings_of_the_head_are_in_the_mixture() -> None:
 @pytest.mark.parametrize("name", ["temperature", "noise", "balance", "rate"])
 def test_a_setting_of_the_gate_is_refused_where_there_is_none_and_the_hint_mends_it(name: str) -> None:
     with pytest.raises(UsageError, match=f"`experts.{name}` = 0.7 is for a gate") as caught:
-        proposer_of(read_config({"strategy": "experts", "experts": {"head": "mean", name: 0.7}}), None, None)
+        context_of(read_config({"strategy": "experts", "experts": {"head": "mean", name: 0.7}}))
     assert f"leave `experts.{name}` out, or set experts.head to gate" in caught.value.hint
     for mended in ({"head": "mean"}, {"head": "gate", name: 0.7}):
-        proposer_of(read_config({"strategy": "experts", "experts": mended}), None, None)
+        context_of(read_config({"strategy": "experts", "experts": mended}))

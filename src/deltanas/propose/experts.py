@@ -51,7 +51,10 @@ class Experts(Section):
 
     @property
     def joined(self) -> Head:
-        """Raises UsageError where a setting is the gate's, and there is none."""
+        return Head(self.head, self.loss, self.temperature, self.noise, self.balance, self.rate)
+
+    def sound(self) -> Experts:
+        """Itself. Raises UsageError where a setting is the gate's, and there is none."""
         plain = Experts()
         for name in ("temperature", "noise", "balance", "rate"):
             if self.head == "mean" and getattr(self, name) != getattr(plain, name):
@@ -59,7 +62,7 @@ class Experts(Section):
                     f"`experts.{name}` = {getattr(self, name):g} is for a gate, and `experts.head` = mean has none",
                     f"leave `experts.{name}` out, or set experts.head to gate",
                 )
-        return Head(self.head, self.loss, self.temperature, self.noise, self.balance, self.rate)
+        return self
 
 
 class Draws:
@@ -154,5 +157,5 @@ EXPERTS = Strategy(
     settings=Experts,
     parent=lambda context: Draws(context).parent,
     only=("net",),
-    joins=lambda context: context.own(Experts).count,
+    joins=lambda context: context.own(Experts).sound().count,
 )
