@@ -105,10 +105,11 @@ class Source:
         nodes = list(ast.walk(self.tree))
         if not any(isinstance(node, ast.Attribute) and node.attr in ("__name__", "__qualname__") for node in nodes):
             return
-        own = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+        own = defined & self.names.scope.bound
         silent = {id(part) for node in nodes for one in _never_compared(node) for part in ast.walk(one)}
         for node in nodes:
-            if isinstance(node, ast.Constant) and node.value in own & self.names.scope.bound and id(node) not in silent:
+            if isinstance(node, ast.Constant) and node.value in own and id(node) not in silent:
                 self.fails(
                     node.lineno,
                     f"the name {node.value!r} is compared with, and it is renamed",
