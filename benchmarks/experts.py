@@ -122,14 +122,18 @@ def worth(rows: Sequence[Row]) -> dict[str, object]:
         if what.startswith("test: "):
             told[what] = {name: mean(list(values.values())) for name, values in found.items()}
             continue
-        own = {name: held for name in found
-               if (held := {one: singles[one] for one in name.split(" + ") if one in singles})}  # fmt: skip
-        told[what] = {
-            "score": mean([fmean(values.values()) for values in found.values()]), "cpu": round(fmean(cpu[what]), 2),
-            "over the best expert": gaps((found[name], _highest(held)) for name, held in own.items()),
-            **{f"over the best {name}": gaps((values, _highest(others)) for values in found.values())
-               for name, others in (("single", singles), ("single at equal seconds", longer)) if others},
-        }  # fmt: skip
+        figures: dict[str, object] = {
+            "score": mean([fmean(values.values()) for values in found.values()]),
+            "cpu": round(fmean(cpu[what]), 2),
+        }
+        for length, alone in (("", singles), (" at equal seconds", longer)):
+            if alone:
+                own = ((values, _highest(alone, name.split(" + "))) for name, values in found.items())
+                figures[f"over the best expert{length}"] = gaps(own)
+                figures[f"over the best single{length}"] = gaps(
+                    (each, _highest(alone, alone)) for each in found.values()
+                )
+        told[what] = figures
     gated = scores.get("gate, own", {})
     for what in (*HEADS, "widened", "four seeds of the best"):
         other = scores.get(what, {})
@@ -145,8 +149,9 @@ def gaps(pairs: Iterable[tuple[BySeed, BySeed]]) -> Interval:
     return mean([fmean(one[seed] - other[seed] for seed in seeds) for one, other, seeds in shared if seeds])
 
 
-def _highest(found: Mapping[str, BySeed]) -> BySeed:
-    return max(found.values(), key=lambda values: fmean(values.values()))
+def _highest(found: Mapping[str, BySeed], names: Iterable[str]) -> BySeed:
+    """The scores of the best of these; none where none of them has a score."""
+    return max((found[name] for name in names if name in found), key=lambda one: fmean(one.values()), default={})
 
 
 def best(found: Mapping[str, BySeed]) -> list[object]:
