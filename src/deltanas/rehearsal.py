@@ -177,7 +177,10 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
         t = config.tuning
         edits = f"edits by rule {config.learn.rule}"
         yield f"after each cycle: LoRA of rank {t.rank}, rate {t.rate:g}, {t.epochs} epochs, on {edits}"
-    yield f"at the end: up to {config.finals} elites and their baselines on the test split"
+    if config.finals:
+        rival = "" if config.objectives else " and the best one"
+        length = "" if config.final_epochs is None else f", trained for {counted(config.final_epochs, 'epoch')}"
+        yield f"at the end: up to {config.finals} elites, their baselines{rival} on the test split{length}"
 
 
 def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:
@@ -187,10 +190,16 @@ def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:
     cycle = plan.each * sum(plan.sizes(config.candidates)) + plan.budget
     counts = {}
     if programs is not None:
-        counts["trainings"] = programs * first + config.cycles * cycle + 2 * config.finals
+        counts["trainings"] = programs * first + config.cycles * cycle + _finals(config, programs)
     if calls := config.proposing.calls:
         each = MOST_PROPOSALS if config.proposals == "auto" else config.proposals
         counts["calls of the model"] = slots * calls * each * (1 + config.retries)
     if config.learn.enabled:
         counts["tunings"] = config.cycles
     return counts
+
+
+def _finals(config: SearchConfig, programs: int) -> int:
+    """Elites and the baseline of each; with one objective the best baseline too, which may be of no elite's line."""
+    rival = bool(config.finals) and not config.objectives
+    return config.finals + min(config.finals + rival, programs)

@@ -73,10 +73,14 @@ def test_options_and_a_file_are_laid_over_a_preset(tmp_path: Path) -> None:
 
 def test_counts_are_upper_bounds() -> None:
     given = {"strategy": "feedback", "cycles": 10, "candidates": 100, "retries": 1}
-    # 4 baselines + 1,000 slots + 2 x 3 finals; 2 calls in each of 2 rounds.
-    assert counts_of(read_config(given), 4) == {"trainings": 1010, "calls of the model": 4000}
+    # 4 baselines + 1,000 slots + 3 finals with a baseline each and the best one; 2 calls in each of 2 rounds.
+    assert counts_of(read_config(given), 4) == {"trainings": 1011, "calls of the model": 4000}
     # Seeds auto: a baseline is trained twice, and a cycle has half as many trainings again.
-    assert counts_of(read_config({**given, "strategy": "random", "seeds": "auto"}), 4) == {"trainings": 1514}
+    assert counts_of(read_config({**given, "strategy": "random", "seeds": "auto"}), 4) == {"trainings": 1515}
+    assert counts_of(read_config({**given, "strategy": "random"}), 2) == {"trainings": 2 + 1000 + 3 + 2}
+    assert counts_of(read_config({**given, "strategy": "random", "finals": 0}), 4) == {"trainings": 1004}
+    front = {**given, "strategy": "random", "objectives": ["accuracy", "params"]}
+    assert counts_of(read_config(front), 4) == {"trainings": 1010}
     assert counts_of(read_config({**given, "proposals": "auto"}), None) == {"calls of the model": 32000}
 
 
@@ -85,7 +89,7 @@ def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["lacks"] == []
-    assert found["counts"] == {"trainings": 17 + 8 + 6}
+    assert found["counts"] == {"trainings": 17 + 8 + 7}
     done = deltanas("search", "--preset", "delta-qwen", "--dry-run")
     assert done.returncode == 1
     assert "lacking: " in done.stdout
