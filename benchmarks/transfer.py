@@ -5,7 +5,8 @@
 The runs have one data set and the same baselines. All baselines are trained once at that length; the one with the
 highest score on the validation images is the rival: no test image chose it. Then it, each network that a run handed
 over, and the baseline that its own search ranked highest are trained with fresh seeds and tested on the test images.
-Gains are means over the seeds; their t-intervals are over the runs. FLOPs and seconds stand as ratios to the rival's.
+Gains are means over the seeds. Their t-intervals are over the runs and, with two seeds or more, over the seeds too: all
+runs are compared with the same few trainings of the rival. FLOPs and seconds stand as ratios to the rival's.
 A row a training goes into FILE. Interrupt it at any moment; the same command goes on. It ends with JSON.
 """
 
@@ -17,11 +18,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
 from statistics import fmean, median
 
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
 import deltanas
-from benchmarks.compare import mean
+from benchmarks.compare import Interval, mean
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas.config import TrainConfig, begun_config
 from deltanas.errors import UsageError
@@ -70,7 +76,8 @@ def main() -> None:
         tested = [baselines[rival], *(one.handed for one in searches), *(baselines[one.best] for one in searches)]
         for repeat in range(given.fresh):
             trained(pool, given.out, list({program.id: program for program in tested}.values()), "test", repeat)
-    sys.stdout.write(json.dumps(told(read_rows(given.out), searches, rival), indent=1) + "\n")
+    rows = [row for row in read_rows(given.out) if int(str(row["repeat"])) < given.fresh]  # the same seeds for all
+    sys.stdout.write(json.dumps(told(rows, searches, rival), indent=1) + "\n")
 
 
 def searched(path: Path) -> Searched:
@@ -106,33 +113,55 @@ def rival_of(rows: Sequence[Row], baselines: Mapping[str, Program]) -> str:
 def told(rows: Sequence[Row], searches: Sequence[Searched], rival: str) -> dict[str, object]:
     """By run and in all: accuracy of what was handed over, less the rival's and less that of its own best baseline."""
     tests: defaultdict[str, list[Row]] = defaultdict(list)
-    for row in rows:
-        if row["split"] == "test":
-            tests[str(row["program"])].append(row)
-    level = {program: fmean(float(str(row["score"])) for row in some) for program, some in tests.items()}
-    found = []
-    for one in searches:
-        theirs, own = one.baselines[rival].id, one.baselines[one.best].id
-        found.append(
-            {
-                "run": one.run,
-                "accuracy": round(level[one.handed.id], 4),
-                "gain": round(level[one.handed.id] - level[theirs], 4),
-                "own_baseline": one.best,
-                "gain_over_own": round(level[one.handed.id] - level[own], 4),
-                **{
-                    key: round(median(_floats(tests[one.handed.id], key)) / median(_floats(tests[theirs], key)), 2)
-                    for key in ("flops", "params", "seconds")
-                },
-            }
-        )
+    for row in sorted((row for row in rows if row["split"] == "test"), key=lambda row: int(str(row["repeat"]))):
+        tests[str(row["program"])].append(row)
+    levels = {program: np.array(_floats(some, "score")) for program, some in tests.items()}
+    handed = [one.handed.id for one in searches]
+    over = np.array([levels[one.handed.id] - levels[one.baselines[rival].id] for one in searches])
+    over_own = np.array([levels[one.handed.id] - levels[one.baselines[one.best].id] for one in searches])
+    theirs = tests[searches[0].baselines[rival].id]
+    found = [
+        {
+            "run": one.run,
+            "accuracy": round(float(levels[name].mean()), 4),
+            "gain": mean(gains.tolist()),
+            "own_baseline": one.best,
+            "gain_over_own": mean(own.tolist()),
+            **{
+                key: round(median(_floats(tests[name], key)) / median(_floats(theirs, key)), 2)
+                for key in ("flops", "params", "seconds")
+            },
+        }
+        for one, name, gains, own in zip(searches, handed, over, over_own, strict=True)
+    ]
     return {
         "rival": rival,
-        "rival_accuracy": mean(_floats(tests[searches[0].baselines[rival].id], "score")),
-        "gain": mean([float(str(one["gain"])) for one in found]),
-        "gain_over_own": mean([float(str(one["gain_over_own"])) for one in found]),
+        "rival_accuracy": mean(_floats(theirs, "score")),
+        "gain": crossed(over),
+        "gain_over_own": crossed(over_own),
         "runs": found,
     }
+
+
+def crossed(gains: NDArray[np.float64]) -> Interval:
+    """Mean of gains [runs, seeds] with its t-interval, where runs and seeds are both drawn.
+
+    Its variance is (R + S - E) / (runs x seeds), of the mean squares of runs, of seeds and of the rest, but at least
+    that of runs alone; degrees of freedom by F. E. Satterthwaite (1946), Biometrics Bulletin 2:110-114. With one seed,
+    or one run, over the other alone.
+    """
+    runs, seeds = gains.shape
+    if min(runs, seeds) < 2:
+        return mean(gains.ravel().tolist())
+    whole, of_runs, of_seeds = float(gains.mean()), gains.mean(1), gains.mean(0)
+    rest = gains - of_runs[:, None] - of_seeds + whole
+    run, seed = float(seeds * of_runs.var(ddof=1)), float(runs * of_seeds.var(ddof=1))
+    left = float((rest**2).sum()) / ((runs - 1) * (seeds - 1))
+    both = max(run, run + seed - left)
+    parts = (run, runs - 1), (seed, seeds - 1), (left, (runs - 1) * (seeds - 1))
+    spread = sum(square**2 / degrees for square, degrees in (parts if both > run else parts[:1]))
+    half = float(stdtrit(both**2 / spread, 0.975)) * sqrt(both / gains.size) if both else 0.0
+    return {"value": round(whole, 4), "low": round(whole - half, 4), "high": round(whole + half, 4), "n": runs}
 
 
 def _floats(rows: Sequence[Row], key: str) -> list[float]:

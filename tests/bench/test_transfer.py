@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from benchmarks.compare import mean
 from benchmarks.table import Row
-from benchmarks.transfer import Searched, rival_of, told
+from benchmarks.transfer import Searched, crossed, rival_of, told
 from deltanas.program import Program
 
 SLOW, FAST, FOUND, WORSE = (Program.of(f"NAME = '{name}'\n") for name in ("slow", "fast", "found", "worse"))
@@ -30,7 +33,7 @@ def test_gains_are_over_the_best_baseline_of_the_validation_images() -> None:
     found = told(rows, searches, "slow")
     runs = found["runs"]
     assert isinstance(runs, list)
-    assert [(one["gain"], one["gain_over_own"], one["flops"]) for one in runs] == [
+    assert [(one["gain"]["value"], one["gain_over_own"]["value"], one["flops"]) for one in runs] == [
         (0.03, -0.05, 1.5),
         (-0.02, -0.02, 0.5),
     ]
@@ -38,3 +41,16 @@ def test_gains_are_over_the_best_baseline_of_the_validation_images() -> None:
     assert isinstance(gain, dict)
     assert (gain["value"], gain["n"]) == (0.005, 2)
     assert gain["low"] < 0 < gain["high"]
+
+
+def test_the_interval_of_the_mean_gain_holds_the_luck_of_the_seeds_that_all_runs_share() -> None:
+    """Twelve runs that gain nothing, beside a rival whose few trainings move all their gains together."""
+    rng = np.random.default_rng(0)
+    held, alone = [], []
+    for _ in range(400):
+        gains = rng.normal(0, 0.001, (12, 1)) + rng.normal(0, 0.005, (12, 4)) - rng.normal(0, 0.005, 4)
+        for found, covered in ((crossed(gains), held), (mean(gains.mean(1).tolist()), alone)):
+            covered.append(found["low"] <= 0 <= found["high"])
+    assert np.mean(held) > 0.9
+    assert np.mean(alone) < 0.75, "the runs alone know nothing of the rival's luck"
+    assert crossed(gains[:, :1]) == mean(gains[:, 0].tolist())
