@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import replace
+from itertools import takewhile
 from threading import Event as Signal
 from threading import Thread
 from time import monotonic
@@ -22,7 +23,7 @@ from rich.progress import (
 
 from deltanas.assess import told_assumed
 from deltanas.errors import EditError
-from deltanas.foretold import Foretold, foretold, told_rho
+from deltanas.foretold import Foretelling, Foretold, told_rho
 from deltanas.journal import Journal
 from deltanas.objective import told_measurement
 from deltanas.prices import priced, prices
@@ -99,6 +100,8 @@ class Narrator:
         self._seeds = 1
         self._top = 1
         self._settled: list[Candidate] = []
+        self._foretelling = Foretelling()
+        self._read = self._screened = 0
         self._judged = 0
         self._doing = "loading"
         self._spoke = monotonic()
@@ -144,6 +147,7 @@ class Narrator:
     def _plan(self, plan: Planned) -> None:
         self._cycles, self._seeds, self._top = plan.cycles, plan.seeds, plan.top
         self._metric, self._journal = plan.journal.metric, plan.journal
+        self._foretelling = Foretelling(self._metric)
         for candidate in plan.journal:
             self._note(candidate)
         # A candidate counts when it is journalled, and with each of its trainings, those that it is spared too.
@@ -160,9 +164,10 @@ class Narrator:
         verb = VERBS["train" if ours and phase == "promote" else phase]
         what = f"{verb} the baselines" if ours else verb
         what += f", {counted(began.epochs, 'epoch')} each" if began.epochs else ""
-        grown = len(self._settled) >= GROWN * self._judged
-        if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1 and grown)):
-            self._judge()
+        if not self._quiet and (phase == "test" or (phase == "propose" and cycle > 1)):
+            if phase == "test" or len(self._settled) >= GROWN * self._judged:
+                self._judge()
+            self._tell_screen(cycle + (phase == "test"))
         self._doing = f"{where}{what}"
         self._progress.update(self._task, description=self._doing)
         if began.total:
@@ -183,10 +188,18 @@ class Narrator:
         scores = [(c.program.id, -key(score)) for c in longest if c.program for score in c.scores]
         if len(scores) > len(longest) or self._seeds > 1:
             self.say(f"  {ranking_so_far(scores, self._top)}")
-        if screened := foretold(self._settled, self._metric):
-            self.say(f"  {_screen(screened[-1])}")
         if warning := collapse_so_far(self._settled):
             self._say(f"  [yellow]{escape(warning)}[/]")
+
+    def _tell_screen(self, before: int) -> None:
+        """Say how well the screen ranked the cycles before this one, if it ranked one since it was told last."""
+        fresh = list(takewhile(lambda row: row.cycle < before, self._settled[self._read :]))
+        self._foretelling.read(fresh)
+        self._read += len(fresh)
+        found = self._foretelling.cycles()
+        if found and found[-1].cycle > self._screened:
+            self._screened = found[-1].cycle
+            self.say(f"  {_screen(found[-1])}")
 
     def _proposed(self, candidate: Candidate) -> None:
         self._progress.advance(self._task, 1)

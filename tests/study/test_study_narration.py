@@ -70,6 +70,30 @@ def test_in_a_long_run_the_ranking_is_judged_again_once_it_has_grown(capsys: pyt
         assert ("the ranking separates" in capsys.readouterr().err) is said, (settled, phase)
 
 
+def test_what_the_screen_was_worth_is_told_after_each_cycle_and_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """However long the run is; a screen that ranks the wrong way is told to be off, and foretells nothing after."""
+    score = Trained(0.5, 100, 0, 1.0, 1.0, "A")
+    root = Candidate(0, 0, "baseline", None, Draft(Program.of("root = 1\n")), (), score, (score,))
+    assert root.program
+    parent = root.program.id
+
+    def made(cycle: int, index: int, predicted: float | None) -> Candidate:
+        made = Trained(0.5 - index / 100, 100, 0, 1.0, 1.0, "A")
+        tried = (Attempt("", "exact", "", None, predicted=predicted),)
+        return Candidate(cycle, index, "random", parent, Draft(Program.of(f"x = {cycle, index}\n")), tried, made, (made,))
+
+    old = [root, *(made(1, index, None) for index in range(400))]
+    narrator = Narrator()
+    narrator(Planned(9, 500, 1, 3, Journal([*old, made(2, 0, 0.0)])))
+    for cycle, said in ((2, None), (3, "in cycle 2"), (4, "in cycle 3"), (5, None)):
+        narrator(Began(cycle, "propose", 12))
+        heard = capsys.readouterr().err
+        assert ("screen: " in heard) is (said is not None), (cycle, heard)
+        assert said is None or (said in heard and "the screen is off from here" in heard)
+        for index in range(int(cycle == 2), 12):
+            narrator(Settled(made(cycle, index, index / 100 if cycle < 4 else None)))
+
+
 def test_an_early_warning_of_a_collapse_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """Ten families in the first cycle, one in the second."""
     named = Attempt("", None, "", None)
