@@ -60,6 +60,18 @@ def test_a_part_that_loses_much_and_wins_sometimes_is_preferred_to_one_that_does
     assert found["net"] > 0.7 * 900
 
 
+def test_on_a_ladder_a_part_pays_by_the_longest_training_alone() -> None:
+    """Edits of the recipe gain much after one epoch and are not promoted; those of the network gain after nine."""
+    known = []
+    for one in journal({"net": [0.02, 0.03] * 10, "recipe": [0.08, 0.09] * 10, "transform": [0.0] * 20}):
+        part = one.attempts[0].part if one.attempts else ""
+        assert isinstance(one.outcome, Trained)
+        lengths = {"": (1, 9), "net": (9,)}.get(part, (1,))
+        made = tuple(replace(one.outcome, epochs=epochs) for epochs in lengths)
+        known.append(replace(one, trainings=made, outcome=made[-1]))
+    assert shares(known)["net"] > 0.75 * 900
+
+
 def test_one_part_takes_no_chance() -> None:
     rng = Random(3)
     state = rng.getstate()
@@ -97,8 +109,8 @@ def test_edits_of_the_recipe_are_known_as_such_and_learned_from_as_the_networks_
     made = replace(row(1, "recipe", 0.6, parent.id), attempts=(Attempt(text, "exact", "", None, part="recipe"),))
     made = replace(made, draft=Draft(parent.edited("net", "x = 7\n")))
     held = Journal([base, made])
-    assert list(held.gains("part")) == ["recipe"]
-    assert held.gains("part")["recipe"] == pytest.approx([0.1])
+    assert list(held.brought) == ["recipe"]
+    assert held.brought["recipe"] == pytest.approx([0.1])
     assert held.tried(parent.id, "net") == held.tried(parent.id, "recipe") == {text}
     assert held.tried(parent.id, "transform") == frozenset()
     (lesson,) = own_edits([base, made])

@@ -14,7 +14,7 @@ from deltanas.program import Failed, Outcome, Part, Program, Refused, Trained, t
 from deltanas.records import Candidate, Measurement, Telemetry
 from deltanas.task import CLASSIFY, Metric
 
-By = Literal["goal", "kind", "part"]
+By = Literal["goal", "kind"]
 
 
 @dataclass(slots=True)
@@ -79,6 +79,7 @@ class Journal(Sequence[Candidate]):
         metric: what the scores are, and which of two is better.
         parents: the trained baselines, and the candidates that beat their parent; the best first.
         improvements: the latter alone.
+        brought: by part of the edit, the gain of each trained candidate that is among them, and 0 of the others.
         top: length of the longest trainings, number of epochs. Only candidates that were trained as long are among
             `parents` and `improvements`: scores after other lengths are never ranked with theirs.
     """
@@ -91,11 +92,12 @@ class Journal(Sequence[Candidate]):
         self._places: dict[str, int] = {}
         self._tried: dict[tuple[str, Part], set[str]] = {}
         self._children: dict[str, list[int]] = {}
-        self._gains: dict[By, dict[str, list[float]]] = {"goal": {}, "kind": {}, "part": {}}
+        self._gains: dict[By, dict[str, list[float]]] = {"goal": {}, "kind": {}}
         self._means: tuple[int, dict[str, float]] = (0, {})
         self._earlier: tuple[int, Journal] | None = None
         self.parents: list[Candidate] = []
         self.improvements: list[Candidate] = []
+        self.brought: dict[str, list[float]] = {}
         self.tally = Tally()
         self.top = 0
         self._noise: dict[int, Noise] = {}
@@ -176,8 +178,9 @@ class Journal(Sequence[Candidate]):
             kept = row.kept
             self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
             self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
-            self._gains["part"].setdefault(kept.part if kept else "", []).append(gain)
-            if gain > 0 and row.rung == self.top:
+            better = gain > 0 and row.rung == self.top
+            self.brought.setdefault(kept.part if kept else "", []).append(gain if better else 0.0)
+            if better:
                 insort(self.improvements, row, key=self.rank)
                 insort(self.parents, row, key=self.rank)
         if row.cycle == 0:
@@ -221,7 +224,7 @@ class Journal(Sequence[Candidate]):
         return self._tried.get((program, text_of(part)), frozenset())
 
     def gains(self, by: By = "goal") -> Mapping[str, Sequence[float]]:
-        """By goal, kind or part of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
+        """By goal or kind of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
         return self._gains[by]
 
     def telemetry(self, parent: Program) -> Telemetry:

@@ -41,9 +41,9 @@ def by_rank(slot: Slot, journal: Journal, rng: Random) -> Program:  # noqa: ARG0
 class PartsByGain:
     """Which of several parts a slot edits: by Thompson sampling over what the edits of each brought so far.
 
-    What an edit brought is its gain over its parent, and nothing where it lost: who loses is no parent. The parts are
-    equals before anything is measured, and each keeps `LEAST_SHARE`. Slots of a cycle go by the cycles before it, so a
-    resumed run chooses alike.
+    What an edit brought is its gain over its parent after the longest training, and nothing where it lost or was not
+    trained so long: who loses is no parent, and who is not promoted neither. The parts are equals before anything is
+    measured, and each keeps `LEAST_SHARE`. Slots of a cycle go by the cycles before it, so a resumed run chooses alike.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -58,8 +58,7 @@ class PartsByGain:
         if rng.random() < LEAST_SHARE * len(self._parts):
             return rng.choice(self._parts)
         if self._read is None or self._read[0] is not journal or self._read[1] != len(journal):
-            brought = {part: [max(0.0, gain) for gain in gains] for part, gains in journal.gains("part").items()}
-            self._read, self._known = (journal, len(journal)), Known.of(brought)
+            self._read, self._known = (journal, len(journal)), Known.of(journal.brought)
         return thompson(self._known, rng)(self._parts)
 
 
