@@ -40,6 +40,7 @@ from statistics import fmean
 from typing import Any
 
 import deltanas
+from benchmarks.table import append_rows, read_rows, stamp
 from deltanas import intervals
 from deltanas.config import TrainConfig
 from deltanas.forecast import Table, rows_of, write_table
@@ -54,7 +55,6 @@ from deltanas.seams import Builds
 from deltanas.search import training_seed
 from deltanas.settings import given_settings, merged, setting
 from deltanas.thompson import Known, thompson
-from deltanas.whole import write_whole
 from deltanas.wiring import open_dataset_pool
 
 ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")
@@ -131,6 +131,7 @@ def main() -> None:
         given.out.mkdir(parents=True, exist_ok=True)
         write_table(given.out / TABLE, Table(tuple(rows_of(seen))))
     train = {"size": given.train_size or method["train_size"], "workers": given.workers, "threads": 1, "epochs": 1}
+    own = given_settings(options=dict(map(setting, given.set)))
     views: dict[tuple[str, int], RunView] = {}
     for seed in range(given.seeds):
         for arm in arms:
@@ -138,18 +139,26 @@ def main() -> None:
             views[arm, seed] = deltanas.search(
                 merged(
                     {"dataset": method["dataset"], "baselines": held, "train": train, **_settings(arm, seed, given)},
-                    given_settings(options=dict(map(setting, given.set))),
+                    own,
                 ),
                 run=given.out / f"{arm}-{seed}",
                 proposer=(lambda builds: Rule(builds, known)) if arm == "rule" else None,
             )
     parts = _cuts(views)
-    with open_dataset_pool(method["dataset"], TrainConfig(**train)) as pool:
+    config = final_training(train, own)
+    with open_dataset_pool(method["dataset"], config) as pool:
+        way = config.model_dump(mode="json", exclude={"workers", "cache", "unsafe"})
+        stamp(given.out / "tests.json", {"dataset": method["dataset"], "train": way}, pool.tier)
         tests = _tested(given.out / "tests.jsonl", [part for some in parts.values() for part in some], views, pool)
     rule = {kind: round(fmean(values), 4) for kind, values in sorted(known.items())}
     found = {name: _compared(some, tests) for name, some in parts.items()}
     told = {"held_out": held, "rule": rule, "searches": given.seeds, **found}
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+def final_training(train: Mapping[str, object], own: Mapping[str, Any]) -> TrainConfig:
+    """How the elites are trained for the test: as in the searches. own: the settings of `--set`."""
+    return TrainConfig.read(merged({"train": train}, own)["train"])
 
 
 def measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[float]]]:
@@ -165,7 +174,7 @@ def measured(folder: Path, share: float) -> tuple[list[str], dict[str, list[floa
 
 def kinds_of(folder: Path) -> dict[str, str]:
     """By origin, the kind of each measured edit."""
-    return {f"gains {row['draw']}": row["kind"] for row in _rows(folder / EDITS)}
+    return {f"gains {row['draw']}": str(row["kind"]) for row in read_rows(folder / EDITS)}
 
 
 def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, object]:
@@ -228,19 +237,16 @@ def _tested(
     programs = {name: program for view in views.values() for name, program in view.programs.items()}
     wanted = list(dict.fromkeys(name for part in parts for name in part.best))
     found: defaultdict[str, list[float]] = defaultdict(list)
-    kept = _rows(path)
-    write_whole(path, "".join(json.dumps(row) + "\n" for row in kept))  # without a line that a kill cut short
-    done = {(row["program"], row["repeat"]) for row in kept}
+    done = {(row["program"], row["repeat"]) for row in read_rows(path)}
     for repeat in range(FRESH):
         missing = [name for name in wanted if (name, repeat) not in done]
         seed = training_seed(0, "test", repeat)
         for place, outcome in pool.train([programs[name] for name in missing], seed=seed, split="test"):
             # A network that fails is worth nothing.
             accuracy = outcome.score if isinstance(outcome, Trained) else 0.0
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"program": missing[place], "repeat": repeat, "accuracy": accuracy}) + "\n")
-    for row in _rows(path):
-        found[row["program"]].append(row["accuracy"])
+            append_rows(path, [{"program": missing[place], "repeat": repeat, "accuracy": accuracy}])
+    for row in read_rows(path):
+        found[str(row["program"])].append(float(str(row["accuracy"])))
     return found
 
 
@@ -282,12 +288,6 @@ def _told(found: intervals.Estimate | None, n: int) -> Interval:
     if found is None:
         return {"n": n}
     return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4), "n": n}
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
 
 
 if __name__ == "__main__":
