@@ -9,16 +9,17 @@
     tpe        Optuna's TPE on a parametric convolutional network (benchmarks/parametric.py)
     NAME=JSON  settings of a search, as 'short={"growth": "off"}'
 
-All arms have the same data, pool and recipe. A search is given cycles until its trainings (CPU seconds), calls of a
-model and its other work (TPE's own; an edit's checks are not in it) have taken the seconds, and is cut there. It hands
+All arms have the same data, pool and recipe. A search is given cycles until its trainings (CPU seconds) and calls of a
+model have taken the seconds, and is cut there; what else it does, as checks of edits, is in no arm's seconds. It hands
 over the three networks that it ranks highest. These are the first metric, fixed before the first search:
 
     transfer   accuracy on the test images after the final training (`--final-size` images, `--final-epochs`, a fresh
                seed for each of `--fresh`), mean of the three; and of the one ranked highest
     cost       FLOPs and parameters of the three, as ratios to the best baseline
 
-Arms are compared seed by seed, t-intervals over the searches. TPE is refused networks of more than `--growth` times the
-FLOPs or parameters of the best baseline. Interrupt it at any moment; the same command goes on. It ends with JSON.
+Arms are compared seed by seed, t-intervals over the searches. No arm has networks of more than `--growth` times the
+FLOPs or parameters (`off`: no limit): TPE of those of the best baseline, a search of those of each one's own. Interrupt
+it at any moment; the same command goes on. It ends with JSON.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from math import inf
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -40,6 +42,7 @@ from benchmarks.compare import mean
 from benchmarks.parametric import best_of, score_of, tuned
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
+from deltanas.archive import POINTER
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.journal import Journal
@@ -53,6 +56,8 @@ from deltanas.wiring import open_dataset_pool, program_of
 HANDED = 3
 CYCLES = 400
 """More cycles than any number of seconds allows."""
+ALIKE = ("dataset", "baselines", "train_size", "seconds", "candidates", "growth", "final_size", "final_epochs")
+"""Options that all that a folder holds was made with."""
 PLAIN: dict[str, object] = {"strategy": "random"}
 SEARCHES: dict[str, dict[str, object]] = {
     "default": {},
@@ -75,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=12)
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--growth", type=float, default=1.5)
+    parser.add_argument("--growth", type=growth_of, default=1.5)
     parser.add_argument("--final-size", type=int, default=10_000)
     parser.add_argument("--final-epochs", type=int, default=5)
     parser.add_argument("--fresh", type=int, default=1, help="number of final trainings of each network")
@@ -84,6 +89,7 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     arms = [arm_of(text) for text in names_of(given.arms)]
     plan = Contest(given.out, given, tuple(given.baselines.split(",")))
+    stamp(given.out / "contest.json", {key: getattr(given, key) for key in ALIKE}, "")
     deadline = time.monotonic() + 60 * given.minutes
     for seed in range(given.seeds):
         for arm in arms:
@@ -119,6 +125,11 @@ def arm_of(text: str) -> Arm:
             f"no arm {name!r}", f"known: none, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
         )
     return Arm(name, SEARCHES[name])
+
+
+def growth_of(text: str) -> float | str:
+    """As the setting of a search has it."""
+    return text if text == "off" else float(text)
 
 
 def names_of(text: str) -> list[str]:
@@ -194,10 +205,11 @@ class Contest:
         """A search that is given cycles until it has taken the seconds, cut there."""
         settings = {
             "dataset": self.given.dataset, "baselines": list(self.baselines), "seed": seed, "finals": 0,
-            "candidates": self.given.candidates, "train": self._searching, **(arm.settings or {}),
+            "candidates": self.given.candidates, "growth": self.given.growth, "train": self._searching,
+            **(arm.settings or {}),
         }  # fmt: skip
         folder, rows = self.out / f"{arm.name}-{seed}", []
-        for cycles in range(1, CYCLES):
+        for cycles in range(cycles_of(folder), CYCLES):
             view = deltanas.search({**settings, "cycles": cycles}, run=folder)
             rows = list(view.candidates)
             if sum(map(spent, _made(rows))) >= self.given.seconds:
@@ -211,20 +223,19 @@ class Contest:
 
     def _tpe(self, seed: int) -> Handed:
         champion = self._baselines(seed)[0]
-        most = {key: self.given.growth * float(str(champion[key])) for key in ("flops", "params")}
+        times = inf if self.given.growth == "off" else float(self.given.growth)
+        most = {key: times * float(str(champion[key])) for key in ("flops", "params")}
         done: list[Any] = []
         seconds = 0.0
         with open_dataset_pool(self.given.dataset, TrainConfig(**self._searching, timeout=600)) as pool:
-            began = time.process_time()
             for some in tuned(
                 pool, seed, training_seed(seed), self.given.workers,
                 lambda built: built.flops <= most["flops"] and built.params <= most["params"],
             ):  # fmt: skip
-                seconds += time.process_time() - began + sum(one.outcome.cpu_seconds for one in some)
+                seconds += sum(one.outcome.cpu_seconds for one in some)
                 if seconds > self.given.seconds:
                     break
                 done += some
-                began = time.process_time()
         told = {"trained": len(done), "spent": round(seconds, 1)}
         return [
             {"flops": one.flops, "params": one.params, **_text(one.program), "score": score_of(one), **told}
@@ -265,6 +276,15 @@ class Contest:
             return final
         epoch = float(str(row["seconds"])) * self.given.final_size / self.given.train_size
         return final + max(1, int(float(self.given.seconds) / epoch + 0.5))
+
+
+def cycles_of(folder: Path) -> int:
+    """Number of cycles that the search in this folder was lengthened to, and may not fall below; 1 where none is."""
+    if not (folder / POINTER).exists():
+        return 1
+    config = deltanas.open_run(folder).manifest["config"]
+    assert isinstance(config, dict)
+    return int(config["cycles"])
 
 
 def spent(candidate: Candidate) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.parametric import best_of, score_of, text_of, tuned
-from benchmarks.rivals import PLAIN, arm_of, compared, names_of, within
+from benchmarks.rivals import PLAIN, arm_of, compared, cycles_of, growth_of, names_of, within
+from deltanas.archive import begin_run
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained
@@ -61,6 +63,19 @@ def test_arms_are_names_or_settings() -> None:
         with pytest.raises(UsageError, match="no JSON object"):
             arm_of(wrong)
     assert arm_of('mine={"growth": 2}').settings == {"growth": 2}, "what the hint says"
+
+
+def test_a_search_that_was_lengthened_and_killed_goes_on_from_there(tmp_path: Path) -> None:
+    """A run may be lengthened and never shortened."""
+    assert cycles_of(tmp_path / "run") == 1
+    with begin_run(tmp_path / "run", None, {"config": {"cycles": 5}})[1]:
+        pass
+    assert cycles_of(tmp_path / "run") == 5
+
+
+def test_the_limit_of_growth_is_that_of_all_arms() -> None:
+    assert (growth_of("2"), growth_of("off")) == (2.0, "off")
+    assert PLAIN.keys() == {"strategy"}, "an arm has no limit of its own"
 
 
 def test_a_search_is_cut_at_its_seconds() -> None:
