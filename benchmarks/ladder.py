@@ -236,16 +236,16 @@ def replayed(table: Table, searches: int, trainings: float) -> dict[str, list[Ch
         for number in range(searches):
             world = table.world(f"search {number}")
             name = Search(world, rule(table.lengths), trainings * table.mean_seconds, str(number)).chosen()
-            found[arm].append(Chosen(name, world.roots))
+            found[arm].append(Chosen(name, table.best(world.roots)))
     return found
 
 
 def told(chosen: Mapping[str, Sequence[Chosen]], fresh: Mapping[str, float]) -> str:
-    """Gain of the chosen network over the best baseline of its search, both by fresh seeds."""
-    gains = {
-        arm: [fresh[each.name] - max(fresh[root] for root in each.roots) for each in rows]
-        for arm, rows in chosen.items()
-    }
+    """Gain of the chosen network over the best baseline of its search, both by fresh seeds that chose neither.
+
+    Intervals are over the draws of the searches; the table and the fresh trainings are the same for all.
+    """
+    gains = {arm: [fresh[each.name] - fresh[each.rival] for each in rows] for arm, rows in chosen.items()}
     first = next(iter(gains))
     lines = ["| trainings | gain over the best baseline | less `long for all` |", "|---|---|---|"]
     for arm, rows in gains.items():
@@ -270,7 +270,7 @@ def main() -> None:
         return
     table = Table.read(given.table)
     chosen = replayed(table, given.searches, given.trainings)
-    names = sorted({name for rows in chosen.values() for each in rows for name in (each.name, *each.roots)})
+    names = sorted({name for rows in chosen.values() for each in rows for name in (each.name, each.rival)})
     sys.stderr.write(f"{len(names)} networks were chosen or are baselines: {len(names) * given.seeds} trainings\n")
     fresh = fresh_scores(table, names, given.seeds, given.out, time.monotonic() + 60 * given.minutes)
     if fresh is not None:

@@ -32,10 +32,10 @@ FRESH = 100
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a search hands over, and the baselines that it had."""
+    """What a search hands over, and the baseline that it is to surpass: the best of its own by the table."""
 
     name: str
-    roots: Sequence[str]
+    rival: str
 
 
 @dataclass(frozen=True)
@@ -84,22 +84,28 @@ class Table:
     def world(self, key: str) -> Replayed:
         return Replayed(self, key)
 
+    def best(self, names: Sequence[str]) -> str:
+        """By the mean of the long trainings; one that failed is the worst."""
+        scores = {name: self.networks[name].scores[self.lengths[1]] for name in names}
+        return max(names, key=lambda name: fmean(score or 0.0 for score in scores[name]))
+
 
 def _measured(rows: Mapping[str, Sequence[Row]], lengths: tuple[int, int]) -> Measured:
     scores, seconds = {}, {}
     for what, epochs in zip((SHORT, LONG), lengths, strict=True):
         made = sorted(rows[what], key=lambda row: int(str(row["seed"])))
-        scores[epochs] = [_last(row, epochs) for row in made]
+        scores[epochs] = [_end(row, epochs) for row in made]
         seconds[epochs] = fmean(float(str(row["cpu_seconds"])) for row in made)
     return Measured(str(rows[LONG][0]["family"]), scores, seconds)
 
 
-def _last(row: Row, epochs: int) -> float | None:
-    """Accuracy of the last weights after the whole training."""
-    for one in cast("list[dict[str, Any]]", row["readings"]):
-        if one["epochs"] == epochs and not one["averaged"]:
-            return cast("float | None", one["accuracy"])
-    return None
+def _end(row: Row, epochs: int) -> float | None:
+    """Accuracy after the whole training, by averaged weights where they are known, as a search scores."""
+    found = None
+    for one in sorted(cast("list[dict[str, Any]]", row["readings"]), key=lambda one: bool(one["averaged"])):
+        if one["epochs"] == epochs:
+            found = cast("float | None", one["accuracy"])
+    return found
 
 
 class Replayed:

@@ -55,8 +55,8 @@ def table(folder: Path) -> Path:
                 program = root.edited("net", apply_edit(root.net, edit).source)
                 edits.append({"family": family, "program": program.id, "steps": [{"of": "net", "edit": edit}]})
             for what, epochs, score in (("short", 1, short), ("long", 5, long)):
-                reading = {"epochs": epochs, "averaged": False, "accuracy": score}
-                first = {"epochs": 1, "averaged": True, "accuracy": 0.0}
+                reading = {"epochs": epochs, "averaged": True, "accuracy": score}
+                first = {"epochs": epochs, "averaged": False, "accuracy": 0.0}
                 row = {"program": program.id, "family": family, "what": what, "seed": 1, "cpu_seconds": float(epochs)}
                 trainings.append({**row, "failure": None, "readings": [first, reading]})
     for name, rows in (("edits", edits), ("trainings", trainings)):
@@ -71,12 +71,13 @@ def test_a_replay_of_measured_edits_finds_what_ends_high(tmp_path: Path) -> None
     best = {arm: [known.networks[each.name].scores[5] for each in rows] for arm, rows in found.items()}
     assert (best["long for all"], best["short for all"]) == ([[0.95]] * 2, [[0.5]] * 2)
     assert {score[0] for score in best["a ladder"]} <= {0.9, 0.95}, "what starts fast is no parent"
+    assert {each.rival for each in found["a ladder"]} == {builtin_programs({})["vgg"].id}, "the best at the end"
     assert {name: program.id for name, program in known.programs.items()} == {name: name for name in known.networks}
 
 
 def test_gains_are_paired_over_searches() -> None:
-    rows = [Chosen("a", ["r"]), Chosen("b", ["r"])]
-    said = told({"long for all": rows, "a ladder": [Chosen("b", ["r"])] * 2}, {"a": 0.5, "b": 0.7, "r": 0.6})
+    rows = [Chosen("a", "r"), Chosen("b", "r")]
+    said = told({"long for all": rows, "a ladder": [Chosen("b", "r")] * 2}, {"a": 0.5, "b": 0.7, "r": 0.6})
     assert said.splitlines()[2].startswith("| long for all | +0.0000 [")
     assert said.splitlines()[3].startswith("| a ladder | +0.1000 [+0.1000, +0.1000] | +0.1000 [")
 
