@@ -48,7 +48,9 @@ def answers(
         answer = pool.infer(graph, x[start : start + _TOGETHER])
         if isinstance(answer, Failed):
             raise DataError(
-                f"ONNX Runtime does not run the teacher: {answer.reason}", "export it again, or train it here"
+                f"ONNX Runtime does not run the teacher: {answer.reason}",
+                f"a teacher takes images of {x.shape[1]} channel{'s' * (x.shape[1] > 1)} here, of any size, and gives"
+                " such back: export one that does, or name a program",
             )
         found.append(answer)
         if ticked:

@@ -50,6 +50,24 @@ def test_a_seed_alone_is_told(old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("G = torch.Generator().manual_seed(3)", "G = torch.Generator().manual_seed(5)"),
+        ("R = random.Random(3)", "R = random.Random(-4)"),
+        ("R = np.random.default_rng(3)", "R = np.random.default_rng(4)"),
+        ("SEED: int = 3", "SEED: int = 5"),
+        ("SEED = 3", "SEED = -3"),
+    ],
+)
+def test_so_is_the_seed_of_a_generator_or_of_a_declared_name(old: str, new: str) -> None:
+    parent = Program.of(net=f"{old}\n{BASE}")
+    gate = SeedGate()
+    gate.remember([Draft(parent)])
+    assert gate.judge([Draft(parent.edited("net", f"{new}\n{BASE}"))]) == [Refused("novelty", SEED_ALONE)]
+    assert isinstance(gate.judge([Draft(parent.edited("net", f"{new}\n{BASE}W = 1\n"))])[0], Draft)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("Linear(4, 4)", "Linear(4, 5)"),
         ("seed_width = 4", "seed_width = 8"),
         ("SEED = 3", "SEED = 3\nWIDTH = 9"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -52,6 +53,10 @@ def distil(
         raise UsageError(f"--out {out}: the data set is an npz file", f"give --out {out}.npz")
     if out.exists():
         raise UsageError(f"{out} is there already, and nothing is overwritten", "name another --out")
+    if not out.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {out.parent} to write {out.name} to", f"mkdir -p {quote(str(out.parent))}"
+        )
     values = hyperparameters(prm)
     source = _source(teacher)
     graph = None if source else exported_graph(Path(teacher))

@@ -63,7 +63,6 @@ def _restore(network: Denoiser, images: list[Path], left: LeftOuts, out: Path | 
         raise UsageError(f"{network.file} denoises pictures, which have to go somewhere", "add --out DIR")
     if isinstance(network.sight, str):
         say(f"no exact tiles, pictures go through as a whole and take memory: {network.sight}")
-    out.mkdir(parents=True, exist_ok=True)
     files = list(pictures_in(images, left))
     for some in left.told():
         say(f"{some.number:,} left out: {some.reason} ({some.example})")

@@ -144,7 +144,7 @@ def _hint(failure: tuple[str, str], target: Target) -> str:
     if failure[0] in ("timeout", "memory"):
         return "a smaller --size takes less of both"
     if "any size" in failure[1] or "not known before" in failure[1]:
-        return "write the ONNX file anew with those sizes fixed"
+        return "give a --size that the network's strides divide, or write the ONNX file anew with those sizes fixed"
     return f"is the ONNX file sound? Another target may take it: --target {'mediatek' if target.runs else FIRST}"
 
 

@@ -15,7 +15,7 @@ from deltanas.errors import DataError, UsageError
 from deltanas.imagery import in_levels
 from deltanas.prediction.network import AGAIN
 from deltanas.tiling import Sight, tiled
-from deltanas.train.data.picture import DEEP, UnreadableError, pillow, read_picture
+from deltanas.train.data.picture import DEEP, Picture, UnreadableError, pillow, read_picture
 from deltanas.whole import write_whole
 
 TILE = 512
@@ -72,16 +72,13 @@ class Denoiser:
         pillow()
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, not a folder to write to", "name another --out")
+        folder.mkdir(parents=True, exist_ok=True)
         for file in files:
             out = folder / f"{file.stem}.png"
             start = perf_counter()
-            try:
-                picture = None if out.exists() else read_picture(file, colour=self.channels == 3)
-            except UnreadableError as error:
-                yield Restored(str(file), error=error.message)
-                continue
-            if picture is None:
-                yield Restored(str(file), error=f"{out} is there already: name another --out, or move it")
+            picture = self._read(file, out)
+            if isinstance(picture, str):
+                yield Restored(str(file), error=picture)
                 continue
             count = _Count(ticked)
             clean = self.denoised(picture.pixels, count, tile)
@@ -89,6 +86,18 @@ class Denoiser:
             notes = tuple(f"{done}, read as 8 bits" if done == DEEP else done for done in picture.done)
             known = (clean.shape[2], clean.shape[1], count.tiles, perf_counter() - start, notes)
             yield Restored(str(file), str(out), *known)
+
+    def _read(self, file: Path, out: Path) -> Picture | str:
+        """The photograph; or why it is not denoised."""
+        if out.exists():
+            return f"{out} is there already: name another --out, or move it"
+        try:
+            picture = read_picture(file, colour=True if self.channels == 3 else None)
+        except UnreadableError as error:
+            return error.message
+        if len(picture.pixels) > self.channels:
+            return f"{file} has colours, and the network was trained on grey photographs: save it as a grey one"
+        return picture
 
     def denoised(self, pixels: NDArray[np.uint8], ticked: Ticked | None = None, tile: int = TILE) -> NDArray[np.uint8]:
         """An image of any size, uint8 [c, h, w]. Raises DataError where the outputs make no sense."""
