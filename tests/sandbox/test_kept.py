@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from deltanas.config import TrainConfig
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.sandbox import KeptTrainings
 from deltanas.seams import Built, Split
+from deltanas.wiring import open_shape_pool, pools
 
 BASE, CHILD = Program.of("x = 1\n"), Program.of("y = 1\n")
 
@@ -73,6 +75,22 @@ def test_whatever_the_score_depends_on_is_part_of_the_name(tmp_path: Path) -> No
         assert len(other.made) == 1
         assert isinstance(found, Trained)
         assert not found.cached
+
+
+def test_another_processor_rounds_otherwise_so_its_trainings_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home may be shared by several machines."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    config = TrainConfig(epochs=1, threads=1)
+    places = set()
+    with open_shape_pool((1, 8, 8), 2, config) as pool:
+        for processor in ("a", "b", "a"):
+            monkeypatch.setattr(pools, "this_machine", lambda processor=processor: (processor, 1, "torch"))
+            runner = pools.kept_trainings(pool, config, [BASE])
+            assert isinstance(runner, KeptTrainings)
+            places.add(runner._place(BASE, 0, 1))
+    assert len(places) == 2
 
 
 def test_a_failure_is_not_kept(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from deltanas.sandbox import (
     cuda_devices,
     machine_secret,
     stored_calibration,
+    this_machine,
 )
 from deltanas.seams import Builds, Gate, Runner
 from deltanas.task import CLASSIFY, DENOISE, TASKS, Task
@@ -177,8 +178,9 @@ def kept_trainings(runner: Pool, config: TrainConfig, baselines: Iterable[Progra
         return runner
     fed = {key: runner.dataset.record[key] for key in CONTENT}
     asked = [runner.task.name, fed, runner.dataset.scale, runner.augment, runner.crops, runner.average]
-    ran = [type(runner).__name__, config.device, runner.threads, runner.tier, platform.python_version(), versions()]
-    protocol = json.dumps([*asked, *ran, *_code("task.py", "imagery.py", "train/average.py", "sandbox/judge.py")])
+    processor, *_ = this_machine()  # a folder may be shared by machines that round otherwise
+    ran = [type(runner).__name__, config.device, processor, runner.threads, runner.tier, platform.python_version()]
+    protocol = json.dumps([*asked, *ran, versions(), *_code("task.py", "imagery.py", "train/average.py", "sandbox/judge.py")])
     return KeptTrainings(runner, cache_folder() / "trainings", protocol, baselines, runner.epochs)
 
 
