@@ -126,7 +126,7 @@ class SearchConfig(Section):
     seeds_budget: Annotated[int, Field(ge=0)] | None = Field(
         None,
         description="number of trainings in a cycle beyond `seeds`, for candidates whose choice they may change;"
-        " default: with auto half the number of candidates (with rungs, of those that may come to the last one), else 0",
+        " default: with auto half the number of candidates (with rungs of those that reach the last one), else 0",
     )
     rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(numbers)] = Field(
         (),

@@ -80,7 +80,9 @@ def test_what_the_screen_was_worth_is_told_after_each_cycle_and_once(capsys: pyt
     def made(cycle: int, index: int, predicted: float | None) -> Candidate:
         made = Trained(0.5 - index / 100, 100, 0, 1.0, 1.0, "A")
         tried = (Attempt("", "exact", "", None, predicted=predicted),)
-        return Candidate(cycle, index, "random", parent, Draft(Program.of(f"x = {cycle, index}\n")), tried, made, (made,))
+        return Candidate(
+            cycle, index, "random", parent, Draft(Program.of(f"x = {cycle, index}\n")), tried, made, (made,)
+        )
 
     old = [root, *(made(1, index, None) for index in range(400))]
     narrator = Narrator()

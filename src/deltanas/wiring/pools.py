@@ -180,7 +180,8 @@ def kept_trainings(runner: Pool, config: TrainConfig, baselines: Iterable[Progra
     asked = [runner.task.name, fed, runner.dataset.scale, runner.augment, runner.crops, runner.average]
     processor, *_ = this_machine()  # a folder may be shared by machines that round otherwise
     ran = [type(runner).__name__, config.device, processor, runner.threads, runner.tier, platform.python_version()]
-    protocol = json.dumps([*asked, *ran, versions(), *_code("task.py", "imagery.py", "train/average.py", "sandbox/judge.py")])
+    code = _code("task.py", "imagery.py", "train/average.py", "sandbox/judge.py")
+    protocol = json.dumps([*asked, *ran, versions(), *code])
     return KeptTrainings(runner, cache_folder() / "trainings", protocol, baselines, runner.epochs)
 
 
