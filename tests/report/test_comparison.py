@@ -80,6 +80,16 @@ def test_a_run_that_is_older_than_a_setting_was_held_to_something(
     assert comparison(Reading(old, [new]))["warnings"] == [one.format("new", "old") for one in said]
 
 
+def test_limits_of_size_budgets_of_repeats_and_crops_make_runs_unlike(make_view: Make) -> None:
+    one, other = (run_of(name, "delta", [[0.8, 0.9]], make_view) for name in ("one", "other"))
+    config: dict[str, object] = {"max_params": None, "max_flops": None, "seeds_budget": 4, "train": {"crops": []}}
+    one = replace(one, manifest={"config": config})
+    other = replace(
+        other, manifest={"config": {**config, "max_flops": 10, "seeds_budget": 0, "train": {"crops": [32]}}}
+    )
+    assert comparison(Reading(one, [other]))["warnings"] == ["other differs from one in max_flops, seeds_budget, crops"]
+
+
 def test_a_single_candidate_has_no_interval_and_none_no_comparison(make_view: Make) -> None:
     groups = comparison(Reading(run_of("run", "delta", [[0.9]], make_view)))["groups"]
     assert isinstance(groups, list)

@@ -20,9 +20,9 @@ from deltanas.task import Metric
 CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
-    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "seeds", "rungs", "prm")),
-    ("config", "proposals"),
-    *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment", "average")),
+    *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "max_params", "max_flops")),
+    *(("config", key) for key in ("seeds", "seeds_budget", "rungs", "prm", "proposals")),
+    *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment", "crops", "average")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
 
