@@ -47,8 +47,8 @@ def searched(run: Path, seed: int, workers: int | None) -> dict[str, Any]:
     took = {"wall_seconds": round(time.monotonic() - began, 1), "cpu_seconds": round(_cpu() - used, 1)}
     shown = json.loads(_deltanas("runs", "show", str(run), "--json"))
     handed = shown["handed_over"]
-    if handed is None:
-        raise SystemExit(f"{run}: no final was scored, so the search has nothing to hand over")
+    if handed is None or handed["over"] is None:
+        raise SystemExit(f"{run}: it hands over no network with a baseline beside it")
     prices = {one["name"]: one["ratio"] for one in handed["prices"]}
     over = {key: handed["over"][key] for key in ("name", "score", "gain", "low", "high", "paired")}
     origin = {key: shown["manifest"][key] for key in ("commit", "dirty", "machine")}

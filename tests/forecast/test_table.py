@@ -36,9 +36,22 @@ def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
         gzip.compress(json.dumps({"form": "deltanas forecast 1", "origin": {}, "rows": [[1]]}).encode()),
         gzip.compress(b'{"form": "deltanas forecast 1", "origin": {}, "rows": [["a", "b", "net", {}, NaN, null]]}'),
         gzip.compress(b'{"form": "deltanas forecast 1", "origin": {}, "rows": [["a", "b", "net", {"c": "d"}, 1, 1]]}'),
+        gzip.compress(b'{"form": "deltanas forecast 1", "origin": {}, "rows": [["a", "b", "net", [], 1, 1]]}'),
         gzip.compress(b"{}")[:-9],
+        gzip.compress(b"{}" * 50)[:10] + bytes(range(255, 205, -1)),
     ],
-    ids=["no gzip", "no JSON", "a list", "another form", "a short row", "no number", "no count", "cut short"],
+    ids=[
+        "no gzip",
+        "no JSON",
+        "a list",
+        "another form",
+        "a short row",
+        "no number",
+        "no count",
+        "no names",
+        "cut",
+        "damaged",
+    ],
 )
 def test_what_is_no_table_is_told(tmp_path: Path, held: bytes) -> None:
     (tmp_path / "table").write_bytes(held)

@@ -84,9 +84,8 @@ def test_limits_of_size_budgets_of_repeats_and_crops_make_runs_unlike(make_view:
     one, other = (run_of(name, "delta", [[0.8, 0.9]], make_view) for name in ("one", "other"))
     config: dict[str, object] = {"max_params": None, "max_flops": None, "seeds_budget": 4, "train": {"crops": []}}
     one = replace(one, manifest={"config": config})
-    other = replace(
-        other, manifest={"config": {**config, "max_flops": 10, "seeds_budget": 0, "train": {"crops": [32]}}}
-    )
+    changed = {**config, "max_flops": 10, "seeds_budget": 0, "train": {"crops": [32]}}
+    other = replace(other, manifest={"config": changed})
     assert comparison(Reading(one, [other]))["warnings"] == ["other differs from one in max_flops, seeds_budget, crops"]
 
 

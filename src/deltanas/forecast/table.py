@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -84,7 +85,7 @@ def read_table(path: Path) -> Table:
             raise ValueError(f"its form is {held['form']!r}")
         rows = tuple(_unpacked(row) for row in held["rows"])
         origin = dict(held["origin"])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, gzip.BadGzipFile) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{path} is no table of measured edits: {error}",
             "`python -m benchmarks forecast --write FILE` writes one of the folder of `python -m benchmarks gains`",
