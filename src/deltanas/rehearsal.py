@@ -19,7 +19,7 @@ from deltanas.task import TASKS
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
 from deltanas.wiring import allocation_of, epochs_of, programs_of
-from deltanas.wiring.choosing import require_objectives
+from deltanas.wiring.choosing import require_askable, require_objectives
 from deltanas.wiring.pools import load_dataset, require_fit
 from deltanas.wiring.proposing import context_of, first_request
 from deltanas.wiring.screening import forecast_of
@@ -61,6 +61,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     _tried(lacks, lambda: require_trackers(config.track))
     _tried(lacks, lambda: forecast_of(config, lambda _: None))
     _tried(lacks, lambda: require_objectives(config))
+    _tried(lacks, lambda: require_askable(config))
     if images:
         _tried(lacks, lambda: require_fit(TASKS[config.task], images, config.train))
         epochs = epochs_of(config.train, len(images.train), config.prm)
@@ -178,9 +179,9 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
         edits = f"edits by rule {config.learn.rule}"
         yield f"after each cycle: LoRA of rank {t.rank}, rate {t.rate:g}, {t.epochs} epochs, on {edits}"
     if config.finals:
-        rival = "" if config.objectives else " and the best one"
+        others = " and their baselines" if config.objectives else ", their baselines and the best one"
         length = "" if config.final_epochs is None else f", trained for {counted(config.final_epochs, 'epoch')}"
-        yield f"at the end: up to {config.finals} elites, their baselines{rival} on the test split{length}"
+        yield f"at the end: up to {config.finals} elites{others} on the test split{length}"
 
 
 def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:

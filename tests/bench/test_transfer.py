@@ -46,7 +46,8 @@ def test_gains_are_over_the_best_baseline_of_the_validation_images() -> None:
 def test_the_interval_of_the_mean_gain_holds_the_luck_of_the_seeds_that_all_runs_share() -> None:
     """Twelve runs that gain nothing, beside a rival whose few trainings move all their gains together."""
     rng = np.random.default_rng(0)
-    held, alone = [], []
+    held: list[bool] = []
+    alone: list[bool] = []
     for _ in range(400):
         gains = rng.normal(0, 0.001, (12, 1)) + rng.normal(0, 0.005, (12, 4)) - rng.normal(0, 0.005, 4)
         for found, covered in ((crossed(gains), held), (mean(gains.mean(1).tolist()), alone)):

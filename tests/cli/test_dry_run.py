@@ -84,6 +84,21 @@ def test_counts_are_upper_bounds() -> None:
     assert counts_of(read_config({**given, "proposals": "auto"}), None) == {"calls of the model": 32000}
 
 
+def test_what_a_run_that_is_filled_from_outside_cant_have_is_lacking() -> None:
+    lacks = rehearse({"strategy": "outside", "seeds": "auto"}).lacks
+    assert ["`seeds` = auto" in lack.message for lack in lacks] == [True]
+
+
+def test_the_end_is_told_as_it_will_be() -> None:
+    given = {"strategy": "random", "cycles": 1}
+    assert rehearse({**given, "final_epochs": 5}).does[-1].endswith(
+        "up to 3 elites, their baselines and the best one on the test split, trained for 5 epochs"
+    )
+    front = rehearse({**given, "objectives": ["accuracy", "params"]})
+    assert front.does[-1].endswith("up to 3 elites and their baselines on the test split")
+    assert not any("test split" in line for line in rehearse({**given, "finals": 0}).does)
+
+
 def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
     done = deltanas("search", "--strategy", "random", "--cycles", "1", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
