@@ -91,8 +91,10 @@ def test_what_a_run_that_is_filled_from_outside_cant_have_is_lacking() -> None:
 
 def test_the_end_is_told_as_it_will_be() -> None:
     given = {"strategy": "random", "cycles": 1}
-    assert rehearse({**given, "final_epochs": 5}).does[-1].endswith(
-        "up to 3 elites, their baselines and the best one on the test split, trained for 5 epochs"
+    assert (
+        rehearse({**given, "final_epochs": 5})
+        .does[-1]
+        .endswith("up to 3 elites, their baselines and the best one on the test split, trained for 5 epochs")
     )
     front = rehearse({**given, "objectives": ["accuracy", "params"]})
     assert front.does[-1].endswith("up to 3 elites and their baselines on the test split")
