@@ -134,7 +134,7 @@ def report(rows: Sequence[Mapping[str, str]]) -> str:
         if not np.isnan(known).all(1).any():
             means[name] = np.nanmean(known, axis=1).tolist()
     family = {name: name.partition("+")[0] for name in means}
-    levels = [(family[name], *pair) for name, pair in means.items()]
+    levels = [(family[name], pair[0], pair[1]) for name, pair in means.items()]
     gains = [
         (root, pair[0] - means[root][0], pair[1] - means[root][1])
         for name, pair in means.items()
