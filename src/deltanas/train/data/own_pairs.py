@@ -61,6 +61,10 @@ def _require_levels(mender: Mender, arrays: Mapping[str, NDArray[Any]]) -> None:
     if all(array.dtype == np.uint8 for array in arrays.values()):
         return
     role = next(role for role, array in arrays.items() if array.dtype != np.uint8)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise DataError(
+            f"{mender.where}: {mender.names[role]} holds values that are no numbers", "save it without them"
+        )
     changes = {role: f"({mender[role]} * {_factor(arrays)}).clip(0, 255).round().astype('uint8')" for role in arrays}
     raise DataError(
         f"{mender.where}: {mender.names[role]} is {arrays[role].dtype}, and denoisers are trained and scored on 8 bits",

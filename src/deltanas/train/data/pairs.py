@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.patches import EVALUATED, cut, each_of, split_three
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three
 from deltanas.train.data.picture import read_picture, taken_out
 from deltanas.train.data.records import Images, Provenance, Splits
-from deltanas.train.data.tree import LeftOuts, scan
+from deltanas.train.data.tree import LeftOuts, content, scan
 
 SIDES = (("noisy", "clean"), ("original", "denoised"))
 """The folders of a set: one's own, and those of Mobile AI's denoising sets."""
@@ -39,8 +39,8 @@ def read_pairs(folder: Path, patch: int) -> Splits:
     """Patches of the pairs that a folder holds, in any of the layouts.
 
     Raises:
-        DataError: no such layout, a photograph without its twin, twins of unlike size, more than 8 bits, one smaller
-            than a patch, or fewer than three scenes.
+        DataError: no such layout, a photograph without its twin, twins of unlike size, a grey one whose twin has
+            colours, more than 8 bits, one smaller than a patch, or fewer than three scenes.
     """
     left = LeftOuts()
     pairs = _found(folder, left)
@@ -69,7 +69,7 @@ def read_pairs(folder: Path, patch: int) -> Splits:
 
 
 def _found(folder: Path, left: LeftOuts) -> list[Pair]:
-    tree = scan(folder, left)
+    tree = scan(folder, left, _LAYOUT)
     for noisy, clean in SIDES:
         if {noisy, clean} <= tree.folders.keys():
             return list(_by_name([*tree.folders[noisy].below()], [*tree.folders[clean].below()], folder, noisy, clean))
@@ -80,7 +80,7 @@ def _found(folder: Path, left: LeftOuts) -> list[Pair]:
 
 
 def _by_name(noisy: Sequence[Path], clean: Sequence[Path], folder: Path, *names: str) -> Iterator[Pair]:
-    """By the path below the side's folder, less what it ends with."""
+    """By the path below the side's folder, less what it ends with. Pairs of one clean photograph are one scene."""
     sides = [
         {str(path.relative_to(folder / name).with_suffix("")): path for path in files}
         for name, files in zip(names, (noisy, clean), strict=True)
@@ -90,8 +90,10 @@ def _by_name(noisy: Sequence[Path], clean: Sequence[Path], folder: Path, *names:
             twice = next(path for path in files if path not in side.values())
             raise DataError(f"{folder}/{name} holds two photographs by the name {twice.stem}", taken_out(twice))
     _require_twins(sides[0], sides[1])
+    scenes: dict[bytes, str] = {}
     for name, path in sorted(sides[0].items()):
-        yield Pair(path, sides[1][name], name)
+        clean_one = sides[1][name]
+        yield Pair(path, clean_one, scenes.setdefault(content(clean_one), name))
 
 
 def _sidd(files: Sequence[Path]) -> Iterator[Pair]:
@@ -120,13 +122,18 @@ def _read(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     for path, picture in ((pair.noisy, noisy), (pair.clean, clean)):
         if picture.deep:
             raise DataError(
-                f"{path} has more than 8 bits a value, and denoisers are trained and scored on 8",
+                f"{path} {TOO_DEEP}",
                 taken_out(pair.noisy, pair.clean),
             )
     if noisy.pixels.shape[1:] != clean.pixels.shape[1:]:
         sizes = [f"{picture.pixels.shape[2]} x {picture.pixels.shape[1]}" for picture in (noisy, clean)]
         raise DataError(
             f"{pair.noisy} has {sizes[0]} pixels, its twin {pair.clean} {sizes[1]}", taken_out(pair.noisy, pair.clean)
+        )
+    if len(noisy.pixels) < len(clean.pixels):
+        raise DataError(
+            f"{pair.noisy} is grey, its twin {pair.clean} has colours, and a denoiser makes none",
+            taken_out(pair.noisy, pair.clean),
         )
     return noisy.pixels, clean.pixels
 

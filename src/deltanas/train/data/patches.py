@@ -14,6 +14,7 @@ LEAST = 8
 """Height and width of the smallest patches."""
 TRAINED, EVALUATED = 2048, 12
 """Most patches to train on, of all photographs together; and most patches of each photograph to evaluate."""
+TOO_DEEP = "has more than 8 bits a value, and denoisers are trained and scored on 8"
 T = TypeVar("T")
 
 

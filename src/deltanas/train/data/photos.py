@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.noise import fingerprint, with_evaluation_noise, with_training_noise
-from deltanas.train.data.patches import EVALUATED, cut, each_of, split_three
-from deltanas.train.data.picture import pillow, read_picture
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three
+from deltanas.train.data.picture import pillow, read_picture, taken_out
 from deltanas.train.data.records import DatasetInfo, Images, Provenance, Splits
-from deltanas.train.data.tree import LeftOuts, scan
+from deltanas.train.data.tree import LeftOuts, content, scan
 from deltanas.train.job import PATCH, Noise
 
 _LARGE, _REDUCED = 1_500_000, 3
@@ -36,6 +36,7 @@ _LOMIRI = (
     "sunset_by_Aitzol_Berasategi",
 )
 _PACKAGES = "lomiri-wallpapers-16.04 mate-backgrounds"
+_LAYOUT = "put photographs into it, at any depth"
 _HINT = f"apt-get install {_PACKAGES}, or name photos:DIR, a folder of your own photographs"
 
 
@@ -76,19 +77,20 @@ def photos_info() -> DatasetInfo:
 def read_photos(folder: Path | None, making: Making) -> Splits:
     """Photographs of a folder, at any depth, or the installed ones, as patches with synthetic noise.
 
-    No photograph is in two splits, but where there are two: then one is trained on, and the halves of the other one
-    are validated and tested on.
+    No photograph is in two splits, nor a copy of one, but where there are two: then one is trained on, and the halves
+    of the other one are validated and tested on.
 
     Raises:
-        DataError: fewer than two photographs, one that can't be read, or one that is smaller than a patch.
+        DataError: fewer than two photographs, one that can't be read, or has more than 8 bits, or is smaller than a
+            patch.
     """
     left = LeftOuts()
-    paths = installed_photos() if folder is None else list(scan(folder, left).below())
+    paths = installed_photos() if folder is None else _once(scan(folder, left, _LAYOUT).below(), left)
     if len(paths) < 2:
         where = "this machine" if folder is None else str(folder)
         raise DataError(
             f"{where} has {len(paths) or 'no'} photograph, and it takes two or more to train and to judge",
-            _HINT,
+            _HINT if folder is None else "add photographs to it, at any depth; copies of one count once",
         )
     named = [(path.name, _reader(path)) for path in paths]
     notes = [f"{len(paths)} photographs, none in two splits"]
@@ -109,6 +111,15 @@ def read_photos(folder: Path | None, making: Making) -> Splits:
     return Splits(train, validation, test, 0, source=source)
 
 
+def _once(paths: Iterable[Path], left: LeftOuts) -> list[Path]:
+    """Without copies of others: one would be trained on, and the other one judged by."""
+    found: dict[bytes, Path] = {}
+    for path in paths:
+        if found.setdefault(content(path), path) != path:
+            left.add("a copy of another photograph", path)
+    return list(found.values())
+
+
 def _reader(path: Path) -> Callable[[], NDArray[np.uint8]]:
     return lambda: _read(path)
 
@@ -119,7 +130,10 @@ def _half(read: Callable[[], NDArray[np.uint8]], place: int) -> Callable[[], NDA
 
 def _read(path: Path) -> NDArray[np.uint8]:
     """RGB [3, h, w]. Large ones are shrunk."""
-    pixels = read_picture(path, colour=True).pixels
+    picture = read_picture(path, colour=True)
+    if picture.deep:
+        raise DataError(f"{path} {TOO_DEEP}", taken_out(path))
+    pixels = picture.pixels
     if pixels[0].size <= _LARGE:
         return pixels
     small = pillow().fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).reduce(_REDUCED)

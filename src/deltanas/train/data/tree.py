@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,15 @@ _PLAIN = endings(
     "cfg csv db doc docx gz h5 htm html ini ipynb json jsonl log lst mat md mp4 names npy npz pdf pkl py tar toml tsv"
     " txt url xls xlsx xml yaml yml zip"
 )
+
+
+def content(path: Path) -> bytes:
+    """A hash that copies of a file share; a file that can't be read has one of its own."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return os.fsencode(path)
 
 
 class LeftOuts:
@@ -69,22 +79,22 @@ class Folder:
         return {name: folder for name, folder in self.folders.items() if folder.number}
 
 
-def scan(path: Path, left: LeftOuts) -> Folder:
-    """Raises DataError where a folder can't be read."""
+def scan(path: Path, left: LeftOuts, layout: str = LAYOUT) -> Folder:
+    """layout: what the folder should hold, in words. Raises DataError where a folder can't be read."""
     place = path.resolve()
     above = frozenset(_identity(folder) for folder in (place, *place.parents) if folder.exists())
-    return _scan(path, above, suffixes(), left)
+    try:
+        return _scan(path, above, suffixes(), left)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename} can't be read as a folder of images: {error.strerror}", f"name one that can be: {layout}"
+        ) from None
 
 
 def _scan(path: Path, above: frozenset[tuple[int, int]], known: frozenset[str], left: LeftOuts) -> Folder:
     found = Folder(path)
-    try:
-        with os.scandir(path) as entries:
-            inside = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise DataError(
-            f"{path} can't be read as a folder of images: {error.strerror}", f"name one that can be: {LAYOUT}"
-        ) from None
+    with os.scandir(path) as entries:
+        inside = sorted(entries, key=lambda entry: entry.name)
     for entry in inside:
         place = path / entry.name
         if entry.name.startswith(".") or entry.name.casefold() in _SYSTEM:
