@@ -59,6 +59,11 @@ def strided(kernel: int, padding: int, *up: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 8, kernel, stride=2, padding=padding), nn.GELU(), *up)
 
 
+class Largest(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / x.amax()
+
+
 GRAPHS = {
     "one": nn.Conv2d(3, 3, **CONV),
     "dilated": nn.Conv2d(3, 3, 3, padding=2, dilation=2),
@@ -74,6 +79,7 @@ GRAPHS = {
         nn.Conv2d(3, 8, **CONV), nn.AvgPool2d(2), nn.Conv2d(8, 12, **CONV), nn.AvgPool2d(3, 1, 1), nn.PixelShuffle(2)
     ),
     "largest": nn.Sequential(nn.Conv2d(3, 3, **CONV), nn.MaxPool2d(3, 1, 1)),
+    "bordered late": nn.Sequential(nn.Conv2d(3, 3, 3), nn.ZeroPad2d(1)),
     "half": denoiser("half"),
     "gate": denoiser("gate"),
     "plain": denoiser("plain"),
@@ -146,6 +152,8 @@ def test_tiles_give_the_whole_image_to_the_last_bit(name: str) -> None:
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     size = (304, 320) if name == "lite" else (96, 80)
+    if name == "bordered late":
+        size = (97, 65)  # a last tile of one pixel, smaller than the window
     image = np.random.RandomState(0).rand(3, *size).astype(np.float32)
 
     def compute(part: np.ndarray) -> np.ndarray:
@@ -179,6 +187,11 @@ def test_tiles_are_exact_in_torch_too_and_a_smaller_halo_is_not(layout: torch.me
 
 NONE = {
     "the whole image": (nn.Sequential(nn.Conv2d(3, 3, **CONV), Attention()), "may see the whole image"),
+    "the largest value": (Largest(), "ReduceMax may see the whole image"),
+    "weights that are rounded": (
+        nn.Sequential(nn.Conv2d(3, 3, 3, stride=3), nn.Upsample(scale_factor=3, mode="bilinear")),
+        "Resize by 3 rounds its weights otherwise",
+    ),
     "positions": (Positions(), "other values at other places"),
     "another size": (nn.Conv2d(3, 3, 2, stride=2), "not the size of the input"),
     "an image's norm": (nn.InstanceNorm2d(3), "may see the whole image"),
@@ -189,6 +202,29 @@ NONE = {
 def test_what_can_not_be_tiled_is_said(name: str) -> None:
     net, says = NONE[name]
     found = sight_of(graph_of(net))
+    assert isinstance(found, str)
+    assert says in found
+
+
+@pytest.mark.parametrize(
+    ("operator", "says"),
+    [
+        ({"op_type": "Pad", "inputs": ["pixels", "pads"], "mode": "wrap"}, "opposite border"),
+        (
+            {"op_type": "Resize", "inputs": ["pixels", "", "scales"], "mode": "linear", "antialias": 1},
+            "is not known",
+        ),
+    ],
+)
+def test_what_torch_does_not_write_is_said_too(operator: dict[str, Any], says: str) -> None:
+    import onnx
+
+    floats, constants = onnx.TensorProto.FLOAT, {"scales": np.ones(4, np.float32), "pads": np.array([0, 0, 1, 1] * 2)}
+    image = [onnx.helper.make_tensor_value_info(name, floats, ["n", 3, "h", "w"]) for name in ("pixels", "out")]
+    node = onnx.helper.make_node(outputs=["out"], **operator)
+    held = [onnx.numpy_helper.from_array(values, name) for name, values in constants.items()]
+    graph = onnx.helper.make_graph([node], "g", image[:1], image[1:], held)
+    found = sight_of(onnx.helper.make_model(graph).SerializeToString())
     assert isinstance(found, str)
     assert says in found
 

@@ -112,12 +112,14 @@ class _Plan:
 
 
 def _plans(size: int, reach: Reach, tile: int) -> list[_Plan]:
+    """The last tile sees as much as the others: operators fail on what is smaller than their window or border."""
     core = max(reach.step, tile // reach.step * reach.step)
+    seen = core + reach.before + reach.after
     found = []
     for start in range(0, size, core):
         end = min(size, start + core)
-        first = max(0, (start - reach.before) // reach.step * reach.step)
         last = min(size, ceil((end + reach.after) / reach.step) * reach.step)
+        first = max(0, min(start - reach.before, last - seen) // reach.step * reach.step)
         found.append(_Plan(slice(first, last), slice(start, end), slice(start - first, end - first)))
     return found
 
@@ -243,6 +245,8 @@ class _Operator:
         }
         if op not in known or self.node.attributes.get("auto_pad", b"NOTSET") != b"NOTSET":
             raise _UnboundedError(f"{op} may see the whole image")
+        if op == "Pad" and self.node.attributes.get("mode") == b"wrap":
+            raise _UnboundedError("Pad brings in the opposite border")
         if self.node.attributes.get("ceil_mode"):
             raise _UnboundedError(f"{op} rounds its size up")
         return known[op]
@@ -252,7 +256,7 @@ class _Operator:
         axes = self.node.attributes.get("axes", self.node.attributes.get("axis"))
         if axes is None and len(self.node.inputs) > 1 and self.node.op.startswith("Reduce"):
             constant = self.graph.constants.get(self.node.inputs[1])
-            axes = tuple(int(value) for value in constant.values) if constant else None
+            axes = tuple(int(value) for value in constant.values) or None if constant else None
         return {axes} if isinstance(axes, int) else set(axes) if isinstance(axes, tuple) else set(range(_AXES))
 
     def _number(self, name: str, usual: int) -> int:
@@ -292,8 +296,11 @@ class _Operator:
         factor = self._factor()
         if how == b"asymmetric" and mode == b"nearest" and named("nearest_mode") == b"floor":
             return floor(first / factor), floor(last / factor)
-        if how not in (b"half_pixel", b"pytorch_half_pixel") or mode not in (b"linear", b"cubic"):
+        known = how in (b"half_pixel", b"pytorch_half_pixel") and mode in (b"linear", b"cubic")
+        if not known or named("antialias"):
             raise _UnboundedError(f"Resize by {bytes(mode).decode()}, {bytes(how).decode()} is not known")  # type: ignore[arg-type]
+        if any(side & (side - 1) for side in factor.as_integer_ratio()):
+            raise _UnboundedError(f"Resize by {factor} rounds its weights otherwise at other places")
         ends = [floor((place + Fraction(1, 2)) / factor - Fraction(1, 2)) for place in (first, last)]
         more = 0 if mode == b"linear" else 1
         return ends[0] - more, ends[1] + 1 + more
