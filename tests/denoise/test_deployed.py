@@ -20,7 +20,7 @@ from deltanas.onnxfile import with_metadata
 from deltanas.prediction import Denoiser, open_export
 from deltanas.sandbox import LocalPool
 from deltanas.task import DENOISE
-from deltanas.train.data import load
+from deltanas.train.data import Dataset, Images, load
 from pairs_of_images import denoiser, pairs, saved, smooth
 from support import Command
 
@@ -93,6 +93,36 @@ def test_photographs_are_denoised_into_a_folder(deltanas: Command, tmp_path: Pat
     assert deltanas("predict", "best", "in/one.png", "--out", "out2").returncode == 0
 
 
+def test_colours_are_not_dropped_without_a_word(tmp_path: Path) -> None:
+    grey = Dataset(
+        "grey", *(Images(part.x[:, :1], part.y[:, :1]) for part in (pairs().train, pairs().validation, pairs().test)), 0
+    )
+    with LocalPool(grey, task=DENOISE, timeout=60, workers=1) as pool:
+        graph = trained_graph(pool, denoiser("half"), seed=0)
+        with pytest.raises(DeltanasError) as caught:
+            answers(pool, graph, pairs().train.x[:8])
+    assert "images of 3 channels" in caught.value.hint
+    file = tmp_path / "model.onnx"
+    file.write_bytes(with_metadata(graph, {**TEXTS, "num_channels": "1"}))
+    files = [saved(smooth(1, 21)[0], tmp_path / "colour.png"), saved(smooth(1, 21)[0][:1], tmp_path / "grey.png")]
+    colour, one = opened(file).restore(files, tmp_path / "out")
+    assert "has colours, and the network was trained on grey" in colour.error
+    with Image.open(str(one.out)) as found:
+        assert (found.mode, found.size) == ("L", (21, 21))
+
+
+def test_colours_keep_their_profile(export: Path, tmp_path: Path) -> None:
+    for name, mode in (("rgb", "RGB"), ("grey", "L")):
+        with Image.open(saved(smooth(1, 21)[0], tmp_path / f"{name}.png")) as image:
+            image.convert(mode).save(tmp_path / f"{name}.png", icc_profile=b"a profile")
+    found = opened(export).restore([tmp_path / "rgb.png", tmp_path / "grey.png"], tmp_path / "out")
+    profiles = []
+    for one in found:
+        with Image.open(str(one.out)) as image:
+            profiles.append(image.info.get("icc_profile"))
+    assert profiles == [b"a profile", None], "that of grey is none of the RGB that comes out"
+
+
 def test_what_a_denoiser_needs_is_said(deltanas: Command, tmp_path: Path, export: Path) -> None:
     saved(smooth(1)[0], tmp_path / "a.png")
     done = deltanas("predict", "best", "a.png")
@@ -102,6 +132,7 @@ def test_what_a_denoiser_needs_is_said(deltanas: Command, tmp_path: Path, export
         package.predict(export, ["a.png"])
     assert "--out DIR" in caught.value.hint
     (tmp_path / "file").write_text("")
+    assert "is a file, not a folder" in deltanas("predict", "best", "a.png", "--out", "file").stderr
     with pytest.raises(UsageError, match="is a file"):
         list(opened(export).restore([tmp_path / "a.png"], tmp_path / "file"))
 
@@ -171,6 +202,7 @@ def test_the_command_takes_a_program_or_an_export(deltanas: Command, tmp_path: P
         (("nobody", "--out", "x.npz"), "built in: gate, half, lite, plain, teacher"),
         (("plain", "--out", "x.zip"), "give --out x.zip.npz"),
         (("plain", "--out", "one.npz"), "name another --out"),
+        (("plain", "--out", "a b/x.npz"), "mkdir -p 'a b'"),
     ):
         refused = deltanas("distil", *wrong, *given)
         assert refused.returncode == 2

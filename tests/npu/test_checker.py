@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 pytest.importorskip("ethosu")
@@ -77,6 +78,21 @@ def test_sizes_that_are_not_known_are_told(checker: Checker) -> None:
     with pytest.raises(DataError, match="any size") as caught:
         checker.check(_vector(), "ethos-u85")
     assert "sizes fixed" in caught.value.hint
+    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in IMAGES.items())
+    halves = [
+        helper.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Upsample", ["half", "scales"], ["whole"]),
+        helper.make_node("Add", ["x", "whole"], ["y"]),
+    ]
+    scales = numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "scales")
+    graph = helper.make_graph(halves, "g", [given], [made], [scales])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 9)])
+    with pytest.raises(DataError, match="not known before") as caught:
+        checker.check(bytes(model.SerializeToString()), "ethos-u85", (33, 64))
+    assert "that the network's strides divide" in caught.value.hint
+
+
+IMAGES = {"x": ["n", 3, "h", "w"], "y": ["n", 3, "h", "w"]}
 
 
 def _vector() -> bytes:

@@ -82,7 +82,7 @@ class Denoiser:
                 continue
             count = _Count(ticked)
             clean = self.denoised(picture.pixels, count, tile)
-            write_whole(out, _png(clean))
+            write_whole(out, _png(clean, picture.profile))
             notes = tuple(f"{done}, read as 8 bits" if done == DEEP else done for done in picture.done)
             known = (clean.shape[2], clean.shape[1], count.tiles, perf_counter() - start, notes)
             yield Restored(str(file), str(out), *known)
@@ -148,9 +148,11 @@ class _Count:
             self.ticked(done, total)
 
 
-def _png(image: NDArray[np.uint8]) -> bytes:
+def _png(image: NDArray[np.uint8], profile: bytes) -> bytes:
     from io import BytesIO
 
     buffer = BytesIO()
-    pillow().fromarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0]).save(buffer, "PNG")
+    pillow().fromarray(image.transpose(1, 2, 0) if len(image) == 3 else image[0]).save(
+        buffer, "PNG", icc_profile=profile or None
+    )
     return buffer.getvalue()

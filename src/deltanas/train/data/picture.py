@@ -95,12 +95,14 @@ class Picture:
         kind: what the file holds: grey, RGB, palette, bilevel, or the name of another of Pillow's modes.
         done: what was done to it besides, in words that follow "n images".
         deep: whether the file holds more than 8 bits, of which the pixels are scaled.
+        profile: ICC profile that the file has for such pixels, b"" for none.
     """
 
     pixels: NDArray[np.uint8]
     kind: str
     done: tuple[str, ...] = ()
     deep: bool = False
+    profile: bytes = b""
 
 
 def read_picture(
@@ -123,6 +125,7 @@ def read_picture(
         file.load()
         plain, kind, done = _plain(file, span)
         deep = _deep(file.mode)
+        profile, space = file.info.get("icc_profile"), "".join(file.getbands()).removesuffix("A")
     # Pillow turns a TIFF while it loads it.
     if turn in _turns(image):
         done.append("turned as the EXIF orientation says")
@@ -135,7 +138,7 @@ def read_picture(
         plain = plain.resize(size, image.Resampling.BILINEAR)
     pixels = np.asarray(plain)
     pixels = pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return Picture(pixels, kind, tuple(done), deep)
+    return Picture(pixels, kind, tuple(done), deep, profile if profile and space == plain.mode else b"")
 
 
 def span_in(path: Path) -> Range | None:
