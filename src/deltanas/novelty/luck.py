@@ -12,6 +12,8 @@ from deltanas.seams import Gate
 
 SEED_ALONE = "only a seed differs from its parent: that is luck, and no change of the network"
 _SEEDING = frozenset(("manual_seed", "manual_seed_all", "seed", "seed_all", "set_rng_state", "fork_rng"))
+_SEEDED = frozenset(("Random", "RandomState", "default_rng", "SeedSequence"))
+"""Generators that take a seed."""
 
 
 class SeedGate(Gate):
@@ -60,21 +62,40 @@ class _Unseeded(ast.NodeTransformer):
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         return None if isinstance(node.value, ast.Call) and _seeds(node.value) else self.generic_visit(node)
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """As in `torch.Generator().manual_seed(3)`, which stays."""
+        if _seeds(node) or _called(node) in _SEEDED:
+            node.args = [ast.Constant(0) if _is_number(each) else each for each in node.args]
+        return self.generic_visit(node)
+
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        if isinstance(node.value, ast.Constant) and all(_named_seed(target) for target in node.targets):
+        if _is_number(node.value) and all(_named_seed(target) for target in node.targets):
+            node.value = ast.Constant(0)
+        return self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value and _is_number(node.value) and _named_seed(node.target):
             node.value = ast.Constant(0)
         return self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
-        if _is_seed(node.arg or "") and isinstance(node.value, ast.Constant):
+        if _is_seed(node.arg or "") and _is_number(node.value):
             node.value = ast.Constant(0)
         return self.generic_visit(node)
 
 
-def _seeds(call: ast.Call) -> bool:
+def _called(call: ast.Call) -> str:
     function = call.func
-    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def _seeds(call: ast.Call) -> bool:
+    name = _called(call)
     return name in _SEEDING or name.endswith("seed_everything")
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
 
 
 def _named_seed(target: ast.expr) -> bool:
