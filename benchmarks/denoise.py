@@ -2,8 +2,8 @@
 
     python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --epochs 64 --seeds 5
     python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --taught TAUGHT.npz --epochs 64 --seeds 5
-    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 40 --seeds 5 --arm grown
-    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 70 --seeds 5 --arm fixed
+    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 48 --seeds 5 --arm grown
+    python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 84 --seeds 5 --arm fixed
     python -m benchmarks denoise classical OUT.jsonl --dataset photos
     python -m benchmarks denoise table OUT.jsonl
     python -m benchmarks denoise table CROPS.jsonl --against fixed
@@ -130,18 +130,18 @@ def nlm(x: NDArray[np.uint8], y: NDArray[np.uint8], strength: float) -> NDArray[
 
 
 def table(options: argparse.Namespace) -> None:
-    arms: dict[str, list[Floats]] = {}
+    arms: dict[str, dict[int, Floats]] = {}
     for row in rows_of(options.out):
         last = row["images"][-1] if row["kind"] == "run" else row["images"]
-        arms.setdefault(str(row["arm"]), []).append(np.array(last))
+        arms.setdefault(str(row["arm"]), {})[row.get("seed", 0)] = np.array(last)
     base = arms[options.against]
     for name, found in arms.items():
+        both = sorted(found.keys() & base.keys())
         for level, shot in enumerate(EVALUATED):
-            scores = by_photograph(np.mean(found, axis=0), level)
-            gain = mean(scores - by_photograph(np.mean(base, axis=0), level))
+            scores = by_photograph(np.mean(list(found.values()), axis=0), level)
+            gain = mean(scores - by_photograph(np.mean(list(base.values()), axis=0), level))
             told = f"{gain.value:+.2f} dB [{gain.low:+.2f}, {gain.high:+.2f}]" if gain else "no interval"
-            pairs = list(zip(found, base, strict=False))  # of one seed each, as the rows stand in its order
-            seeds = mean([float(by_photograph(one - other, level).mean()) for one, other in pairs])
+            seeds = mean([float(by_photograph(found[seed] - base[seed], level).mean()) for seed in both])
             told += f", over seeds [{seeds.low:+.2f}, {seeds.high:+.2f}]" if seeds else ""
             line = f"{name}: shot {shot}: {scores.mean():.2f} dB, over {options.against} {told}"
             sys.stdout.write(f"{line}; {len(scores)} photographs, {len(found)} seeds\n")

@@ -41,3 +41,18 @@ def test_gains_are_paired_by_photograph(tmp_path: Path, capsys: pytest.CaptureFi
     assert told[3].endswith("over half +0.00 dB [+0.00, +0.00], over seeds [+0.00, +0.00]; 3 photographs, 2 seeds")
     with pytest.raises(SystemExit, match="no whole photographs"):
         by_photograph(base[:-1], 0)
+
+
+def test_seeds_are_paired_by_their_number_where_one_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = np.repeat([20.0, 30.0, 40.0], 12)
+    rows = [
+        {"kind": "run", "arm": arm, "seed": seed, "images": [(base + 10 * seed + gain).tolist()]}
+        for arm, seeds, gain in (("one", (0, 1, 2), 0.0), ("other", (0, 2, 1), 1.0), ("few", (0, 2), 2.0))
+        for seed in seeds
+    ]
+    out = tmp_path / "rows.jsonl"
+    out.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    table(Namespace(out=out, against="one"))
+    told = capsys.readouterr().out.splitlines()
+    assert "over seeds [+1.00, +1.00]" in told[3]
+    assert "over seeds [+2.00, +2.00]" in told[6]

@@ -98,6 +98,8 @@ WRONG: dict[str, tuple[Task, dict[str, Any], str, dict[str, Any]]] = {
     "pairs": (CLASSIFY, {}, "wants labels, and waves holds pairs of images", {"task": DENOISE}),
     "augment": (DENOISE, {"augment": ("flip",)}, "changes images alone", {"augment": ()}),
     "crops": (DENOISE, {"crops": (SIZE, 2 * SIZE)}, f"have {SIZE} pixels on a side", {"crops": (SIZE,)}),
+    "noise": (DENOISE, {"noise": "mosaic"}, "and not on waves", {"noise": "independent"}),
+    "patch": (DENOISE, {"patch": 32}, "and not waves", {"patch": 64}),
     "crops of labels": (CLASSIFY, {"crops": (8,)}, "is for pairs of images", {"crops": ()}),
 }
 

@@ -38,6 +38,7 @@ from deltanas.seams import Builds, Gate, Runner
 from deltanas.task import CLASSIFY, DENOISE, TASKS, Task
 from deltanas.train.data import Dataset, Images, Making, load, prepared
 from deltanas.train.epochs import settled_epochs
+from deltanas.train.job import PATCH
 from deltanas.train.packages import versions
 from deltanas.wiring.origin import CONTENT, require_same_data, stored_config
 from deltanas.wiring.places import located, require_there
@@ -122,6 +123,17 @@ def require_fit(task: Task, dataset: Dataset, config: TrainConfig) -> None:
         raise UsageError(
             f"the task {task.name} wants {wants}, and {dataset.name} holds {holds}",
             f"give --task {other}, or another --dataset: {sets}",
+        )
+    kind = dataset.name.partition(":")[0]
+    if config.noise != "independent" and kind != "photos":
+        raise UsageError(
+            f"train.noise is put on clean photographs, and not on {dataset.name}",
+            "leave it out, or give --dataset photos:DIR",
+        )
+    if config.patch != PATCH and kind not in ("photos", "pairs"):
+        raise UsageError(
+            f"train.patch cuts photographs, and not {dataset.name}",
+            "leave it out, or give --dataset photos:DIR or pairs:DIR",
         )
     if not dataset.paired and config.crops:
         raise UsageError("train.crops is for pairs of images", "leave it out; train.augment crops images with labels")
