@@ -91,9 +91,3 @@ def test_hints_are_of_pairs_and_not_of_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has 1 photograph") as caught:
         load(f"photos:{tmp_path / 'one'}")
     assert "apt-get" not in caught.value.hint
-
-
-def test_arrays_with_values_that_are_no_numbers_are_told(tmp_path: Path) -> None:
-    np.savez(tmp_path / "own.npz", x=np.full((60, 3, 20, 20), np.nan), y=np.zeros((60, 3, 20, 20)))
-    with pytest.raises(DataError, match="no numbers"):
-        load(f"npz:{tmp_path / 'own.npz'}")

@@ -192,6 +192,38 @@ def test_arrays_that_are_no_pairs_are_told_and_mended(tmp_path: Path) -> None:
     assert mended(_saved(tmp_path / "floats.npz", floats), tmp_path, "float64").train.y.max() == clean.max()
 
 
+def test_arrays_of_several_scales_are_mended_each_by_its_own(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    noise = np.random.RandomState(0).normal(0, 0.1, clean.shape)
+    for name, x, y in (
+        ("one", clean / 255, clean),
+        ("two", clean / 255 + noise, clean / 255),
+        ("three", clean / 255 + noise, clean),
+    ):
+        data = mended(_saved(tmp_path / f"{name}.npz", {"x": x, "y": y}), tmp_path, "float64, and denoisers")
+        assert data.train.y.max() == clean.max()
+        assert abs(data.train.x.mean() - data.train.y.mean()) < 2
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (np.full((60, 3, 20, 20), np.nan), "no real, finite numbers"),
+        (np.full((60, 3, 20, 20), 1j), "no real, finite numbers"),
+        (np.zeros((60, 20, 20, 4), np.uint8), "have 4 channels"),
+        (np.zeros((60, 5, 20, 20), np.uint8), "have 5 channels"),
+    ],
+)
+def test_arrays_that_no_denoiser_takes_are_told(tmp_path: Path, x: np.ndarray, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        load(
+            _saved(
+                tmp_path / "own.npz",
+                {"x": x, "y": np.zeros(x.shape, np.uint8), "layout": np.array("nhwc" if x.shape[-1] == 4 else "nchw")},
+            )
+        )
+
+
 def _saved(path: Path, arrays: dict[str, np.ndarray]) -> str:
     np.savez(path, **arrays)  # type: ignore[arg-type]
     return f"npz:{path}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,7 +26,7 @@ def paired_splits(
 ) -> Splits:
     """x, y: noisy and clean images, by the suffix of the split. layout: nhw, nchw or nhwc where the user said so.
 
-    Raises DataError where they are not of one shape, or not of 8 bits.
+    Raises DataError where they are not of one shape, not of 8 bits, or neither grey nor RGB.
     """
     for suffix in x:
         _require_twins(mender, suffix, x[suffix], y[suffix])
@@ -34,6 +34,12 @@ def paired_splits(
     _require_levels(mender, roles)
     ordered = dict(zip(roles, in_order(mender, roles, layout), strict=True))
     parts = {suffix: Images(ordered[f"x{suffix}"], ordered[f"y{suffix}"]) for suffix in x}
+    channels = next(iter(parts.values())).x.shape[1]
+    if channels not in (1, 3):
+        raise DataError(
+            f"{mender.where}: images have {channels} channels, and denoisers take grey or RGB ones",
+            "save them with 1 channel or 3, without an alpha channel",
+        )
     if "_test" not in parts and "_val" not in parts:
         splits = in_three(next(iter(parts.values())), 0)
         return replace(splits, source=Provenance(notes=(_ALONE,)))
@@ -58,21 +64,25 @@ def _require_twins(mender: Mender, suffix: str, x: NDArray[Any], y: NDArray[Any]
 
 def _require_levels(mender: Mender, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Noise is lost or made where values are scaled, so the user says how."""
-    if all(array.dtype == np.uint8 for array in arrays.values()):
+    others = {role: array for role, array in arrays.items() if array.dtype != np.uint8}
+    if not others:
         return
-    role = next(role for role, array in arrays.items() if array.dtype != np.uint8)
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise DataError(
-            f"{mender.where}: {mender.names[role]} holds values that are no numbers", "save it without them"
-        )
-    changes = {role: f"({mender[role]} * {_factor(arrays)}).clip(0, 255).round().astype('uint8')" for role in arrays}
+    role = next(iter(others))
+    for each, array in others.items():
+        if array.dtype.kind == "c" or not np.isfinite(array).all():
+            raise DataError(
+                f"{mender.where}: {mender.names[each]} holds values that are no real, finite numbers",
+                "save it without them",
+            )
+    factor = _factor([array for each, array in others.items() if each[0] == "y"] or [*others.values()])
+    changes = {each: f"({mender[each]} * {factor}).clip(0, 255).round().astype('uint8')" for each in others}
     raise DataError(
         f"{mender.where}: {mender.names[role]} is {arrays[role].dtype}, and denoisers are trained and scored on 8 bits",
         f"save all sides by one scale: {mender.hint(changes)}",
     )
 
 
-def _factor(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """What brings the largest value there can be to 255."""
-    largest = max(float(array.max(initial=0)) for array in arrays.values())
-    return "255" if largest <= 1 else "1" if largest <= 255 else f"(255 / {2 ** int(largest).bit_length() - 1})"
+def _factor(arrays: Sequence[NDArray[Any]]) -> str:
+    """What brings the largest value there can be to 255. Noise that was not clipped goes beyond 1."""
+    largest = max(float(array.max(initial=0)) for array in arrays)
+    return "255" if largest <= 2 else "1" if largest <= 255 else f"(255 / {2 ** int(largest).bit_length() - 1})"
