@@ -94,13 +94,15 @@ def test_photographs_are_denoised_into_a_folder(deltanas: Command, tmp_path: Pat
 
 
 def test_colours_are_not_dropped_without_a_word(tmp_path: Path) -> None:
-    grey = Dataset(
-        "grey", *(Images(part.x[:, :1], part.y[:, :1]) for part in (pairs().train, pairs().validation, pairs().test)), 0
+    data = pairs()
+    train, validation, test = (
+        Images(part.x[:, :1], part.y[:, :1]) for part in (data.train, data.validation, data.test)
     )
+    grey = Dataset("grey", train, validation, test, 0)
     with LocalPool(grey, task=DENOISE, timeout=60, workers=1) as pool:
         graph = trained_graph(pool, denoiser("half"), seed=0)
         with pytest.raises(DeltanasError) as caught:
-            answers(pool, graph, pairs().train.x[:8])
+            answers(pool, graph, data.train.x[:8])
     assert "images of 3 channels" in caught.value.hint
     file = tmp_path / "model.onnx"
     file.write_bytes(with_metadata(graph, {**TEXTS, "num_channels": "1"}))

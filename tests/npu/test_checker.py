@@ -78,7 +78,8 @@ def test_sizes_that_are_not_known_are_told(checker: Checker) -> None:
     with pytest.raises(DataError, match="any size") as caught:
         checker.check(_vector(), "ethos-u85")
     assert "sizes fixed" in caught.value.hint
-    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in IMAGES.items())
+    image: list[str | int | None] = ["n", 3, "h", "w"]
+    given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, image) for name in "xy")
     halves = [
         helper.make_node("MaxPool", ["x"], ["half"], kernel_shape=[2, 2], strides=[2, 2]),
         helper.make_node("Upsample", ["half", "scales"], ["whole"]),
@@ -90,9 +91,6 @@ def test_sizes_that_are_not_known_are_told(checker: Checker) -> None:
     with pytest.raises(DataError, match="not known before") as caught:
         checker.check(bytes(model.SerializeToString()), "ethos-u85", (33, 64))
     assert "that the network's strides divide" in caught.value.hint
-
-
-IMAGES = {"x": ["n", 3, "h", "w"], "y": ["n", 3, "h", "w"]}
 
 
 def _vector() -> bytes:

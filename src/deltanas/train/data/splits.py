@@ -235,7 +235,7 @@ def _clean(images: Images) -> list[bytes]:
 
 
 def _digest(image: NDArray[Any]) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(image), digest_size=16).digest()
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def _torn(splits: Splits, digests: Sequence[list[bytes]]) -> Iterator[str]:
