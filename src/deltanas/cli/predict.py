@@ -70,7 +70,10 @@ def _restore(network: Denoiser, images: list[Path], left: LeftOuts, out: Path | 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         whole = progress.add_task("pictures", total=len(files))
         tiles = progress.add_task("tiles", total=None)
-        ticked = lambda done, total: progress.update(tiles, completed=done, total=total)  # noqa: E731
+
+        def ticked(done: int, total: int) -> None:
+            progress.update(tiles, completed=done, total=total)
+
         for each in network.restore(files, out, ticked):
             progress.advance(whole)
             found.append(each)

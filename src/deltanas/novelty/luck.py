@@ -65,21 +65,21 @@ class _Unseeded(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """As in `torch.Generator().manual_seed(3)`, which stays."""
         if _seeds(node) or _called(node) in _SEEDED:
-            node.args = [ast.Constant(0) if _is_number(each) else each for each in node.args]
+            node.args = [ast.Constant(0) if _is_literal(each) else each for each in node.args]
         return self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        if _is_number(node.value) and all(_named_seed(target) for target in node.targets):
+        if _is_literal(node.value) and all(_named_seed(target) for target in node.targets):
             node.value = ast.Constant(0)
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
-        if node.value and _is_number(node.value) and _named_seed(node.target):
+        if node.value and _is_literal(node.value) and _named_seed(node.target):
             node.value = ast.Constant(0)
         return self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
-        if _is_seed(node.arg or "") and _is_number(node.value):
+        if _is_seed(node.arg or "") and _is_literal(node.value):
             node.value = ast.Constant(0)
         return self.generic_visit(node)
 
@@ -94,7 +94,7 @@ def _seeds(call: ast.Call) -> bool:
     return name in _SEEDING or name.endswith("seed_everything")
 
 
-def _is_number(node: ast.expr) -> bool:
+def _is_literal(node: ast.expr) -> bool:
     return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
 
 
