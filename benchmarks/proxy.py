@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
+from benchmarks.table import Row, append_rows, read_rows
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained, apply_edit
@@ -51,7 +51,7 @@ def main() -> None:
         sys.stdout.write(report(_rows(given.out / "proxy.csv")))
         return
     given.out.mkdir(parents=True, exist_ok=True)
-    journal = given.out / "trainings.csv"
+    journal = given.out / "trainings.jsonl"
     config = TrainConfig(
         size=TRAIN_SIZE, validation_size="all", workers=given.workers, threads=1, timeout=300, average=0
     )
@@ -61,7 +61,7 @@ def main() -> None:
         with open_dataset_pool(DATASET, config.model_copy(update={"epochs": epochs})) as pool:
             for repeat in range(given.seeds):
                 _train(journal, what, repeat, programs, pool)
-    _write_table(given.out / "proxy.csv", journal, programs)
+    _write_table(given.out / "proxy.csv", read_rows(journal), programs, given.seeds)
 
 
 def _programs(count: int, pool: Pool) -> dict[str, Program]:
@@ -84,44 +84,31 @@ def _programs(count: int, pool: Pool) -> dict[str, Program]:
 
 
 def _train(journal: Path, what: str, repeat: int, programs: dict[str, Program], pool: Pool) -> None:
-    done = {(row["what"], row["seed"], row["program"]) for row in _rows(journal)}
-    names = [name for name in programs if (what, str(repeat), name) not in done]
+    done = {(row["what"], row["seed"], row["program"]) for row in read_rows(journal)}
+    due = [(name, program) for name, program in programs.items() if (what, repeat, program.id) not in done]
     # One seed a round for all programs; another for the target than for the proxy.
     seed = training_seed(1 + list(EPOCHS).index(what), repeat=repeat)
-    for place, outcome in pool.train([programs[name] for name in names], seed=seed):
+    for place, outcome in pool.train([program for _, program in due], seed=seed):
+        name, program = due[place]
         accuracy = outcome.score if isinstance(outcome, Trained) else None
-        _append(journal, {"what": what, "seed": str(repeat), "program": names[place], "accuracy": accuracy})
-        sys.stderr.write(f"{what} {repeat} {names[place]} {accuracy}\n")
+        append_rows(journal, [{"what": what, "seed": repeat, "program": program.id, "accuracy": accuracy}])
+        sys.stderr.write(f"{what} {repeat} {name} {accuracy}\n")
 
 
-def _append(journal: Path, row: dict[str, object]) -> None:
-    new = not journal.exists()
-    with journal.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _rows(journal: Path) -> list[dict[str, str]]:
-    if not journal.exists():
-        return []
-    with journal.open(newline="", encoding="utf-8") as file:
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
-def _write_table(path: Path, journal: Path, programs: dict[str, Program]) -> None:
+def _write_table(path: Path, trained: Sequence[Row], programs: dict[str, Program], seeds: int) -> None:
     """What `deltanas study convergence` reads: a row a program and seed. A training that failed is left empty."""
-    known = {(row["program"], row["seed"], row["what"]): row["accuracy"] for row in _rows(journal)}
-    seeds = sorted({seed for _, seed, _ in known})
+    known = {(row["program"], row["seed"], row["what"]): row["accuracy"] for row in trained}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
-        for name in programs:
-            for seed in seeds:
-                figures = {what: known[name, seed, what] for what in EPOCHS}
+        for name, program in programs.items():
+            for seed in range(seeds):
+                figures = {what: known[program.id, seed, what] for what in EPOCHS}
                 origin = "sampler" if "+" in name else "baseline"
                 writer.writerow({"program": name, "seed": seed, **figures, "generator": origin})
 

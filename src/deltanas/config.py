@@ -289,6 +289,12 @@ def _require_consistent(config: SearchConfig) -> None:
             " another: the last rung is the number of epochs of a whole training",
             f"leave train.epochs out, or give it {config.rungs[-1]}",
         )
+    if len(config.rungs) < 2 and config.promote != SearchConfig.model_fields["promote"].default:
+        raise UsageError(
+            f"`promote` = {config.promote} says who goes on from one of several `rungs` to the next, and there is one"
+            " length of training",
+            "give rungs, as --set rungs=1,9, or leave promote out",
+        )
     if "transform" in config.edits and config.train.augment:
         raise UsageError(
             f"`train.augment` = {','.join(config.train.augment)} and edits of the transform exclude one another: a"
