@@ -72,6 +72,24 @@ def test_every_edit_applies_parses_differs_and_stays_within_bounds(block: int) -
         assert child.id != parent.id == child.parent
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from torchvision.transforms import Compose as C, RandomInvert as R\n\n"
+        "def transform(norm):\n    return C([R(0.3)])\n",
+        "def transform(norm):\n    return transforms.Compose([(transforms.RandomInvert(0.3)), transforms.Pad(0.1)])\n",
+        "def transform(norm):\n    return transforms.Compose((transforms.RandomInvert(0.3), transforms.Pad(0.1)))\n",
+    ],
+    ids=["Compose by another name", "parentheses", "a tuple"],
+)
+def test_no_edit_of_an_unusual_spelling_is_refused_afterwards(text: str) -> None:
+    parent = program(text)
+    edits = SPACE.edits(parent)
+    made = {read_transform(edit.apply(parent).transform) for edit in edits}
+    assert {INSERT, REPLACE, STEP} <= {edit.kind for edit in edits}
+    assert len(made) == len(edits)
+
+
 def test_a_program_without_a_transform_begins_with_an_empty_list_and_keeps_its_identity() -> None:
     none = program("")
     assert none.transform == ""

@@ -79,7 +79,7 @@ def _edits(text: str, most: int) -> tuple[SpaceEdit, ...]:
     made = {steps}
     found = []
     for _, result, change in policy.changes(most):
-        if result not in made and (place := policy.source.edit(change)):
+        if result not in made and policy.makes(change, result) and (place := policy.source.edit(change)):
             made.add(result)
             found.append(replace(place[1], of="transform"))
     return tuple(found)
@@ -97,7 +97,15 @@ class _Policy:
         assert isinstance(listed, ast.List | ast.Tuple)
         self._listed = listed
         self._calls = listed.elts[: len(steps)]
-        self._module = ast.unparse(composed.func).removesuffix("Compose") or "transforms."
+        function = composed.func
+        self._module = f"{ast.unparse(function.value)}." if isinstance(function, ast.Attribute) else "transforms."
+
+    def makes(self, change: Change, result: tuple[Step, ...]) -> bool:
+        """Whether the changed text reads so: of operations in parentheses it may not."""
+        try:
+            return read_transform(self.source.changed(change)) == result
+        except TransformError:
+            return False
 
     def changes(self, most: int) -> Iterator[_Made]:
         """(kind, operations, change of the text) of each edit; several may come to the same."""
