@@ -11,7 +11,8 @@ A policy is a list of operations that do something; its accuracy is the mean ove
 The model is asked with --model alone: it scores `--policies` held-out policies as it is, is tuned on pairs of the
 others (DPO), and on pairs with shuffled outcomes. Interrupt it at any moment: the same command goes on. SmolLM2 took
 27 s of one core for a step of 8 pairs and .6 s for an answer: about 45 minutes of two cores for 1,000 pairs.
-Intervals, 95 %: bootstrap over sets of operations; of replays: over replays.
+Intervals, 95 %: bootstrap over sets of operations; of replays: over replays; `needed`: for other trainings without a
+transform than the few that there are.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.augmentation.model import Ranking
-from benchmarks.augmentation.replay import BLIND, best_of, board_of, idle_board, repeated, replayed
+from benchmarks.augmentation.replay import BLIND, best_of, board_of, idle_board, needed, repeated, replayed
 from benchmarks.augmentation.table import RULES, Entry, Floats, known_answers, read_table, right_pairs
 from deltanas.learn import Tuning
 from deltanas.learn.corpus import held_families
@@ -149,7 +150,8 @@ def _replay(
     whole, part = board_of(entries), board_of(outside)
     found: dict[str, Any] = {"threshold": 0.59, "whole": {"files": len(entries)}, "held out": {"files": len(outside)}}
     for where, board in (("whole", whole), ("held out", part)):
-        found[where]["identity"] = replayed([idle_board(idle)], repeated, "identity", replays)
+        without = idle_board(idle)
+        found[where]["identity"] = {**replayed([without], repeated, "identity", replays), **needed(without)}
         for name, arm in BLIND.items():
             found[where][name] = _timed(name, partial(replayed, [board], arm, name, replays))
     merits = {name: rule(train, outside) for name, rule in RULES.items()}

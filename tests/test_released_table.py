@@ -7,7 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.augmentation.replay import BLIND, THRESHOLD, best_of, board_of, drawn, idle_board, repeated, replayed
+from benchmarks.augmentation.replay import (
+    BLIND,
+    THRESHOLD,
+    best_of,
+    board_of,
+    drawn,
+    idle_board,
+    needed,
+    repeated,
+    replayed,
+)
 from benchmarks.augmentation.table import RULES, Entry, parameters, presence, read_table, right_pairs
 from lemur_transforms import files, text
 from lemur_wheels import write_wheel
@@ -65,3 +75,12 @@ def test_replays_count_the_trainings_until_one_reaches_the_threshold() -> None:
     assert (perfect["mean"], perfect["median"]) == (1.0, 1.0)
     useless = replayed([board], best_of(np.zeros(len(some)), 6), "useless", 300)
     assert useless["mean"] == pytest.approx(401 / 11, rel=0.2)
+
+
+def test_how_often_few_trainings_reach_the_threshold_leaves_much_open() -> None:
+    some = [Entry("none", text("Pad(padding=0)"), 0.6 if number < 4 else 0.5) for number in range(72)]
+    found = needed(idle_board(some))
+    assert (found["trainings"], found["reaching"], found["needed"]) == (72, 4, 18.0)
+    assert found["needed_low"] == pytest.approx(7.4, abs=0.1)
+    assert found["needed_high"] == pytest.approx(45.8, abs=0.1)
+    assert needed(idle_board(some[4:]))["needed"] == np.inf

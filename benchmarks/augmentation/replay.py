@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.augmentation.table import Entry, Floats, presence
+from deltanas.intervals import wilson
 from deltanas.lemur.transforms import CALLS
 from deltanas.thompson import SPREAD, Known, thompson
 
@@ -57,6 +58,17 @@ def idle_board(entries: Sequence[Entry]) -> Board:
     """Of the trainings without any effect, for `repeated`."""
     accuracy = np.array([entry.accuracy for entry in entries])
     return Board(accuracy, accuracy >= THRESHOLD, np.zeros((len(entries), 0)), ())
+
+
+def needed(board: Board) -> dict[str, float]:
+    """Trainings until one hits, by the share of hits, with its 95 % interval (Wilson) for other trainings of the kind.
+
+    An interval over replays of these ones leaves out that they are few.
+    """
+    share = wilson(int(board.hits.sum()), len(board.hits))
+    until = {"": share.value, "_low": share.high, "_high": share.low}
+    return {"trainings": len(board.hits), "reaching": int(board.hits.sum()),
+            **{f"needed{key}": 1 / value if value else np.inf for key, value in until.items()}}  # fmt: skip
 
 
 def neighbours(sequences: Sequence[tuple[str, ...]], operations: Sequence[str]) -> list[Places]:
