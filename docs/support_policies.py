@@ -26,8 +26,7 @@ def policy_figures() -> str:
         *((f"Spearman of half the seeds with the others, {key}", _interval(trust[name], 2)) for key, name in
           (("all policies", "half the seeds against the others"), ("the better half", "the same in the better half"))),
         *((f"study of convergence, {key}", trust[key]["verdict"]) for key in trust if "mean of" in key),
-        ("policies above none, of the means (Wilson)", _share(none["above"])),
-        ("policies above none, with the noise drawn", _share(none["share"])),
+        ("policies above none, with the noise of both drawn", _share(none["share"])),
         (f"of {none['policies']}, beyond chance for all together (Holm)",
          f"{none['better']} better, {none['worse']} worse"),
     ]  # fmt: skip
@@ -68,7 +67,7 @@ def policies_elsewhere() -> str:
         first = found["best_there"][0]
         none = found["against_none_there"]
         rows.append((name, f"{found['policies']} x {found['seeds'][1]}", _interval(found["spearman"], 2),
-                     _interval(found["spearman_in_better_half"], 2), _share(none["above"]),
+                     _interval(found["spearman_in_better_half"], 2), _share(none["share"]),
                      f"`{first['policy']}` {_points(first['over_none'])}"))  # fmt: skip
     head = ("table", "policies x seeds", "Spearman with resnet-500x20", "in its better half", "above none there",
             "best there, points over none")  # fmt: skip

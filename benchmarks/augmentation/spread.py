@@ -10,7 +10,7 @@ from scipy.stats import t as student
 
 from benchmarks.augmentation.own import Table
 from benchmarks.augmentation.table import Floats
-from deltanas.intervals import Estimate, Z, mean, wilson
+from deltanas.intervals import Estimate, Z, wilson
 from deltanas.study import holm, reliability, separation
 from deltanas.study.components import Groups, components
 from deltanas.study.estimate import plain
@@ -112,14 +112,22 @@ def best(table: Table, count: int = 12) -> list[dict[str, Any]]:
 
 
 def chosen_by_others(table: Table) -> dict[str, Any]:
-    """The best by all seeds but one, less no transform, both with the one that is left out: mean over these seeds."""
+    """The best by all seeds but one, less no transform, both with the one that is left out: mean over these seeds.
+
+    The interval is of the noise that `errors` pools: where all choose alike, the gains of a few seeds are the winner's
+    own, and how little these differ may be what made it win.
+    """
     none, found = table.row("none"), {}
+    scatter, degrees = errors(table)
     for top in TOPS:
-        gains = []
+        gains, variances = [], []
         for left in range(len(table.seeds)):
             order = np.argsort(-np.delete(table.scores, left, 1).mean(1), kind="stable")[:top]
             gains.append(float(table.scores[order, left].mean() - table.scores[none, left]))
-        found[f"best {top}"] = {"gains": gains, **_plain(mean(gains))}
+            variances.append(float((scatter[order] ** 2).mean() / top + scatter[none] ** 2))
+        gain = float(np.mean(gains))
+        half = float(student.ppf(0.975, degrees) * np.sqrt(np.mean(variances) / len(gains)))
+        found[f"best {top}"] = {"gains": gains, **_plain(Estimate(gain, gain - half, gain + half))}
     return found
 
 
@@ -202,8 +210,8 @@ def _of_means(one: Floats, two: Floats) -> Estimate:
     return spearman(*(Groups(names, np.arange(len(some)), some) for some in (one, two)))
 
 
-def _plain(estimate: Estimate | None) -> dict[str, Any]:
-    return {} if estimate is None else {key: getattr(estimate, key) for key in ("value", "low", "high")}
+def _plain(estimate: Estimate) -> dict[str, Any]:
+    return {key: getattr(estimate, key) for key in ("value", "low", "high")}
 
 
 def tables_beside(table: Table, others: Sequence[tuple[str, Table]]) -> dict[str, Any]:

@@ -81,6 +81,14 @@ def test_what_is_better_than_none_and_the_best_do_not_rest_on_luck(table: Table)
     assert others["best 1"]["value"] > others["best 10"]["value"] > 0
 
 
+def test_a_winner_whose_seeds_agree_by_luck_is_as_uncertain_as_its_neighbours(table: Table) -> None:
+    steady = table.scores.copy()
+    steady[table.row("RandAugment middle")] = steady[table.row("none")] + 0.3
+    found = chosen_by_others(replace(table, scores=steady))["best 1"]
+    assert found["value"] == pytest.approx(0.3)
+    assert found["high"] - found["low"] > 2 * NOISE
+
+
 def test_policies_that_scatter_more_are_not_taken_for_steady_ones(table: Table) -> None:
     worst = table.scores.mean(1) < np.quantile(table.scores.mean(1), 0.25)
     noisy = table.scores + np.random.default_rng(2).normal(0, 5 * NOISE, table.scores.shape) * worst[:, None]
