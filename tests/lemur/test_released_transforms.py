@@ -133,6 +133,8 @@ FAULTS = {
     "no accuracy": ("result_gen/Pad.json", '{"transform": "Pad"}', "the file has no accuracy"),
     "not a number": ("result_gen/Pad.json", result("Pad", float("nan")), "the file has no accuracy"),
     "no share": ("result_gen/Pad.json", result("Pad", 56.5), "its accuracy is 56.5, no share"),
+    "an endless rate": ("result_gen/Pad.json", result("Pad", 0.5, lr=10**400), "its lr is '1000000"),
+    "no rate": ("result_gen/Pad.json", result("Pad", 0.5, lr=float("nan")), "its lr is 'nan', no number"),
     "no epoch": ("result_epoch1/Pad.json", result("Pad", 0.7, epoch="five"), "its epoch is 'five'"),
     "a path": ("result_gen/Pad.json", result("Pad", 0.5, nn="/../../../x"), "it tells of the network '/../../../x'"),
     "of another": ("result_gen/Pad.json", result("Pad_7", 0.5), "it tells of the transform 'Pad_7'"),

@@ -20,6 +20,9 @@ from deltanas.program.trial import Experiment, Trial
 
 Literal = int | float | str | tuple[int | float, ...]
 
+HYPERPARAMETERS = ("batch", "dropout", "lr", "momentum")
+"""What a file, or `PROTOCOL`, tells of how it was trained."""
+
 PROTOCOL: Mapping[str, object] = {"dropout": 0.2, "nn": "ResNet"}
 """What all were trained with and their files leave out, by nn-gpt's `TransformEval.py`. `nn`: the best network of this
 name that the data base held at that moment."""
@@ -258,6 +261,9 @@ class _Transforms:
         trial = trial_of(experiment, int(epoch), {**PROTOCOL, **row}, "the file")
         if not 0 <= trial.accuracy <= 1:
             raise FaultError(f"its accuracy is {trial.accuracy}, no share")
+        for name in HYPERPARAMETERS:
+            if name in row and not _number(0, 1e9)(row[name]):
+                raise FaultError(f"its {name} is {str(row[name])[:20]!r}, no number from 0 to 1e9")
         network = row.get("nn", "")
         if not isinstance(network, str) or not re.fullmatch(r"[\w.-]*", network):
             raise FaultError(f"it tells of the network {network!r}, no plain name")

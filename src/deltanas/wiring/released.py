@@ -12,10 +12,8 @@ from deltanas.learn.released import FEWEST_NONE, Scored, transform_edits
 from deltanas.lemur import TRANSFORMS, Memory, import_tree, open_tree
 from deltanas.lemur.layout import FaultError
 from deltanas.lemur.shares import converted
-from deltanas.lemur.transforms import SIDE, read_released
+from deltanas.lemur.transforms import HYPERPARAMETERS, SIDE, read_released
 from deltanas.program.trial import Trial
-
-_HYPERPARAMETERS = ("batch", "dropout", "lr", "momentum")
 
 Told = Callable[[str], None]
 """Told what is left out, and why."""
@@ -66,5 +64,5 @@ def _scored(texts: Mapping[str, str], trials: Sequence[Trial], told: Told) -> It
             told(f"{name}: {fault}")
             continue
         settings = json.loads(trial.settings)
-        prm = {key: float(settings[key]) for key in _HYPERPARAMETERS if isinstance(settings.get(key), int | float)}
+        prm = {key: float(settings[key]) for key in HYPERPARAMETERS if isinstance(settings.get(key), int | float)}
         yield Scored(name, steps, texts[name], trial.accuracy, prm)
