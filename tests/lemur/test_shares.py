@@ -48,7 +48,7 @@ def test_sizes_are_shares_of_the_side_as_it_is_at_that_place() -> None:
     assert steps_of("RandomCrop(size=24)", "CenterCrop(size=30)")[0][1] == Step("Pad", (0.125, 0.0, "constant"))
     steps, notes = steps_of("RandomCrop(size=27)", "CenterCrop(size=32)")
     assert steps[1].values[1:] == (0.0, "constant")
-    assert notes == ("CenterCrop pads 27 pixels to 32: one more on one side than on the other",)
+    assert notes == ("CenterCrop pads 27 pixels to 32: one more on one side",)
     with pytest.raises(FaultError, match="a crop of 28 pixels out of 24 fails"):
         steps_of("CenterCrop(size=24)", "RandomCrop(size=28)")
     with pytest.raises(FaultError, match="sharpness_factor"):

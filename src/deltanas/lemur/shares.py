@@ -70,7 +70,7 @@ class _Shares:
             if name == "RandomCrop":
                 raise FaultError(f"a crop of {size} pixels out of {before:g} fails")
             if (size - before) % 2:
-                self.notes.append(f"CenterCrop pads {before:g} pixels to {size}: one more on one side than on the other")
+                self.notes.append(f"CenterCrop pads {before:g} pixels to {size}: one more on one side")
             return Step("Pad", (_share_of((size - before) / 2, before), 0.0, "constant"))
         share = _share_of(size, before)
         return Step(name, (share,) if name == "CenterCrop" else (_share_of(padding, before), share))
