@@ -146,7 +146,7 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
         wanted: tuple[type, ...] = (int, float) if name in (*_NUMBERS, "params") else (str,)
         wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_finite(value)
         if name in _KNOWN and value is not None and wrong:
-            raise DataError(f"{place}: `{name}` is no {'number' if name in _NUMBERS else 'text'}")
+            raise DataError(f"{place}: `{name}` is no {'text' if wanted == (str,) else 'number'}")
     texts = {name: row[name] for name in _PARENT if row.get(name) is not None}
     parent = row.get("parent")
     if "source" in texts:
