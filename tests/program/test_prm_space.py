@@ -70,6 +70,7 @@ def test_a_walk_stays_within_bounds_and_a_text_that_is_none_has_no_edits() -> No
         ("{", "no JSON"),
         ("[1]", "no JSON object"),
         ('{"batch": 0.5}', "a whole number of images"),
+        ('{"lr": 1' + "0" * 400 + "}", "a finite number"),
         ('{"lr": 0}', "a rate above 0"),
         ('{"lr": NaN}', "a finite number"),
         ('{"momentum": "high"}', "a finite number"),

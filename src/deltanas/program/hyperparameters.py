@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
+import sys
 from collections.abc import Iterator, Mapping
-from math import isfinite
 from types import MappingProxyType
 
 from deltanas.program.canonical import parsed
@@ -67,7 +67,7 @@ def prm_faults(text: str) -> tuple[str, ...]:
 
 def _rule(name: str, value: object) -> str:
     """What the value of a hyperparameter breaks."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         return "a finite number is needed"
     if name == "batch" and not (value >= 1 and value == int(value)):
         return "a whole number of images, 1 or more, is needed"
