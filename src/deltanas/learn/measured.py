@@ -147,6 +147,8 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
         wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_finite(value)
         if name in _KNOWN and value is not None and wrong:
             raise DataError(f"{place}: `{name}` is no {'text' if wanted == (str,) else 'number'}")
+    if not _is_object(row.get("prm") or "{}"):
+        raise DataError(f"{place}: `prm` is no JSON object of names and numbers")
     texts = {name: row[name] for name in _PARENT if row.get(name) is not None}
     parent = row.get("parent")
     if "source" in texts:
@@ -163,3 +165,10 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
 
 def _is_finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
