@@ -13,7 +13,7 @@ from deltanas.program.transforms import MENU, Value
 from deltanas.train.augment import OPERATIONS
 from deltanas.train.augment.draws import Draws
 from deltanas.train.augment.geometry import WARPS
-from deltanas.train.augment.policies import BINS, NAMES, RAND, WIDE, Reach, done
+from deltanas.train.augment.policies import BINS, NAMES, RAND, WIDE, Reach, _magnitudes, done
 from deltanas.train.augment.warps import Perspective, Window, warped
 
 F = pytest.importorskip("torchvision.transforms.functional")
@@ -125,7 +125,7 @@ def pad(image: Tensor, share: float, fill: float, mode: str) -> Tensor:
 
 
 def shift(draws: Draws, size: tuple[int, int], share: float) -> Oracle:
-    around = max(1, int(share * min(size)))
+    around = max(1, int(share * min(size))) if share else 0
     top, left = draws.whole(2 * around), draws.whole(2 * around)
     w, h = size
     return lambda i, image: F.crop(F.pad(image, [around] * 4), int(top[i]), int(left[i]), h, w)
@@ -182,7 +182,7 @@ def test_a_border_equals_torchvisions(mode: str) -> None:
     assert differs("Pad", images(60, (3, 16, 24)), (0.3, 77.0, mode)) <= 1
 
 
-@pytest.mark.parametrize(("padding", "size"), [(0.2, 1.0), (0.0, 0.8), (0.25, 0.75), (0.5, 1.0)])
+@pytest.mark.parametrize(("padding", "size"), [(0.2, 1.0), (0.0, 1.0), (0.0, 0.8), (0.25, 0.75), (0.5, 1.0)])
 def test_a_crop_equals_torchvisions(padding: float, size: float) -> None:
     found = differs("RandomCrop", images(60, (3, 16, 24)), (padding, size))
     assert found <= (0 if size == 1 else 1)
@@ -217,15 +217,16 @@ def test_each_of_the_fourteen_equals_torchvisions(reach: Reach, shape: tuple[int
         assert int((ours[i].int() - theirs.int()).abs().max()) <= allowed, name
 
 
-def test_the_fourteen_are_torchvisions_own() -> None:
+def test_the_fourteen_are_torchvisions_own_at_all_strengths() -> None:
     transforms = pytest.importorskip("torchvision.transforms")
-    theirs = transforms.TrivialAugmentWide()._augmentation_space(BINS)
-    assert set(theirs) == set(NAMES) == set(transforms.RandAugment()._augmentation_space(BINS, (32, 32)))
-    for name, (magnitudes, signed) in theirs.items():
-        if signed:
-            reach = {"Rotate": WIDE.turn, "ShearX": WIDE.shear, "ShearY": WIDE.shear}.get(name, WIDE.factor)
-            most = WIDE.shift * 32 if "Translate" in name else reach
-            assert float(magnitudes.max()) == pytest.approx(most)
+    trivial = transforms.TrivialAugmentWide()._augmentation_space(BINS)
+    rand = transforms.RandAugment()._augmentation_space(BINS, (32, 32))
+    assert set(trivial) == set(NAMES) == set(rand)
+    for theirs, reach in ((trivial, WIDE), (rand, RAND)):
+        ours = dict(zip(NAMES, _magnitudes(reach, 32, 32), strict=True))
+        for name, (magnitudes, _) in theirs.items():
+            wanted = magnitudes.float() if magnitudes.ndim else torch.zeros(BINS)
+            assert torch.equal(ours[name], wanted.trunc() if "Translate" in name else wanted), name
 
 
 def test_what_is_not_given_is_as_in_torchvision_or_of_middle_strength() -> None:
