@@ -69,7 +69,7 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
         ('{"family": "a", "edit": "x", "gain": NaN, "accuracy": 1}', "`gain` is no number"),
         ('{"family": 3, "edit": "x", "gain": 1, "accuracy": 1}', "`family` is no text"),
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "params": "5"}', "`params` is no number"),
-        ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "source": "", "prm": "lr"}', "`prm` is no JSON object"),
+        ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "source": "", "prm": "lr"}', "`prm` is no JSON"),
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "source": "", "prm": "5"}', "`prm` is no JSON object"),
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "parent": "0f"}', "text of its parent 0f"),
     ],

@@ -52,6 +52,7 @@ def test_calls_are_read_with_their_values_given_or_usual() -> None:
         "    return torchvision.transforms.Compose([torchvision.transforms.v2.RandomInvert()])\n",
         transform("RandomInvert()", "Resize((64,64))", "ToTensor()", "transforms.Normalize(*norm)"),
         transform("RandomInvert()", "transforms.Resize(size=[8, 8])"),
+        transform("RandomInvert()", "transforms.Resize((8, 8), antialias=True)", "ToTensor()"),
         transform("RandomInvert()", "ToTensor()", "Normalize(*_)", argument="_"),
     ],
 )
@@ -94,6 +95,7 @@ REFUSED = [
     (transform(f"RandomInvert(p={'+'.join('1' * 700)})"), "nested too deep"),
     (transform("transforms.Normalize(*norm)", "RandomCrop()"), "line 2: `transforms.Normalize.* is not an operation"),
     (transform("Resize(norm)"), "is not an operation of the menu"),
+    (transform("ToTensor()", "Normalize((0.5,), (0.5,))"), re.escape("`Normalize((0.5,), (0.5,))` is not")),
     (transform("Normalize(*norm)", argument="other"), "is not an operation of the menu"),
     (transform("transforms.RandomErasing(0.2)"), "line 2: `transforms.RandomErasing.* is not an operation of the menu"),
     (transform("os.RandomCrop()"), "not an operation of the menu"),

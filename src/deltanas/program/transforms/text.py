@@ -132,15 +132,16 @@ class _Reader:
         if len(elements) > MOST_STEPS:
             told = f"line {composed.lineno}: {len(elements)} operations; {MOST_STEPS} are allowed"
             raise TransformError(told, f"leave {len(elements) - MOST_STEPS} of them out")
-        return tuple(map(self._step, elements))
+        stray = [one for one in elements[-1:] if isinstance(one, ast.Call) and self._name(one.func) in _PROTOCOL]
+        return tuple(map(self._step, stray or elements))
 
     def _is_protocol(self, node: ast.expr) -> bool:
-        """`Resize` with literals, `ToTensor()` and `Normalize(*norm)`."""
+        """`Resize` with plain values, `ToTensor()` and `Normalize(*norm)`."""
         if not isinstance(node, ast.Call):
             return False
         name, given = self._name(node.func), [*node.args, *(one.value for one in node.keywords if one.arg)]
         if name == "Resize":
-            return len(given) == len(node.args) + len(node.keywords) and all(_literal(one) is not None for one in given)
+            return len(given) == len(node.args) + len(node.keywords) and all(map(_is_plain, given))
         said = [ast.unparse(one) for one in node.args]
         return not node.keywords and (name, said) in (("ToTensor", []), ("Normalize", [f"*{self.argument}"]))
 
@@ -172,7 +173,7 @@ class _Reader:
 
 def _instead(node: ast.expr, name: str) -> str:
     if name in _PROTOCOL:
-        return "Resize(...), ToTensor() and Normalize(*norm) stand at the end or are left out"
+        return "Resize(...) of plain values, ToTensor() and Normalize(*norm) stand at the end or are left out"
     said = name or (ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ast.unparse(node))
     bare = {_bare(one): one for one in reversed(MENU)}
     near = [bare[one] for one in get_close_matches(_bare(said), bare, n=1, cutoff=0.75)]
@@ -230,6 +231,11 @@ def _literal(node: ast.expr) -> Value | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
         return None
     return -float(value) if negative else float(value)
+
+
+def _is_plain(node: ast.expr) -> bool:
+    """A literal, True, False or None."""
+    return isinstance(node, ast.Constant) or _literal(node) is not None
 
 
 def _is_number(value: object) -> bool:
