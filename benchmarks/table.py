@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from deltanas.errors import UsageError
+from deltanas.whole import write_whole
 
 Row = dict[str, object]
 
@@ -18,10 +19,10 @@ def stamp(path: Path, method: Mapping[str, object], tier: str) -> None:
     if path.exists():
         known = json.loads(path.read_text("utf-8"))
         if {key: known.get(key) for key in method} != json.loads(json.dumps(method)):
-            raise UsageError(f"{path} says that the figures were measured otherwise", "give another --out")
+            raise UsageError(f"{path} says that the figures were measured otherwise", "give another folder")
         return
     machine = {"machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores", "tier": tier}
-    path.write_text(json.dumps({**method, **machine}, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps({**method, **machine}, indent=1) + "\n", lasting=True)
 
 
 def read_rows(path: Path) -> list[Row]:

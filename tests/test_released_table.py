@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.augmentation.model import Ranking
 from benchmarks.augmentation.replay import (
     BLIND,
     THRESHOLD,
@@ -19,6 +20,8 @@ from benchmarks.augmentation.replay import (
     replayed,
 )
 from benchmarks.augmentation.table import RULES, Entry, parameters, presence, read_table, right_pairs
+from deltanas.errors import UsageError
+from deltanas.learn import Tuning
 from lemur_transforms import files, text
 from lemur_wheels import write_wheel
 
@@ -84,3 +87,19 @@ def test_how_often_few_trainings_reach_the_threshold_leaves_much_open() -> None:
     assert found["needed_low"] == pytest.approx(7.4, abs=0.1)
     assert found["needed_high"] == pytest.approx(45.8, abs=0.1)
     assert needed(idle_board(some[4:]))["needed"] == np.inf
+
+
+@pytest.mark.parametrize(
+    ("spec", "pairs", "rate"), [("smollm2-360m", 400, 2e-4), ("smollm2", 1_000, 2e-4), ("smollm2", 400, 1e-3)]
+)
+def test_what_another_tuning_gave_is_not_taken_for_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: str, pairs: int, rate: float
+) -> None:
+    def loaded(_: object) -> None:
+        raise LookupError("it goes on to the model")
+
+    monkeypatch.setattr("benchmarks.augmentation.model.model_of", loaded)
+    with pytest.raises(LookupError):
+        Ranking(tmp_path, "smollm2", 400, Tuning(rate=2e-4)).scores([], [])
+    with pytest.raises(UsageError, match="measured otherwise"):
+        Ranking(tmp_path, spec, pairs, Tuning(rate=rate)).scores([], [])

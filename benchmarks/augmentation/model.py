@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import cast
 
-from benchmarks.table import append_rows, read_rows
+from benchmarks.table import append_rows, read_rows, stamp
 from deltanas.config import read_config
 from deltanas.learn import Tuning, tune_preferences
 from deltanas.learn.corpus import Phrasing, preferences_of
@@ -42,7 +42,12 @@ class Ranking:
     seed: int = 0
 
     def scores(self, train: Sequence[MeasuredEdit], test: Sequence[MeasuredEdit]) -> dict[str, dict[str, float]]:
-        """By arm, the score of each edit of `test` by its text. Goes on where it was interrupted."""
+        """By arm, the score of each edit of `test` by its text. Goes on where it was interrupted.
+
+        Raises UsageError where the folder has what another model, or another tuning, gave.
+        """
+        method = {"model": self.spec, "pairs": self.pairs, "seed": self.seed}
+        stamp(self.folder / "ranking.json", method | {"tuning": self.settings.model_dump(mode="json")}, "")
         config = read_config({"model": {"spec": self.spec, "decoding": "free"}})
         model = cast("Tunable", model_of(config))
         phrasing = cast("Phrasing", proposer_of(config, None, model))
