@@ -188,6 +188,13 @@ def test_a_wheel_of_the_other_kind_names_the_command_that_reads_it(deltanas: Com
         assert (said["transforms"] if other == "transforms" else said["programs"]) > 0
 
 
+def test_folders_of_two_versions_have_a_run_each(deltanas: Command, tmp_path: Path) -> None:
+    for version in ("1.0", "1.1"):
+        write_folder(tmp_path / f"gpt-{version}", files())
+        deltanas("transforms", "import", f"gpt-{version}")
+    assert sorted(run.name for run in (tmp_path / "runs").iterdir()) == ["transforms-gpt-1.0", "transforms-gpt-1.1"]
+
+
 def test_a_killed_import_goes_on_to_the_same_rows(deltanas: Command, tmp_path: Path) -> None:
     names = [f"Pad_{number}" for number in range(600)]
     texts = {f"out_gen/{name}": TEXTS["out_gen/Pad"] for name in names}

@@ -20,9 +20,10 @@ SOURCE = "imported from"
 
 
 def version_of(source: Path) -> str:
-    """A wheel's version; the name of a folder."""
+    """A wheel's version; the name of a folder, whose digits behind a point belong to it."""
     wheel = re.fullmatch(r"[^-]+-([^-]+)-.*\.whl", source.name)
-    return wheel[1] if wheel else source.resolve().stem
+    whole = source.resolve()
+    return wheel[1] if wheel else whole.name if whole.is_dir() else whole.stem
 
 
 @contextmanager
