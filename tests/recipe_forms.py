@@ -100,6 +100,12 @@ RIGHT: dict[str, Form] = {
     "function": Form(value="F.cross_entropy(y, labels)", setup=_setup("pass")),
     "in init": Form(init=("self.add_module('criteria', None)", LOSS), setup=_setup("pass")),
     "groups": Form(setup=_setup(optimizer=_GROUPS)),
+    "groups in the call": Form(
+        setup=_setup(
+            optimizer="self.optimizer = torch.optim.AdamW([\n    {'params': [p], 'lr': prm['lr'] * 2}\n"
+            "    for p in self.parameters()\n], lr=prm['lr'])"
+        )
+    ),
     "scheduler": Form(setup=_setup(LOSS, OPTIMIZER, _PLATEAU), end=("self.scheduler.step()",)),
     "clipped": Form(
         back=("loss.backward()", "nn.utils.clip_grad_norm_(self.parameters(), 3)", "self.optimizer.step()")

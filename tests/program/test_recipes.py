@@ -88,6 +88,10 @@ def test_the_rates_of_groups_keep_their_ratios() -> None:
     assert "'lr': 0.5 * 10}" in text
     assert call_of(text, "Adam") == "torch.optim.Adam(groups, lr=0.5)"
     assert with_recipe(RIGHT["groups"].text, optimizer="adam").count("prm['lr']") == 3
+    made = call_of(with_recipe(RIGHT["groups in the call"].text, optimizer="sgd", rate=0.5), "SGD")
+    assert made == (
+        "torch.optim.SGD([{'params': [p], 'lr': 0.5 * 2} for p in self.parameters()], lr=0.5, momentum=0.9)"
+    )
 
 
 def test_arguments_of_the_loss_stay_or_are_refused_by_name() -> None:

@@ -80,15 +80,20 @@ def optimizer_spans(
     _require_moved(program, old, name, rate)
     texts = {key: program.of(value) for key, value in old.arguments.items() if key != "params"}
     arguments = _kept(old, name, texts)
+    params, (first, last) = program.of(old.arguments["params"]), program.span(old.arguments["params"])
     if rate is not None and _number(old.arguments.get("lr")) != rate:
         arguments["lr"] = repr(rate)
-        yield from _group_spans(program, old, repr(rate))
+        for start, end, text in sorted(_group_spans(program, old, repr(rate)), reverse=True):
+            if first <= start < last:
+                params = params[: start - first] + text + params[end - first :]
+            else:
+                yield start, end, text
     if decay is not None and _decay(name, old.arguments if "weight_decay" in arguments else {}) != decay:
         arguments["weight_decay"] = repr(decay)
     if arguments != texts or name != old.name:
         called = program.of(old.call.func) if name == old.name else program.spelled(f"torch.optim.{name}", needed)
         listed = [f"{key}={value}" for key, value in arguments.items()]
-        text = f"{called}({', '.join([program.of(old.arguments['params']), *listed])})"
+        text = f"{called}({', '.join([params, *listed])})"
         yield (*program.span(old.call), text)
 
 
