@@ -239,6 +239,21 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         "line 21: the rate of a parameter group is no multiple",
         Form(setup=_setup(optimizer=_GROUPS)),
     ),
+    "a group's rate is set later": (
+        Form(setup=_setup(optimizer=_GROUPS.replace("\ngroups", "\nbias['lr'] = 0.1\ngroups"))),
+        "line 22: the parameter group is put together here",
+        Form(setup=_setup(optimizer=_GROUPS)),
+    ),
+    "groups' rates are set in a loop": (
+        Form(setup=_setup(optimizer=_GROUPS.replace("\nself", "\nfor one in groups:\n    one.update(lr=0.1)\nself"))),
+        "line 24: the parameter group is put together here",
+        Form(setup=_setup(optimizer=_GROUPS)),
+    ),
+    "a group of what is not seen": (
+        Form(setup=_setup(optimizer="self.optimizer = torch.optim.SGD([dict(params=self.parameters(), **prm)], 0.1)")),
+        "line 21: not all of the parameter group is written down",
+        Form(),
+    ),
     "one cycle": (
         Form(
             setup=_setup(LOSS, OPTIMIZER, "self.s = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.1, 99)"),

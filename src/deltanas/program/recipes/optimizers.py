@@ -62,6 +62,8 @@ _FASTER = {"fused": ("SGD", "Adam", "AdamW", "Adagrad"), "capturable": ("Adam", 
 _GROUP = frozenset({"params", "lr", "weight_decay", "name"})
 _CYCLES = frozenset({"OneCycleLR", "CyclicLR"})
 _MOMENTUM = "0.9"
+_NOT_WHOLE = "not all of the parameter group is written down here"
+_PUT_TOGETHER = "the parameter group is put together here"
 _ONE_OPTIMIZER = "make one optimizer, as in `self.optimizer = torch.optim.SGD(self.parameters(), lr=prm['lr'])`"
 
 
@@ -183,18 +185,28 @@ def _groups(program: RecipeSource) -> list[dict[str, ast.expr]]:
                 pairs = zip(keys, values, strict=True)
                 named = {str(key.value): value for key, value in pairs if isinstance(key, ast.Constant)}
                 if "params" in named and len(named) < len(keys):
-                    raise program.fault(
-                        node, "not all of the parameter group is written down here", "write its keys down"
-                    )
-            case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+                    raise program.fault(node, _NOT_WHOLE, "write its keys down")
+            case ast.Call(func=ast.Name(id="dict"), args=positional, keywords=keywords):
                 named = {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+                if "params" in named and (positional or len(named) < len(keywords)):
+                    raise program.fault(node, _NOT_WHOLE, "write its keys down")
             case ast.Subscript(slice=ast.Constant(value="params"), ctx=ast.Store()):
-                raise program.fault(node, "the parameter group is put together here", "write it as {'params': ...}")
+                raise program.fault(node, _PUT_TOGETHER, "write it as {'params': ...}")
+            case ast.Subscript(value=group, slice=ast.Constant(), ctx=ast.Store()) if _has_params(program, group):
+                raise program.fault(node, _PUT_TOGETHER, "write all of it as {'params': ..., 'lr': ...}")
+            case ast.Call(func=ast.Attribute(value=group, attr="update" | "setdefault")) if _has_params(program, group):
+                raise program.fault(node, _PUT_TOGETHER, "write all of it as {'params': ..., 'lr': ...}")
             case _:
                 continue
         if "params" in named:
             found.append(named)
     return found
+
+
+def _has_params(program: RecipeSource, node: ast.expr) -> bool:
+    """Whether a value may be a parameter group that the function writes down."""
+    keys = [key for one in program.origin(node) if isinstance(one, ast.Dict) for key in one.keys]
+    return any(isinstance(key, ast.Constant) and key.value == "params" for key in keys)
 
 
 def _group_spans(program: RecipeSource, old: Optimizer, rate: str) -> Iterator[Span]:
