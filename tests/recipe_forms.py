@@ -129,6 +129,16 @@ RIGHT: dict[str, Form] = {
         setup=_setup(LOSS, OPTIMIZER, "self.scaler = torch.amp.GradScaler('cpu', enabled=False)"),
         back=("self.scaler.scale(loss).backward()", "self.scaler.step(self.optimizer)", "self.scaler.update()"),
     ),
+    "summed": Form(
+        value="0.0",
+        back=(
+            "for part, share in ((y, 0.7), (y * 2, 0.3)):\n    loss += share * self.criteria(part, labels)",
+            "loss = loss / 2 + 1e-4 * sum(p.square().sum() for p in self.parameters())",
+            "shown = torch.exp(-loss.detach()) ** 2 if prm else None",
+            "loss.backward()",
+            "self.optimizer.step()",
+        ),
+    ),
     "gradients are changed, other numbers counted": Form(
         init=("self.steps = 0", "self.model = nn.Identity().eval()", "self.head.weight.data.mul_(0.5)"),
         back=(
@@ -200,6 +210,38 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
             batch=("with torch.no_grad():\n    self.shown = self.criteria(self(inputs), labels)",),
         ),
         "line 20: no backward",
+        Form(),
+    ),
+    "read, not minimised": (
+        Form(value="y.square().mean() + 0 * self.criteria(y, labels).item()"),
+        "line 20: no backward",
+        Form(),
+    ),
+    "focal": (
+        Form(
+            methods="    def focal(self, y, labels):\n        ce = F.cross_entropy(y, labels)\n"
+            "        return (1 - torch.exp(-ce)) ** 2 * ce\n\n",
+            setup=_setup("pass"),
+            value="self.focal(y, labels)",
+        ),
+        "line 21: the loss is changed here",
+        Form(),
+    ),
+    "squared": (Form(value="0.5 * self.criteria(y, labels).pow(2)"), "line 28: the loss is changed here", Form()),
+    "maximised": (Form(value="1 - self.criteria(y, labels)"), "line 28: the loss is changed here", Form()),
+    "squared later": (Form(back=("loss **= 2", *Form().back)), "line 29: the loss is changed here", Form()),
+    "another loss in some batches": (
+        Form(back=("if len(labels) < 8:\n    loss = y.square().mean()", *Form().back)),
+        "line 30: this may be minimised in place of the loss",
+        Form(back=("if len(labels) < 8:\n    loss = loss + y.square().mean()", *Form().back)),
+    ),
+    "another loss from a function": (
+        Form(
+            methods="    def loss_of(self, y, labels):\n        if len(labels) < 8:\n            return y.square().mean()\n"
+            "        return self.criteria(y, labels)\n\n",
+            value="self.loss_of(y, labels)",
+        ),
+        "line 21: this may be minimised in place of the loss",
         Form(),
     ),
     "shares": (

@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from deltanas.program.recipes.flow import Flow, flow_of
+from deltanas.program.recipes.minimised import require_minimised
 from deltanas.program.recipes.reading import RecipeSource, short
 
 NLL_CLASS, NGL_CLASS = "LogSoftmaxNLLLoss", "NextGenerationLoss"
@@ -136,7 +137,7 @@ def read_loss(source: RecipeSource) -> Loss:
     _require_seen(source, loss)
     for applied in loss.applied:
         _require_logits_and_classes(source, loss, applied)
-    _require_minimised(source, loss)
+    require_minimised(source, call, loss.applied, _ONE_LOSS)
     return loss
 
 
@@ -199,21 +200,6 @@ def _is_second(name: str, function: ast.AST) -> bool:
     """Whether a name stands behind another one where both are set, as in `for inputs, labels in train_data`."""
     tuples = (node for node in ast.walk(function) if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store))
     return any(isinstance(one, ast.Name) and one.id == name for node in tuples for one in node.elts[1:])
-
-
-def _require_minimised(source: RecipeSource, loss: Loss) -> None:
-    """Some `backward` is of a value that the loss is part of, directly or through functions that apply it."""
-    wanted: set[ast.AST] = set(loss.applied)
-    functions = {getattr(source.owner(call), "name", "") for call in loss.applied} - {""}
-    calls = [(getattr(source.owner(node), "name", ""), node) for node in source.live if isinstance(node, ast.Call)]
-    while more := {name for name, call in calls if _called(call) in functions} - functions - {"", "learn"}:
-        functions |= more
-    for node in source.live:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
-            parts = source.origin(node.func.value) | {one for each in node.args for one in source.origin(each)}
-            if wanted & parts or any(isinstance(one, ast.Call) and _called(one) in functions for one in parts):
-                return
-    raise source.fault(loss.call, "no backward() is seen of what this loss gives", _ONE_LOSS)
 
 
 def _called(call: ast.Call) -> str:

@@ -1,0 +1,148 @@
+"""Is a loss what a program minimises? It may be scaled, averaged and summed with other terms, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from deltanas.program.recipes.reading import RecipeSource
+
+_READS = frozenset({"item", "detach", "tolist", "numpy"})
+"""Methods whose result has no gradient."""
+_METHODS = frozenset("mean sum to float double half cuda cpu clone squeeze view reshape mul div add".split())  # noqa: SIM905
+_FUNCTIONS = frozenset({"mean", "sum", "stack", "cat", "scale", "add", "fsum", "enumerate", "zip", "list", "tuple"})
+_NOTHING = frozenset({"tensor", "zeros", "zeros_like", "new_zeros", "new_tensor"})
+_HINT = "minimise the loss itself: it may be scaled, averaged and added to other terms"
+_CHANGED = "the loss is changed here, so another one that is put in its place is not what trains"
+
+
+def require_minimised(source: RecipeSource, made: ast.Call, applied: Sequence[ast.Call], hint: str) -> None:
+    """Some `backward` is of what the loss gives, directly or through functions that apply it. Raises RecipeError.
+
+    made: the call that makes it. applied: the calls that apply it. hint: where nothing is seen of it.
+    """
+    value = _Value(source, applied)
+    found = False
+    for node in source.live:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
+            for part in (node.func.value, *node.args):
+                if value.carries(part):
+                    found = True
+                    value.require_kept(part)
+    if not found:
+        raise source.fault(made, "no backward() is seen of what this loss gives", hint)
+
+
+class _Value:
+    """What is made of the value of a loss."""
+
+    def __init__(self, source: RecipeSource, applied: Sequence[ast.Call]) -> None:
+        self._source = source
+        self._applied = frozenset(applied)
+        functions = {getattr(source.owner(call), "name", "") for call in applied} - {""}
+        calls = [(getattr(source.owner(node), "name", ""), node) for node in source.live if isinstance(node, ast.Call)]
+        while more := {name for name, call in calls if _called(call) in functions} - functions - {"", "learn"}:
+            functions |= more
+        self._functions = functions
+        """Those that give it."""
+        self._seen: set[ast.AST | str] = set()
+
+    def carries(self, node: ast.AST, seen: set[str] | None = None) -> bool:
+        """Whether the loss, with its gradient, is part of a value."""
+        seen = set() if seen is None else seen
+        match node:
+            case ast.Call() if node in self._applied or _called(node) in self._functions:
+                return True
+            case ast.Call(func=ast.Attribute(attr=name)) if name in _READS:
+                return False
+            case ast.Name(id=name, ctx=ast.Load()):
+                if name in seen:
+                    return False
+                seen.add(name)
+                return any(self.carries(one, seen) for one in self._source.values(name, self._source.owner(node)))
+        return any(self.carries(one, seen) for one in ast.iter_child_nodes(node))
+
+    def require_kept(self, node: ast.expr) -> None:
+        """Raises RecipeError where a value that the loss is part of is no sum of it and others."""
+        if node in self._applied or node in self._seen or not self.carries(node):
+            return
+        self._seen.add(node)
+        match node:
+            case ast.Name(id=name):
+                self._require_set(name, self._source.owner(node))
+            case ast.Call() if _called(node) in self._functions:
+                self._require_returned(_called(node))
+            case ast.Call(func=ast.Attribute(value=inner, attr=name)) if self.carries(inner) and name in _METHODS:
+                self.require_kept(inner)
+                self._require_free(node, *node.args)
+            case ast.Call(args=args) if _called(node) in _FUNCTIONS and not self.carries(node.func):
+                for one in args:
+                    self.require_kept(one)
+            case ast.BinOp(op=ast.Add(), left=left, right=right):
+                self.require_kept(left)
+                self.require_kept(right)
+            case ast.BinOp(op=ast.Mult(), left=left, right=right):
+                one, other = (left, right) if self.carries(left) else (right, left)
+                self._require_free(node, other)
+                self.require_kept(one)
+            case ast.BinOp(op=ast.Div() | ast.Sub(), left=left, right=right):
+                self._require_free(node, right)
+                self.require_kept(left)
+            case ast.IfExp(body=body, orelse=orelse):
+                self._require_all([body, orelse])
+            case ast.Tuple() | ast.List() | ast.Dict() | ast.Starred() | ast.ListComp() | ast.GeneratorExp():
+                for part in self._parts(node):
+                    self.require_kept(part)
+            case ast.Subscript(value=inner) | ast.NamedExpr(value=inner):
+                self.require_kept(inner)
+            case _:
+                raise self._source.fault(node, _CHANGED, _HINT)
+
+    def _parts(self, node: ast.expr) -> Iterator[ast.expr]:
+        match node:
+            case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
+                yield element
+            case _:
+                yield from (one for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr))
+
+    def _require_free(self, node: ast.expr, *others: ast.expr) -> None:
+        if any(self.carries(one) for one in others):
+            raise self._source.fault(node, _CHANGED, _HINT)
+
+    def _require_all(self, values: Sequence[ast.expr]) -> None:
+        """None of the values that may be minimised is without the loss; what is 0 is no value yet."""
+        for one in values:
+            empty = isinstance(one, ast.Constant) or (isinstance(one, ast.Call) and _called(one) in _NOTHING)
+            if not empty and not self.carries(one):
+                raise self._source.fault(one, "this may be minimised in place of the loss", _HINT)
+            self.require_kept(one)
+
+    def _require_set(self, name: str, function: ast.AST) -> None:
+        settings = self._source.settings(name, function)
+        grows = any(_grows(name, at, value) and self.carries(value) for at, value in settings)
+        for at, value in settings:
+            if isinstance(at, ast.AugAssign) and not isinstance(at.op, ast.Add | ast.Sub | ast.Mult | ast.Div):
+                raise self._source.fault(at, _CHANGED, _HINT)
+            if isinstance(at, ast.AugAssign) and not isinstance(at.op, ast.Add):
+                self._require_free(value, value)
+            elif grows or isinstance(at, ast.AugAssign):
+                self.require_kept(value)
+            else:
+                self._require_all([value])
+
+    def _require_returned(self, name: str) -> None:
+        if name not in self._seen:
+            self._seen.add(name)
+            for function in self._source.functions(name):
+                returns = [one for one in ast.walk(function) if isinstance(one, ast.Return)]
+                self._require_all([one.value for one in returns if one.value and self._source.owner(one) is function])
+
+
+def _grows(name: str, at: ast.AST, value: ast.expr) -> bool:
+    """Whether a statement adds to what a name has already."""
+    inside = any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(value))
+    return isinstance(at, ast.AugAssign) or inside
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
