@@ -237,8 +237,8 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
     ),
     "another loss from a function": (
         Form(
-            methods="    def loss_of(self, y, labels):\n        if len(labels) < 8:\n            return y.square().mean()\n"
-            "        return self.criteria(y, labels)\n\n",
+            methods="    def loss_of(self, y, labels):\n        if len(labels) < 8:\n"
+            "            return y.square().mean()\n        return self.criteria(y, labels)\n\n",
             value="self.loss_of(y, labels)",
         ),
         "line 21: this may be minimised in place of the loss",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from deltanas.program.recipes.reading import RecipeSource
 
@@ -70,40 +70,47 @@ class _Value:
         match node:
             case ast.Name(id=name):
                 self._require_set(name, self._source.owner(node))
-            case ast.Call() if _called(node) in self._functions:
-                self._require_returned(_called(node))
-            case ast.Call(func=ast.Attribute(value=inner, attr=name)) if self.carries(inner) and name in _METHODS:
-                self.require_kept(inner)
-                self._require_free(node, *node.args)
-            case ast.Call(args=args) if _called(node) in _FUNCTIONS and not self.carries(node.func):
-                for one in args:
-                    self.require_kept(one)
-            case ast.BinOp(op=ast.Add(), left=left, right=right):
-                self.require_kept(left)
-                self.require_kept(right)
-            case ast.BinOp(op=ast.Mult(), left=left, right=right):
-                one, other = (left, right) if self.carries(left) else (right, left)
-                self._require_free(node, other)
-                self.require_kept(one)
-            case ast.BinOp(op=ast.Div() | ast.Sub(), left=left, right=right):
-                self._require_free(node, right)
-                self.require_kept(left)
+            case ast.Call():
+                self._require_call(node)
+            case ast.BinOp():
+                self._require_sum(node)
             case ast.IfExp(body=body, orelse=orelse):
                 self._require_all([body, orelse])
-            case ast.Tuple() | ast.List() | ast.Dict() | ast.Starred() | ast.ListComp() | ast.GeneratorExp():
-                for part in self._parts(node):
-                    self.require_kept(part)
-            case ast.Subscript(value=inner) | ast.NamedExpr(value=inner):
+            case ast.ListComp(elt=inner) | ast.GeneratorExp(elt=inner):
                 self.require_kept(inner)
+            case ast.Subscript(value=inner) | ast.NamedExpr(value=inner) | ast.Starred(value=inner):
+                self.require_kept(inner)
+            case ast.Tuple(elts=several) | ast.List(elts=several) | ast.Dict(values=several):
+                for one in several:
+                    self.require_kept(one)
             case _:
                 raise self._source.fault(node, _CHANGED, _HINT)
 
-    def _parts(self, node: ast.expr) -> Iterator[ast.expr]:
+    def _require_call(self, node: ast.Call) -> None:
         match node:
-            case ast.ListComp(elt=element) | ast.GeneratorExp(elt=element):
-                yield element
+            case ast.Call() if _called(node) in self._functions:
+                self._require_returned(_called(node))
+            case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _METHODS and self.carries(inner):
+                self.require_kept(inner)
+                self._require_free(node, *node.args)
+            case ast.Call() if _called(node) in _FUNCTIONS and not self.carries(node.func):
+                for one in node.args:
+                    self.require_kept(one)
             case _:
-                yield from (one for one in ast.iter_child_nodes(node) if isinstance(one, ast.expr))
+                raise self._source.fault(node, _CHANGED, _HINT)
+
+    def _require_sum(self, node: ast.BinOp) -> None:
+        one, other = node.left, node.right
+        if isinstance(node.op, ast.Mult) and not self.carries(one):
+            one, other = other, one
+        match node.op:
+            case ast.Add():
+                self.require_kept(other)
+            case ast.Mult() | ast.Div() | ast.Sub():
+                self._require_free(node, other)
+            case _:
+                raise self._source.fault(node, _CHANGED, _HINT)
+        self.require_kept(one)
 
     def _require_free(self, node: ast.expr, *others: ast.expr) -> None:
         if any(self.carries(one) for one in others):
