@@ -100,11 +100,13 @@ def recipe_of(source: str) -> tuple[str, str] | None:
     program = RecipeSource(text, tree)
     try:
         require_no_text_run(program)
-        loss, optimizer = read_loss(program).kind, read_optimizer(program).name
+        loss, optimizer = read_loss(program), read_optimizer(program).name
+        if loss.kind == "nll" and not is_already(program, loss, "nll", 1.0):
+            return None
     except RecipeError:
         return None
     known = [name for name, kind in CLASSES.items() if kind == optimizer]
-    return (loss, known[0]) if known else None
+    return (loss.kind, known[0]) if known else None
 
 
 def decay_of(source: str) -> float | None:
