@@ -132,6 +132,45 @@ def test_what_the_text_does_not_show_is_refused_and_the_hint_mends_it(name: str)
     assert "NextGenerationLoss()" in with_recipe(mended.text, loss="ngl", optimizer="adadelta", rate=0.5)
 
 
+@pytest.mark.parametrize(
+    ("init", "out"),
+    [
+        ("layers = [self.head]\nlayers.append(nn.Softmax(1))\nself.all = nn.Sequential(*layers)", "self.all(x)"),
+        ("layers = [self.head]\nlayers += [nn.Softmax(1)]\nself.all = nn.Sequential(*layers)", "self.all(x)"),
+        (
+            "layers = OrderedDict([('a', self.head), ('b', nn.Softmax(1))])\nself.all = nn.Sequential(layers)",
+            "self.all(x)",
+        ),
+        ("self.all = nn.Sequential(self.head)\nself.all.add_module('soft', nn.Softmax(1))", "self.all(x)"),
+        ("self.act = nn.ReLU()\nif prm:\n    self.act = nn.Softmax(1)", "self.act(self.head(x))"),
+        ("self.post = lambda z: z.softmax(1)", "self.post(self.head(x))"),
+        ("pass", "F.dropout(F.softmax(self.head(x), 1) + 1e-8, 0.1).clamp(1e-6)[:, :10]"),
+        ("pass", "self.probabilities(self.head(x))"),
+        ("pass", "(z := self.head(x).softmax(1))"),
+    ],
+)
+def test_a_softmax_at_the_end_is_seen_however_it_is_written(init: str, out: str) -> None:
+    base = "class Base(nn.Module):\n    def probabilities(self, x):\n        return x.softmax(1)\n\n\n"
+    form = Form(after=base, init=(init,), out=out).text.replace("class Net(nn.Module)", "class Net(Base)")
+    with pytest.raises(RecipeError, match="the loss gets probabilities, no logits"):
+        with_recipe(form, loss="ngl")
+    inner = form.replace(f"return {out}", f"return self.head(x * 2 + {out})")
+    assert "NextGenerationLoss()" in with_recipe(inner, loss="ngl")
+
+
+def test_a_softmax_in_learn_is_seen() -> None:
+    form = Form(batch=("soft = nn.Softmax(dim=1)",), value="self.criteria(soft(y), labels)")
+    with pytest.raises(RecipeError, match="line 26: the loss gets probabilities"):
+        with_recipe(form.text, loss="ngl")
+
+
+def test_the_nll_of_raw_logits_is_none_of_the_recipes_that_are_known() -> None:
+    raw = Form(setup=("self.criteria = nn.NLLLoss()", OPTIMIZER))
+    assert recipe_of(raw.text) is None
+    assert recipe_of(with_recipe(raw.text, loss="nll")) == ("nll", "sgd")
+    assert recipe_of(RIGHT["nll"].text) == recipe_of(RIGHT["nll function"].text) == ("nll", "sgd")
+
+
 def test_a_cycled_momentum_asks_for_an_optimizer_that_has_one() -> None:
     cycle = "self.s = torch.optim.lr_scheduler.OneCycleLR(self.optimizer, 0.1, 99)"
     text = Form(setup=(LOSS, OPTIMIZER, cycle)).text

@@ -12,7 +12,11 @@ from deltanas.program.space.source import Source, given
 
 _CONTRACT = frozenset({"__init__", "forward", "train_setup", "learn"})
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_KEEPS_SHAPE = frozenset({"view", "reshape", "squeeze", "flatten", "contiguous", "float", "to", "clone"})
+_KEEPS = frozenset(
+    """view reshape squeeze unsqueeze flatten contiguous float double half to cpu cuda clone clamp clip dropout log
+    Dropout""".split()  # noqa: SIM905
+)
+"""Functions and methods that change no more than the form of values, or little of them."""
 _ENDS = {
     "softmax": "softmax",
     "Softmax": "softmax",
@@ -253,50 +257,107 @@ class RecipeSource(Source):
             case ast.IfExp(body=first, orelse=second):
                 yield from self.ends(first, depth - 1)
                 yield from self.ends(second, depth - 1)
-            case ast.Name(id=name):
-                for statement, value in reversed(self._before(name, node)):
+            case (
+                ast.Subscript(value=inner)
+                | ast.NamedExpr(value=inner)
+                | ast.Lambda(body=inner)
+                | ast.BinOp(left=inner, right=ast.Constant())
+                | ast.BinOp(left=ast.Constant(), right=inner)
+            ):
+                yield from self.ends(inner, depth - 1)
+            case ast.Name():
+                for value in self._last_set(node):
                     yield from self.ends(value, depth - 1)
-                    if self.parents.get(statement) is self.owner(node) or not isinstance(statement, ast.stmt):
-                        return
             case ast.Call(func=func):
                 yield from self._ends_of_call(node, func, depth)
 
-    def _before(self, name: str, use: ast.expr) -> list[tuple[ast.AST, ast.expr]]:
-        return [one for one in self.settings(name, self.owner(use)) if self.span(one[1])[1] <= self.span(use)[0]]
+    def _last_set(self, use: ast.Name) -> Iterator[ast.expr]:
+        """What a name may be set to where it is used; of a list what is appended to it too."""
+        function = self.owner(use)
+        found = self.settings(use.id, function)
+        for node in ast.walk(function):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=use.id), attr="append"), args=[value]):
+                    found.append((self.parents[node], value))
+        found = [one for one in found if self.span(one[1])[1] <= self.span(use)[0]]
+        for statement, value in sorted(found, key=lambda one: self.span(one[1]), reverse=True):
+            yield value
+            if self.parents.get(statement) is function or not isinstance(statement, ast.stmt):
+                return
+
+    def _last(self, node: ast.expr) -> Iterator[ast.expr]:
+        """The last layer of some that are given to a Sequential."""
+        match node:
+            case ast.List(elts=[*_, last]) | ast.Tuple(elts=[*_, last]) | ast.Dict(values=[*_, last]):
+                yield from self._last(last)
+            case ast.Call(func=ast.Name(id="OrderedDict") | ast.Attribute(attr="OrderedDict"), args=[inner]):
+                yield from self._last(inner)
+            case ast.Starred(value=inner):
+                yield from self._last(inner)
+            case ast.Name():
+                for value in self._last_set(node):
+                    yield from self._last(value)
+            case _:
+                yield node
 
     def _ends_of_call(self, call: ast.Call, func: ast.expr, depth: int) -> Iterator[tuple[ast.AST, str]]:
         called = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
         known = short(self.dotted(func)) or called
         if known in _ENDS and (isinstance(func, ast.Attribute) or self.dotted(func).startswith("torch.")):
             yield call, _ENDS[known]
-        elif known in _KEEPS_SHAPE or known == "log":
+        elif known in _KEEPS:
             inner = call.args[:1] if self.dotted(func) else [func.value] if isinstance(func, ast.Attribute) else []
             for one in inner:
                 yield from self.ends(one, depth - 1)
         elif known == "Sequential" and call.args:
-            yield from self.ends(call.args[-1], depth - 1)
+            for one in self._last(call.args[-1]):
+                yield from self.ends(one, depth - 1)
         elif isinstance(func, ast.Name) and func.id in self.classes:
             yield from self.ends_of_method(self.classes[func.id], "forward", depth - 1)
         elif isinstance(func, ast.Name) and func.id == "self" and (owner := self.class_of(call)):
             yield from self.ends_of_method(owner, "forward", depth - 1)
         elif isinstance(func, ast.Attribute) and isinstance(func.value, ast.Name) and func.value.id == "self":
             owner = self.class_of(call)
-            if owner and (value := self.attributes.get((owner.name, func.attr))):
+            for value in self._set_in(owner, func.attr):
                 yield from self.ends(value, depth - 1)
-            elif owner:
+            if owner:
                 yield from self.ends_of_method(owner, func.attr, depth - 1)
         elif isinstance(func, ast.Name):
+            for value in self._last_set(func):
+                yield from self.ends(value, depth - 1)
             yield from self.ends_of_method(self.tree, func.id, depth - 1)
+
+    def _set_in(self, owner: ast.ClassDef | None, name: str) -> Iterator[ast.expr]:
+        """What a class sets an attribute to, or puts last into it."""
+        for node in ast.walk(owner) if owner else ():
+            match node:
+                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=found)], value=value):
+                    pass
+                case ast.Call(
+                    func=ast.Attribute(
+                        value=ast.Attribute(value=ast.Name(id="self"), attr=found), attr="append" | "add_module"
+                    ),
+                    args=[*_, value],
+                ):
+                    pass
+                case _:
+                    continue
+            if found == name:
+                yield value
 
     def ends_of_method(
         self, owner: ast.ClassDef | ast.Module, name: str, depth: int = 8
     ) -> Iterator[tuple[ast.AST, str]]:
-        """As `ends`, of what a method, or a function of the module, returns."""
-        for method in owner.body:
-            if isinstance(method, ast.FunctionDef) and method.name == name:
-                for node in ast.walk(method):
-                    if isinstance(node, ast.Return) and node.value is not None:
-                        yield from self.ends(node.value, depth)
+        """As `ends`, of what a method, its class's own or inherited, or a function of the module, returns."""
+        methods = [one for one in owner.body if isinstance(one, ast.FunctionDef) and one.name == name]
+        for method in methods:
+            for node in ast.walk(method):
+                if isinstance(node, ast.Return) and node.value is not None:
+                    yield from self.ends(node.value, depth)
+        if not methods and depth > 0:
+            for base in getattr(owner, "bases", ()):
+                if isinstance(base, ast.Name) and base.id in self.classes:
+                    yield from self.ends_of_method(self.classes[base.id], name, depth - 1)
 
 
 def _runs(unit: tuple[str, str, ast.AST], names: set[str]) -> bool:
