@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
+from deltanas.program.recipes.ends import ends, ends_of_method
 from deltanas.program.recipes.flow import Flow, flow_of
 from deltanas.program.recipes.minimised import require_minimised
 from deltanas.program.recipes.reading import RecipeSource, short
@@ -170,7 +171,7 @@ def _require_logits_and_classes(source: RecipeSource, loss: Loss, applied: ast.C
     pair = source.arguments(applied, _PARAMETERS.get(loss.name, ()) if applied is loss.call else ("input", "target"))
     if not {"input", "target"} <= set(pair):
         raise source.fault(applied, "the loss is applied to other things than an output and its labels", _ONE_LOSS)
-    for place, end in source.ends(pair["input"]):
+    for place, end in ends(source, pair["input"]):
         if end == "softmax":
             raise source.fault(place, "the loss gets probabilities, no logits", _LOGITS)
     target = pair["target"]
@@ -229,7 +230,7 @@ def is_already(source: RecipeSource, loss: Loss, wanted: str, scale: float) -> b
         return (1.0 if given is None else getattr(given, "value", None)) == scale
     if loss.name in ("NLLLoss", "nll_loss"):
         inputs = [source.arguments(call, _PARAMETERS["nll_loss"])["input"] for call in loss.applied]
-        return all({end for _, end in source.ends(one)} == {"log_softmax"} for one in inputs)
+        return all({end for _, end in ends(source, one)} == {"log_softmax"} for one in inputs)
     return True
 
 
@@ -243,7 +244,7 @@ def constructor_text(source: RecipeSource, loss: Loss, made: str) -> str:
 
 def require_classifier(source: RecipeSource, net: ast.ClassDef) -> None:
     """Raises RecipeError where the text tells that the network gives anything else than one class an image."""
-    for place, end in source.ends_of_method(net, "forward"):
+    for place, end in ends_of_method(source, net, "forward"):
         if end == "interpolate":
             raise source.fault(place, "the program is no classifier: its output has the size of the image", _LOGITS)
     for learn in (one for one in net.body if isinstance(one, ast.FunctionDef) and one.name == "learn"):
