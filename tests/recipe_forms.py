@@ -97,6 +97,9 @@ RIGHT: dict[str, Form] = {
         methods="    def optimizer_of(self, p):\n        return torch.optim.RMSprop(self.parameters(), lr=p['lr'])\n\n",
         setup=_setup("self.criteria = made()", "self.optimizer = self.optimizer_of(prm)"),
     ),
+    "two at once": Form(
+        setup=("self.criteria, self.optimizer = nn.CrossEntropyLoss(), torch.optim.SGD(self.parameters(), prm['lr'])",)
+    ),
     "function": Form(value="F.cross_entropy(y, labels)", setup=_setup("pass")),
     "in init": Form(init=("self.add_module('criteria', None)", LOSS), setup=_setup("pass")),
     "groups": Form(setup=_setup(optimizer=_GROUPS)),
@@ -351,6 +354,36 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
     "another loss in learn": (
         Form(value="criterion(y, labels)", batch=("criterion = self.criteria\nif made:\n    criterion = made()",)),
         "this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss beside it": (
+        Form(setup=_setup("self.criteria = (nn.CrossEntropyLoss(), made())"), value="self.criteria[1](y, labels)"),
+        "line 20: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss by a text": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "setattr(self, 'criteria', made())")),
+        "line 22: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss as a module": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.add_module('criteria', made())")),
+        "line 22: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss by turns": (
+        Form(value="criterion(y, labels)", batch=("for criterion in (self.criteria, made()):\n    pass",)),
+        "line 26: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another loss as a property": (
+        Form(methods="    @property\n    def criteria(self):\n        return made()\n\n"),
+        "line 21: this may stand in the place of the loss",
+        Form(),
+    ),
+    "another optimizer by a text": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "setattr(self, 'optimizer', made())")),
+        "line 22: this may stand in the place of the optimizer",
         Form(),
     ),
     "labels to the network": (

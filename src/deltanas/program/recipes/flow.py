@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deltanas.program.recipes.reading import RecipeSource, assigned, short
+from deltanas.program.recipes.reading import RecipeSource, assigned, set_by, short
 
 _SAME = frozenset({"to", "cuda", "cpu", "float", "double", "half", "eval", "train"})
 """Methods that give the object itself back."""
@@ -58,16 +58,21 @@ class _Tracer:
             match node:
                 case ast.IfExp(body=one, orelse=other):
                     values += [one, other]
-                case ast.BoolOp(values=several):
+                case (
+                    ast.BoolOp(values=several)
+                    | ast.Dict(values=several)
+                    | ast.Tuple(elts=several)
+                    | ast.List(elts=several)
+                ):
                     values += several
         for kind, name, scope in self._known:
             for node in ast.walk(scope):
+                values += [value for target, value in set_by(node) if self._is(target, kind, name, scope)]
                 match node:
-                    case ast.Return(value=value) if kind == "maker":
+                    case ast.Return(value=value) if kind != "name":
                         values += [value] if getattr(self._source.owner(node), "name", "") == name else []
-                    case ast.Assign(value=value) | ast.AnnAssign(value=value) | ast.NamedExpr(value=value):
-                        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-                        values += [value] if any(self._is(one, kind, name, scope) for one in targets) else []
+                    case ast.Call() if kind == "attribute":
+                        values += _set_by_text(node, name)
         return {one for one in values if one and one not in self._climbed and not isinstance(one, ast.Constant)}
 
     def _is(self, target: ast.expr, kind: _Kind, name: str, scope: ast.AST) -> bool:
@@ -115,7 +120,7 @@ class _Tracer:
             case ast.Subscript(value=value) if value is node:
                 self.climb(parent)
             case ast.Tuple() | ast.List() | ast.Dict() | ast.IfExp() | ast.Starred() | ast.BoolOp():
-                self.climb(parent)
+                self._held(parent, node)
             case ast.Assign() | ast.AnnAssign() | ast.NamedExpr() | ast.For() | ast.comprehension():
                 self._bound(parent)
             case ast.Return():
@@ -149,14 +154,26 @@ class _Tracer:
 
     def _bound(self, node: ast.Assign | ast.AnnAssign | ast.NamedExpr | ast.For | ast.comprehension) -> None:
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            named = list(assigned(target))
-            if not named:
-                self.flow.strays.append(target)
-            for one in named:
-                if isinstance(one, ast.Attribute):
-                    self._name("attribute", one.attr, self._source.tree)
-                else:
-                    self._name("name", one.id, self._source.owner(one))
+            self._named(target)
+
+    def _named(self, target: ast.expr) -> None:
+        named = list(assigned(target))
+        if not named:
+            self.flow.strays.append(target)
+        for one in named:
+            if isinstance(one, ast.Attribute):
+                self._name("attribute", one.attr, self._source.tree)
+            else:
+                self._name("name", one.id, self._source.owner(one))
+
+    def _held(self, several: ast.expr, node: ast.expr) -> None:
+        """One of several values: where an assignment names as many it is the one name's, else the whole is followed."""
+        above = self._source.parents.get(several)
+        own = [target for target, value in set_by(above) if value is node] if above else []
+        for target in own:
+            self._named(target)
+        if not own:
+            self.climb(several)
 
     def _returned(self, node: ast.Return) -> None:
         function = self._source.owner(node)
@@ -169,3 +186,16 @@ class _Tracer:
         if (kind, name, scope) not in self._known:
             self._known.add((kind, name, scope))
             self.fresh.append((kind, name, scope))
+
+
+def _set_by_text(call: ast.Call, name: str) -> list[ast.expr]:
+    """What a call sets an attribute to that it names as a text."""
+    match call:
+        case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value=text), value]) if text == name:
+            return [value]
+        case ast.Call(
+            func=ast.Attribute(attr="add_module" | "register_module" | "__setattr__"),
+            args=[ast.Constant(value=text), value],
+        ) if text == name:
+            return [value]
+    return []

@@ -198,21 +198,7 @@ class RecipeSource(Source):
         """(statement, value) of each place that sets a name in a function, by line."""
         found: list[tuple[ast.AST, ast.expr]] = []
         for node in ast.walk(function):
-            pairs: list[tuple[ast.expr, ast.expr]] = []
-            match node:
-                case ast.Assign(targets=targets, value=value):
-                    pairs = [pair for target in targets for pair in _matched(target, value)]
-                case (
-                    ast.AnnAssign(target=target, value=ast.expr() as value)
-                    | ast.AugAssign(target=target, value=value)
-                    | ast.NamedExpr(target=target, value=value)
-                ):
-                    pairs = [(target, value)]
-                case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
-                    pairs = _matched(target, value)
-                case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
-                    pairs = [(target, value)]
-            for target, value in pairs:
+            for target, value in set_by(node):
                 if any(isinstance(one, ast.Name) and one.id == name for one in assigned(target)):
                     found.append((node, value))
         return sorted(found, key=lambda one: getattr(one[1], "lineno", 0))
@@ -253,6 +239,23 @@ def assigned(target: ast.expr) -> Iterator[ast.Name | ast.Attribute]:
         case ast.Tuple(elts=several) | ast.List(elts=several):
             for one in several:
                 yield from assigned(one)
+
+
+def set_by(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """(target, value) of all that a statement, a loop or the like sets."""
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            return [pair for target in targets for pair in _matched(target, value)]
+        case (
+            ast.AnnAssign(target=target, value=ast.expr() as value)
+            | ast.AugAssign(target=target, value=value)
+            | ast.NamedExpr(target=target, value=value)
+            | ast.withitem(context_expr=value, optional_vars=ast.expr() as target)
+        ):
+            return [(target, value)]
+        case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
+            return _matched(target, value)
+    return []
 
 
 def _matched(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
