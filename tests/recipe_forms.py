@@ -157,6 +157,13 @@ RIGHT: dict[str, Form] = {
 }
 """Forms in which each of the 18 recipes can be had."""
 
+_OTHER_LEARN = """    def learn(self, train_data):
+        for inputs, labels in train_data:
+            self.optimizer.zero_grad()
+            self.criteria(self(inputs), labels).backward()
+            self.optimizer.step()
+
+"""
 _TWO = "self.aux = nn.CrossEntropyLoss()"
 REFUSED: dict[str, tuple[Form, str, Form]] = {
     "two losses": (
@@ -440,6 +447,21 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         ),
         "line 32: eval runs a text",
         Form(),
+    ),
+    "learn twice": (
+        Form(methods=_OTHER_LEARN),
+        "line 29: learn stands there twice",
+        Form(methods=_OTHER_LEARN.replace("learn", "fit")),
+    ),
+    "learn is replaced": (
+        Form(methods=_OTHER_LEARN.replace("learn", "fit"), end=("Net.learn = Net.fit",)),
+        "line 37: learn is set to something else",
+        Form(),
+    ),
+    "the learn of a base class": (
+        Form(after=f"class Base(nn.Module):\n{_OTHER_LEARN}\n", value="y.square().mean()"),
+        "line 28: no backward",
+        Form(after=f"class Base(nn.Module):\n{_OTHER_LEARN}\n"),
     ),
     "segments": (Form(out="F.interpolate(self.head(x), scale_factor=2)"), "no classifier: its output has", Form()),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from math import isfinite
 
@@ -72,11 +73,7 @@ def recipe_spans(
     decay: float | None = None,
 ) -> tuple[Span, ...]:
     """What `with_recipe` changes, none where the program has all of it. Raises RecipeError."""
-    net = net_class(program.tree)
-    if net is None:
-        raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
-    require_no_text_run(program)
-    require_classifier(program, net)
+    require_classifier(program, _read_net(program))
     spans: list[Span] = []
     needed: list[str] = []
     if loss is not None:
@@ -99,7 +96,7 @@ def recipe_of(source: str) -> tuple[str, str] | None:
         return None
     program = RecipeSource(text, tree)
     try:
-        require_no_text_run(program)
+        _read_net(program)
         loss, optimizer = read_loss(program), read_optimizer(program).name
         if loss.kind == "nll" and not is_already(program, loss, "nll", 1.0):
             return None
@@ -107,6 +104,22 @@ def recipe_of(source: str) -> tuple[str, str] | None:
         return None
     known = [name for name, kind in CLASSES.items() if kind == optimizer]
     return (loss.kind, known[0]) if known else None
+
+
+def _read_net(program: RecipeSource) -> ast.ClassDef:
+    """The network. Raises RecipeError where its methods may be others than those that are read."""
+    net = net_class(program.tree)
+    if net is None:
+        raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
+    require_no_text_run(program)
+    for name in ("forward", "train_setup", "learn"):
+        methods = [one for one in net.body if isinstance(one, ast.FunctionDef) and one.name == name]
+        if len(methods) > 1:
+            raise program.fault(methods[1], f"{name} stands there twice", "keep the one that is meant")
+        for node in program.nodes:
+            if isinstance(node, ast.Attribute) and node.attr == name and isinstance(node.ctx, ast.Store):
+                raise program.fault(node, f"{name} is set to something else here", f"write it as Net's method {name}")
+    return net
 
 
 def decay_of(source: str) -> float | None:

@@ -10,7 +10,8 @@ from deltanas.errors import DeltanasError
 from deltanas.program.net_class import net_class
 from deltanas.program.space.source import Source, given
 
-_CONTRACT = frozenset({"__init__", "forward", "train_setup", "learn"})
+_TRAINS = ("train_setup", "learn")
+"""Methods of the contract that a class which is no network may have without being trained by them."""
 _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -129,7 +130,9 @@ class RecipeSource(Source):
         """Code that can run: the module's own, the network's methods, and what these name, by turns."""
         net = net_class(self.tree)
         found: set[ast.AST] = set()
-        names = {net.name if net else "Net"}
+        network = net.name if net else "Net"
+        own = {one.name for one in net.body if isinstance(one, ast.FunctionDef)} if net else set[str]()
+        names = {network} | (set(_TRAINS) - own)
         waiting: list[tuple[str, str, ast.AST]] = []
         for node in self.tree.body:
             if isinstance(node, ast.ClassDef):
@@ -141,7 +144,7 @@ class RecipeSource(Source):
             else:
                 waiting.append(("", "", node))
         while True:
-            ready = [one for one in waiting if _runs(one, names)]
+            ready = [one for one in waiting if _runs(one, names) or one[:2] in ((network, each) for each in _TRAINS)]
             if not ready:
                 return frozenset(found)
             waiting = [one for one in waiting if one not in ready]
@@ -218,7 +221,7 @@ class RecipeSource(Source):
 def _runs(unit: tuple[str, str, ast.AST], names: set[str]) -> bool:
     owner, method, _ = unit
     return (not owner or owner in names) and (
-        not method or method in names or method in _CONTRACT or method.startswith("__")
+        not method or method in names or method == "forward" or method.startswith("__")
     )
 
 
