@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special, stats
 
 from deltanas.intervals import Estimate, wilson
-from deltanas.study.blocks import ALPHA, LEAST, wilcoxon_rows
+from deltanas.study.blocks import ALPHA, LEAST, complete, wilcoxon_rows
 from deltanas.study.effects import ROPE
 from deltanas.study.estimate import Floats, LackingError
 from deltanas.study.recipes import TWIN, Cells, by_network, cells_of
@@ -256,7 +256,7 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
     for cells in (fixed, tuned):
         scores = np.stack([_column(cells, "ce", name) for name in names], axis=1)
         full = np.flatnonzero(~np.isnan(scores).any(axis=1)).tolist()
-        found = stats.rankdata(-scores[full], axis=1)[:, names.index("adadelta")]
+        found = stats.rankdata(-complete(scores), axis=1)[:, names.index("adadelta")]
         ranks.append({cells.blocks[line]: float(rank) for line, rank in zip(full, found, strict=True)})
     common = sorted(ranks[0].keys() & ranks[1].keys())
     both = by_network(common, np.array([[one[block] for one in ranks] for block in common], float).reshape(-1, 2))
