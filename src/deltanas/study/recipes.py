@@ -145,9 +145,9 @@ def cells_of(table: GridTable, arm: str, *, left_out: bool = False) -> Cells | N
 
 
 def decays_of(rows: Iterable[Training]) -> dict[str, float]:
-    """Weight decay by optimizer; NaN where it is not told of a row, or not the same in all."""
+    """Weight decay by optimizer; NaN where it is not told of a training, or not the same in all."""
     found: dict[str, set[float]] = {}
-    for row in rows:
+    for row in (one for one in rows if one.tried):
         found.setdefault(row.what.optimizer, set()).add(row.decay)
     return {name: min(values) if len(values) == 1 else nan for name, values in sorted(found.items())}
 
