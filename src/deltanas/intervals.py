@@ -24,7 +24,7 @@ class Estimate:
     high: float
 
 
-def wilson(successes: float, n: int) -> Estimate:
+def wilson(successes: float, n: float) -> Estimate:
     """The share `successes / n` with its 95 % score interval; all in [0, 1].
 
     E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22:209-212.

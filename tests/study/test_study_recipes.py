@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from deltanas.errors import DataError
+from deltanas.intervals import Estimate, wilson
 from deltanas.study import RecipeStudy, recipe_study, recipes_as_json, recipes_described
 from deltanas.trainings import read_grid
 from study.recipe_tables import OPTIMIZERS, Row, failed, rows_of, written
@@ -145,6 +148,38 @@ def test_a_failure_ranks_last_and_is_left_out_once_more(tmp_path: Path, rows: li
     assert share["share"]["low"] < share["failed"] / share["trained"] < share["share"]["high"]
 
 
+def test_the_share_of_failures_is_as_sure_as_the_networks_are_many(tmp_path: Path, rows: list[Row]) -> None:
+    """Trainings of one network that all fail tell no more than one of them."""
+
+    def share(few: Callable[[Row], bool], datasets: tuple[str, ...] = ("digits",)) -> Estimate:
+        base = [row for row in rows if row["arm"] == "fixed" and (row["loss"], row["optimizer"]) == ("ce", "adam")]
+        table = [{**(failed(row) if few(row) else row), "dataset": name} for name in datasets for row in base]
+        (found,) = studied(tmp_path, table)["failures"]
+        return Estimate(**found["share"])
+
+    whole = share(lambda row: row["network"] in ("net1", "net2", "net3"))
+    for name in ("value", "low", "high"):
+        assert getattr(whole, name) == pytest.approx(getattr(wilson(3, 17), name))
+    assert share(lambda row: False) == wilson(0, 17)
+    assert share(lambda row: row["seed"] == 0) == wilson(17, 85)
+    assert share(lambda row: row["network"] == "net1", ("digits", "other")).low == pytest.approx(wilson(1, 17).low)
+
+
+def test_equal_scores_share_their_rank_in_the_verdict_on_ranks_too(tmp_path: Path) -> None:
+    """The mean of the same scores in another order differs by what the sum rounds."""
+    scores = {"adadelta": (0.1, 0.2, 0.3), "adam": (0.3, 0.2, 0.1), "adagrad": (0.1, 0.1, 0.1), "sgd": (0.9, 0.9, 0.9)}
+    table = [
+        {"network": f"net{n}", "dataset": "digits", "loss": "ce", "optimizer": name, "arm": arm, "phase": "score"}
+        | {"rate": 0.01, "seed": seed, "score": score}
+        for n, arm in product(range(4), ("fixed", "tuned"))
+        for name, found in scores.items()
+        for seed, score in enumerate(found)
+    ]
+    told = studied(tmp_path, table)
+    (why,) = (one["why"] for one in told["verdicts"] if one["name"] == "adadelta_climbs")
+    assert "mean rank 2.50 of 4" in why
+
+
 def test_a_recipe_that_could_not_be_put_in_is_a_gap_and_no_failure(tmp_path: Path, rows: list[Row]) -> None:
     gone = [
         {**row, "score": None, "failure": "inject: no constructor call"}
@@ -156,6 +191,8 @@ def test_a_recipe_that_could_not_be_put_in_is_a_gap_and_no_failure(tmp_path: Pat
     told = studied(tmp_path, gone)
     assert all(one["failed"] == 0 for one in told["failures"])
     assert any("could not be put into the network" in note for note in told["notes"])
+    untold = [{**row, "decay": None} if row["failure"] else row for row in gone]
+    assert studied(tmp_path, untold)["notes"] == told["notes"]
     assert [(one["within"], one["incomplete"]) for one in told["friedman"]] == [("ce", 1)]
 
 

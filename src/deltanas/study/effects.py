@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from deltanas.intervals import Estimate, mean
+from deltanas.intervals import Estimate, mean, wilson
 from deltanas.study.estimate import Floats, LackingError
 from deltanas.wording import counted
 
@@ -39,6 +39,26 @@ def mean_difference(differences: ArrayLike) -> Estimate:
         hold = counted(len(np.asarray(differences)), "network holds", "networks hold")
         raise LackingError(f"{hold} both: an interval needs two or more")
     return found
+
+
+def clustered(counts: ArrayLike, trials: ArrayLike) -> Estimate:
+    """A share of trials that come in clusters, as the trainings of a network do, whose outcomes go together.
+
+    Wilson's interval with the number of independent trials that would scatter as the clusters do, by the variance of a
+    ratio estimate; with that of clusters where all trials end alike. J. N. K. Rao and A. J. Scott (1992), Biometrics
+    48:577-585.
+
+    Args:
+        counts, trials: of each cluster; one trial or more in all.
+    """
+    found, tried = np.asarray(counts, float), np.asarray(trials, float)
+    total, share = float(tried.sum()), float(found.sum() / tried.sum())
+    clusters = int((tried > 0).sum())
+    scatter = float(((found - share * tried) ** 2).sum())
+    known = scatter > 1e-12 and clusters > 1
+    size = share * (1 - share) * total**2 / scatter if known else total if 0 < share < 1 and clusters > 1 else clusters
+    size = min(total, max(1.0, size))
+    return wilson(share * size, size)
 
 
 def detectable(differences: ArrayLike) -> float:

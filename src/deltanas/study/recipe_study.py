@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deltanas.intervals import mean, wilson
+import numpy as np
+
+from deltanas.intervals import mean
 from deltanas.study.blocks import Friedman, nemenyi
 from deltanas.study.claims import Verdict, verdicts
+from deltanas.study.effects import clustered
 from deltanas.study.estimate import Absent, plain
 from deltanas.study.recipes import Cells, Comparison, Curve, Share, cells_of, comparisons, curves, decays_of, shares
 from deltanas.trainings import ARMS, GridTable
@@ -137,12 +140,15 @@ def recipes_as_json(found: RecipeStudy) -> dict[str, object]:
 
 
 def failures(found: RecipeStudy) -> Iterator[dict[str, object]]:
-    """Share of the scored trainings that failed, by arm and combination, with Wilson's interval."""
+    """Share of the scored trainings that failed, by arm and combination; those of one network go together."""
     for one in found.cells:
+        networks = [network for _, network in one.blocks]
+        of_networks = np.array([[float(name == other) for other in networks] for name in sorted(set(networks))])
         for place, what in enumerate(one.what):
             trained, failed = int(one.trained[:, place].sum()), int(one.failed[:, place].sum())
             keys = {"arm": one.arm, "loss": what.loss, "optimizer": what.optimizer, "scale": what.scale}
-            yield {**keys, "trained": trained, "failed": failed, "share": wilson(failed, trained)}
+            share = clustered(of_networks @ one.failed[:, place], of_networks @ one.trained[:, place])
+            yield {**keys, "trained": trained, "failed": failed, "share": share}
 
 
 def _cells(one: Cells) -> Iterator[dict[str, object]]:

@@ -8,9 +8,9 @@ from math import nan
 
 import numpy as np
 
-from deltanas.intervals import Estimate, mean, wilson
+from deltanas.intervals import Estimate, mean
 from deltanas.study.blocks import Friedman, complete, friedman, holm, mean_ranks, pairs, wilcoxon
-from deltanas.study.effects import Posterior, detectable, mean_difference, rank_biserial, signed_rank
+from deltanas.study.effects import Posterior, clustered, detectable, mean_difference, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
 from deltanas.study.shares import effects, variance_shares
 from deltanas.trainings import Block, GridTable, Recipe, Training
@@ -317,5 +317,8 @@ def curves(table: GridTable) -> Iterator[Curve]:
             )
             for block in blocks
         ]
-        edge = sum(place in (0, len(rates) - 1) for place in best)
-        yield Curve(what, tuple(points), wilson(edge, len(blocks)))
+        edges: dict[str, list[bool]] = {}
+        for (_, network), place in zip(blocks, best, strict=True):
+            edges.setdefault(network, []).append(place in (0, len(rates) - 1))
+        edge = clustered([sum(one) for one in edges.values()], [len(one) for one in edges.values()])
+        yield Curve(what, tuple(points), edge)
