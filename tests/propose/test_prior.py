@@ -56,6 +56,8 @@ def test_a_recipe_is_worth_its_mean_less_that_of_its_network(tmp_path: Path) -> 
     assert worth["vit"] == {("ce", "adam"): 0.0}
     tuned = table(tmp_path / "tuned.jsonl", row("ce", "sgd", 0.8), row("ngl", "adadelta", 0.7, arm="tuned"))
     assert read_prior(tuned).worth == {"mlp": {("ngl", "adadelta"): 0.0}}
+    begun = table(tmp_path / "begun.jsonl", tuned.read_text(), row("ce", "sgd", 0.5, network="vit"))
+    assert read_prior(begun).worth["vit"] == {("ce", "sgd"): 0.0}
 
 
 def test_a_file_that_is_no_table_is_refused_with_the_line(tmp_path: Path) -> None:

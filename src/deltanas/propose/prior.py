@@ -69,7 +69,7 @@ def _nearest(source: str, names: tuple[str, ...]) -> str:
 
 
 def read_prior(path: Path) -> RecipePrior:
-    """Of a table that `recipes run` wrote: its scores at the rates that suit each optimizer, where it has such.
+    """Of a table that `recipes run` wrote: a network's scores at the rates that suit each optimizer, where it has such.
 
     A failed training counts as chance; a recipe that could not be put into its network counts as lacking.
 
@@ -84,7 +84,9 @@ def read_prior(path: Path) -> RecipePrior:
             guess = 0.0 if isnan(row.chance) else row.chance
             place = network, dataset, (row.what.loss, row.what.optimizer)
             scores[row.arm][place].append(guess if row.failed else row.score)
-    worth = _worth(scores["tuned"] or scores["fixed"])
+    tuned = {place[:2] for place in scores["tuned"]}
+    fixed = {place: found for place, found in scores["fixed"].items() if place[:2] not in tuned}
+    worth = _worth({**scores["tuned"], **fixed})
     if not worth:
         raise DataError(f"{path} holds no score", "deltanas recipes run goes on with it until it does")
     return RecipePrior(worth)
