@@ -105,8 +105,8 @@ RIGHT: dict[str, Form] = {
     "groups": Form(setup=_setup(optimizer=_GROUPS)),
     "groups in the call": Form(
         setup=_setup(
-            optimizer="self.optimizer = torch.optim.AdamW([\n    {'params': [p], 'lr': prm['lr'] * 2}\n"
-            "    for p in self.parameters()\n], lr=prm['lr'])"
+            optimizer="self.optimizer = torch.optim.AdamW([\n    {'params': [self.head.weight], 'lr': prm['lr']},\n"
+            "    {'params': [self.head.bias], 'lr': prm['lr'] * 2},\n], lr=prm['lr'])"
         )
     ),
     "scheduler": Form(setup=_setup(LOSS, OPTIMIZER, _PLATEAU), end=("self.scheduler.step()",)),
@@ -135,9 +135,18 @@ RIGHT: dict[str, Form] = {
     "summed": Form(
         value="0.0",
         back=(
-            "for part, share in ((y, 0.7), (y * 2, 0.3)):\n    loss += share * self.criteria(part, labels)",
-            "loss = loss / 2 + 1e-4 * sum(p.square().sum() for p in self.parameters())",
-            "shown = torch.exp(-loss.detach()) ** 2 if prm else None",
+            "for part, share in ((y, 1.5), (y, 0.5)):\n    loss += share * self.criteria(part, labels)",
+            "loss = loss / 2 + 0.0 * sum(p.square().sum() for p in self.parameters())",
+            "shown = torch.exp(-loss.detach()) ** 2",
+            "loss.backward()",
+            "self.optimizer.step()",
+        ),
+    ),
+    "averaged": Form(
+        value="torch.zeros(1, device=y.device)",
+        back=(
+            "losses = [self.criteria(part, labels).mean() for part in (y, y)]",
+            "loss = sum(losses) / len(losses) + torch.zeros((), device=losses[0].device)",
             "loss.backward()",
             "self.optimizer.step()",
         ),

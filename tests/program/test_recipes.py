@@ -90,7 +90,8 @@ def test_the_rates_of_groups_keep_their_ratios() -> None:
     assert with_recipe(RIGHT["groups"].text, optimizer="adam").count("prm['lr']") == 3
     made = call_of(with_recipe(RIGHT["groups in the call"].text, optimizer="sgd", rate=0.5), "SGD")
     assert made == (
-        "torch.optim.SGD([{'params': [p], 'lr': 0.5 * 2} for p in self.parameters()], lr=0.5, momentum=0.9)"
+        "torch.optim.SGD([{'params': [self.head.weight], 'lr': 0.5}, {'params': [self.head.bias], 'lr': 0.5 * 2}],"
+        " lr=0.5, momentum=0.9)"
     )
 
 

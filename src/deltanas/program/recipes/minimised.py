@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from deltanas.program.recipes.reading import RecipeSource
 
-_READS = frozenset({"item", "detach", "tolist", "numpy"})
+_READS = frozenset({"item", "detach", "tolist", "numpy", "isfinite", "isnan"})
 """Methods whose result has no gradient."""
 _METHODS = frozenset("mean sum to float double half cuda cpu clone squeeze view reshape mul div add".split())  # noqa: SIM905
 _FUNCTIONS = frozenset({"mean", "sum", "stack", "cat", "scale", "add", "fsum", "enumerate", "zip", "list", "tuple"})
@@ -54,6 +54,10 @@ class _Value:
             case ast.Call() if node in self._applied or _called(node) in self._functions:
                 return True
             case ast.Call(func=ast.Attribute(attr=name)) if name in _READS:
+                return False
+            case ast.Call(func=ast.Name(id="len" | "float" | "int")):
+                return False
+            case ast.Attribute(attr="device" | "dtype" | "shape" | "data") | ast.Compare():
                 return False
             case ast.Name(id=name, ctx=ast.Load()):
                 if name in seen:
