@@ -213,6 +213,9 @@ def test_a_table_without_scores_or_with_half_its_rows(tmp_path: Path, rows: list
     fixed = [row for row in rows if row["arm"] == "fixed" and row["loss"] == "ce"]
     half = studied(tmp_path, fixed[: len(fixed) // 2 + 7])
     assert any("were not trained" in note for note in half["notes"])
+    fewer = [row for row in fixed if (row["optimizer"], row["network"], row["seed"]) != ("sgd", "net1", 4)]
+    (note,) = studied(tmp_path, fewer)["notes"]
+    assert "1 pair of a network and a recipe has fewer seeds than the 5 of others" in note
 
 
 def test_a_network_on_several_data_sets_counts_once(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
             )
         few = int(((one.trained > 0) & (one.trained < one.trained.max())).sum())
         if few:
-            lack = counted(few, "combination has", "combinations have")
+            lack = counted(few, "pair of a network and a recipe has", "pairs of a network and a recipe have")
             yield f"arm {one.arm}: {lack} fewer seeds than the {int(one.trained.max())} of others"
 
 
