@@ -87,7 +87,7 @@ def test_what_was_settled_when_a_run_began_stays_where_auto_is_asked_for_again()
 
 def test_a_share_that_goes_on_needs_rungs_to_go_to() -> None:
     for rungs in ({}, {"rungs": "9"}):
-        with pytest.raises(UsageError, match="`promote` = 0.5 .* one length of training") as refused:
+        with pytest.raises(UsageError, match=r"`promote` = 0\.5 .* one length of training") as refused:
             read_config({"promote": 0.5, **rungs})
     assert "give rungs, as --set rungs=1,9, or leave promote out" in str(refused.value)
     assert read_config({"promote": 0.5, "rungs": "1,9"}).promote == 0.5
