@@ -93,9 +93,18 @@ def test_two_hundred_policies_that_do_something_have_digests_of_their_own() -> N
     assert len(set(found)) == 200
 
 
+@pytest.mark.parametrize("idle", [*NOTHING, *COLOURS])
+def test_an_operation_that_does_nothing_is_no_change_because_what_follows_draws_otherwise(idle: str) -> None:
+    alone = acted(job(FLIP, CROP, shape=GREY))
+    assert {acted(job(*calls, shape=GREY)) for calls in ((idle, FLIP, CROP), (FLIP, idle, CROP))} == {alone}
+    if idle in COLOURS:
+        assert acted(job(idle, FLIP)) != acted(job(FLIP))
+
+
 @pytest.mark.parametrize("shape", [GREY, LARGE], ids=["grey", "large"])
 def test_what_is_rarely_done_is_seen(shape: tuple[int, int, int, int]) -> None:
     assert acted(job("RandomInvert(p=0.01)", shape=shape))
+    assert acted(job("RandomInvert(p=0.01)", FLIP, shape=shape)) != acted(job(FLIP, shape=shape))
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 8, 8), GREY, LARGE], ids=["digits", "grey", "large"])
