@@ -321,9 +321,10 @@ class Narrator:
         while not self._ended.wait(max(0.1, spoke + pause - monotonic())):
             if self._spoke != spoke:
                 spoke, pause = self._spoke, SILENCE
-            elif monotonic() >= spoke + pause:
-                self._progress.console.print(f"  still {self._doing} ({monotonic() - spoke:.0f} s)", soft_wrap=True)
-                pause *= 2
+            elif (silent := monotonic() - spoke) >= pause:
+                self._progress.console.print(f"  still {self._doing} ({silent:.0f} s)", soft_wrap=True)
+                while pause <= silent:  # a busy machine may have kept this thread waiting for several of them
+                    pause *= 2
 
 
 def _screen(found: Foretold) -> str:
