@@ -39,6 +39,8 @@ BAR = 0.99
 """Share of the variants of bases that build and train that must be right."""
 RATE = 0.003
 """No base has it."""
+MEMORY_GB = 8.0
+"""Of a child: two moments of each of VGG's 130 million weights are beside them, and the object that is read off."""
 _OURS = 28
 _PART = 8
 """Figures of each part of a build's probe."""
@@ -81,7 +83,7 @@ def check_injections(
     """
     began, started = where(), monotonic()
     done = [Variant(**row) for row in read_rows(out)]  # type: ignore[arg-type]
-    with shape_pools() as pool_of:
+    with shape_pools(MEMORY_GB) as pool_of:
         for name, program in _programs(lemur, only).items():
             if any(one.base == name for one in done):
                 continue

@@ -107,13 +107,13 @@ class Tally:
 
 
 @contextmanager
-def shape_pools() -> Iterator[Callable[[tuple[int, int, int]], Pool]]:
-    """A pool for each shape (channels, height, width) that is asked for, opened once."""
+def shape_pools(memory_gb: float = 4.0) -> Iterator[Callable[[tuple[int, int, int]], Pool]]:
+    """A pool for each shape (channels, height, width) that is asked for, opened once. memory_gb: GiB of a child."""
     with ExitStack() as stack:
 
         @cache
         def pool_of(shape: tuple[int, int, int]) -> Pool:
-            pool = stack.enter_context(open_shape_pool(shape, 10, TrainConfig()))
+            pool = stack.enter_context(open_shape_pool(shape, 10, TrainConfig(memory_gb=memory_gb)))
             pool.build_timeout = TIMEOUT
             return pool
 
