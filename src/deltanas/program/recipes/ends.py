@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from deltanas.program.recipes.reading import RecipeSource, short
+from deltanas.program.recipes.reading import RecipeSource, called, short
 
 _KEEPS = frozenset(
     """view reshape squeeze unsqueeze flatten contiguous float double half to cpu cuda clone clamp clip dropout log
@@ -85,8 +85,7 @@ def _last(source: RecipeSource, node: ast.expr) -> Iterator[ast.expr]:
 
 
 def _ends_of_call(source: RecipeSource, call: ast.Call, func: ast.expr, depth: int) -> Iterator[tuple[ast.AST, str]]:
-    called = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
-    known = short(source.dotted(func)) or called
+    known = short(source.dotted(func)) or called(call)
     if known in _ENDS and (isinstance(func, ast.Attribute) or source.dotted(func).startswith("torch.")):
         yield call, _ENDS[known]
         return

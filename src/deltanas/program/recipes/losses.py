@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deltanas.program.recipes.ends import ends, ends_of_method
 from deltanas.program.recipes.flow import Flow, flow_of
 from deltanas.program.recipes.minimised import require_minimised
-from deltanas.program.recipes.reading import RecipeSource, short
+from deltanas.program.recipes.reading import RecipeSource, called, short
 
 NLL_CLASS, NGL_CLASS = "LogSoftmaxNLLLoss", "NextGenerationLoss"
 _CLASSES = {
@@ -131,7 +131,7 @@ def read_loss(source: RecipeSource) -> Loss:
     (call,) = made
     if call not in source.live:
         raise source.fault(call, "nothing that Net does comes to the loss that is made here", _ONE_LOSS)
-    name = short(source.dotted(call.func)) or _called(call)
+    name = short(source.dotted(call.func)) or called(call)
     arguments = source.arguments(call, _PARAMETERS[name])
     flow = Flow() if name in _FUNCTIONAL else flow_of(source, call)
     loss = Loss(call, name, {key: one for key, one in arguments.items() if key not in ("input", "target")}, flow)
@@ -201,10 +201,6 @@ def _is_second(name: str, function: ast.AST) -> bool:
     """Whether a name stands behind another one where both are set, as in `for inputs, labels in train_data`."""
     tuples = (node for node in ast.walk(function) if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store))
     return any(isinstance(one, ast.Name) and one.id == name for node in tuples for one in node.elts[1:])
-
-
-def _called(call: ast.Call) -> str:
-    return _word(call.func) if isinstance(call.func, ast.Attribute | ast.Name) else ""
 
 
 def kept_arguments(source: RecipeSource, loss: Loss, wanted: str) -> dict[str, str]:

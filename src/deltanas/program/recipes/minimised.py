@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from deltanas.program.recipes.reading import RecipeSource
+from deltanas.program.recipes.reading import RecipeSource, called
 
 _READS = frozenset({"item", "detach", "tolist", "numpy", "isfinite", "isnan"})
 """Methods whose result has no gradient."""
@@ -41,7 +41,7 @@ class _Value:
         self._applied = frozenset(applied)
         functions = {getattr(source.owner(call), "name", "") for call in applied} - {""}
         calls = [(getattr(source.owner(node), "name", ""), node) for node in source.live if isinstance(node, ast.Call)]
-        while more := {name for name, call in calls if _called(call) in functions} - functions - {"", "learn"}:
+        while more := {name for name, call in calls if called(call) in functions} - functions - {"", "learn"}:
             functions |= more
         self._functions = functions
         """Those that give it."""
@@ -51,7 +51,7 @@ class _Value:
         """Whether the loss, with its gradient, is part of a value."""
         seen = set() if seen is None else seen
         match node:
-            case ast.Call() if node in self._applied or _called(node) in self._functions:
+            case ast.Call() if node in self._applied or called(node) in self._functions:
                 return True
             case ast.Call(func=ast.Attribute(attr=name)) if name in _READS:
                 return False
@@ -92,12 +92,12 @@ class _Value:
 
     def _require_call(self, node: ast.Call) -> None:
         match node:
-            case ast.Call() if _called(node) in self._functions:
-                self._require_returned(_called(node))
+            case ast.Call() if called(node) in self._functions:
+                self._require_returned(called(node))
             case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _METHODS and self.carries(inner):
                 self.require_kept(inner)
                 self._require_free(node, *node.args)
-            case ast.Call() if _called(node) in _FUNCTIONS and not self.carries(node.func):
+            case ast.Call() if called(node) in _FUNCTIONS and not self.carries(node.func):
                 for one in node.args:
                     self.require_kept(one)
             case _:
@@ -123,7 +123,7 @@ class _Value:
     def _require_all(self, values: Sequence[ast.expr]) -> None:
         """None of the values that may be minimised is without the loss; what is 0 is no value yet."""
         for one in values:
-            empty = isinstance(one, ast.Constant) or (isinstance(one, ast.Call) and _called(one) in _NOTHING)
+            empty = isinstance(one, ast.Constant) or (isinstance(one, ast.Call) and called(one) in _NOTHING)
             if not empty and not self.carries(one):
                 raise self._source.fault(one, "this may be minimised in place of the loss", _HINT)
             self.require_kept(one)
@@ -153,7 +153,3 @@ def _grows(name: str, at: ast.AST, value: ast.expr) -> bool:
     """Whether a statement adds to what a name has already."""
     inside = any(isinstance(one, ast.Name) and one.id == name for one in ast.walk(value))
     return isinstance(at, ast.AugAssign) or inside
-
-
-def _called(call: ast.Call) -> str:
-    return getattr(call.func, "id", getattr(call.func, "attr", ""))

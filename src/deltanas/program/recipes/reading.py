@@ -270,6 +270,11 @@ def _matched(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr
     return [(target, value)]
 
 
+def called(call: ast.Call) -> str:
+    """The last name of what is called; "" where it has none."""
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
 def short(dotted: str) -> str:
     """The last word of a name of torch's; "" for any other."""
     return dotted.rpartition(".")[2] if dotted.startswith("torch.") else ""
