@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from benchmarks.simulated_studies import Checked, rejected
 from deltanas.study import friedman, holm, rank_biserial, variance_shares, wilcoxon
 from deltanas.study.blocks import pairs
-from deltanas.study.effects import mean_difference
+from deltanas.study.effects import clustered, mean_difference
 
 Floats = NDArray[np.float64]
 LOSSES = {"ce": 0.0, "ngl": -0.02}
@@ -90,6 +90,23 @@ class Shared:
                 yield f"share of {name}", share, true
 
 
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """`blocks` networks of `seeds` trainings, of which `share` fail; `alike` is the correlation within a network."""
+
+    blocks: int
+    seeds: int
+    share: float
+    alike: float
+
+    def study(self, rng: np.random.Generator) -> Iterator[Checked]:
+        chances = np.full(self.blocks, self.share)
+        if self.alike:
+            scale = 1 / self.alike - 1
+            chances = rng.beta(self.share * scale, (1 - self.share) * scale, self.blocks)
+        yield "share of failures", clustered(rng.binomial(self.seeds, chances), [self.seeds] * self.blocks), self.share
+
+
 PARTS = {"network": 0.04, "network x loss": 0.02, "network x optimizer": 0.02, "network x both": 0.01, "seed": 0.01}
 """Standard deviations of the random parts."""
 
@@ -114,8 +131,15 @@ def _true_shares() -> Mapping[str, float]:
     return {name: part / sum(parts.values()) for name, part in parts.items()}
 
 
-RECIPES: tuple[Compared | Shared, ...] = (
+RECIPES: tuple[Compared | Shared | Failed, ...] = (
     *(Compared(blocks, 5, spread) for blocks in (6, 17, 34) for spread in (0.02, 0.08)),
     *(Compared(blocks, 5, 0.02, fails=0.1) for blocks in (17, 34)),
     *(Shared(blocks, seeds) for blocks in (8, 17, 34) for seeds in (2, 5)),
+    *(
+        Failed(blocks, seeds, share, alike)
+        for blocks in (6, 17, 34)
+        for seeds in (1, 5)
+        for share in (0.05, 0.18)
+        for alike in ((0.0, 0.3, 0.9) if seeds > 1 else (0.0,))
+    ),
 )

@@ -14,10 +14,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.simulated_recipes import RECIPES, Compared, Shared
+from benchmarks.simulated_recipes import RECIPES, Compared, Failed, Shared
 from benchmarks.simulated_studies import DESIGNS, Answers, Design, Elites, Level, coverage
 
-MORE: dict[type, int] = {Level: 10, Answers: 5, Elites: 5, Compared: 5, Shared: 5}
+MORE: dict[type, int] = {Level: 10, Answers: 5, Elites: 5, Compared: 5, Shared: 5, Failed: 5}
 """Times the studies of the other designs: these cost little."""
 
 

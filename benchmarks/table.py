@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
@@ -33,11 +34,11 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Rows are written in one piece; a line that a kill cut short is dropped by the next writer."""
-    text = path.read_bytes() if path.exists() else b""
-    with path.open("r+b" if path.exists() else "wb") as file:
-        file.truncate(text.rfind(b"\n") + 1)
-        file.seek(0, os.SEEK_END)
+    """Rows are written in one piece, by one writer at a time; a line that a kill cut short is dropped by the next."""
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
         file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
         file.flush()
         os.fsync(file.fileno())
