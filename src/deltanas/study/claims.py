@@ -108,7 +108,7 @@ def _robust(cells: Cells) -> _Answer:
     near = " None is better by more than a point." if all(m.low > -ROPE for m in margins.values()) else ""
     said = f"; better than the two: {', '.join(better)}" if better else ""
     why = (
-        f"the mean of the two is {_points(margins[closest])} above {closest}, the closest of {len(rivals)} others "
+        f"the mean of the two less {closest}, the closest of {len(rivals)} others: {_points(margins[closest])} "
         f"(intervals hold for all of them at once); it is clearly above {clear}{said}.{near}"
     )
     return _Answer(margins[closest], 0.0, clear == len(rivals), bool(better), why, len(rivals[closest]))
