@@ -104,15 +104,22 @@ def set_of(name: str) -> Dataset:
     """One of the five, its images in the order of the published ones."""
     if name in ("digits", PLAIN):
         return load(name, train_size=SIZE if name == PLAIN else None)
-    whole = load(PLAIN, train_size=None if name == "two-classes" else SIZE)
-    return replace(
+    return derived(name, load(PLAIN, train_size=None if name == "two-classes" else SIZE))
+
+
+def derived(name: str, whole: Dataset) -> Dataset:
+    """One of the sets that are made of the published one."""
+    made = replace(
         whole,
         name=name,
-        classes=len(CLASSES) if name == "two-classes" else whole.classes,
         train=_changed(name, whole.train),
         validation=_changed(name, whole.validation),
         test=_changed(name, whole.test),
     )
+    if name != "two-classes":
+        return made
+    names = tuple(whole.source.names[number] for number in CLASSES)
+    return replace(made, classes=len(CLASSES), source=replace(whole.source, names=names))
 
 
 def _changed(name: str, images: Images) -> Images:

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks.suggestions import first_three
-from benchmarks.suitability_table import DENSE, EPOCHS, PERMUTED, PLAIN, _changed, chosen, controls
+from benchmarks.suitability_table import DENSE, EPOCHS, PERMUTED, PLAIN, _changed, chosen, controls, derived
 from benchmarks.table import append_rows
 from deltanas import nets
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
-from deltanas.train.data import Images
+from deltanas.train.data import Dataset, Images
+from deltanas.train.data.records import Provenance
+from deltanas.train.data.splits import require_sound
 
 
 def test_edits_are_of_the_baselines_and_equal_in_every_call() -> None:
@@ -42,6 +44,16 @@ def test_sets_differ_from_the_published_one_as_they_say() -> None:
     two = _changed("two-classes", images)
     assert set(two.y.tolist()) == {0, 1}
     assert len(two.y) == 10
+
+
+@pytest.mark.parametrize("name", [name for name in EPOCHS if name not in ("digits", PLAIN)])
+def test_each_set_is_one_that_a_pool_takes(name: str) -> None:
+    rng = np.random.default_rng(0)
+    images = Images(rng.integers(0, 256, (60, 1, 28, 28), dtype=np.uint8), np.arange(60) % 10)
+    names = tuple(f"class-{number}" for number in range(10))
+    made = derived(name, Dataset(PLAIN, images, images, images, 10, source=Provenance(names=names)))
+    require_sound(name, made)
+    assert made.source.names == (("class-0", "class-6") if name == "two-classes" else names)
 
 
 def rows(seeds: int = 2) -> list[dict[str, Any]]:
