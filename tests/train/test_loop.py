@@ -17,7 +17,7 @@ from deltanas.train.augment import Augmentation, run_wide
 from deltanas.train.batches import Batches, normalise
 from deltanas.train.faults import ContractError
 from deltanas.train.job import Augment, Job
-from deltanas.train.loop import train
+from deltanas.train.loop import fitted, train
 
 
 def batches(n: int, batch: int) -> Batches:
@@ -212,3 +212,42 @@ def test_large_images_are_changed_batch_by_batch() -> None:
 def test_a_transform_that_is_not_of_the_menu_trains_nothing(data: int) -> None:
     with pytest.raises(ContractError, match="not an operation of the menu"):
         train(job(FLIP.replace("RandomHorizontalFlip", "eval")), data)
+
+
+LAYOUT = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, in_shape, out_shape, prm, device):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, {size}, stride={stride}, bias=False)
+        self.head = nn.Linear(16, out_shape[0])
+
+    def forward(self, x):
+        return self.head(self.stem(x).mean((2, 3)))
+
+    def train_setup(self, prm):
+        self.optimizer = torch.optim.SGD(self.parameters(), lr=0.01)
+
+    def learn(self, train_data):
+        for x, y in train_data:
+            self.contiguous = x.is_contiguous()
+            self.optimizer.zero_grad()
+            nn.functional.cross_entropy(self(x), y).backward()
+            self.optimizer.step()
+"""
+
+
+@pytest.mark.parametrize(("size", "stride", "contiguous"), [(1, 2, True), (1, 1, False), (3, 2, False)])
+def test_what_torch_would_write_past_its_memory_is_trained_in_another_layout(
+    size: int, stride: int, contiguous: bool
+) -> None:
+    chance = np.random.default_rng(0)
+    fd = os.memfd_create("data")
+    os.write(fd, chance.integers(0, 3, 40).tobytes() + chance.integers(0, 256, (49, 3, 8, 8), np.uint8).tobytes())
+    three = replace(job(""), net=LAYOUT.format(size=size, stride=stride), in_shape=(1, 3, 8, 8))
+    net, _ = fitted(replace(three, mean=(127.0,) * 3, std=(60.0,) * 3), fd)
+    os.close(fd)
+    assert bool(net.contiguous) == contiguous

@@ -35,7 +35,7 @@ _NEEDS_CONTIGUOUS = "view size is not compatible"
 
 
 class _UnfitLayoutError(Exception):
-    """The program asks for a contiguous layout, and nothing of it has been trained yet."""
+    """The program needs a contiguous layout, and nothing of it has been trained yet."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,22 @@ def _lay_out(net: nn.Module, layout: torch.memory_format) -> None:
             weight.data = weight.data.contiguous(memory_format=layout)
 
 
+def _overruns(net: nn.Module) -> bool:
+    """Whether torch would write past its memory, channels-last: oneDNN 3's strided 1 x 1 convolutions do with AVX2.
+
+    With fewer channels than a vector has values, that is eight. Seen with torch 2.14.1 as SIGSEGV or SIGABRT somewhere
+    later (docs/lab.md).
+    """
+    return any(
+        isinstance(one, nn.Conv2d)
+        and one.kernel_size == (1, 1)
+        and one.stride != (1, 1)
+        and one.in_channels < 8
+        and one.groups == 1
+        for one in net.modules()
+    )
+
+
 def steps_of(job: Job) -> tuple[Step, ...]:
     """What is done to training images: what the program says, else what the run says."""
     try:
@@ -153,6 +169,8 @@ def _trained(job: Job, data: _Data, layout: torch.memory_format) -> tuple[nn.Mod
     """The network, and its outputs reading by reading."""
     seed_everything(job.seed)
     net: Any = construct(job)
+    if layout is torch.channels_last and job.device == "cpu" and _overruns(net):
+        raise _UnfitLayoutError
     _lay_out(net, layout)
     batch = batch_size(json.loads(job.prm))
     shuffle = torch.Generator().manual_seed(job.seed)
