@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -67,16 +68,16 @@ def verdicts(table: GridTable, arms: Collection[str]) -> Iterator[Verdict]:
     by_arm = {arm: cells for arm in ARMS if arm in arms and (cells := cells_of(table, arm)) is not None}
     for arm, cells in by_arm.items():
         for name, claim, ask in _CLAIMS:
-            yield _asked(name, arm, claim, lambda cells=cells, ask=ask: ask(cells))  # type: ignore[misc]
+            yield _asked(name, arm, claim, partial(ask, cells))
         yield _asked(
             "ce_is_nll",
             arm,
             "Control: NLL of the log-softmax is cross-entropy, so equal trainings score alike",
-            lambda arm=arm: _alike(table, arm),  # type: ignore[misc]
+            partial(_alike, table, arm),
         )
     if len(by_arm) == len(ARMS):
         claim = "Adadelta's rank under cross-entropy improves by 2 or more when each rate is tuned"
-        yield _asked("adadelta_climbs", "both", claim, lambda: _climbs(*(by_arm[arm] for arm in ARMS)))
+        yield _asked("adadelta_climbs", "both", claim, partial(_climbs, *(by_arm[arm] for arm in ARMS)))
 
 
 def _asked(name: str, arm: str, claim: str, ask: Callable[[], _Answer]) -> Verdict:
