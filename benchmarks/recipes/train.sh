@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train the tables of the study of losses and optimizers. The same command goes on with them, whatever ended it.
+# Train the tables of the study of losses and optimizers. The same command goes on with them, whatever ended it; deltanas is on PATH.
 #
 #   benchmarks/recipes/train.sh [--minutes 60] [--workers 2]     (options are handed on; minutes: for each table)
 #   deltanas study recipes benchmarks/recipes/fashion-mnist.jsonl

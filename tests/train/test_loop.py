@@ -226,7 +226,7 @@ class Net(nn.Module):
         self.head = nn.Linear(16, out_shape[0])
 
     def forward(self, x):
-        return self.head(self.stem(x).mean((2, 3)))
+        return self.head(self.stem(x).{pool})
 
     def train_setup(self, prm):
         self.optimizer = torch.optim.SGD(self.parameters(), lr=0.01)
@@ -240,14 +240,28 @@ class Net(nn.Module):
 """
 
 
-@pytest.mark.parametrize(("size", "stride", "contiguous"), [(1, 2, True), (1, 1, False), (3, 2, False)])
-def test_what_torch_would_write_past_its_memory_is_trained_in_another_layout(
-    size: int, stride: int, contiguous: bool
-) -> None:
+@pytest.fixture(scope="module")
+def coloured() -> Iterator[int]:
     chance = np.random.default_rng(0)
     fd = os.memfd_create("data")
     os.write(fd, chance.integers(0, 3, 40).tobytes() + chance.integers(0, 256, (49, 3, 8, 8), np.uint8).tobytes())
-    three = replace(job(""), net=LAYOUT.format(size=size, stride=stride), in_shape=(1, 3, 8, 8))
-    net, _ = fitted(replace(three, mean=(127.0,) * 3, std=(60.0,) * 3), fd)
+    yield fd
     os.close(fd)
+
+
+def of_colours(size: int, stride: int, pool: str) -> Job:
+    net = LAYOUT.format(size=size, stride=stride, pool=pool)
+    return replace(job(""), net=net, in_shape=(1, 3, 8, 8), mean=(127.0,) * 3, std=(60.0,) * 3)
+
+
+@pytest.mark.parametrize(("size", "stride", "contiguous"), [(1, 2, True), (1, 1, False), (3, 2, False)])
+def test_what_torch_would_write_past_its_memory_is_trained_in_another_layout(
+    coloured: int, size: int, stride: int, contiguous: bool
+) -> None:
+    net, _ = fitted(of_colours(size, stride, "mean((2, 3))"), coloured)
     assert bool(net.contiguous) == contiguous
+
+
+def test_what_can_be_viewed_in_no_layout_fails_in_the_words_of_torch(coloured: int) -> None:
+    with pytest.raises(RuntimeError, match="view size is not compatible"):
+        fitted(of_colours(3, 1, "transpose(1, 2)[:, ::2].view(len(x), 16, -1).mean(2)"), coloured)
