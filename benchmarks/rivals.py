@@ -3,6 +3,7 @@
     python -m benchmarks rivals --out DIR [--seconds 360] [--seeds 12] [--arms none,longer,random,default,tpe]
 
     none       no search: the best baselines by their score
+    whole      no search: the best baselines by one training of the final length (every seed hands over the same)
     longer     the best baseline, trained with all the seconds that the others search
     default    `deltanas search` as it is            random     the uniform sampler, else as default
     evolution  the same draws, parents by tournament local      the same draws, the parent is the best so far
@@ -118,11 +119,11 @@ def arm_of(text: str) -> Arm:
             raise UsageError(
                 f"the settings of arm {name} are no JSON object: {error}", f"""give {name}='{{"growth": 2}}'"""
             ) from None
-    if name in ("none", "longer", "tpe"):
+    if name in ("none", "whole", "longer", "tpe"):
         return Arm(name, None)
     if name not in SEARCHES:
         raise UsageError(
-            f"no arm {name!r}", f"known: none, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
+            f"no arm {name!r}", f"known: none, whole, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
         )
     return Arm(name, SEARCHES[name])
 
@@ -156,6 +157,10 @@ class Contest:
     def _searching(self) -> dict[str, Any]:
         return {"size": self.given.train_size, "workers": self.given.workers, "threads": 1, "epochs": 1}
 
+    @property
+    def _final(self) -> dict[str, Any]:
+        return {**self._searching, "size": self.given.final_size, "epochs": self.given.final_epochs}
+
     def rows(self) -> list[Row]:
         """A row a network that was handed over."""
         return read_rows(self.out / "handed.jsonl")
@@ -166,6 +171,8 @@ class Contest:
             return
         if arm.name == "tpe":
             found = self._tpe(seed)
+        elif arm.name == "whole":
+            found = self._whole()[:HANDED]
         elif arm.settings is None:
             found = self._baselines(seed)[: HANDED if arm.name == "none" else 1]
         else:
@@ -179,16 +186,22 @@ class Contest:
             [{"arm": arm.name, "seed": seed, "place": place, **row} for place, row in enumerate(found)],
         )
 
+    def _whole(self) -> Handed:
+        """The baselines by one training of the final length, the best first; for every seed the same."""
+        found = self._scored("whole", 0, self._final)
+        spent = round(sum(float(str(row["seconds"])) for row in found), 1)
+        return [{**row, "trained": len(found), "spent": spent} for row in found]
+
     def _baselines(self, seed: int) -> Handed:
         """The baselines as a search of this seed scores them, the best first."""
-        path = self.out / "baselines.jsonl"
-        with open_dataset_pool(self.given.dataset, TrainConfig(**self._searching, timeout=600)) as pool:
-            method: Row = {
-                "dataset": self.given.dataset,
-                "train_size": self.given.train_size,
-                "data": pool.dataset.record,
-            }
-            stamp(self.out / "baselines.json", method, pool.tier)
+        return [{**row, "trained": 0, "spent": 0.0} for row in self._scored("baselines", seed, self._searching)]
+
+    def _scored(self, name: str, seed: int, length: Mapping[str, Any]) -> list[Row]:
+        """The baselines by their validation score after trainings of that length, kept in the file of that name."""
+        path = self.out / f"{name}.jsonl"
+        with open_dataset_pool(self.given.dataset, TrainConfig(**length, timeout=3600)) as pool:
+            method: Row = {"dataset": self.given.dataset, "train_size": length["size"], "data": pool.dataset.record}
+            stamp(path.with_suffix(".json"), method, pool.tier)
             known = {row["baseline"] for row in read_rows(path) if row["seed"] == seed}
             names = [name for name in self.baselines if name not in known]
             programs = [program_of(nets.baseline(name)) for name in names]
@@ -199,7 +212,7 @@ class Contest:
                 append_rows(path, [{**row, "score": outcome.score if isinstance(outcome, Trained) else None,
                                     "seconds": outcome.cpu_seconds}])  # fmt: skip
         mine = [row for row in read_rows(path) if row["seed"] == seed and row["score"] is not None]
-        return [{**row, "trained": 0, "spent": 0.0} for row in sorted(mine, key=lambda row: -float(str(row["score"])))]
+        return sorted(mine, key=lambda row: -float(str(row["score"])))
 
     def _searched(self, arm: Arm, seed: int) -> Handed:
         """A search that is given cycles until it has taken the seconds, cut there."""
@@ -250,9 +263,7 @@ class Contest:
             wanted.setdefault((str(row["program"]), self._epochs(row)), row)
         done = {(row["program"], row["epochs"], row["repeat"]) for row in read_rows(path)}
         for epochs in sorted({epochs for _, epochs in wanted}):
-            config = TrainConfig(
-                size=self.given.final_size, workers=self.given.workers, threads=1, epochs=epochs, timeout=3600
-            )
+            config = TrainConfig(**{**self._final, "epochs": epochs}, timeout=3600)
             rows = [row for (_, length), row in wanted.items() if length == epochs]
             with open_dataset_pool(self.given.dataset, config) as pool:
                 for repeat in range(self.given.fresh):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.parametric import best_of, score_of, text_of, tuned
-from benchmarks.rivals import PLAIN, arm_of, compared, cycles_of, growth_of, names_of, within
+from benchmarks.rivals import PLAIN, Contest, arm_of, compared, cycles_of, growth_of, names_of, within
+from benchmarks.table import read_rows
 from deltanas.archive import begin_run
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
@@ -56,7 +58,7 @@ def test_the_estimator_chooses_what_fits_and_every_score_is_told() -> None:
 def test_arms_are_names_or_settings() -> None:
     assert names_of('none,mine={"a": 1, "b": {"c": 2}},tpe') == ["none", 'mine={"a": 1, "b": {"c": 2}}', "tpe"]
     assert arm_of("random").settings == PLAIN
-    assert arm_of("tpe").settings is None
+    assert arm_of("tpe").settings is arm_of("whole").settings is None
     with pytest.raises(UsageError, match="no arm 'best'"):
         arm_of("best")
     for wrong in ("mine={", "mine=[1]"):
@@ -71,6 +73,22 @@ def test_a_search_that_was_lengthened_and_killed_goes_on_from_there(tmp_path: Pa
     with begin_run(tmp_path / "run", None, {"config": {"cycles": 5}})[1]:
         pass
     assert cycles_of(tmp_path / "run") == 5
+
+
+def test_what_stands_after_whole_trainings_is_trained_once_for_all_seeds(tmp_path: Path) -> None:
+    given = argparse.Namespace(
+        dataset="digits", train_size=64, final_size=128, final_epochs=2, workers=1, fresh=1, seconds=1.0
+    )
+    contest = Contest(tmp_path, given, ("mlp", "nin"))
+    for seed in (0, 1):
+        contest.handed(arm_of("whole"), seed)
+    trained = read_rows(tmp_path / "whole.jsonl")
+    assert [row["seed"] for row in trained] == [0, 0]
+    rows = contest.rows()
+    assert [row["place"] for row in rows] == [0, 1, 0, 1]
+    assert rows[0]["score"] == max(float(str(row["score"])) for row in trained)
+    assert rows[0]["spent"] == pytest.approx(sum(float(str(row["seconds"])) for row in trained), abs=0.1)
+    assert contest.tested(["whole"]).keys() == {(row["program"], 2) for row in rows}
 
 
 def test_the_limit_of_growth_is_that_of_all_arms() -> None:
