@@ -11,8 +11,9 @@
     NAME=JSON  settings of a search, as 'short={"growth": "off"}'
 
 All arms have the same data, pool and recipe. A search is given cycles until its trainings (CPU seconds) and calls of a
-model have taken the seconds, and is cut there; what else it does, as checks of edits, is in no arm's seconds. It hands
-over the three networks that it ranks highest. These are the first metric, fixed before the first search:
+model have taken the seconds, and is cut there; what else it does, as checks of edits, is in no arm's seconds. Those of
+its baselines stand beside: where they are trained for longer, as at rungs, they are no small share. It hands over the
+three networks that it ranks highest. These are the first metric, fixed before the first search:
 
     transfer   accuracy on the test images after the final training (`--final-size` images, `--final-epochs`, a fresh
                seed for each of `--fresh`), mean of the three; and of the one ranked highest
@@ -188,15 +189,13 @@ class Contest:
 
     def _whole(self) -> Handed:
         """The baselines by one training of the final length, the best first; for every seed the same."""
-        found = self._scored("whole", 0, self._final)
-        spent = round(sum(float(str(row["seconds"])) for row in found), 1)
-        return [{**row, "trained": len(found), "spent": spent} for row in found]
+        return self._scored("whole", 0, self._final)
 
     def _baselines(self, seed: int) -> Handed:
         """The baselines as a search of this seed scores them, the best first."""
-        return [{**row, "trained": 0, "spent": 0.0} for row in self._scored("baselines", seed, self._searching)]
+        return self._scored("baselines", seed, self._searching)
 
-    def _scored(self, name: str, seed: int, length: Mapping[str, Any]) -> list[Row]:
+    def _scored(self, name: str, seed: int, length: Mapping[str, Any]) -> Handed:
         """The baselines by their validation score after trainings of that length, kept in the file of that name."""
         path = self.out / f"{name}.jsonl"
         with open_dataset_pool(self.given.dataset, TrainConfig(**length, timeout=3600)) as pool:
@@ -212,7 +211,9 @@ class Contest:
                 append_rows(path, [{**row, "score": outcome.score if isinstance(outcome, Trained) else None,
                                     "seconds": outcome.cpu_seconds}])  # fmt: skip
         mine = [row for row in read_rows(path) if row["seed"] == seed and row["score"] is not None]
-        return sorted(mine, key=lambda row: -float(str(row["score"])))
+        seconds = round(sum(float(str(row["seconds"])) for row in mine), 1)
+        told: Row = {"trained": 0, "spent": 0.0, "spent_on_baselines": seconds}
+        return [{**row, **told} for row in sorted(mine, key=lambda row: -float(str(row["score"])))]
 
     def _searched(self, arm: Arm, seed: int) -> Handed:
         """A search that is given cycles until it has taken the seconds, cut there."""
@@ -229,7 +230,8 @@ class Contest:
                 break
         kept = within(rows, self.given.seconds)
         best = _best(kept)
-        told = {"trained": len(_made(kept)), "spent": round(sum(map(spent, _made(kept))), 1)}
+        known = [row for row in kept if not row.cycle]
+        told = {"trained": len(_made(kept)), "spent": _seconds(_made(kept)), "spent_on_baselines": _seconds(known)}
         return [
             {**_sized(c.draft), **_text(c.program), "score": c.score, **told} for c in best if c.program is not None
         ]
@@ -249,7 +251,8 @@ class Contest:
                 if seconds > self.given.seconds:
                     break
                 done += some
-        told = {"trained": len(done), "spent": round(seconds, 1)}
+        told = {"trained": len(done), "spent": round(seconds, 1),
+                "spent_on_baselines": champion["spent_on_baselines"]}  # fmt: skip
         return [
             {"flops": one.flops, "params": one.params, **_text(one.program), "score": score_of(one), **told}
             for one in best_of(done, HANDED)
@@ -304,6 +307,10 @@ def spent(candidate: Candidate) -> float:
     return calls + sum(training.cpu_seconds for training in candidate.trainings)
 
 
+def _seconds(rows: Sequence[Candidate]) -> float:
+    return round(sum(map(spent, rows)), 1)
+
+
 def within(rows: Sequence[Candidate], seconds: float) -> list[Candidate]:
     """The baselines, and the candidates that were done in that time."""
     made = _made(rows)
@@ -348,6 +355,8 @@ def compared(rows: Sequence[Row], tests: Mapping[tuple[str, int], Sequence[float
             "first": mean([found[0] for found in by_seed.values()]),
             "by_search": {seed: round(fmean(found), 4) for seed, found in sorted(by_seed.items())},
             "trained": median(int(str(row["trained"])) for row in mine),
+            "spent": median(float(str(row["spent"])) for row in mine),
+            "spent_on_baselines": median(float(str(row["spent_on_baselines"])) for row in mine),
         }
         for key in ("flops", "params"):
             ratios = [float(str(row[key])) / float(str(champions[row["seed"]][key])) for row in mine
