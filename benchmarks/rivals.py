@@ -184,7 +184,7 @@ class Contest:
             )
         append_rows(
             self.out / "handed.jsonl",
-            [{"arm": arm.name, "seed": seed, "place": place, **row} for place, row in enumerate(found)],
+            [{**row, "arm": arm.name, "seed": seed, "place": place} for place, row in enumerate(found)],
         )
 
     def _whole(self) -> Handed:
