@@ -210,10 +210,11 @@ class Contest:
                 row: Row = {"seed": seed, "baseline": names[place], **_sized(size), **_text(programs[place])}
                 append_rows(path, [{**row, "score": outcome.score if isinstance(outcome, Trained) else None,
                                     "seconds": outcome.cpu_seconds}])  # fmt: skip
-        mine = [row for row in read_rows(path) if row["seed"] == seed and row["score"] is not None]
-        seconds = round(sum(float(str(row["seconds"])) for row in mine), 1)
+        mine = [row for row in read_rows(path) if row["seed"] == seed]
+        seconds = round(sum(float(str(row["seconds"])) for row in mine), 1)  # those that failed took theirs too
         told: Row = {"trained": 0, "spent": 0.0, "spent_on_baselines": seconds}
-        return [{**row, **told} for row in sorted(mine, key=lambda row: -float(str(row["score"])))]
+        scored = [{**row, **told} for row in mine if row["score"] is not None]
+        return sorted(scored, key=lambda row: -float(str(row["score"])))
 
     def _searched(self, arm: Arm, seed: int) -> Handed:
         """A search that is given cycles until it has taken the seconds, cut there."""
