@@ -1,6 +1,7 @@
 """Denoisers beside non-local means and beside one another, by photograph: curves, distillation, growing crops.
 
     python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --epochs 64 --seeds 5
+    python -m benchmarks denoise teach OUT.jsonl --net benchmarks/denoising/wide.py --epochs 24 --taught TAUGHT.npz
     python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --taught TAUGHT.npz --epochs 64 --seeds 5
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 48 --seeds 5 --arm grown
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 84 --seeds 5 --arm fixed
@@ -10,11 +11,12 @@
 
 `run` trains in the sandbox and adds a row for each seed, so that a run that was stopped goes on where it was; scores
 are taken at 1, 2, 4, ... epochs of one training. `grown` and `fixed` see equally many pixels. Validation and test
-photographs are evaluated together: nothing is chosen here. `--taught` takes the training targets of `deltanas distil`,
-made on the same data. `classical` scores the noisy images and non-local means, whose strength is the best of four on
-the very images: an advantage that is theirs. `table` pairs by photograph: means over the patches and seeds of each,
-with Student's t over the photographs; and where both arms have several seeds, by seed, with Student's t over the
-seeds. A file holds rows of one size of patches.
+photographs are evaluated together: nothing is chosen here. `teach` trains a teacher, adds a row of its scores, and
+blends what it makes of the training images into their targets, as `deltanas distil` does; `--taught` trains on these.
+`classical` scores the noisy images and non-local means, whose strength is the best of four on the very images: an
+advantage that is theirs. `table` pairs by photograph: means over the patches and seeds of each, with Student's t over
+the photographs; and where both arms have several seeds, by seed, with Student's t over the seeds. A file holds rows of
+one size of patches.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -33,10 +36,11 @@ from scipy.ndimage import uniform_filter
 
 from deltanas import nets
 from deltanas.config import TrainConfig
-from deltanas.imagery import psnr
+from deltanas.distil import answers, trained_graph, write_blended
+from deltanas.imagery import in_levels, psnr
 from deltanas.intervals import mean
 from deltanas.program import Failed, Trained
-from deltanas.sandbox import machine_secret
+from deltanas.sandbox import LocalPool, machine_secret
 from deltanas.task import DENOISE
 from deltanas.train.data import Dataset, Images, Making, load
 from deltanas.train.data.noise import EVALUATED
@@ -52,10 +56,19 @@ Floats = NDArray[np.float64]
 
 def dataset_of(name: str, taught: Path | None, patch: int) -> Dataset:
     """All evaluation images in both splits that are evaluated."""
-    data = load(name, making=Making(patch, secret=machine_secret()))
+    data = as_split(name, patch)
     both = Images(*(np.concatenate([getattr(part, side) for part in (data.validation, data.test)]) for side in "xy"))
-    train = data.train if taught is None else load(f"npz:{taught}").train
+    train = data.train
+    if taught:
+        with np.load(taught) as file:
+            if not np.array_equal(file["x_train"], train.x):
+                raise SystemExit(f"{taught} was not made of {name} on this machine: make it again with `teach`")
+            train = Images(train.x, file["y_train"])
     return replace(data, train=train, validation=both, test=both)
+
+
+def as_split(name: str, patch: int) -> Dataset:
+    return load(name, making=Making(patch, secret=machine_secret()))
 
 
 def run(options: argparse.Namespace) -> None:
@@ -88,6 +101,33 @@ def run(options: argparse.Namespace) -> None:
                     images=[DENOISE.unpacked(one.per_image or b"", one.n).round(4).tolist()
                             for _, one in points if isinstance(one, Trained)],
                 )  # fmt: skip
+
+
+def teach(options: argparse.Namespace) -> None:
+    data = dataset_of(options.dataset, None, options.patch)
+    config = TrainConfig(epochs=options.epochs, timeout=options.timeout, workers=1)
+    config = settled_training(config, len(data.train), {})
+    program = program_of(Path(options.net).read_text())
+    with open_pool(data, config, DENOISE) as pool:
+        if not isinstance(pool, LocalPool):
+            raise SystemExit("a teacher answers on this machine alone")
+        begun = time.monotonic()
+        graph = trained_graph(pool, program, 0)
+        seconds = time.monotonic() - begun
+        write_blended(
+            as_split(options.dataset, options.patch), answers(pool, graph, data.train.x), options.alpha, options.taught
+        )
+        scores = psnr(in_levels(answers(pool, graph, data.validation.x)), data.validation.y)
+    add(
+        options.out,
+        kind="teacher",
+        arm=options.arm or Path(options.net).stem,
+        noise=data.source.notes,
+        epochs=options.epochs,
+        alpha=options.alpha,
+        seconds=round(seconds, 1),
+        images=scores.round(4).tolist(),
+    )
 
 
 def classical(options: argparse.Namespace) -> None:
@@ -168,7 +208,7 @@ def add(out: Path, **row: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, work in (("run", run), ("classical", classical), ("table", table)):
+    for name, work in (("run", run), ("teach", teach), ("classical", classical), ("table", table)):
         command = commands.add_parser(name)
         command.set_defaults(work=work)
         command.add_argument("out", type=Path)
@@ -177,6 +217,13 @@ def main() -> None:
             command.add_argument("--patch", type=int, default=PATCH, help="height and width of the patches")
         if name == "table":
             command.add_argument("--against", default="nlm")
+        if name == "teach":
+            command.add_argument("--net", required=True, help="file of the teacher")
+            command.add_argument("--arm", help="name of the row; default: of the file")
+            command.add_argument("--epochs", type=int, required=True)
+            command.add_argument("--alpha", type=float, default=0.9, help="share of the teacher in the targets")
+            command.add_argument("--taught", type=Path, required=True, help="data set that is written")
+            command.add_argument("--timeout", type=float, default=14_400)
         if name == "run":
             command.add_argument("--net", default="half", help="name of a built-in denoiser, or a file")
             command.add_argument("--arm", help="name of the rows; default: by the other options")

@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.denoise import by_photograph, nlm, table
+from benchmarks import denoise
+from benchmarks.denoise import by_photograph, nlm, rows_of, table
+from deltanas import nets
 from deltanas.imagery import psnr
+from deltanas.train.data import load
 from deltanas.train.data.noise import with_evaluation_noise
-from pairs_of_images import smooth
+from pairs_of_images import saved, smooth
 
 
 def test_non_local_means_take_noise_off() -> None:
@@ -56,3 +59,26 @@ def test_seeds_are_paired_by_their_number_where_one_failed(tmp_path: Path, capsy
     told = capsys.readouterr().out.splitlines()
     assert "over seeds [+1.00, +1.00]" in told[3]
     assert "over seeds [+2.00, +2.00]" in told[6]
+
+
+def test_a_teacher_is_scored_and_its_targets_are_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    photos = tmp_path / "photos"
+    for place, image in enumerate(smooth(3, 96)):
+        saved(image, photos / f"{place}.png")
+    net = Path(nets.__file__).parent / "denoise" / "half.py"
+    out, taught = tmp_path / "rows.jsonl", tmp_path / "taught.npz"
+    common = ["--dataset", f"photos:{photos}", "--patch", "16", "--epochs", "1", "--taught", str(taught)]
+    for given in (["teach", str(out), "--net", str(net)], ["run", str(out)]):
+        monkeypatch.setattr("sys.argv", ["denoise", *given, *common])
+        denoise.main()
+    teacher, student = rows_of(out)
+    assert (teacher["kind"], teacher["arm"], teacher["alpha"]) == ("teacher", "half", 0.9)
+    assert (student["kind"], student["arm"]) == ("run", "half-taught")
+    assert len(teacher["images"]) == len(student["images"][0]) == 24
+    plain, blended = (denoise.dataset_of(f"photos:{photos}", each, 16).train for each in (None, taught))
+    assert np.array_equal(blended.x, plain.x)
+    assert not np.array_equal(blended.y, plain.y)
+    assert load(f"npz:{taught}").paired  # as the product reads it
+    with pytest.raises(SystemExit, match="make it again"):
+        denoise.dataset_of(f"photos:{photos}", taught, 12)
