@@ -1,11 +1,11 @@
 """Denoisers beside non-local means and beside one another, by photograph: curves, distillation, growing crops.
 
-    python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --epochs 64 --seeds 5
-    python -m benchmarks denoise teach OUT.jsonl --net benchmarks/denoising/wide.py --epochs 24 --taught TAUGHT.npz
-    python -m benchmarks denoise run OUT.jsonl --dataset photos --net half --taught TAUGHT.npz --epochs 64 --seeds 5
+    python -m benchmarks denoise run OUT.jsonl --crops 32 --epochs 64 --seeds 5
+    python -m benchmarks denoise teach OUT.jsonl --net benchmarks/denoising/wide.py --crops 32 --epochs 64 --taught T.npz
+    python -m benchmarks denoise run OUT.jsonl --crops 32 --epochs 64 --taught T.npz --seeds 5
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 48 --seeds 5 --arm grown
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 84 --seeds 5 --arm fixed
-    python -m benchmarks denoise classical OUT.jsonl --dataset photos
+    python -m benchmarks denoise classical OUT.jsonl
     python -m benchmarks denoise table OUT.jsonl
     python -m benchmarks denoise table CROPS.jsonl --against fixed
 
@@ -14,9 +14,9 @@ are taken at 1, 2, 4, ... epochs of one training. `grown` and `fixed` see equall
 photographs are evaluated together: nothing is chosen here. `teach` trains a teacher, adds a row of its scores, and
 blends what it makes of the training images into their targets, as `deltanas distil` does; `--taught` trains on these.
 `classical` scores the noisy images and non-local means, whose strength is the best of four on the very images: an
-advantage that is theirs. `table` pairs by photograph: means over the patches and seeds of each, with Student's t over
-the photographs; and where both arms have several seeds, by seed, with Student's t over the seeds. A file holds rows of
-one size of patches.
+advantage that is theirs; `--bm3d` adds BM3D at the true deviation. `table` pairs by photograph: means over the patches
+and seeds of each, with Student's t over the photographs; and where both arms have several seeds, by seed, with
+Student's t over the seeds. A file holds rows of one size of patches.
 """
 
 from __future__ import annotations
@@ -73,12 +73,10 @@ def as_split(name: str, patch: int) -> Dataset:
 
 def run(options: argparse.Namespace) -> None:
     data = dataset_of(options.dataset, options.taught, options.patch)
-    crops = tuple(map(int, options.crops.split(","))) if options.crops else ()
     done = {(row["arm"], row["seed"]) for row in rows_of(options.out) if row["kind"] == "run"}
     arm = options.arm or "-".join(filter(None, (options.net, options.crops, options.taught and options.taught.stem)))
     marks = [2**power for power in range(20) if 2**power < options.epochs]
-    config = TrainConfig(epochs=options.epochs, crops=crops, timeout=options.timeout, workers=options.workers)
-    config = settled_training(config, len(data.train), {})
+    config = settled_training(config_of(options, options.workers), len(data.train), {})
     path = Path(options.net)
     program = program_of(path.read_text() if path.exists() else nets.baseline(options.net, DENOISE.name))
     with open_pool(data, config, DENOISE) as pool:
@@ -103,10 +101,14 @@ def run(options: argparse.Namespace) -> None:
                 )  # fmt: skip
 
 
+def config_of(options: argparse.Namespace, workers: int) -> TrainConfig:
+    crops = tuple(map(int, options.crops.split(","))) if options.crops else ()
+    return TrainConfig(epochs=options.epochs, crops=crops, timeout=options.timeout, workers=workers)
+
+
 def teach(options: argparse.Namespace) -> None:
     data = dataset_of(options.dataset, None, options.patch)
-    config = TrainConfig(epochs=options.epochs, timeout=options.timeout, workers=1)
-    config = settled_training(config, len(data.train), {})
+    config = settled_training(config_of(options, workers=1), len(data.train), {})
     program = program_of(Path(options.net).read_text())
     with open_pool(data, config, DENOISE) as pool:
         if not isinstance(pool, LocalPool):
@@ -143,6 +145,20 @@ def classical(options: argparse.Namespace) -> None:
         some = slice(level, None, len(EVALUATED))
         best[some] = max((one[some] for one in found), key=lambda scores: float(scores.mean()))
     add(options.out, kind="classical", arm="nlm", images=best.round(4).tolist())
+    if options.bm3d:
+        clean = np.stack([bm3d(x, y) for x, y in zip(data.x, data.y, strict=True)])
+        add(options.out, kind="classical", arm="bm3d", images=psnr(clean, data.y).round(4).tolist())
+
+
+def bm3d(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """BM3D (K. Dabov et al., 2007) by its authors' package, given the true deviation of the image's noise."""
+    try:
+        from bm3d import bm3d_rgb  # type: ignore[import-not-found]
+    except ImportError:
+        raise SystemExit("--bm3d: pip install bm3d==4.0.3 (free for non-commercial use alone)") from None
+    deviation = float(((x.astype(float) - y) ** 2).mean() ** 0.5) / 255
+    found: Floats = bm3d_rgb(x.transpose(1, 2, 0) / 255, deviation).transpose(2, 0, 1)
+    return np.rint(np.clip(255 * found, 0, 255)).astype(np.uint8)
 
 
 def nlm(x: NDArray[np.uint8], y: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
@@ -217,11 +233,14 @@ def main() -> None:
             command.add_argument("--patch", type=int, default=PATCH, help="height and width of the patches")
         if name == "table":
             command.add_argument("--against", default="nlm")
+        if name == "classical":
+            command.add_argument("--bm3d", action="store_true", help="beside them BM3D, if its package is installed")
         if name == "teach":
             command.add_argument("--net", required=True, help="file of the teacher")
             command.add_argument("--arm", help="name of the row; default: of the file")
             command.add_argument("--epochs", type=int, required=True)
             command.add_argument("--alpha", type=float, default=0.9, help="share of the teacher in the targets")
+            command.add_argument("--crops", default="")
             command.add_argument("--taught", type=Path, required=True, help="data set that is written")
             command.add_argument("--timeout", type=float, default=14_400)
         if name == "run":
