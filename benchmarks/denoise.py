@@ -1,7 +1,7 @@
 """Denoisers beside non-local means and beside one another, by photograph: curves, distillation, growing crops.
 
     python -m benchmarks denoise run OUT.jsonl --crops 32 --epochs 64 --seeds 5
-    python -m benchmarks denoise teach OUT.jsonl --net benchmarks/denoising/wide.py --crops 32 --epochs 64 --taught T.npz
+    python -m benchmarks denoise teach OUT.jsonl --net benchmarks/denoising/wide.py --crops 32 --taught T.npz
     python -m benchmarks denoise run OUT.jsonl --crops 32 --epochs 64 --taught T.npz --seeds 5
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 48 --seeds 5 --arm grown
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 84 --seeds 5 --arm fixed
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     done = {(row["arm"], row["seed"]) for row in rows_of(options.out) if row["kind"] == "run"}
     arm = options.arm or "-".join(filter(None, (options.net, options.crops, options.taught and options.taught.stem)))
     marks = [2**power for power in range(20) if 2**power < options.epochs]
-    config = settled_training(config_of(options, options.workers), len(data.train), {})
+    config = settled_training(config_of(options, options.workers), data, {})
     path = Path(options.net)
     program = program_of(path.read_text() if path.exists() else nets.baseline(options.net, DENOISE.name))
     with open_pool(data, config, DENOISE) as pool:
@@ -108,7 +108,7 @@ def config_of(options: argparse.Namespace, workers: int) -> TrainConfig:
 
 def teach(options: argparse.Namespace) -> None:
     data = dataset_of(options.dataset, None, options.patch)
-    config = settled_training(config_of(options, workers=1), len(data.train), {})
+    config = settled_training(config_of(options, workers=1), data, {})
     program = program_of(Path(options.net).read_text())
     with open_pool(data, config, DENOISE) as pool:
         if not isinstance(pool, LocalPool):
@@ -238,7 +238,7 @@ def main() -> None:
         if name == "teach":
             command.add_argument("--net", required=True, help="file of the teacher")
             command.add_argument("--arm", help="name of the row; default: of the file")
-            command.add_argument("--epochs", type=int, required=True)
+            command.add_argument("--epochs", type=int, default=64)
             command.add_argument("--alpha", type=float, default=0.9, help="share of the teacher in the targets")
             command.add_argument("--crops", default="")
             command.add_argument("--taught", type=Path, required=True, help="data set that is written")

@@ -21,7 +21,7 @@ from deltanas.program import Program, Trained
 from deltanas.search import training_seed
 from deltanas.train.data import Dataset, Images
 from deltanas.wiring import builtin_programs
-from deltanas.wiring.pools import load_dataset, open_pool
+from deltanas.wiring.pools import load_dataset, open_pool, settled_training
 
 FAMILIES = 5
 """Of a search."""
@@ -140,6 +140,7 @@ def fresh_scores(table: Table, names: Sequence[str], seeds: int, out: Path, dead
     epochs, images, _ = table.method["lengths"][LONG]
     config = TrainConfig(size=images, validation_size="all", epochs=epochs, workers=1, threads=1, timeout=240 * epochs)
     dataset = load_dataset(table.method["dataset"], config)
+    config = settled_training(config, dataset, {})
     most = table.method["validation"]
     kept = Images(dataset.test.x[:most], dataset.test.y[:most])
     done = {(row["program"], row["seed"]): float(str(row["score"])) for row in read_rows(out)}

@@ -355,7 +355,9 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
     """
     begun = begun_config(stored)
     wanted = read_config(merged(begun.model_dump(), given))
-    settled = {key: getattr(begun.train, key) for key in ("device", "epochs") if getattr(wanted.train, key) == "auto"}
+    settled = {
+        key: getattr(begun.train, key) for key in ("device", "epochs", "crops") if getattr(wanted.train, key) == "auto"
+    }
     if settled:  # it was begun with what there was
         wanted = read_config(merged(wanted.model_dump(), {"train": settled}))
     may_change = {"track", "train.workers", "train.cache", "train.unsafe", "train.executor", "train.address", *PLACES}

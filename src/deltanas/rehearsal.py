@@ -64,7 +64,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     _tried(lacks, lambda: require_askable(config))
     if images:
         _tried(lacks, lambda: require_fit(TASKS[config.task], images, config.train))
-        epochs = epochs_of(config.train, len(images.train), config.prm)
+        epochs = epochs_of(config.train, images, config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = told(images) if images else f"{config.dataset}, not here"
     return Rehearsal(tuple(_does(config, programs, did)), counts_of(config, programs), tuple(lacks))

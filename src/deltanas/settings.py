@@ -17,7 +17,7 @@ BEFORE: Mapping[str, Any] = {
     "growth": "off",
     "steps_per_edit": 1,
     "rungs": (),
-    "train": {"average": 0.0, "validation_size": "all"},
+    "train": {"average": 0.0, "validation_size": "all", "crops": ()},
 }
 """What a run was held to that was begun before there were the settings."""
 

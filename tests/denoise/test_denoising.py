@@ -86,11 +86,22 @@ def test_crops_train_otherwise_and_whole_images_are_scored() -> None:
     net = denoiser("half")
     scores = []
     for crops in ((), (8, SIZE)):
-        train = settled_training(read_config({"train": {"crops": crops, "epochs": 2}}).train, 48, {"batch": 16})
+        train = settled_training(read_config({"train": {"crops": crops, "epochs": 2}}).train, pairs(), {"batch": 16})
         with open_pool(pairs(), train, DENOISE) as pool:
             ((_, outcome),) = pool.train([net], seed=0)
         scores.append(outcome.score)  # type: ignore[union-attr]
     assert len(set(scores)) == 2
+
+
+def test_larger_pairs_are_cropped_and_get_more_steps() -> None:
+    asked = read_config({}).train
+    large, small = (settled_training(asked, pairs(size), {"batch": 16}) for size in (64, SIZE))
+    assert (large.crops, small.crops) == ((32,), ())
+    assert large.epochs == small.epochs == 171  # of 3 steps: 512 or more
+    assert settled_training(asked, load("digits"), {}).crops == ()
+    whole = read_config({"train": {"crops": "64", "epochs": 3}}).train
+    assert settled_training(whole, pairs(64), {}) == whole.model_copy(update={"threads": 1})
+    assert settled_training(read_config({"train": {"crops": []}}).train, pairs(64), {}).crops == ()
 
 
 WRONG: dict[str, tuple[Task, dict[str, Any], str, dict[str, Any]]] = {

@@ -12,9 +12,17 @@ sets; with 16 to 34 steps it lies up to 32 points below. Further steps cost in p
 """
 
 
-def settled_epochs(images: int, batch: int) -> int:
-    """One epoch over `images` in batches of `batch` where that gives `LEAST_STEPS`, else as many as reach them."""
+LEAST_STEPS_OF_PAIRS, CROP = 512, 32
+"""The same where images are to become others, and the side in pixels of the crops that larger pairs are trained on.
+
+As many pixels pass as in 128 steps of whole patches of 64 pixels, after which most denoisers still return the noisy
+image; four times the steps are worth more than whole patches (docs/results.md).
+"""
+
+
+def settled_epochs(images: int, batch: int, least: int = LEAST_STEPS) -> int:
+    """One epoch over `images` in batches of `batch` where that gives `least` steps, else as many as reach them."""
     steps = ceil(images / batch)
     if images % batch == 1 and steps > 1:  # a last batch of one image is left out
         steps -= 1
-    return ceil(LEAST_STEPS / steps)
+    return ceil(least / steps)

@@ -7,12 +7,16 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field
 
 from deltanas.settings import Section, numbers
-from deltanas.train.epochs import LEAST_STEPS
+from deltanas.train.epochs import CROP, LEAST_STEPS, LEAST_STEPS_OF_PAIRS
 from deltanas.train.job import PATCH, Augment, Noise
 from deltanas.wording import counted
 
 Executor = Literal["local", "ray"]
 Device = Literal["cpu", "cuda", "auto"]
+
+
+def _sizes(value: object) -> object:
+    return value if value == "auto" else numbers(value)
 
 
 class TrainConfig(Section):
@@ -35,7 +39,8 @@ class TrainConfig(Section):
     epochs: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto",
         description="number of epochs of a training; auto: the least number with which the batch size of the default"
-        f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps; the same for all candidates",
+        f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps, with pairs of images {LEAST_STEPS_OF_PAIRS}; the"
+        " same for all candidates",
     )
     augment: tuple[Augment, ...] = Field(
         (),
@@ -47,11 +52,11 @@ class TrainConfig(Section):
         ge=8,
         description="with photographs: height and width of the patches that they are cut into, in pixels",
     )
-    crops: Annotated[tuple[Annotated[int, Field(ge=8)], ...], BeforeValidator(numbers)] = Field(
-        (),
+    crops: Annotated[tuple[Annotated[int, Field(ge=8)], ...] | Literal["auto"], BeforeValidator(_sizes)] = Field(
+        "auto",
         description="with pairs of images: sizes that they are cropped to in training, in pixels, as 32,64: each for an"
-        " equal share of the epochs, in this order; default: no cropping. Pairs are always flipped and transposed by"
-        " chance, both sides alike",
+        f" equal share of the epochs, in this order; auto: {CROP}, where pairs are larger. Pairs are always flipped and"
+        " transposed by chance, both sides alike",
     )
     noise: Noise = Field(
         "independent",

@@ -28,7 +28,6 @@ from deltanas.task import TASKS, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, told
 from deltanas.train.data.sample import kept_pictures
-from deltanas.train.epochs import LEAST_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measures_of, require_askable, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
 from deltanas.wiring.places import (
@@ -46,6 +45,7 @@ from deltanas.wiring.pools import (
     gates,
     kept_builds,
     kept_trainings,
+    least_steps,
     load_dataset,
     open_dataset_pool,
     open_export_pool,
@@ -201,10 +201,10 @@ def _new(
     said = [told(dataset), told_growth(limits_of(config).growth)]
     set_epochs = config.train.epochs
     # What depends on the machine and the data; a resumed run keeps what it has.
-    train = settled_training(config.train, len(dataset.train), config.prm)
+    train = settled_training(config.train, dataset, config.prm)
     config = config.model_copy(update={"train": train})
     if set_epochs == "auto":
-        said.append(_told_epochs(config.train, len(dataset.train)))
+        said.append(_told_epochs(config.train, dataset))
     parts = stack.enter_context(_parts(config, own, dataset))
     path = path or _new_path(config)
     origin = {**manifest(config, parts.runner.tier), "data": parts.data}
@@ -304,8 +304,11 @@ def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict
     return {**run.manifest, "config": merged(stored_config(run), given_settings(options=changes))}
 
 
-def _told_epochs(config: TrainConfig, images: int) -> str:
-    return f"a training: {config.told_epochs}, so that {images:,} images give {LEAST_STEPS} optimizer steps or more"
+def _told_epochs(config: TrainConfig, dataset: Dataset) -> str:
+    images = f"{len(dataset.train):,} {'pairs' if dataset.paired else 'images'}"
+    crops = "" if not config.crops else f", cropped to {', '.join(map(str, config.crops))} pixels"
+    steps = f"{least_steps(dataset)} optimizer steps or more"
+    return f"a training: {config.told_epochs}, so that {images} give {steps}{crops}"
 
 
 def _naming(given: Mapping[str, object], data: Dataset) -> dict[str, object]:

@@ -126,7 +126,7 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
         update={key: value for key, value in studied.items() if key not in config.train.model_fields_set}
     )
     data = {name: load_dataset(name, asked) for name in grid.datasets}
-    train = {name: settled_training(asked, len(each.train), config.prm) for name, each in data.items()}
+    train = {name: settled_training(asked, each, config.prm) for name, each in data.items()}
     described = _description(config, grid, programs, data, train)
     if order.decay is not None:
         described["decay"] = order.decay

@@ -37,7 +37,7 @@ from deltanas.sandbox import (
 from deltanas.seams import Builds, Gate, Runner
 from deltanas.task import CLASSIFY, DENOISE, TASKS, Task
 from deltanas.train.data import Dataset, Images, Making, load, prepared
-from deltanas.train.epochs import settled_epochs
+from deltanas.train.epochs import CROP, LEAST_STEPS, LEAST_STEPS_OF_PAIRS, settled_epochs
 from deltanas.train.job import PATCH
 from deltanas.train.packages import versions
 from deltanas.wiring.origin import CONTENT, require_same_data, stored_config
@@ -49,13 +49,15 @@ def open_dataset_pool(
 ) -> Pool:
     """data: its name, or itself. prm: hyperparameters that replace the default recipe's."""
     dataset = load_dataset(data, config)
-    return open_pool(dataset, settled_training(config, len(dataset.train), prm or {}), task)
+    return open_pool(dataset, settled_training(config, dataset, prm or {}), task)
 
 
 def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
     """A pool for checks alone. `shape`: (channels, height, width)."""
     images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
-    return open_pool(Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1}))
+    return open_pool(
+        Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1, "crops": ()})
+    )
 
 
 def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: str | None = None) -> LocalPool:
@@ -73,7 +75,7 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
     require_there(place)
     dataset = replace(load_dataset(place, config.train), name=config.dataset)
     require_same_data(run, dataset.record)
-    begun = epochs_of(config.train, len(dataset.train), config.prm)
+    begun = epochs_of(config.train, dataset, config.prm)
     wanted = epochs or config.final_epochs or begun
     timeout = config.train.timeout * max(1, wanted / begun)
     train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
@@ -86,6 +88,7 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
     if config.device != "cpu" and config.executor == "ray":
         raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
     assert config.epochs != "auto"
+    assert config.crops != "auto"
     require_fit(task, dataset, config)
     pool: Callable[..., Pool] = DevicePool if config.device == "cuda" else LocalPool
     if config.executor == "ray":
@@ -135,7 +138,8 @@ def require_fit(task: Task, dataset: Dataset, config: TrainConfig) -> None:
             f"train.patch cuts photographs, and not {dataset.name}",
             "leave it out, or give --dataset photos:DIR or pairs:DIR",
         )
-    if not dataset.paired and config.crops:
+    crops = () if config.crops == "auto" else config.crops
+    if not dataset.paired and crops:
         raise UsageError("train.crops is for pairs of images", "leave it out; train.augment crops images with labels")
     if dataset.paired and config.augment:
         raise UsageError(
@@ -143,16 +147,16 @@ def require_fit(task: Task, dataset: Dataset, config: TrainConfig) -> None:
             "leave it out: pairs are flipped and transposed as it is, and train.crops crops both alike",
         )
     least = min(dataset.in_shape[2:])
-    if config.crops and max(config.crops) > least:
+    if max(crops, default=0) > least:
         raise UsageError(
-            f"train.crops has {max(config.crops)}, and the pairs of {dataset.name} have {least} pixels on a side",
+            f"train.crops has {max(crops)}, and the pairs of {dataset.name} have {least} pixels on a side",
             f"give crops up to {least}, or larger patches (train.patch)",
         )
 
 
-def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float]) -> TrainConfig:
+def settled_training(config: TrainConfig, dataset: Dataset, prm: Mapping[str, float]) -> TrainConfig:
     """With the device that there is, the threads that are set, or that a calibration found best here, or one, and
-    the number of epochs."""
+    the number of epochs and the size of the crops."""
     device, threads = config.device, config.threads or 1
     if device == "auto":
         device = "cuda" if config.executor == "local" and cuda_devices() else "cpu"
@@ -161,15 +165,23 @@ def settled_training(config: TrainConfig, images: int, prm: Mapping[str, float])
         if word:
             logging.getLogger("deltanas").warning(word)
         threads = calibration.threads if calibration else 1
-    epochs = epochs_of(config, images, prm)
-    return config.model_copy(update={"threads": threads, "device": device, "epochs": epochs})
+    crops = config.crops
+    if crops == "auto":
+        crops = (CROP,) if dataset.paired and min(dataset.in_shape[2:]) > CROP else ()
+    epochs = epochs_of(config, dataset, prm)
+    return config.model_copy(update={"threads": threads, "device": device, "epochs": epochs, "crops": crops})
 
 
-def epochs_of(config: TrainConfig, images: int, prm: Mapping[str, float]) -> int:
+def least_steps(dataset: Dataset) -> int:
+    """Number of optimizer steps that a training on it should have."""
+    return LEAST_STEPS_OF_PAIRS if dataset.paired else LEAST_STEPS
+
+
+def epochs_of(config: TrainConfig, dataset: Dataset, prm: Mapping[str, float]) -> int:
     """As set, or what the training images ask for at the batch of the recipe that all candidates begin with."""
     if config.epochs != "auto":
         return config.epochs
-    return settled_epochs(images, max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])))
+    return settled_epochs(len(dataset.train), max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])), least_steps(dataset))
 
 
 def kept_builds(runner: Pool) -> CachedBuilds:

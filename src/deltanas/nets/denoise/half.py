@@ -21,7 +21,8 @@ class Block(nn.Module):
         y = self.narrow(x)
         y = self.act(y)
         y = self.wide(y)
-        return x + y
+        x = x + y
+        return x
 
 
 class Net(nn.Module):
