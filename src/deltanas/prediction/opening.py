@@ -20,6 +20,7 @@ from deltanas.prediction.network import AGAIN, Network
 from deltanas.task import DENOISE
 from deltanas.tiling import sight_of
 from deltanas.train.data.meaning import Meaning
+from deltanas.train.job import WHOLE_SUMS
 
 MODEL, CONFIG, SOURCE, RUN = "model.onnx", "config.json", "net.py", "run.json"
 _HINT = "pip install 'deltanas[export]'"
@@ -123,6 +124,7 @@ def _session(file: Path) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 4
     options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.add_session_config_entry(*WHOLE_SUMS)
     try:
         return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001  the errors of ONNX Runtime have nothing in common

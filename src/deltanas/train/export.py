@@ -31,6 +31,7 @@ from deltanas.train.job import (
     NEAR_LEVELS,
     ONNX_OPSET,
     REASON_LIMIT,
+    WHOLE_SUMS,
     Job,
 )
 from deltanas.train.loop import construct, fitted, seed_everything
@@ -127,6 +128,7 @@ def _loaded(job: Job, data_fd: int) -> tuple[Any, Any]:
     runtime.disable_telemetry_events()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = job.threads
+    options.add_session_config_entry(*WHOLE_SUMS)
     session = runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return session, images
 

@@ -39,6 +39,8 @@ EXPORT_SECONDS = 60
 """For which torch's newer exporter may work, where the other can't write a network as ONNX."""
 NEAR_LEVELS = 1e-5
 """Largest difference of a value of an image from 0 to 1 between ONNX Runtime and torch."""
+WHOLE_SUMS = ("session.x64quantprecision", "1")
+"""Setting of ONNX Runtime without which sums of products of eight bits are cut off on x86 processors without VNNI."""
 LATENCY_RUNS = (20, 2000)
 """Fewest and most repetitions of a latency."""
 DTYPES = {
