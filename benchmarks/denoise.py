@@ -6,6 +6,7 @@
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 24,48,96 --epochs 48 --seeds 5 --arm grown
     python -m benchmarks denoise run CROPS.jsonl --patch 96 --crops 48 --epochs 84 --seeds 5 --arm fixed
     python -m benchmarks denoise classical OUT.jsonl
+    python -m benchmarks denoise quantize OUT.jsonl --net half --crops 32 --epochs 32
     python -m benchmarks denoise table OUT.jsonl
     python -m benchmarks denoise table CROPS.jsonl --against fixed
 
@@ -16,7 +17,8 @@ blends what it makes of the training images into their targets, as `deltanas dis
 `classical` scores the noisy images and non-local means, whose strength is the best of four on the very images: an
 advantage that is theirs; `--bm3d` adds BM3D at the true deviation. `table` pairs by photograph: means over the patches
 and seeds of each, with Student's t over the photographs; and where both arms have several seeds, by seed, with
-Student's t over the seeds. A file holds rows of one size of patches.
+Student's t over the seeds. `quantize` trains a network and tells what its quantised files lose, by the images of both
+splits. A file holds rows of one size of patches.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,10 @@ from scipy.ndimage import uniform_filter
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.distil import answers, trained_graph, write_blended
+from deltanas.export.quantizing import KINDS, quantized
 from deltanas.imagery import in_levels, psnr
 from deltanas.intervals import mean
-from deltanas.program import Failed, Trained
+from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox import LocalPool, machine_secret
 from deltanas.task import DENOISE
 from deltanas.train.data import Dataset, Images, Making, load
@@ -77,8 +80,7 @@ def run(options: argparse.Namespace) -> None:
     arm = options.arm or "-".join(filter(None, (options.net, options.crops, options.taught and options.taught.stem)))
     marks = [2**power for power in range(20) if 2**power < options.epochs]
     config = settled_training(config_of(options, options.workers), data, {})
-    path = Path(options.net)
-    program = program_of(path.read_text() if path.exists() else nets.baseline(options.net, DENOISE.name))
+    program = program_named(options.net)
     with open_pool(data, config, DENOISE) as pool:
         for seed in range(options.seeds):
             if (arm, seed) in done:
@@ -101,6 +103,27 @@ def run(options: argparse.Namespace) -> None:
                 )  # fmt: skip
 
 
+def quantize(options: argparse.Namespace) -> None:
+    data = as_split(options.dataset, options.patch)
+    with open_pool(data, settled_training(config_of(options, workers=1), data, {}), DENOISE) as pool:
+        assert isinstance(pool, LocalPool)
+        ((_, found),) = pool.export([program_named(options.net)], seed=0)
+        if isinstance(found, Failed) or found.onnx is None:
+            raise SystemExit(found.reason if isinstance(found, Failed) else found.why)
+        for kind in KINDS:
+            made = quantized(found.onnx, found, pool, {}, kind)
+            if isinstance(made, str):
+                raise SystemExit(made)
+            add(options.out, kind=kind, arm=options.net, epochs=options.epochs, crops=options.crops, **asdict(made[0]))
+            sys.stdout.write(f"{options.net}, {kind}: {made[0]}\n")
+
+
+def program_named(name: str) -> Program:
+    """Of a file, or a built-in denoiser."""
+    path = Path(name)
+    return program_of(path.read_text() if path.exists() else nets.baseline(name, DENOISE.name))
+
+
 def config_of(options: argparse.Namespace, workers: int) -> TrainConfig:
     crops = tuple(map(int, options.crops.split(","))) if options.crops else ()
     return TrainConfig(epochs=options.epochs, crops=crops, timeout=options.timeout, workers=workers)
@@ -109,7 +132,7 @@ def config_of(options: argparse.Namespace, workers: int) -> TrainConfig:
 def teach(options: argparse.Namespace) -> None:
     data = dataset_of(options.dataset, None, options.patch)
     config = settled_training(config_of(options, workers=1), data, {})
-    program = program_of(Path(options.net).read_text())
+    program = program_named(options.net)
     with open_pool(data, config, DENOISE) as pool:
         if not isinstance(pool, LocalPool):
             raise SystemExit("a teacher answers on this machine alone")
@@ -224,7 +247,8 @@ def add(out: Path, **row: object) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    for name, work in (("run", run), ("teach", teach), ("classical", classical), ("table", table)):
+    works = (("run", run), ("teach", teach), ("classical", classical), ("quantize", quantize), ("table", table))
+    for name, work in works:
         command = commands.add_parser(name)
         command.set_defaults(work=work)
         command.add_argument("out", type=Path)
@@ -236,21 +260,22 @@ def main() -> None:
         if name == "classical":
             command.add_argument("--bm3d", action="store_true", help="beside them BM3D, if its package is installed")
         if name == "teach":
-            command.add_argument("--net", required=True, help="file of the teacher")
+            command.add_argument("--net", required=True, help="name of a built-in denoiser, or a file")
             command.add_argument("--arm", help="name of the row; default: of the file")
             command.add_argument("--epochs", type=int, default=64)
             command.add_argument("--alpha", type=float, default=0.9, help="share of the teacher in the targets")
             command.add_argument("--crops", default="")
             command.add_argument("--taught", type=Path, required=True, help="data set that is written")
             command.add_argument("--timeout", type=float, default=14_400)
-        if name == "run":
+        if name in ("run", "quantize"):
             command.add_argument("--net", default="half", help="name of a built-in denoiser, or a file")
-            command.add_argument("--arm", help="name of the rows; default: by the other options")
             command.add_argument("--epochs", type=int, default=64)
-            command.add_argument("--seeds", type=int, default=1)
             command.add_argument("--crops", default="")
-            command.add_argument("--taught", type=Path)
             command.add_argument("--timeout", type=float, default=7200)
+        if name == "run":
+            command.add_argument("--arm", help="name of the rows; default: by the other options")
+            command.add_argument("--seeds", type=int, default=1)
+            command.add_argument("--taught", type=Path)
             command.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
     options.work(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from deltanas.config import read_config
 from deltanas.errors import DataError
-from deltanas.export.eight_bits import MOST_LOSS, EightBits, eight_bits
+from deltanas.export.quantizing import MOST_LOSS, Quantized, quantized
 from deltanas.npu import Checker, UnfinishedError
 from deltanas.objective import TRAFFIC
 from deltanas.program import Program
@@ -39,25 +40,25 @@ def found(pool: LocalPool) -> Exported:
 
 
 @pytest.fixture(scope="module")
-def made(pool: LocalPool, found: Exported) -> tuple[EightBits, bytes, NDArray[np.uint8]]:
+def made(pool: LocalPool, found: Exported) -> tuple[Quantized, bytes, NDArray[np.uint8]]:
     """The record, the file, and the images that told the ranges."""
     assert found.onnx is not None
     seen: list[NDArray[np.uint8]] = []
-    quantized = pool.quantized
+    plain = pool.quantized
 
-    def watched(graph: bytes, pixels: NDArray[np.uint8]) -> object:
+    def watched(graph: bytes, pixels: NDArray[np.uint8], activations: Literal[8, 16]) -> object:
         seen.append(pixels)
-        return quantized(graph, pixels)
+        return plain(graph, pixels, activations)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "quantized", watched)
-        made = eight_bits(found.onnx, found, pool, {"name": "value"})
+        made = quantized(found.onnx, found, pool, {"name": "value"})
     assert not isinstance(made, str), made
     return *made, seen[0]
 
 
 def test_eight_bits_lose_little_and_the_loss_is_that_of_the_file(
-    pool: LocalPool, found: Exported, made: tuple[EightBits, bytes, NDArray[np.uint8]]
+    pool: LocalPool, found: Exported, made: tuple[Quantized, bytes, NDArray[np.uint8]]
 ) -> None:
     told, file, _ = made
     assert found.onnx is not None
@@ -76,7 +77,21 @@ def test_eight_bits_lose_little_and_the_loss_is_that_of_the_file(
     assert told.loss == pytest.approx(apart.mean(), abs=1e-9)
 
 
-def test_no_sum_of_eight_bits_is_cut_off(pool: LocalPool, made: tuple[EightBits, bytes, NDArray[np.uint8]]) -> None:
+def test_activations_of_sixteen_bits_lose_less(
+    pool: LocalPool, found: Exported, made: tuple[Quantized, bytes, NDArray[np.uint8]]
+) -> None:
+    assert found.onnx is not None
+    wide = quantized(found.onnx, found, pool, {}, "w8a16")
+    assert not isinstance(wide, str), wide
+    assert wide[0].high < made[0].low
+    assert not wide[0].warned
+    types = {one.name: one.data_type for one in onnx.load_from_string(wide[1]).graph.initializer}
+    kinds = [kind for name, kind in types.items() if name.endswith("_zero_point")]
+    assert {onnx.TensorProto.UINT16, onnx.TensorProto.INT8} <= set(kinds)
+    assert onnx.TensorProto.UINT8 not in kinds
+
+
+def test_no_sum_of_eight_bits_is_cut_off(pool: LocalPool, made: tuple[Quantized, bytes, NDArray[np.uint8]]) -> None:
     """As ONNX Runtime does on x86 processors without VNNI; floats in place of the integers tell what is due."""
     pixels = pool.evaluated("both", made[0].images)
     options = onnxruntime.SessionOptions()
@@ -89,7 +104,7 @@ def test_no_sum_of_eight_bits_is_cut_off(pool: LocalPool, made: tuple[EightBits,
 
 
 def test_an_npu_takes_the_file_of_eight_bits_as_that_of_floats(
-    found: Exported, made: tuple[EightBits, bytes, NDArray[np.uint8]]
+    found: Exported, made: tuple[Quantized, bytes, NDArray[np.uint8]]
 ) -> None:
     pytest.importorskip("ethosu")
     assert found.onnx is not None
@@ -101,7 +116,7 @@ def test_an_npu_takes_the_file_of_eight_bits_as_that_of_floats(
 
 
 def test_training_images_alone_tell_the_ranges(
-    pool: LocalPool, made: tuple[EightBits, bytes, NDArray[np.uint8]]
+    pool: LocalPool, made: tuple[Quantized, bytes, NDArray[np.uint8]]
 ) -> None:
     known = {one.tobytes() for one in pool.dataset.train.x}
     assert all(one.tobytes() in known for one in made[2])
@@ -111,18 +126,18 @@ def test_training_images_alone_tell_the_ranges(
 def test_a_network_that_loses_much_is_told(
     pool: LocalPool,
     found: Exported,
-    made: tuple[EightBits, bytes, NDArray[np.uint8]],
+    made: tuple[Quantized, bytes, NDArray[np.uint8]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(MOST_LOSS, "psnr", -1.0)
     monkeypatch.setattr(pool, "quantized", lambda *_: made[1])
-    again = eight_bits(b"", found, pool, {})
+    again = quantized(b"", found, pool, {})
     assert isinstance(again, tuple)
     assert again[0].warned
 
 
 def test_what_can_not_be_quantised_gives_the_reason(pool: LocalPool, found: Exported) -> None:
-    made = eight_bits(b"no ONNX file", found, pool, {})
+    made = quantized(b"no ONNX file", found, pool, {})
     assert isinstance(made, str)
     assert made.startswith("ONNX Runtime does not quantise it: ")
 

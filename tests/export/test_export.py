@@ -66,7 +66,7 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
     pooled = MLP.net.replace("nn.Flatten(),", "nn.AdaptiveAvgPool2d(4), nn.Flatten(),")
     edited = MLP.edited("net", pooled.replace("channels * in_shape[2] * in_shape[3]", "channels * 16"))
     broken = MLP.edited("net", "raise ValueError('no')")
-    made = export_best(view(edited, broken), 2, tmp_path, pool, seed=7, int8=True)
+    made = export_best(view(edited, broken), 2, tmp_path, pool, 7, ("int8", "w8a16"))
     done, failed = sorted(made, key=lambda net: net.rank)
     assert failed.reason == "error: line 1: ValueError: no"
     assert not (Path(failed.folder) / "model.safetensors").exists()
@@ -99,14 +99,16 @@ def test_what_is_written_computes_what_the_sandbox_measured(pool: LocalPool, tmp
         assert not isinstance(answer, Failed)
         np.testing.assert_allclose(answer, logits.numpy(), atol=1e-4)
     text = (folder / "README.md").read_text()
-    eight = done.int8
-    assert eight is not None, done.int8_reason
-    assert (folder / "model.int8.onnx").stat().st_size == eight.bytes
-    assert (eight.images, eight.calibration) == (70, 64)
-    assert eight.low <= eight.loss <= eight.high
-    told = f"{eight.score:.2%}: {round(-100 * eight.loss, 1) + 0.0:+.1f} points"
-    assert f"Over 70 images of both splits its accuracy is {told}" in text
-    assert ("**That is more than a file of eight bits should lose.**" in text) == eight.warned
+    for kind, file, why in (("int8", done.int8, done.int8_reason), ("w8a16", done.w8a16, done.w8a16_reason)):
+        assert file is not None, why
+        assert (folder / f"model.{kind}.onnx").stat().st_size == file.bytes
+        assert (file.images, file.calibration) == (70, 64)
+        assert file.low <= file.loss <= file.high
+        told = f"{file.score:.2%}: {round(-100 * file.loss, 1) + 0.0:+.1f} points"
+        section = text[text.index(f"- `model.{kind}.onnx`") :].partition("\n\n")[0]
+        assert f"Over 70 images of both splits its accuracy is {told}" in section
+        assert ("**That is more than a quantised file should lose.**" in section) == file.warned
+        assert ("session.x64quantprecision" in section) == (kind == "int8")
     assert f"seed {done.seed}" in text
     assert done.test is not None
     assert f"| test | {done.test.score:.2%} |" in text

@@ -11,6 +11,7 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text, say
 from deltanas.export import Net, export_best, write_sources
+from deltanas.export.quantizing import KINDS, Kind, Quantized
 from deltanas.task import Metric, task_of
 from deltanas.wiring import open_export_pool
 
@@ -35,6 +36,12 @@ def runs_export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Write each with eight bits too, by training images, and say what it loses.")
     ] = False,
+    w8a16: Annotated[
+        bool,
+        typer.Option(
+            "--w8a16", help="The same with activations of sixteen bits, which lose less, for NPUs that have them."
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write the best elites, and the best baseline if none is better: source, weights, checked ONNX, a card.
@@ -51,7 +58,8 @@ def runs_export(
         else:
             seed = view.manifest.get("seed")
             with open_export_pool(archive, run, epochs, dataset) as pool:
-                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0, int8=int8):
+                kinds = [kind for kind, asked in zip(KINDS, (int8, w8a16), strict=True) if asked]
+                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0, kinds):
                     nets.append(net)
                     if not as_json:
                         print_text(_told(net, metric))
@@ -61,8 +69,11 @@ def runs_export(
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
     for net in nets:
-        if net.int8 and net.int8.warned:
-            say(f"warning: {net.folder}/model.int8.onnx may lose more than it should, {metric.points(-net.int8.high)}")
+        for kind, found in _files(net):
+            if isinstance(found, Quantized) and found.warned:
+                better = "; --w8a16 loses less" if kind == "int8" and not net.w8a16 else ""
+                word = f"may lose more than it should, {metric.points(-found.high)}{better}"
+                say(f"warning: {net.folder}/model.{kind}.onnx {word}")
     if nets and nets[0].name in baselines:
         say(f"the best network is a baseline, {nets[0].name}: no candidate beat both its parent and this one")
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
@@ -74,12 +85,20 @@ def _told(net: Net, metric: Metric) -> str:
     scores = f"validation {metric.shown(net.validation.score)}, test {metric.shown(net.test.score)}"
     if not net.onnx:
         return f"{net.folder}: {scores}; no ONNX: {net.onnx_reason}"
-    eight = ""
-    if net.int8:
-        bounds = f"{metric.gain(-net.int8.high)} to {metric.gain(-net.int8.low)}"
-        eight = f"; with eight bits {metric.points(-net.int8.loss)} ({bounds}) over {net.int8.images} images"
-    elif net.int8_reason:
-        eight = f"; no eight bits: {net.int8_reason}"
-    return (
-        f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images{eight}"
-    )
+    said = f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images"
+    for kind, found in _files(net):
+        if isinstance(found, str):
+            said += f"; no {kind}: {found}"
+        else:
+            bounds = f"{metric.gain(-found.high)} to {metric.gain(-found.low)}"
+            said += f"; {kind} {metric.points(-found.loss)} ({bounds}) over {found.images} images"
+    return said
+
+
+def _files(net: Net) -> list[tuple[Kind, Quantized | str]]:
+    """What became of the quantised files that were asked for: a record, or the reason why there is none."""
+    known: dict[Kind, Quantized | str | None] = {
+        "int8": net.int8 or net.int8_reason,
+        "w8a16": net.w8a16 or net.w8a16_reason,
+    }
+    return [(kind, found) for kind, found in known.items() if found]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from deltanas.askers import champion_of
 from deltanas.export.card import card
-from deltanas.export.eight_bits import eight_bits
 from deltanas.export.meaning import config_of, metadata_of
 from deltanas.export.net import Net, score
+from deltanas.export.quantizing import Kind, quantized
 from deltanas.export.safetensors import safetensors_bytes
 from deltanas.imagery import in_levels
 from deltanas.journal import Journal
@@ -46,12 +46,14 @@ def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
     return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
 
 
-def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int, *, int8: bool = False) -> Iterator[Net]:
+def export_best(
+    view: RunView, top: int, out: Path, pool: LocalPool, seed: int, kinds: Sequence[Kind] = ()
+) -> Iterator[Net]:
     """Train the best networks for the pool's epochs with a fresh seed and write each down as soon as it is there.
 
     The seed is that of the final scores: with as many epochs as in the search these are the same networks, and the test
-    split tells nothing new. int8: write each with eight bits too, and score that. A network that fails is reported, the
-    others go on. Raises SandboxError, OSError.
+    split tells nothing new. kinds: of quantised files that are written beside each, and scored. A network that fails is
+    reported, the others go on. Raises SandboxError, OSError.
     """
     best = _best(view, top)
     nets = [_begun(rank, c, p, out) for rank, c, p in best]
@@ -68,7 +70,8 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int, 
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, metadata_of(config)))
         if graph is not None:
             write_whole(folder / "model.onnx", graph)
-            net = _with_eight_bits(net, graph, found, pool, metadata_of(config)) if int8 else net
+            for kind in kinds:
+                net = _quantized(net, graph, found, pool, metadata_of(config), kind)
         write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         if found.test.picture is not None:
             write_whole(folder / "examples.png", found.test.picture)
@@ -76,12 +79,16 @@ def export_best(view: RunView, top: int, out: Path, pool: LocalPool, seed: int, 
         yield net
 
 
-def _with_eight_bits(net: Net, graph: bytes, found: Exported, pool: LocalPool, metadata: Mapping[str, str]) -> Net:
-    made = eight_bits(graph, found, pool, metadata)
+def _quantized(
+    net: Net, graph: bytes, found: Exported, pool: LocalPool, metadata: Mapping[str, str], kind: Kind
+) -> Net:
+    made = quantized(graph, found, pool, metadata, kind)
     if isinstance(made, str):
-        return replace(net, int8_reason=made)
-    write_whole(Path(net.folder) / "model.int8.onnx", made[1])
-    return replace(net, int8=made[0])
+        why: dict[str, Any] = {f"{kind}_reason": made}
+        return replace(net, **why)
+    write_whole(Path(net.folder) / f"model.{kind}.onnx", made[1])
+    told: dict[str, Any] = {kind: made[0]}
+    return replace(net, **told)
 
 
 def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:

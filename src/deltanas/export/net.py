@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.export.eight_bits import EightBits
+from deltanas.export.quantizing import Quantized
 from deltanas.gains import interval, measured
 from deltanas.program import Trained
 from deltanas.report import ClassScore
@@ -39,7 +39,7 @@ class Net:
         tensors, bytes: of the weights. onnx: is there a file? onnx_reason: if not, why.
         onnx_difference: largest difference of an output between ONNX Runtime and torch, over `onnx_images` images.
         onnx_agreement: share of these on which both name the same class; of images the share of equal levels.
-        int8: of the file of eight bits, if it was asked for. int8_reason: if there is none, why.
+        int8, w8a16: of the quantised files that were asked for. int8_reason, w8a16_reason: if there is none, why.
     """
 
     rank: int
@@ -61,5 +61,7 @@ class Net:
     onnx_difference: float | None = None
     onnx_agreement: float | None = None
     onnx_images: int | None = None
-    int8: EightBits | None = None
+    int8: Quantized | None = None
     int8_reason: str | None = None
+    w8a16: Quantized | None = None
+    w8a16_reason: str | None = None

@@ -270,13 +270,13 @@ class LocalPool(Pool):
         reason = "ONNX Runtime computes values that are not finite"
         return Failed("output", reason, ended.seconds, ended.cpu_seconds, self.tier)
 
-    def quantized(self, model: bytes, pixels: NDArray[np.uint8]) -> bytes | Failed:
-        """An ONNX file with weights and activations of eight bits, their ranges by what images give.
+    def quantized(self, model: bytes, pixels: NDArray[np.uint8], activations: Literal[8, 16] = 8) -> bytes | Failed:
+        """An ONNX file with weights of eight bits and activations of so many, their ranges by what images give.
 
         pixels: uint8 [n, c, h, w]. Raises SandboxError.
         """
         limits = self._limits(self.timeout + EXPORT_SECONDS)
-        ended = self._run_file("quantize", model, pixels, limits, MOST_GRAPH)
+        ended = self._run_file("quantize", model, pixels, limits, MOST_GRAPH, activations)
         header, raw = parted(ended.answer)
         failure = failed_as(ended, header, limits)
         if failure is None and raw:
@@ -329,9 +329,11 @@ class LocalPool(Pool):
         pixels: NDArray[np.uint8],
         limits: Limits,
         most: int,
+        activations: int = 8,
     ) -> Ended:
         """A child that runs an ONNX file over images."""
         job = replace(self._job(Program.of(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))
+        job = replace(job, activations=activations)
         job = replace(job, threads=1) if mode == "latency" else job
         return self._run_alone(job, [np.frombuffer(model, np.uint8), pixels], limits, most)
 

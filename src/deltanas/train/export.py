@@ -116,7 +116,7 @@ def latency(job: Job, data_fd: int) -> bytes:
 
 
 def quantized(job: Job, data_fd: int) -> bytes:
-    """The file that lies before the images with eight bits; the images tell the ranges of its values."""
+    """The file that lies before the images, quantised; the images tell the ranges of its values."""
     model, images = _laid_down(job, data_fd)
     return quantize(job, model, images)
 

@@ -9,7 +9,7 @@ Where the network is exported, more follows, and the line says how many bytes of
 network as ONNX with pixels from 0 to 255 as its input, none where `why` says what was in the way.
 
 A `graph` is answered by the bytes of an ONNX file, a `latency` by float64 milliseconds, one for each repetition. A
-`quantize` is answered by the file with eight bits, as bytes.
+`quantize` is answered by the quantised file, as bytes.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class Job:
         evaluate: numbers of epochs after which the outputs are taken too; after the last epoch they always are.
         average: share of the last steps over which weights are averaged, of the steps so far; outputs are those of the
             averaged weights then. 0: of the last weights. both: of the last weights, then of the averaged ones.
+        activations: bits of each value between the layers of a quantised file.
         crops: where targets are images, heights and widths that pairs are cropped to, one after another over the
             epochs; () for the pairs as they are.
 
@@ -111,6 +112,7 @@ class Job:
     average: float = 0.0
     both: bool = False
     crops: tuple[int, ...] = ()
+    activations: int = 8
 
     @property
     def readings(self) -> list[tuple[int, bool]]:

@@ -1,4 +1,4 @@
-"""An ONNX file with weights and activations of eight bits: static, by ONNX Runtime's own quantizer, in memory.
+"""An ONNX file with weights of eight bits and activations of eight or sixteen, static, by ONNX Runtime's quantizer.
 
 Runs inside the sandbox only, where no file can be written: ranges are measured here in place of its calibrators.
 """
@@ -42,12 +42,12 @@ def quantize(job: Job, model: bytes, pixels: NDArray[np.float32]) -> bytes:
         True,
         False,
         quantization.QuantType.QInt8,
-        quantization.QuantType.QUInt8,
+        quantization.QuantType.QUInt8 if job.activations == 8 else quantization.QuantType.QUInt16,
         calibrate.TensorsData(method, ranges),
         [],
         [],
         list(registry.QDQRegistry),
-        {},
+        {"UseQDQContribOps": job.activations != 8},  # ONNX itself knows sixteen bits from a later opset on
     )
     quantizer.quantize_model()
     quantizer.model.topological_sort()  # it appends what it adds

@@ -1,9 +1,10 @@
-"""The exported network with eight bits: quantised in the sandbox by training images, and scored beside the other."""
+"""The exported network, quantised in the sandbox by training images, and scored beside the other."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from deltanas.onnxfile import with_metadata
 from deltanas.program import Failed
 from deltanas.sandbox import Exported, LocalPool
 
+Kind = Literal["int8", "w8a16"]
+KINDS: dict[Kind, Literal[8, 16]] = {"int8": 8, "w8a16": 16}
+"""Bits of the activations, by what a file is called; weights have eight."""
 _CALIBRATION = 64
 """Training images by which ranges are measured, at most; they are taken from all over the training split."""
 MOST_LOSS = {"psnr": 0.15, "accuracy": 0.01}
@@ -19,8 +23,8 @@ MOST_LOSS = {"psnr": 0.15, "accuracy": 0.01}
 
 
 @dataclass(frozen=True, slots=True)
-class EightBits:
-    """What became of the network with eight bits.
+class Quantized:
+    """What became of the network with weights of eight bits.
 
     Attributes:
         bytes: of the file. score: over `images` images of both splits. loss: of the score against the network of
@@ -39,13 +43,13 @@ class EightBits:
     warned: bool
 
 
-def eight_bits(
-    graph: bytes, found: Exported, pool: LocalPool, metadata: Mapping[str, str]
-) -> tuple[EightBits, bytes] | str:
+def quantized(
+    graph: bytes, found: Exported, pool: LocalPool, metadata: Mapping[str, str], kind: Kind = "int8"
+) -> tuple[Quantized, bytes] | str:
     """The record and the file, or the reason why there is none. Raises SandboxError."""
     train = pool.dataset.train.x
     chosen = np.linspace(0, len(train) - 1, min(_CALIBRATION, len(train))).astype(int)
-    made = pool.quantized(graph, train[chosen])
+    made = pool.quantized(graph, train[chosen], KINDS[kind])
     if isinstance(made, Failed):
         return f"ONNX Runtime does not quantise it: {made.reason}"
     file = with_metadata(made, metadata)
@@ -58,7 +62,7 @@ def eight_bits(
     lost = paired(floats, integers) if higher else paired(integers, floats)
     warned = lost.high > MOST_LOSS.get(pool.task.metric.name, np.inf)
     return (
-        EightBits(
+        Quantized(
             len(file), float(integers.mean()), lost.value, lost.low, lost.high, len(targets), len(chosen), bool(warned)
         ),
         file,
