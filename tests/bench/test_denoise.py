@@ -82,3 +82,9 @@ def test_a_teacher_is_scored_and_its_targets_are_trained_on(tmp_path: Path, monk
     assert load(f"npz:{taught}").paired  # as the product reads it
     with pytest.raises(SystemExit, match="make it again"):
         denoise.dataset_of(f"photos:{photos}", taught, 12)
+
+
+def test_the_teacher_is_the_plain_network_wider_and_deeper() -> None:
+    plain, teacher = nets.baseline("plain", "denoise"), denoise.wide()
+    assert [text.count("nn.Conv2d(width, width") for text in (plain, teacher)] == [3, 4]
+    assert "width = 56" in teacher

@@ -11,7 +11,7 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text, say
 from deltanas.export import Net, export_best, write_sources
-from deltanas.export.quantizing import KINDS, Kind, Quantized
+from deltanas.export.quantizing import Kind, Quantized
 from deltanas.task import Metric, task_of
 from deltanas.wiring import open_export_pool
 
@@ -58,7 +58,8 @@ def runs_export(
         else:
             seed = view.manifest.get("seed")
             with open_export_pool(archive, run, epochs, dataset) as pool:
-                kinds = [kind for kind, asked in zip(KINDS, (int8, w8a16), strict=True) if asked]
+                asked: dict[Kind, bool] = {"int8": int8, "w8a16": w8a16}
+                kinds = [kind for kind, wanted in asked.items() if wanted]
                 for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0, kinds):
                     nets.append(net)
                     if not as_json:
@@ -69,9 +70,9 @@ def runs_export(
     elif epochs == 0:
         print_text("\n".join(net.folder for net in nets))
     for net in nets:
-        for kind, found in _files(net):
+        for kind, found in net.quantized.items():
             if isinstance(found, Quantized) and found.warned:
-                better = "; --w8a16 loses less" if kind == "int8" and not net.w8a16 else ""
+                better = "; try --w8a16" if "w8a16" not in net.quantized else ""
                 word = f"may lose more than it should, {metric.points(-found.high)}{better}"
                 say(f"warning: {net.folder}/model.{kind}.onnx {word}")
     if nets and nets[0].name in baselines:
@@ -86,19 +87,10 @@ def _told(net: Net, metric: Metric) -> str:
     if not net.onnx:
         return f"{net.folder}: {scores}; no ONNX: {net.onnx_reason}"
     said = f"{net.folder}: {scores}; ONNX within {net.onnx_difference:.2g} of torch over {net.onnx_images} images"
-    for kind, found in _files(net):
+    for kind, found in net.quantized.items():
         if isinstance(found, str):
             said += f"; no {kind}: {found}"
         else:
             bounds = f"{metric.gain(-found.high)} to {metric.gain(-found.low)}"
             said += f"; {kind} {metric.points(-found.loss)} ({bounds}) over {found.images} images"
     return said
-
-
-def _files(net: Net) -> list[tuple[Kind, Quantized | str]]:
-    """What became of the quantised files that were asked for: a record, or the reason why there is none."""
-    known: dict[Kind, Quantized | str | None] = {
-        "int8": net.int8 or net.int8_reason,
-        "w8a16": net.w8a16 or net.w8a16_reason,
-    }
-    return [(kind, found) for kind, found in known.items() if found]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deltanas.export.quantizing import Quantized
+from deltanas.export.quantizing import KINDS, Kind, Quantized
 from deltanas.gains import interval, measured
 from deltanas.program import Trained
 from deltanas.report import ClassScore
@@ -65,3 +65,9 @@ class Net:
     int8_reason: str | None = None
     w8a16: Quantized | None = None
     w8a16_reason: str | None = None
+
+    @property
+    def quantized(self) -> dict[Kind, Quantized | str]:
+        """What became of the quantised files that were asked for: a record, or the reason why there is none."""
+        found = {kind: getattr(self, kind) or getattr(self, f"{kind}_reason") for kind in KINDS}
+        return {kind: one for kind, one in found.items() if one}
