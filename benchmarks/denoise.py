@@ -181,7 +181,7 @@ def classical(options: argparse.Namespace) -> None:
 def bm3d(x: NDArray[np.uint8], y: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """BM3D (K. Dabov et al., 2007) by its authors' package, given the true deviation of the image's noise."""
     try:
-        from bm3d import bm3d_rgb  # type: ignore[import-not-found]
+        from bm3d import bm3d_rgb
     except ImportError:
         raise SystemExit("--bm3d: pip install bm3d==4.0.3 (free for non-commercial use alone)") from None
     deviation = float(((x.astype(float) - y) ** 2).mean() ** 0.5) / 255
