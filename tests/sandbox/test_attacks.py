@@ -271,8 +271,8 @@ def test_the_environment_holds_no_secret(runner: Runner) -> None:
     assert isinstance(outcome, Failed)
     seen = set(outcome.reason.partition("RuntimeError: ")[2].split())
     assert seen <= {
-        "GOMP_SPINCOUNT", "HOME", "LC_ALL", "LD_LIBRARY_PATH", "MALLOC_MMAP_MAX_", "MALLOC_TRIM_THRESHOLD_",
-        "OMP_NUM_THREADS", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED",
+        "CUDA_VISIBLE_DEVICES", "GOMP_SPINCOUNT", "HOME", "LC_ALL", "LD_LIBRARY_PATH", "MALLOC_MMAP_MAX_",
+        "MALLOC_TRIM_THRESHOLD_", "OMP_NUM_THREADS", "PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED",
         "KMP_INIT_AT_FORK", "KMP_DUPLICATE_LIB_OK", "TORCHINDUCTOR_CACHE_DIR",
     }, seen  # fmt: skip
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 from deltanas.config import TrainConfig, read_config, resumed_config
 from deltanas.errors import SandboxError, UsageError
 from deltanas.program import Failed, Program, Refused, Trained
-from deltanas.sandbox import DevicePool, LocalPool
+from deltanas.sandbox import DevicePool, LocalPool, device_server
 from deltanas.seams import Runner
 from deltanas.train.data import load
 from deltanas.wiring import open_dataset_pool
@@ -50,9 +52,24 @@ ATTACKS = {
 }
 HELPERS = """
 
-import ctypes, fcntl, gc, resource, socket, subprocess
+import ctypes, fcntl, gc, resource, socket, subprocess, threading
 
 LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def name_a_thread():  # as CUDA's library does at its start: it goes no further where it can't
+    done = []
+
+    def named():
+        with open(f'/proc/self/task/{threading.get_native_id()}/comm', 'r+') as file:
+            file.write('named')
+        done.append(open(f'/proc/self/task/{threading.get_native_id()}/comm').read().strip())
+
+    thread = threading.Thread(target=named)
+    thread.start()
+    thread.join()
+    if done != ['named']:
+        raise RuntimeError("a thread can't be named")
 
 
 def checked(result):
@@ -62,6 +79,7 @@ def checked(result):
 
 def attack():
     open('/dev/shm/deltanas-attack', 'w').close()  # a folder of its own, that ends with it
+    name_a_thread()
     reached = []
     for code in ATTACKS:
         try:
@@ -106,6 +124,32 @@ def test_on_the_cpu_it_trains_as_the_fork_server_and_holds_what_the_page_says(tm
         assert late.kind == "timeout"
         assert late.seconds < 4
         assert not descendants()
+
+
+def test_to_warm_up_asks_nothing_of_cuda_and_starts_no_thread() -> None:
+    """Either leaves threads behind where there is a GPU; a layer would not hold them."""
+    code = """if True:
+        import os, torch
+        def asked(*_, **__): raise AssertionError("asked")
+        torch.cuda.is_available = torch.cuda.init = torch._C._cuda_getDeviceCount = torch.Tensor.backward = asked
+        from deltanas.train import child
+        child.warm()
+        print(len(os.listdir("/proc/self/task")))"""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_a_gpu_that_does_not_start_is_not_the_candidates_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def refused() -> None:
+        warnings.warn("CUDA initialization: Error 304: OS call failed", stacklevel=1)
+        raise RuntimeError("No CUDA GPUs are available")
+
+    monkeypatch.setattr(torch.cuda, "init", refused)
+    with pytest.raises(SandboxError, match=r"does not start within the layers: .*Error 304: OS call failed"):
+        device_server.open_gpu()
 
 
 def test_without_cuda_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,8 @@ from deltanas.records import Draft
 SCRIPT = Path(__file__).parents[2] / "scripts" / "gpu-check"
 BARE = "import runpy, sys; sys.modules.update(dict.fromkeys(('pydantic', 'platformdirs', 'typer', 'sqlalchemy')))"
 
+HIDDEN = "from importlib import metadata; metadata.distribution = lambda name: metadata.Distribution.from_name('no')"
+
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
@@ -35,9 +37,10 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     return module
 
 
-def bare(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """The script where nothing but torch and numpy can be imported of what deltanas needs."""
-    code = f"{BARE}; sys.argv = ['gpu-check', *{arguments!r}]; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+def bare(*arguments: str, installed: bool = True) -> subprocess.CompletedProcess[str]:
+    """The script where nothing but torch and numpy can be imported of its needs, and deltanas if installed."""
+    begun = BARE if installed else f"{BARE}; {HIDDEN}"
+    code = f"{begun}; sys.argv = ['gpu-check', *{arguments!r}]; runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
@@ -47,8 +50,23 @@ def test_it_needs_torch_and_numpy_alone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(out.read_text())
     assert found["machine"]["torch"]
-    assert len(found["parts"]) == 7
+    assert len(found["parts"]) == 8
     assert all(part["ok"] is None for part in found["parts"].values())
+
+
+def test_where_deltanas_is_not_installed_it_is_used_from_the_checkout(tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    done = bare("--device", "cpu", "--images", "64", "--parts", "layers", "--out", str(out), installed=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(out.read_text())
+    assert found["machine"]["deltanas"] == "0", "the metadata that it made"
+    assert found["parts"]["layers"]["left out"]["nothing"].startswith("works within ")
+
+
+def test_a_part_that_it_has_not(tmp_path: Path) -> None:
+    done = bare("--parts", "speed,sped", "--out", str(tmp_path / "found.json"))
+    assert done.returncode == 2
+    assert "no part sped; known: layers, " in done.stderr
 
 
 def test_its_candidates_are_programs_by_the_contract(script: ModuleType) -> None:
@@ -65,9 +83,12 @@ def test_its_candidates_are_programs_by_the_contract(script: ModuleType) -> None
 @pytest.mark.timeout(600)
 def test_on_the_cpu_scores_repeat(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    done = bare("--device", "cpu", "--images", "1024", "--seconds", "20", "--out", str(out))
+    done = bare("--device", "cpu", "--images", "1024", "--parts", "layers,scores_repeat", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
-    part = json.loads(out.read_text())["parts"]["scores_repeat"]
+    parts = json.loads(out.read_text())["parts"]
+    assert parts["layers"]["left out"]["nothing"].startswith("works within ")
+    assert parts["layers"]["left out"]["all"] == "works within"
+    part = parts["scores_repeat"]
     assert part["ok"]
     networks = part["networks"].values()
     assert all(one["scores"][0] == one["on the CPU"] for one in networks)

@@ -14,12 +14,15 @@ import resource
 import socket
 import sys
 import tempfile
+import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+from deltanas.errors import SandboxError
 from deltanas.sandbox import kernel
 from deltanas.sandbox.layers import Bounds, Layer, Layers, count_threads, drop_user, give_up_privileges, limit
-from deltanas.sandbox.zygote import INHERITED, die_with_the_tool, serve
+from deltanas.sandbox.zygote import INHERITED, SETUP_FAILED, die_with_the_tool, require_one_thread, serve
 
 _DRIVER_BYTES = 4 << 30
 """Of memory of its own that CUDA's library may take, on top of the candidate's."""
@@ -28,6 +31,8 @@ _SHARED_BYTES = 64 << 20
 _FILES = 1024
 _DEVICES = ("null", "zero", "nvidia*", "dri", "kfd", "dxg")
 """What may be opened to write, and controlled, of /dev."""
+_OWN_THREADS = Path("/proc/self/task")
+"""CUDA's library names its threads there, and takes it for a fault of the machine where it may not."""
 _WORK = "import sys; from deltanas.sandbox.device_server import work; work(*sys.argv[1:])"
 
 
@@ -75,6 +80,7 @@ class DeviceLayers(Layers):
             yield from Path("/dev").glob(name)
         if self._own_shared:
             yield _SHARED
+        yield _OWN_THREADS
 
 
 def _require_interpreter() -> None:
@@ -99,13 +105,31 @@ def _start(layers: Layers, bounds: Bounds, slot: int) -> None:
 def work(cpu: str, memory: str, slot: str, *wanted: Layer) -> None:
     """The new interpreter: import torch, which wants to fork and to write, and only then put on the layers."""
     tempfile.tempdir = "/tmp"  # noqa: S108  as in `zygote`
-    child = importlib.import_module("deltanas.train.child")
-    child.warm()
-    layers = DeviceLayers()
-    layers.wanted = list(wanted)
-    layers.put_on(Bounds(int(cpu), int(memory)), int(slot), strict=True)
+    try:
+        child = importlib.import_module("deltanas.train.child")
+        child.warm()
+        require_one_thread()  # a layer holds the thread that puts it on, and those that it starts
+        layers = DeviceLayers()
+        layers.wanted = list(wanted)
+        layers.put_on(Bounds(int(cpu), int(memory)), int(slot), strict=True)
+        if os.environ["CUDA_VISIBLE_DEVICES"]:
+            open_gpu()
+    except BaseException:  # noqa: BLE001  no candidate has begun: none is to blame
+        os.write(2, f"sandbox: {traceback.format_exc(limit=-2)}".encode())
+        os._exit(SETUP_FAILED)
     child.main(*INHERITED)
     os._exit(0)  # a candidate's threads and exit hooks end here too
+
+
+def open_gpu() -> None:
+    """Raises SandboxError where CUDA does not work within the layers, with what it says."""
+    cuda = importlib.import_module("torch.cuda")
+    with warnings.catch_warnings(record=True, action="always") as told:
+        try:
+            cuda.init()
+        except (RuntimeError, AssertionError) as error:
+            said = " ".join(str(each.message) for each in told) or str(error)
+            raise SandboxError(f"CUDA does not start within the layers: {' '.join(said.split())}") from None
 
 
 def main() -> None:

@@ -223,6 +223,7 @@ def _environment() -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "LC_ALL": "C.UTF-8",
         "HOME": "/nonexistent",
+        "CUDA_VISIBLE_DEVICES": "",  # none but to a child that trains on one: `device_server`
         "OMP_NUM_THREADS": "1",
         # Threads that wait for one another spin for microseconds only: where a core is taken, they would spin for long.
         "GOMP_SPINCOUNT": "1000",

@@ -54,9 +54,7 @@ def warmed(name: str) -> Entry:
     gc.disable()  # what is imported stays: to look through it again and again takes a seventh of the start
     module = importlib.import_module(name)
     module.warm()
-    threads = len(os.listdir("/proc/self/task"))
-    if threads > 1:
-        raise SystemExit(f"{threads} threads run after warming up: a fork would not be safe")
+    require_one_thread()
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -66,6 +64,13 @@ def warmed(name: str) -> Entry:
         module.main(*INHERITED)
 
     return candidate
+
+
+def require_one_thread() -> None:
+    """Raises SystemExit where another one runs: it would be lost in a fork, and outside of layers that are put on."""
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise SystemExit(f"{threads} threads run after warming up: neither a fork nor a layer would be safe")
 
 
 def serve(control: socket.socket, layers: Layers, entry: Entry) -> None:

@@ -16,26 +16,27 @@ from deltanas.train.faults import StepError, explain, failure_kind
 from deltanas.train.job import Job
 from deltanas.train.loop import train
 
-# What a candidate may import, and what those load later by themselves: in a child some of it may be out of reach.
+# What a candidate may import, and what those and an optimizer's first step load later by themselves: in a child some of
+# it may be out of reach, and to import it costs each child seconds.
 _WARM = (
     "abc", "collections.abc", "contextlib", "copy", "dataclasses", "enum", "functools", "inspect", "itertools", "json",
     "logging", "math", "numbers", "operator", "random", "re", "statistics", "string", "time", "types", "typing",
     "typing_extensions", "warnings", "weakref", "numpy", "torch.nn.functional", "torch.optim.lr_scheduler",
     "torch.nn.utils.parametrizations", "torch.nn.attention", "torch.distributions", "torch.fft", "torch.linalg",
-    "torch.special", "torch.utils.checkpoint", "torch.utils.data", "torch.amp", "torchvision", "torchvision.models",
+    "torch.special", "torch.utils.checkpoint", "torch.utils.data", "torch.amp", "torch._dynamo", "torchvision",
+    "torchvision.models",
 )  # fmt: skip
 
 
 def warm() -> None:
-    """Load now what would cost each child seconds: an optimizer's first step alone imports hundreds of modules."""
+    """Load now what would cost each child seconds. No thread is left.
+
+    A first backward pass, or a first question to CUDA, would start some where there is a GPU, even if it is hidden.
+    """
     torch.set_num_threads(1)
     for name in _WARM:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    layer = torch.nn.Linear(1, 1)
-    optimizer = torch.optim.Adam(layer.parameters())
-    layer(torch.zeros(1, 1)).sum().backward()
-    optimizer.step()
 
 
 def main(job_fd: int, data_fd: int, answer_fd: int) -> None:
