@@ -140,6 +140,29 @@ def test_to_warm_up_asks_nothing_of_cuda_and_starts_no_thread() -> None:
     assert done.stdout.strip() == "1", done.stderr
 
 
+def test_a_gpu_that_another_user_may_not_use_is_seen(tmp_path: Path) -> None:
+    """Then a candidate keeps its user, and the tier says so."""
+    gpu = tmp_path / "nvidia0"
+    gpu.touch(0o444)
+    (tmp_path / "nvidia-caps").mkdir(0o000)
+    code = f"""if True:
+        import os
+        from pathlib import Path
+        from deltanas.sandbox import device_server
+        if not os.geteuid():  # a user that may do all is no test
+            from deltanas.sandbox import kernel
+            kernel.drop_capabilities()
+        device_server.require_reach(Path({str(tmp_path)!r}))"""
+
+    def asked() -> str:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+
+    assert "PermissionError" in asked()
+    assert str(gpu) in asked()
+    gpu.chmod(0o666)
+    assert asked() == ""
+
+
 def test_a_gpu_that_does_not_start_is_not_the_candidates_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 

@@ -63,7 +63,7 @@ class DeviceLayers(Layers):
                 count_threads()
             case "user":
                 drop_user(slot)
-                _require_interpreter()
+                require_reach()
             case "landlock":
                 give_up_privileges()
                 kernel.landlock_writing_ruleset(self._writable(), self.ruleset)
@@ -83,11 +83,17 @@ class DeviceLayers(Layers):
         yield _OWN_THREADS
 
 
-def _require_interpreter() -> None:
-    """Raises OSError where this user can't read it: it may lie in a folder of root's."""
+def require_reach(devices: Path = Path("/dev")) -> None:
+    """Raises OSError where this user can't read the interpreter, or not use a GPU.
+
+    The one may lie in a folder of root's; the other Debian keeps for a group.
+    """
     torch = importlib.util.find_spec("torch")
     for path in (sys.executable, os.__file__, __file__, torch and torch.origin):
         os.close(os.open(path or "", os.O_RDONLY))
+    for gpu in (*devices.glob("nvidia[0-9]*"), *devices.glob("nvidiactl")):
+        if not os.access(gpu, os.R_OK | os.W_OK):
+            raise PermissionError(f"{gpu} is not for user {os.getuid()}")
 
 
 def _start(layers: Layers, bounds: Bounds, slot: int) -> None:
