@@ -100,7 +100,6 @@ def hostile(victim: Path) -> Program:
     return Program.of(f"{candidate.net}\n{textwrap.dedent(HELPERS)}\n\nATTACKS = {attacks!r}\n", prm=candidate.prm)
 
 
-@pytest.mark.timeout(300)  # five interpreters import torch one after the other
 def test_on_the_cpu_it_trains_as_the_fork_server_and_holds_what_the_page_says(tmp_path: Path) -> None:
     digits = load("digits")
     with LocalPool(digits, workers=1, memory_bytes=1 << 30) as local:
@@ -170,9 +169,10 @@ def test_a_gpu_that_does_not_start_is_not_the_candidates_fault(monkeypatch: pyte
         warnings.warn("CUDA initialization: Error 304: OS call failed", stacklevel=1)
         raise RuntimeError("No CUDA GPUs are available")
 
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     monkeypatch.setattr(torch.cuda, "init", refused)
     with pytest.raises(SandboxError, match=r"does not start within the layers: .*Error 304: OS call failed"):
-        device_server.open_gpu()
+        device_server.open_gpu("0")
 
 
 def test_without_cuda_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

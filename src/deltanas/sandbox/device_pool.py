@@ -1,4 +1,4 @@
-"""The pool of a machine with GPUs: checks run in children of the fork server, each training in a process of its own."""
+"""The pool of a machine with GPUs: checks run in children of one fork server, trainings in those of another."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from deltanas.train.job import Device, Job
 _COUNT = "import torch; print(torch.cuda.device_count() if torch.cuda.is_available() else 0)"
 _COUNT_SECONDS = 120.0
 _START_CPU = 30
-"""Seconds of CPU time for the start of a process that no fork shares: torch, and CUDA's own library."""
+"""Seconds of CPU time for the start of CUDA's own library."""
 _PROOF_SECONDS = 120.0
 _PROOF_IMAGES = 4
 
 
 @dataclass(eq=False, repr=False)
 class DevicePool(LocalPool):
-    """Each training in a new process, on one of the GPUs in turn; what that costs counts towards its limits.
+    """Each training in a process that starts CUDA itself, on one of the GPUs in turn; that counts towards its limits.
 
     Attributes:
         device: "cuda"; with "cpu" the same processes train on the CPU, so that the way can be tested anywhere.

@@ -1,8 +1,8 @@
-"""The server of candidates that train on a GPU: each gets a new interpreter, as what CUDA holds survives no fork.
+"""The fork server of candidates that train on a GPU. It never asks for one itself: what CUDA holds survives no fork.
 
 `python -m deltanas.sandbox.device_server CONTROL_FD DEVICES`: DEVICES as in CUDA_VISIBLE_DEVICES; with none of them
-candidates train on the CPU, as tests do. Else as `zygote`, but that each child imports torch anew, and puts on fewer
-layers: CUDA's own library must be able to work in them (docs/security.md).
+candidates train on the CPU, as tests do. Else as `zygote`, but that each child puts on fewer layers, in which CUDA's
+own library must be able to work (docs/security.md), and starts CUDA within them before the program.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import os
 import resource
 import socket
 import sys
-import tempfile
-import traceback
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +20,7 @@ from pathlib import Path
 from deltanas.errors import SandboxError
 from deltanas.sandbox import kernel
 from deltanas.sandbox.layers import Bounds, Layer, Layers, count_threads, drop_user, give_up_privileges, limit
-from deltanas.sandbox.zygote import INHERITED, SETUP_FAILED, die_with_the_tool, require_one_thread, serve
+from deltanas.sandbox.zygote import die_with_the_tool, serve, warmed
 
 _DRIVER_BYTES = 4 << 30
 """Of memory of its own that CUDA's library may take, on top of the candidate's."""
@@ -33,7 +31,10 @@ _DEVICES = ("null", "zero", "nvidia*", "dri", "kfd", "dxg")
 """What may be opened to write, and controlled, of /dev."""
 _OWN_THREADS = Path("/proc/self/task")
 """CUDA's library names its threads there, and takes it for a fault of the machine where it may not."""
-_WORK = "import sys; from deltanas.sandbox.device_server import work; work(*sys.argv[1:])"
+_SETTINGS = {
+    "CUDA_CACHE_DISABLE": "1",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS gives equal digits with it
+}
 
 
 class DeviceLayers(Layers):
@@ -96,39 +97,9 @@ def require_reach(devices: Path = Path("/dev")) -> None:
             raise PermissionError(f"{gpu} is not for user {os.getuid()}")
 
 
-def _start(layers: Layers, bounds: Bounds, slot: int) -> None:
-    """Become a new interpreter that does the job, and sees one device only."""
-    devices = sys.argv[2].split(",")
-    environment = os.environ | {
-        "CUDA_VISIBLE_DEVICES": devices[slot % len(devices)],
-        "CUDA_CACHE_DISABLE": "1",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # cuBLAS gives equal digits with it
-    }
-    arguments = [str(bounds.cpu), str(bounds.memory), str(slot), *layers.wanted]
-    os.execve(sys.executable, [sys.executable, "-s", "-P", "-c", _WORK, *arguments], environment)  # noqa: S606
-
-
-def work(cpu: str, memory: str, slot: str, *wanted: Layer) -> None:
-    """The new interpreter: import torch, which wants to fork and to write, and only then put on the layers."""
-    tempfile.tempdir = "/tmp"  # noqa: S108  as in `zygote`
-    try:
-        child = importlib.import_module("deltanas.train.child")
-        child.warm()
-        require_one_thread()  # a layer holds the thread that puts it on, and those that it starts
-        layers = DeviceLayers()
-        layers.wanted = list(wanted)
-        layers.put_on(Bounds(int(cpu), int(memory)), int(slot), strict=True)
-        if os.environ["CUDA_VISIBLE_DEVICES"]:
-            open_gpu()
-    except BaseException:  # noqa: BLE001  no candidate has begun: none is to blame
-        os.write(2, f"sandbox: {traceback.format_exc(limit=-2)}".encode())
-        os._exit(SETUP_FAILED)
-    child.main(*INHERITED)
-    os._exit(0)  # a candidate's threads and exit hooks end here too
-
-
-def open_gpu() -> None:
-    """Raises SandboxError where CUDA does not work within the layers, with what it says."""
+def open_gpu(device: str) -> None:
+    """See that device alone. Raises SandboxError where CUDA does not work within the layers, with what it says."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = device
     cuda = importlib.import_module("torch.cuda")
     with warnings.catch_warnings(record=True, action="always") as told:
         try:
@@ -140,8 +111,15 @@ def open_gpu() -> None:
 
 def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
+    devices = sys.argv[2].split(",") if sys.argv[2] else []
     die_with_the_tool(control)
-    serve(control, DeviceLayers(), _start)
+    os.environ.update(_SETTINGS)
+
+    def ready(slot: int) -> None:
+        if devices:
+            open_gpu(devices[slot % len(devices)])
+
+    serve(control, DeviceLayers(), warmed("deltanas.train.child", ready))
 
 
 if __name__ == "__main__":

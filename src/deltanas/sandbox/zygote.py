@@ -48,29 +48,28 @@ def main() -> None:
     serve(control, Layers(), entry)
 
 
-def warmed(name: str) -> Entry:
-    """Import the module and warm it up; what a child then does. Raises SystemExit where a thread was left running."""
+def warmed(name: str, ready: Callable[[int], None] = lambda _: None) -> Entry:
+    """Import the module and warm it up; what a child then does. Raises SystemExit where a thread was left running.
+
+    ready: called with the child's slot once the layers are on, before the module has the program.
+    """
     tempfile.tempdir = "/tmp"  # noqa: S108  torch asks for one as it is imported, and must not try the disk: it may be full
     gc.disable()  # what is imported stays: to look through it again and again takes a seventh of the start
     module = importlib.import_module(name)
     module.warm()
-    require_one_thread()
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        raise SystemExit(f"{threads} threads run after warming up: neither a fork nor a layer would be safe")
     gc.collect()
     gc.freeze()
     gc.enable()
 
     def candidate(layers: Layers, bounds: Bounds, slot: int) -> None:
         layers.put_on(bounds, slot, strict=True)
+        ready(slot)
         module.main(*INHERITED)
 
     return candidate
-
-
-def require_one_thread() -> None:
-    """Raises SystemExit where another one runs: it would be lost in a fork, and outside of layers that are put on."""
-    threads = len(os.listdir("/proc/self/task"))
-    if threads > 1:
-        raise SystemExit(f"{threads} threads run after warming up: neither a fork nor a layer would be safe")
 
 
 def serve(control: socket.socket, layers: Layers, entry: Entry) -> None:
