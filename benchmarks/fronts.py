@@ -176,6 +176,9 @@ def again(options: argparse.Namespace) -> None:
 
 def table(options: argparse.Namespace) -> None:
     runs = ended(options.out)
+    if options.rows:
+        options.rows.unlink(missing_ok=True)
+        append_rows(options.rows, rows_of(runs))
     noisy = float(str(read_rows(options.out / "noisy.jsonl")[0]["psnr"]))
     most = max(found for _, _, view in runs for row in view.candidates if not row.cycle and (found := bytes_of(row)))
     say(f"reference: {noisy:.2f} dB (noisy images), {most / 1e6:,.0f} MB (baseline that moves most)")
@@ -222,6 +225,15 @@ def _gains(options: argparse.Namespace, runs: Sequence[tuple[str, int, RunView]]
         say(f"{arm}: over {options.student} {_told(mean(found))} dB over {len(found)} searches")
 
 
+def rows_of(runs: Sequence[tuple[str, int, RunView]]) -> list[dict[str, object]]:
+    """What `table` is made of: the score and the bytes of each network that took a training."""
+    return [
+        {"arm": arm, "seed": seed, "name": row.label, "psnr": row.score, "bytes": bytes_of(row)}
+        for arm, seed, view in runs
+        for row in trained(view)
+    ]
+
+
 def trained(view: RunView) -> list[Candidate]:
     """All that took a training, in the order of the run; those that failed too."""
     return [row for row in view.candidates if row.trainings]
@@ -256,6 +268,7 @@ def main() -> None:
     training.add_argument("--seeds", type=int, default=5)
     training.add_argument("--epochs", type=int, help="default: those of the searches")
     showing = commands.add_parser("table")
+    showing.add_argument("--rows", type=Path, help="write the scores and bytes there too")
     for command in (searching, training, showing):
         command.add_argument("out", type=Path)
     for command in (training, showing):
