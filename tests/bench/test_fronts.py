@@ -63,7 +63,12 @@ def test_the_table_pairs_searches_and_trainings(
     rows = [{"program": one, "seed": n, "psnr": 33 + gain + 0.1 * n} for n in range(2)
             for one, gain in zip(ids, (0, 2, -0.5), strict=True)]  # fmt: skip
     (tmp_path / "again.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    fronts.table(Namespace(out=tmp_path, student="half"))
+    kept = tmp_path / "rows.jsonl"
+    kept.write_text("of another table\n")
+    fronts.table(Namespace(out=tmp_path, student="half", rows=kept))
+    written = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert len(written) == 3 * (4 + 3)
+    assert written[2] == {"arm": "front", "seed": 0, "name": "1.0", "psnr": 35.0, "bytes": 1e8}
     told = capsys.readouterr().out.splitlines()
     assert told[0] == "reference: 32.00 dB (noisy images), 1,000 MB (baseline that moves most)"
     # 3 dB x 1 decade of the first three networks of each; the fourth, which the other arm has no training for, is out
