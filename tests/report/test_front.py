@@ -101,7 +101,7 @@ def test_the_page_draws_the_front_and_says_what_it_costs() -> None:
     assert "accuracy over params of each network" in page
     assert "the best baseline's accuracy" in page
     assert "Metric(" not in page
-    assert "counted from accuracy 0, params" in page
+    assert "counted from accuracy 0.0%, params" in page
     assert 'id="front"' in page
     section = page.partition('id="front"')[2].partition("</section>")[0]
     assert section.count('<circle class="ring"') == 2 * (3 + 1)  # two planes, and the legend of each

@@ -173,7 +173,7 @@ def front_card(reading: Reading) -> dict[str, object]:
         "front": found,
         "planes": [plane(reading, members, COSTS[name], objectives) for name in names],
         "height": charts.HEIGHT,
-        "reference": ", ".join(f"{name} {value:,.4g}" for name, value in found.reference.items()),
+        "reference": ", ".join(f"{one.name} {one.shown(found.reference[one.name])}" for one in objectives),
         "axis": reading.metric.heading,
     }
 
@@ -204,10 +204,7 @@ def plane(reading: Reading, members: Collection[str], cost: Objective, objective
             charts.Level(charts.HEIGHT * (1 - up.part(tick)), charts.tick(tick, up, reading.metric))
             for tick in up.ticks
         ),
-        columns=tuple(
-            (100 * (log10(value) - low) / (high - low), f"{value:,.0f}" if value >= 1 else f"{value:g}")
-            for value in _decades(low, high)
-        ),
+        columns=tuple((100 * (log10(value) - low) / (high - low), cost.shown(value)) for value in _decades(low, high)),
         dots=tuple(dots.values()),
         rings=tuple(sorted((dots[name] for name in members), key=lambda mark: mark.x)),
         left_out=len(others) - len(drawn),
