@@ -54,6 +54,7 @@ def test_it_needs_torch_and_numpy_alone(tmp_path: Path) -> None:
     assert all(part["ok"] is None for part in found["parts"].values())
 
 
+@pytest.mark.timeout(300)  # eight interpreters import torch at a time
 def test_where_deltanas_is_not_installed_it_is_used_from_the_checkout(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
     done = bare("--device", "cpu", "--images", "64", "--parts", "layers", "--out", str(out), installed=False)
