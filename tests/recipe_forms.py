@@ -444,6 +444,11 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         r"line 31: `self\.head\.weight\.data` is changed here",
         Form(),
     ),
+    "a hook": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.head.weight.register_hook(lambda grad: -grad)")),
+        "line 22: register_hook hooks something in",
+        Form(),
+    ),
     "a text is run": (
         Form(setup=_setup(LOSS, OPTIMIZER, "exec('self.optimizer = made(self)')")),
         "line 22: exec runs a text that is not read",

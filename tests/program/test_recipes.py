@@ -153,6 +153,8 @@ def test_what_the_text_does_not_show_is_refused_and_the_hint_mends_it(name: str)
         ("pass", "F.dropout(F.softmax(self.head(x), 1) + 1e-8, 0.1).clamp(1e-6)[:, :10]"),
         ("pass", "self.probabilities(self.head(x))"),
         ("pass", "(z := self.head(x).softmax(1))"),
+        ("pass", "self.head(x).exp() / self.head(x).exp().sum(1, keepdim=True)"),
+        ("self.shares = lambda z: z.exp() / torch.sum(z.exp(), 1, keepdim=True)", "self.shares(self.head(x))"),
     ],
 )
 def test_a_softmax_at_the_end_is_seen_however_it_is_written(init: str, out: str) -> None:

@@ -46,11 +46,19 @@ def ends(source: RecipeSource, node: ast.expr, depth: int = 8) -> Iterator[tuple
             | ast.BinOp(left=ast.Constant(), right=inner)
         ):
             yield from ends(source, inner, depth - 1)
+        case ast.BinOp(op=ast.Div(), right=whole) if _is_sum(source, whole):
+            yield node, "softmax"
         case ast.Name():
             for value in _last_set(source, node):
                 yield from ends(source, value, depth - 1)
         case ast.Call(func=func):
             yield from _ends_of_call(source, node, func, depth)
+
+
+def _is_sum(source: RecipeSource, node: ast.expr) -> bool:
+    """Whether what is divided by this becomes shares of a sum."""
+    found = list(_last_set(source, node)) if isinstance(node, ast.Name) else [node]
+    return any(isinstance(one, ast.Call) and called(one) == "sum" for one in found)
 
 
 def _last_set(source: RecipeSource, use: ast.Name) -> Iterator[ast.expr]:

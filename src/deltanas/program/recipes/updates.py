@@ -34,8 +34,13 @@ def require_no_text_run(source: RecipeSource) -> None:
 def require_steps_alone(source: RecipeSource) -> None:
     """Raises RecipeError where weights are changed by anything but the optimizer's step.
 
-    By a gradient that is anywhere; otherwise in what `learn` comes to, as a constructor sets weights too.
+    By a gradient that is anywhere; otherwise in what `learn` comes to, as a constructor sets weights too. And where
+    something is hooked in, which may change gradients and outputs as well.
     """
+    for node in source.nodes:
+        if isinstance(node, ast.Attribute) and node.attr.startswith("register_") and "hook" in node.attr:
+            why = f"{node.attr} hooks something in that may change outputs, gradients or weights"
+            raise source.fault(node, why, "write what it does into forward or learn")
     trained = _reached(source, "learn")
     gradients = any(isinstance(node, ast.Attribute) and node.attr == "grad" for node in source.nodes)
     for node in (one for one in source.nodes if gradients or one in trained):
