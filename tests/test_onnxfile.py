@@ -131,12 +131,14 @@ def test_the_text_that_was_put_in_last_holds() -> None:
     whole = with_metadata(with_metadata(plain(), {"a": "theirs", "b": "kept"}), {"a": "ours"})
     session = runtime.InferenceSession(whole, providers=["CPUExecutionProvider"])
     assert session.get_modelmeta().custom_metadata_map == {"a": "ours", "b": "kept"}
+    onnx.checker.check_model(onnx.load_model_from_string(whole))  # it refuses a name that stands there twice
 
 
 @pytest.mark.parametrize("bad", [b"\x3a", b"\x3a\x05abc", b"\x0b", b"\xff" * 11, b"junk", plain()[:-1], b"\x39abc"])
 def test_bytes_that_are_no_such_message_are_told(bad: bytes) -> None:
     with pytest.raises(ValueError, match=r"byte|kind"):
         lies_outside(bad)
+    assert with_metadata(bad, {"a": "ours"}).startswith(bad), "they may be what a sandbox gave"
 
 
 def test_a_graph_is_not_hidden_by_a_number_that_readers_cut_to_32_bits() -> None:

@@ -1,7 +1,7 @@
 """ONNX files as bytes: texts are put into one, and what lies outside of it is found, without a library that parses it.
 
 An ONNX file is a protobuf message: a row of fields, each with a number and a kind. Fields that are appended are read as
-if they had stood there before, so nothing that is there needs to be understood to add to it.
+if they had stood there before, so little that is there needs to be understood to add to it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,20 @@ _DEEPEST = 50
 
 
 def with_metadata(model: bytes, texts: Mapping[str, str]) -> bytes:
-    """The model with texts in its metadata. Where it has one of a name already, readers take the new one."""
-    return model + b"".join(
-        _field(_METADATA, _field(1, name.encode()) + _field(2, text.encode())) for name, text in texts.items()
-    )
+    """The model with texts in its metadata, each name once. Bytes that are no such message get them at their end."""
+    message = memoryview(model)
+    try:
+        kept = [message[start:end] for number, value, start, end in _spans(message) if number != _METADATA
+                or not isinstance(value, memoryview) or _name(value) not in texts]  # fmt: skip
+    except ValueError:
+        kept = [message]
+    added = (_field(_METADATA, _field(1, name.encode()) + _field(2, text.encode())) for name, text in texts.items())
+    return b"".join((*kept, *added))
+
+
+def _name(pair: memoryview) -> str:
+    """Of two texts the first one. Raises ValueError where it is no pair."""
+    return next((bytes(one).decode() for number, one in fields(pair) if number == 1 and not isinstance(one, int)), "")
 
 
 def lies_outside(model: bytes) -> str | None:
@@ -61,6 +71,13 @@ def _outside(message: memoryview, kind: str, depth: int) -> Iterator[str]:
 
 def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """The fields of a message, but those of fixed length, by their numbers. Raises ValueError where it is none."""
+    for number, value, _, _ in _spans(message):
+        if value is not None:
+            yield number, value
+
+
+def _spans(message: memoryview) -> Iterator[tuple[int, int | memoryview | None, int, int]]:
+    """The number of each field, its value (None: of fixed length), and where it begins and ends."""
     place = 0
     while place < len(message):
         start = place
@@ -70,14 +87,14 @@ def fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
         number, kind = tag >> 3, tag & 7
         if kind == 0:
             value, place = _number(message, place)
-            yield number, value
+            yield number, value, start, place
             continue
         size, place = _number(message, place) if kind == _BYTES else (_SIZES.get(kind, -1), place)
         if size < 0 or place + size > len(message):
             raise ValueError(f"field {number} at byte {place} is cut short or of an unknown kind")
-        if kind == _BYTES:
-            yield number, message[place : place + size]
-        place += size
+        end = place + size
+        yield number, message[place:end] if kind == _BYTES else None, start, end
+        place = end
 
 
 def _number(message: memoryview, place: int) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from deltanas.program import Refused, Trained
 from deltanas.program.trial import Trial
 from deltanas.records import Candidate
 from deltanas.suggest import Evidence, Measured, suggested
+from deltanas.task import TASKS
 
 OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
 """Our names of data sets where LEMUR's differ."""
@@ -43,9 +44,13 @@ def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str
         elif name in sources:
             yield name, sources[name], config.prm
         elif not Path(name).exists():
+            known = (
+                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs, `suggested` takes the best"
+            )
+            several = " ".join(f"--baseline {one.strip()}" for one in name.split(","))
             raise UsageError(
                 f"no baseline {name!r}: neither built in nor a file",
-                f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs, `suggested` takes the best",
+                f"several are given as {several}" if "," in name else known,
             )
         else:
             source = read_source(Path(name))
@@ -214,7 +219,10 @@ def read_source(path: Path) -> str | Refused:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"{path} can't be read: {error.strerror}") from None
+        task = next((task for task in TASKS if str(path) in nets.baselines(task)), None)
+        written = f"""python -c "from deltanas import nets; print(nets.baseline('{path}', '{task}'))" > {path}.py"""
+        hint = f"it is a built-in network; write it to a file: `{written}`" if task else "name a file that you may read"
+        raise UsageError(f"{path} can't be read: {error.strerror}", hint) from None
     return source_of(data)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,7 @@ def complained(done: subprocess.CompletedProcess[str], status: int, *words: str)
         (("--candidates", "many"), ("--candidates", "valid integer")),
         (("--train-size", "3"), ("training size of 3", "10 (one image a class)")),
         (("--baseline", "resnet99"), ("no baseline 'resnet99'", "vgg")),
+        (("--baseline", "mlp,vgg"), ("no baseline 'mlp,vgg'", "several are given as --baseline mlp --baseline vgg")),
         (("--strategy", "delta", "--llm", "gpt"), ("nknown language model 'gpt'", "hub:OWNER/NAME")),
         (("--objective", "foo"), ("unknown objective 'foo'", "accuracy, params, flops, macs, latency_ms, traffic")),
         (("--objective", "accuracy,params,accuracy"), ("given twice",)),
@@ -105,6 +108,14 @@ def test_a_file_that_is_no_program_is_refused_and_the_others_are_evaluated(
 def test_a_file_that_is_not_there(deltanas: Command) -> None:
     complained(deltanas("check", "absent.py"), 2, "absent.py", "No such file")
     complained(deltanas("evaluate", "."), 2, "directory")
+
+
+def test_a_built_in_network_where_a_file_is_asked_for(deltanas: Command, tmp_path: Path) -> None:
+    done = deltanas("check", "half")
+    complained(done, 2, "half can't be read", "it is a built-in network")
+    (command,) = re.findall(r"`([^`]+)`", done.stderr)
+    subprocess.run(["bash", "-c", command.replace("python ", f"{sys.executable} ", 1)], cwd=tmp_path, check=True)
+    assert (tmp_path / "half.py").read_text() == nets.baseline("half", "denoise") + "\n"
 
 
 def test_a_folder_that_is_not_a_run(deltanas: Command, tmp_path: Path) -> None:

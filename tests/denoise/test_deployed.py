@@ -93,6 +93,24 @@ def test_photographs_are_denoised_into_a_folder(deltanas: Command, tmp_path: Pat
     assert deltanas("predict", "best", "in/one.png", "--out", "out2").returncode == 0
 
 
+def test_folders_of_photographs_keep_their_places(deltanas: Command, tmp_path: Path, export: Path) -> None:
+    for place in ("cards/A/IMG_1.png", "cards/B/IMG_1.png", "cards/B/twin.png"):
+        saved(smooth(1, 21)[0], tmp_path / place)
+    with Image.open(tmp_path / "cards/B/twin.png") as twin:
+        twin.save(tmp_path / "cards/B/twin.bmp")
+    (tmp_path / "none").mkdir()
+    done = deltanas("predict", "best", "cards", "--out", "cards/clean")
+    written = sorted(path.relative_to(tmp_path / "cards/clean") for path in tmp_path.glob("cards/clean/*/*"))
+    assert list(map(str, written)) == ["A/IMG_1.png", "B/IMG_1.png", "B/twin.png"]
+    assert done.returncode == 1
+    assert "cards/B/twin.png would be written to cards/clean/B/twin.png, as cards/B/twin.bmp is" in done.stderr
+    assert deltanas("predict", "best", "cards/B/twin.png", "--out", "other").returncode == 0
+    again = deltanas("predict", "best", "cards", "--out", "cards/clean")
+    assert "3 left out: they lie in cards/clean" in again.stderr
+    assert "cards/A/IMG_1.png: cards/clean/A/IMG_1.png is there already" in again.stderr
+    assert "none: no picture in this folder" in deltanas("predict", "best", "none", "--out", "other").stderr
+
+
 def test_colours_are_not_dropped_without_a_word(tmp_path: Path) -> None:
     data = pairs()
     train, validation, test = (

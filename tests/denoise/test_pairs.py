@@ -157,6 +157,19 @@ def test_an_image_smaller_than_a_patch_is_told(tmp_path: Path) -> None:
     assert load(f"pairs:{root}", making=Making(patch=int(patch))).in_shape == (1, 3, 48, 48)
 
 
+def test_one_image_smaller_than_a_patch_can_be_taken_out(tmp_path: Path) -> None:
+    root = folders(tmp_path / "set", n=60)
+    for side in ("noisy", "clean"):
+        saved(smooth(1, 48)[0], root / side / "07.png")
+    assert "59 pairs" in mended(f"pairs:{root}", tmp_path, r"07\.png has 48 x 48 pixels").source.notes[0]
+    for place in range(4):
+        saved(smooth(1, 300)[0] + np.uint8(place), tmp_path / "own" / f"{place}.png")
+    saved(smooth(1, 5)[0], tmp_path / "own" / "tiny.png")
+    assert (
+        "4 photo" in mended(f"photos:{tmp_path / 'own'}", tmp_path, r"own/tiny\.png has 5 x 5 pixels").source.notes[0]
+    )
+
+
 def test_no_layout_and_too_few_scenes_are_told(tmp_path: Path) -> None:
     saved(smooth(1)[0], tmp_path / "some" / "a.png")
     with pytest.raises(DataError, match="holds no pairs") as caught:

@@ -122,6 +122,10 @@ def test_where_no_candidate_beat_its_parent_the_best_baseline_is_written(pool: L
     assert net.onnx
     card = (Path(net.folder) / "README.md").read_text()
     assert "the baseline with the best accuracy on the validation split: none of 0 candidates beat" in card
+    (Path(net.folder) / "model.int8.onnx").write_bytes(b"of other weights")
+    assert [one.name for one in export_best(lone, 3, tmp_path, pool, seed=8)] == ["mlp"]
+    assert not (Path(net.folder) / "model.int8.onnx").exists()
+    assert (Path(net.folder) / "model.onnx").exists()
     assert [one.name for one in write_sources(lone, 3, tmp_path)] == ["mlp"]
     better = replace(
         lone, candidates=(*lone.candidates, *view(MLP.edited("net", MLP.net + "\nx = 1\n")).candidates[1:])

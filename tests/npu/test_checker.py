@@ -93,6 +93,17 @@ def test_sizes_that_are_not_known_are_told(checker: Checker) -> None:
     assert "that the network's strides divide" in caught.value.hint
 
 
+def test_operators_that_are_none_of_onnx_are_told(checker: Checker) -> None:
+    """As in files with activations of sixteen bits; no --size would help."""
+    model = onnx.load_from_string(graph("relu"))
+    node = next(one for one in model.graph.node if one.op_type == "Relu")
+    node.op_type, node.domain = "QuickGelu", "com.microsoft"
+    model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(DataError, match=r"QuickGelu of com\.microsoft is no operator of ONNX") as caught:
+        checker.check(model.SerializeToString(), "mediatek")
+    assert "model.onnx or model.int8.onnx" in caught.value.hint
+
+
 def _vector() -> bytes:
     given, made = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n"]) for name in "xy")
     model = helper.make_model(helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [given], [made]))
@@ -139,8 +150,8 @@ def test_the_command_tells_it_as_json_and_as_a_table(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["nix"], "no network 'nix'"), (["half", "--size", "3"], "no height and width"), (["half", "--task", "x"], "task"),
-     (["half", "--target", "x"], "unknown target")],
+    [(["nix"], "no network 'nix'"), (["resnet"], "resnet is one of --task classify"), (["half", "--task", "x"], "task"),
+     (["half", "--size", "3"], "no height and width"), (["half", "--target", "x"], "unknown target")],
 )  # fmt: skip
 def test_what_can_not_be_checked_is_told_at_once(arguments: list[str], words: str) -> None:
     made = CliRunner().invoke(app, ["npu", "check", *arguments])

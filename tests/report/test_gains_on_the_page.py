@@ -202,6 +202,21 @@ def test_a_gain_that_may_be_chance_is_told_as_such(story: RunView) -> None:
     assert "the interval holds 0: it may be chance" in handed_line(handed, CLASSIFY.metric)
 
 
+def test_a_denoiser_that_makes_images_worse_is_told(story: RunView) -> None:
+    best, rival = story.finals[1], story.candidates[1].program
+    assert rival is not None
+    ended = with_images(replace(story, finals=(*story.finals, Final(rival.id, best.outcome))))
+    for before, told in ((0.9, True), (0.8, False)):
+        known = {"data": {**story.manifest.get("data", {}), "before": [0.5, before]}}  # type: ignore[dict-item]
+        view = replace(ended, manifest={**story.manifest, **known})
+        handed = report.summary(view).handed_over
+        assert handed is not None
+        assert (
+            "it makes images worse: before denoising they have 90.0%" in handed_line(handed, CLASSIFY.metric)
+        ) == told
+        assert ("It makes images worse: before denoising they have 90.0%" in text_of(view)) == told
+
+
 def test_nothing_is_handed_over_before_the_test_and_along_a_front(story: RunView) -> None:
     assert report.summary(replace(story, finals=())).handed_over is None
     several = {"config": {"objectives": ["accuracy", "params"]}}

@@ -10,6 +10,7 @@ import typer
 
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, keyed, print_json, print_text, say
+from deltanas.errors import UsageError
 from deltanas.export import Net, export_best, write_sources
 from deltanas.export.quantizing import Kind, Quantized
 from deltanas.task import Metric, task_of
@@ -48,6 +49,8 @@ def runs_export(
 
     Status 1 if one has no weights.
     """
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file, not a folder to write to", "name another --out")
     nets: list[Net] = []
     with read_folder(run).open() as archive:
         view = archive.view()

@@ -44,6 +44,8 @@ def handed_line(found: Handed, metric: Metric) -> str:
         gained = f"{metric.points(found.over.gain)} [{metric.gain(found.over.low)}, {metric.gain(found.over.high)}]"
         line += f", {gained} over {found.over.name}, the best baseline, trained alike"
         line += "; the interval holds 0: it may be chance" if found.over.low <= 0 <= found.over.high else ""
+    if found.worse_than is not None:
+        line += f"; it makes images worse: before denoising they have {metric.shown(found.worse_than)}"
     return f"{line} ({priced(found.prices)})"
 
 

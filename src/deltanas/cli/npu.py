@@ -89,7 +89,7 @@ def _size(text: str) -> tuple[int, int]:
     found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text.strip().lower())
     sides = (int(found[1]), int(found[2])) if found else (0, 0)
     if not all(0 < side <= _MOST_SIDE for side in sides):
-        raise UsageError(f"--size {text}: no height and width", "as in --size 1088x1920")
+        raise UsageError(f"--size {text}: no height and width of 1 to {_MOST_SIDE} pixels", "as in --size 1088x1920")
     return sides
 
 
@@ -99,8 +99,9 @@ def _read(model: str, task: Task) -> Program | bytes:
     if model in known and not path.exists():
         return program_of(known[model])
     if not path.exists():
+        others = next((f"; {model} is one of --task {name}" for name in TASKS if model in nets.baselines(name)), "")
         raise UsageError(
-            f"no network {model!r}: no file, no folder and no built-in one", f"built in: {', '.join(known)}"
+            f"no network {model!r}: no file, no folder and no built-in one", f"built in: {', '.join(known)}{others}"
         )
     if path.is_dir() or path.suffix == ".onnx":
         return exported_graph(path)

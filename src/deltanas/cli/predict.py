@@ -63,7 +63,11 @@ def _restore(network: Denoiser, images: list[Path], left: LeftOuts, out: Path | 
         raise UsageError(f"{network.file} denoises pictures, which have to go somewhere", "add --out DIR")
     if isinstance(network.sight, str):
         say(f"no exact tiles, pictures go through as a whole and take memory: {network.sight}")
-    files = list(pictures_in(images, left))
+    inside = any(folder in out.parents for folder in images)  # what an earlier call wrote is no photograph to denoise
+    all_files = list(pictures_in(images, left))
+    files = [file for file in all_files if not (inside and out in file.parents)]
+    if len(files) < len(all_files):
+        say(f"{len(all_files) - len(files):,} left out: they lie in {out}, where denoised pictures go")
     for some in left.told():
         say(f"{some.number:,} left out: {some.reason} ({some.example})")
     found = []
@@ -74,7 +78,7 @@ def _restore(network: Denoiser, images: list[Path], left: LeftOuts, out: Path | 
         def ticked(done: int, total: int) -> None:
             progress.update(tiles, completed=done, total=total)
 
-        for each in network.restore(files, out, ticked):
+        for each in network.restore(files, out, ticked, below=images):
             progress.advance(whole)
             found.append(each)
             if not as_json and not each.error:

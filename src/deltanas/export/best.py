@@ -16,7 +16,7 @@ from deltanas.askers import champion_of
 from deltanas.export.card import card
 from deltanas.export.meaning import config_of, metadata_of
 from deltanas.export.net import Net, score
-from deltanas.export.quantizing import Kind, quantized
+from deltanas.export.quantizing import KINDS, Kind, quantized
 from deltanas.export.safetensors import safetensors_bytes
 from deltanas.imagery import in_levels
 from deltanas.journal import Journal
@@ -67,6 +67,8 @@ def export_best(
         config = config_of(view, net, pool.dataset, pool.task, best[place][2].transform)
         net, graph = _checked(net, found, pool, metadata_of(config))
         folder = Path(net.folder)
+        for name in ("model.onnx", *(f"model.{kind}.onnx" for kind in KINDS)):
+            (folder / name).unlink(missing_ok=True)  # of an earlier export: it has other weights
         write_whole(folder / "model.safetensors", safetensors_bytes(found.weights, metadata_of(config)))
         if graph is not None:
             write_whole(folder / "model.onnx", graph)

@@ -143,6 +143,8 @@ def _header(line: bytes) -> dict[str, object] | None:
 def _hint(failure: tuple[str, str], target: Target) -> str:
     if failure[0] in ("timeout", "memory"):
         return "a smaller --size takes less of both"
+    if "no operator of ONNX" in failure[1]:
+        return "give a file of ONNX's own operators: of an export that is model.onnx or model.int8.onnx"
     if "any size" in failure[1] or "not known before" in failure[1]:
         return "give a --size that the network's strides divide, or write the ONNX file anew with those sizes fixed"
     return f"is the ONNX file sound? Another target may take it: --target {'mediatek' if target.runs else FIRST}"

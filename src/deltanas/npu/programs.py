@@ -56,9 +56,7 @@ def graph_of(program: Program, task: Task, size: tuple[int, int], name: str, *, 
     header, raw = parted(ended.answer)
     failure = failed_as(ended, header, limits)
     if failure is not None:
-        raise DataError(
-            f"{name} can't be written as ONNX: {failure[1]}", f"`deltanas check {name} --task {task.name}` says more"
-        )
+        raise DataError(f"{name} can't be written as ONNX: {failure[1]}", f"`{_checking(name, task)}` says more")
     return raw
 
 
@@ -88,11 +86,16 @@ def partition_of(
         message = f"{name} can't be checked for {target}: {failure[1]}"
         if failure[0] in ("timeout", "memory", "crash"):
             raise UnfinishedError(message, "a smaller --size takes less of both", ended)
-        raise DataError(message, f"`deltanas check {name} --task {task.name}` tells whether it builds")
+        raise DataError(message, f"`{_checking(name, task)}` tells whether it builds")
     found = report_of(_object(raw), wanted)
     if found is None:
         raise DataError(f"the check for {target} gave an answer that makes no sense", f"is {name} sound?")
     return found
+
+
+def _checking(name: str, task: Task) -> str:
+    """The command that builds a program; a denoiser takes its shapes from a data set."""
+    return f"deltanas check {name} --task {task.name}" + " --dataset photos" * (task is DENOISE)
 
 
 def _job(program: Program, task: Task, size: tuple[int, int]) -> Job:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -62,35 +62,49 @@ class Denoiser:
     sight: Sight | str
 
     def restore(
-        self, files: Iterable[Path], folder: Path, ticked: Ticked | None = None, tile: int = TILE
+        self,
+        files: Iterable[Path],
+        folder: Path,
+        ticked: Ticked | None = None,
+        tile: int = TILE,
+        below: Sequence[Path] = (),
     ) -> Iterator[Restored]:
         """Denoise photographs into a folder, one by one, under their names as PNG. Nothing there is overwritten.
 
-        One that can't be used has its reason in `error`. Raises DataError where Pillow is missing, or the network's
+        below: folders; photographs in the folders of one of these are written into folders of the same names. One
+        that can't be used has its reason in `error`. Raises DataError where Pillow is missing, or the network's
         outputs make no sense; UsageError where the folder is a file.
         """
         pillow()
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"{folder} is a file, not a folder to write to", "name another --out")
         folder.mkdir(parents=True, exist_ok=True)
+        claimed: dict[Path, Path] = {}
         for file in files:
-            out = folder / f"{file.stem}.png"
+            root = next((one for one in below if one in file.parents), file.parent)
+            out = (folder / file.relative_to(root)).with_suffix(".png")
             start = perf_counter()
-            picture = self._read(file, out)
+            other = claimed.setdefault(out, file)
+            picture = self._read(file, out, other)
             if isinstance(picture, str):
                 yield Restored(str(file), error=picture)
                 continue
             count = _Count(ticked)
             clean = self.denoised(picture.pixels, count, tile)
+            out.parent.mkdir(parents=True, exist_ok=True)
             write_whole(out, _png(clean, picture.profile))
             notes = tuple(f"{done}, read as 8 bits" if done == DEEP else done for done in picture.done)
             known = (clean.shape[2], clean.shape[1], count.tiles, perf_counter() - start, notes)
             yield Restored(str(file), str(out), *known)
 
-    def _read(self, file: Path, out: Path) -> Picture | str:
-        """The photograph; or why it is not denoised."""
+    def _read(self, file: Path, out: Path, other: Path) -> Picture | str:
+        """The photograph; or why it is not denoised. other: the first of those that go to `out`."""
+        if file.is_dir():
+            return f"{file}: no picture in this folder"
+        if other != file:
+            return f"{file} would be written to {out}, as {other} is: denoise it by itself with another --out"
         if out.exists():
-            return f"{out} is there already: name another --out, or move it"
+            return f"{file}: {out} is there already: name another --out, or move it"
         try:
             picture = read_picture(file, colour=True if self.channels == 3 else None)
         except UnreadableError as error:

@@ -20,6 +20,7 @@ class Handed:
         over: what it gains over the best baseline of the search, trained as long with the same seed; None where that
             has no final score. One training of each: another seed may tell otherwise.
         prices: in times of the baseline at the root of its line.
+        worse_than: of a denoiser the score of the test images before it, where that is better.
     """
 
     program: str
@@ -28,6 +29,7 @@ class Handed:
     n: int
     over: Gain | None
     prices: tuple[Price, ...]
+    worse_than: float | None = None
 
 
 def handed_over(reading: Reading) -> Handed | None:
@@ -41,4 +43,7 @@ def handed_over(reading: Reading) -> Handed | None:
     over = None
     if rival and rival.program and theirs and (gained := reading.compared(found, theirs)):
         over = told(rival.program.id, label(rival), theirs.score, gained)
-    return Handed(elite.program.id, label(elite), found.score, found.n, over, prices(elite, reading.journal))
+    data = reading.view.manifest.get("data")
+    before = data.get("before") if isinstance(data, dict) else None
+    untouched = float(before[1]) if before and found.score < before[1] else None
+    return Handed(elite.program.id, label(elite), found.score, found.n, over, prices(elite, reading.journal), untouched)

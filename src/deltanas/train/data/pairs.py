@@ -54,7 +54,7 @@ def read_pairs(folder: Path, patch: int) -> Splits:
         )
     parts = [[pair for scene in part for pair in scenes[scene]] for part in split_three(sorted(scenes))]
     sides = [
-        [cut(side, patch, most, str(pair.noisy)) for pair in part for side in _read(pair)]
+        [cut(side, patch, most, str(pair.noisy), (pair.noisy, pair.clean)) for pair in part for side in _read(pair)]
         for part, most in zip(parts, (each_of(len(parts[0])), EVALUATED, EVALUATED), strict=True)
     ]
     channels = max(side.shape[1] for part in sides for side in part)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
+from deltanas.train.data.picture import taken_out
 
 LEAST = 8
 """Height and width of the smallest patches."""
@@ -18,18 +20,18 @@ TOO_DEEP = "has more than 8 bits a value, and denoisers are trained and scored o
 T = TypeVar("T")
 
 
-def cut(image: NDArray[np.uint8], size: int, most: int, name: str) -> NDArray[np.uint8]:
+def cut(image: NDArray[np.uint8], size: int, most: int, name: str, files: Sequence[Path] = ()) -> NDArray[np.uint8]:
     """Patches [n, c, size, size] of an image [c, h, w] that don't overlap, at places that are drawn once for all.
+
+    name: what an error calls it. files: what to take out where it is too small; none where that can't be done.
 
     Raises DataError where the image is smaller than a patch.
     """
     _, height, width = image.shape
     rows, columns, least = height // size, width // size, min(height, width)
     if not rows * columns:
-        raise DataError(
-            f"{name} has {width} x {height} pixels, and patches have {size} x {size}",
-            f"cut smaller ones: --patch {least}, or take the image out" if least >= LEAST else "take the image out",
-        )
+        cures = [f"cut smaller ones: --patch {least}"] * (least >= LEAST) + [taken_out(*files)] * bool(files)
+        raise DataError(f"{name} has {width} x {height} pixels, and patches have {size} x {size}", "; or ".join(cures))
     order = np.random.RandomState(0).permutation(rows * columns)[:most]
     top, left = (height - rows * size) // 2, (width - columns * size) // 2
     places = [(top + size * (place // columns), left + size * (place % columns)) for place in sorted(order)]

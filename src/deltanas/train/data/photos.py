@@ -37,6 +37,7 @@ _LOMIRI = (
 )
 _PACKAGES = "lomiri-wallpapers-16.04 mate-backgrounds"
 _LAYOUT = "put photographs into it, at any depth"
+_SIDES = ("left", "right")
 _HINT = f"apt-get install {_PACKAGES}, or name photos:DIR, a folder of your own photographs"
 
 
@@ -92,17 +93,17 @@ def read_photos(folder: Path | None, making: Making) -> Splits:
             f"{where} has {len(paths) or 'no'} photograph, and it takes two or more to train and to judge",
             _HINT if folder is None else "add photographs to it, at any depth; copies of one count once",
         )
-    named = [(path.name, _reader(path)) for path in paths]
+    named = [(str(path), path, _reader(path)) for path in paths]
     notes = [f"{len(paths)} photographs, none in two splits"]
     if len(paths) == 2:
-        name, second = named[1]
-        halves = [(f"the left of {name}", _half(second, 0)), (f"the right of {name}", _half(second, 1))]
+        _, path, second = named[1]
+        halves = [(f"the {side} half of {path}", path, _half(second, place)) for place, side in enumerate(_SIDES)]
         parts = [[named[0]], halves[:1], halves[1:]]
-        notes[0] = f"two photographs: {named[0][0]} to train on, the halves of {name} to validate and to test on"
+        notes[0] = f"two photographs: {paths[0].name} to train on, the halves of {path.name} to validate and to test on"
     else:
         parts = list(split_three(named))
     clean = [
-        np.concatenate([cut(read(), making.patch, most, name) for name, read in part])
+        np.concatenate([cut(read(), making.patch, most, name, [path] * bool(folder)) for name, path, read in part])
         for part, most in zip(parts, (each_of(len(parts[0])), EVALUATED, EVALUATED), strict=True)
     ]
     train, validation, test = _with_noise(clean, making)

@@ -50,6 +50,7 @@ class Provenance:
         notes: what was done to the whole set, each a short clause ("3 palette images read as RGB").
         left_out: what was not taken. Repeats are counted in `dropped` and `conflicts` of the data set.
         span: values of more than 8 bits that became 0 and 255; None where no image has more than 8 bits.
+        before: of pairs the PSNR of the noisy images to validate and to test, in dB; None of others.
     """
 
     names: tuple[str, ...] = ()
@@ -57,6 +58,7 @@ class Provenance:
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     span: tuple[float, float] | None = None
+    before: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

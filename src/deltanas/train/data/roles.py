@@ -16,7 +16,7 @@ from deltanas.train.data.names import PARTS
 
 ARRAYS = (
     "save images and labels together, `numpy.savez(path, x=images, y=labels)`, or as x_train, y_train, x_test, y_test"
-    " and perhaps x_val, y_val"
+    " and perhaps x_val, y_val; to denoise, y is the clean images of the noisy x"
 )
 _KINDS = {
     "x": ("x", "image", "images", "img", "imgs", "data", "input", "inputs", "pixels"),

@@ -18,6 +18,8 @@ from deltanas.train.data.records import Dataset, Images, Splits
 BATCH = int(DEFAULT_PRM["batch"])
 UNEVEN = 1.5
 """A class with more than this many times its even share is told."""
+HALVED = 16
+"""What divides the sides of images that every built-in denoiser takes."""
 
 
 def stratified_order(y: NDArray[Any]) -> NDArray[np.int64]:
@@ -137,16 +139,20 @@ def settled(name: str, splits: Splits) -> Dataset:
         remedy = "add images, or take the class out" if fault.startswith("class") else "add images"
         least = f"five different ones a class, and {BATCH} or more to train on (53 in all without given splits)"
         if data.paired:
-            remedy, least = (
-                "add pairs, or cut photographs into smaller patches (--patch)",
-                f"{BATCH} or more to train on",
-            )
+            smaller = "" if name.startswith("npz:") else ", or cut photographs into smaller patches (--patch)"
+            remedy, least = f"add pairs{smaller}", f"{BATCH} or more to train on"
         torn_word = f", {data.conflicts} of them under another label" if data.conflicts else ""
         repeats = f"; {dropped} were left out as repeats of others{torn_word}" if dropped else ""
         raise DataError(f"{name}: {fault}", f"{remedy}: {least}{repeats}")
-    notes = [*_notes(data, splits.source.names), *_torn(splits, digests)]
+    before = None
+    if data.paired:
+        before = (
+            float(psnr(data.validation.x, data.validation.y).mean()),
+            float(psnr(data.test.x, data.test.y).mean()),
+        )
+    notes = [*_notes(data, splits.source.names, before), *_torn(splits, digests)]
     new = [note for note in notes if note not in splits.source.notes]
-    return replace(data, source=replace(splits.source, notes=(*splits.source.notes, *new)))
+    return replace(data, source=replace(splits.source, notes=(*splits.source.notes, *new), before=before))
 
 
 def _in_every(parts: list[NDArray[np.int64]], y: NDArray[Any], classes: int) -> list[NDArray[np.int64]]:
@@ -183,11 +189,12 @@ def _fault(data: Dataset, names: Sequence[str]) -> str:
     return ""
 
 
-def _notes(data: Dataset, names: Sequence[str]) -> Iterator[str]:
+def _notes(data: Dataset, names: Sequence[str], before: tuple[float, float] | None) -> Iterator[str]:
     """What a score on this data can't tell."""
-    if data.paired:
-        before = [f"{psnr(part.x, part.y).mean():.2f}" for part in (data.validation, data.test)]
-        yield f"PSNR before denoising: {before[0]} dB to validate, {before[1]} dB to test"
+    if before:
+        yield f"PSNR before denoising: {before[0]:.2f} dB to validate, {before[1]:.2f} dB to test"
+        if any(side % HALVED for side in data.in_shape[2:]):
+            yield f"sides that {HALVED} does not divide, which networks that halve images may refuse"
     if not data.classes:
         return
     for split, part in (("validate", data.validation), ("test", data.test)):
