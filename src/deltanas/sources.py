@@ -16,7 +16,6 @@ from deltanas.program import Refused, Trained
 from deltanas.program.trial import Trial
 from deltanas.records import Candidate
 from deltanas.suggest import Evidence, Measured, suggested
-from deltanas.task import TASKS
 
 OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
 """Our names of data sets where LEMUR's differ."""
@@ -219,7 +218,7 @@ def read_source(path: Path) -> str | Refused:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        task = next((task for task in TASKS if str(path) in nets.baselines(task)), None)
+        task = nets.task_with(str(path))
         written = f"""python -c "from deltanas import nets; print(nets.baseline('{path}', '{task}'))" > {path}.py"""
         hint = f"it is a built-in network; write it to a file: `{written}`" if task else "name a file that you may read"
         raise UsageError(f"{path} can't be read: {error.strerror}", hint) from None

@@ -105,9 +105,9 @@ def test_folders_of_photographs_keep_their_places(deltanas: Command, tmp_path: P
     assert done.returncode == 1
     assert "cards/B/twin.png would be written to cards/clean/B/twin.png, as cards/B/twin.bmp is" in done.stderr
     assert deltanas("predict", "best", "cards/B/twin.png", "--out", "other").returncode == 0
-    again = deltanas("predict", "best", "cards", "--out", "cards/clean")
-    assert "3 left out: they lie in cards/clean" in again.stderr
-    assert "cards/A/IMG_1.png: cards/clean/A/IMG_1.png is there already" in again.stderr
+    again = deltanas("predict", "best", "cards", "--out", str(tmp_path / "cards/clean"))
+    assert f"3 left out: they lie in {tmp_path / 'cards/clean'}" in again.stderr
+    assert f"cards/A/IMG_1.png: {tmp_path / 'cards/clean/A/IMG_1.png'} is there already" in again.stderr
     assert "none: no picture in this folder" in deltanas("predict", "best", "none", "--out", "other").stderr
 
 

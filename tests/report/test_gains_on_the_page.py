@@ -207,8 +207,7 @@ def test_a_denoiser_that_makes_images_worse_is_told(story: RunView) -> None:
     assert rival is not None
     ended = with_images(replace(story, finals=(*story.finals, Final(rival.id, best.outcome))))
     for before, told in ((0.9, True), (0.8, False)):
-        known = {"data": {**story.manifest.get("data", {}), "before": [0.5, before]}}  # type: ignore[dict-item]
-        view = replace(ended, manifest={**story.manifest, **known})
+        view = replace(ended, manifest={**story.manifest, "data": {"before": [0.5, before]}})
         handed = report.summary(view).handed_over
         assert handed is not None
         assert (

@@ -99,7 +99,7 @@ def _read(model: str, task: Task) -> Program | bytes:
     if model in known and not path.exists():
         return program_of(known[model])
     if not path.exists():
-        others = next((f"; {model} is one of --task {name}" for name in TASKS if model in nets.baselines(name)), "")
+        others = f"; {model} is one of --task {its}" if (its := nets.task_with(model)) else ""
         raise UsageError(
             f"no network {model!r}: no file, no folder and no built-in one", f"built in: {', '.join(known)}{others}"
         )

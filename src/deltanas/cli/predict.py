@@ -63,9 +63,10 @@ def _restore(network: Denoiser, images: list[Path], left: LeftOuts, out: Path | 
         raise UsageError(f"{network.file} denoises pictures, which have to go somewhere", "add --out DIR")
     if isinstance(network.sight, str):
         say(f"no exact tiles, pictures go through as a whole and take memory: {network.sight}")
-    inside = any(folder in out.parents for folder in images)  # what an earlier call wrote is no photograph to denoise
-    all_files = list(pictures_in(images, left))
-    files = [file for file in all_files if not (inside and out in file.parents)]
+    all_files, place = list(pictures_in(images, left)), out.absolute()
+    inside = any(folder.absolute() in place.parents for folder in images)
+    # What an earlier call wrote there is no photograph to denoise.
+    files = [file for file in all_files if not (inside and place in file.absolute().parents)]
     if len(files) < len(all_files):
         say(f"{len(all_files) - len(files):,} left out: they lie in {out}, where denoised pictures go")
     for some in left.told():

@@ -24,6 +24,12 @@ def baselines(task: str = "classify") -> dict[str, str]:
     return {name.removesuffix(".py"): files[name].read_text("utf-8") for name in sorted(files) if name != "__init__.py"}
 
 
+def task_with(name: str) -> str | None:
+    """The task that has a built-in network of this name."""
+    folders = sorted(each.name for each in resources.files(__name__).iterdir() if each.is_dir())
+    return next((task for task in ("classify", *folders) if name in baselines(task)), None)
+
+
 def baseline(name: str, task: str = "classify") -> str:
     """Source text of one baseline. Raises UsageError if there is none of that name."""
     known = baselines(task)

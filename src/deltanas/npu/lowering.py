@@ -171,12 +171,13 @@ def _shapes(model: Any) -> dict[str, tuple[int, ...]]:
             found[value.name] = tuple(dim.dim_value for dim in dims)
     for node in model.graph.node:
         for name in node.output:
-            if name and name not in found and node.domain not in ("", "ai.onnx"):
+            if not name or name in found:
+                continue
+            if node.domain not in ("", "ai.onnx"):
                 raise ValueError(
                     f"{node.op_type} of {node.domain} is no operator of ONNX, so the size of {name} is open"
                 )
-            if name and name not in found:
-                raise ValueError(f"the size of {name}, which {node.op_type} gives, is not known before it runs")
+            raise ValueError(f"the size of {name}, which {node.op_type} gives, is not known before it runs")
     return found
 
 
