@@ -2,7 +2,7 @@
 
     python -m benchmarks rivals --out DIR [--seconds 360] [--seeds 12] [--arms none,longer,random,default,tpe]
 
-    none       no search: the best baselines by their score
+    none       no search: the best baselines by their score; none@5: by their score after 5 epochs, as at rungs
     whole      no search: the best baselines by one training of the final length (every seed hands over the same)
     longer     the best baseline, trained with all the seconds that the others search
     default    `deltanas search` as it is            random     the uniform sampler, else as default
@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections import defaultdict
@@ -120,11 +121,11 @@ def arm_of(text: str) -> Arm:
             raise UsageError(
                 f"the settings of arm {name} are no JSON object: {error}", f"""give {name}='{{"growth": 2}}'"""
             ) from None
-    if name in ("none", "whole", "longer", "tpe"):
+    if name in ("none", "whole", "longer", "tpe") or re.fullmatch(r"none@[1-9]\d*", name):
         return Arm(name, None)
     if name not in SEARCHES:
         raise UsageError(
-            f"no arm {name!r}", f"known: none, whole, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
+            f"no arm {name!r}", f"known: none, none@EPOCHS, whole, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
         )
     return Arm(name, SEARCHES[name])
 
@@ -175,7 +176,7 @@ class Contest:
         elif arm.name == "whole":
             found = self._whole()[:HANDED]
         elif arm.settings is None:
-            found = self._baselines(seed)[: HANDED if arm.name == "none" else 1]
+            found = self._baselines(seed, int(arm.name.partition("@")[2] or 1))[: 1 if arm.name == "longer" else HANDED]
         else:
             found = self._searched(arm, seed)
         if not found:
@@ -191,9 +192,10 @@ class Contest:
         """The baselines by one training of the final length, the best first; for every seed the same."""
         return self._scored("whole", 0, self._final)
 
-    def _baselines(self, seed: int) -> Handed:
-        """The baselines as a search of this seed scores them, the best first."""
-        return self._scored("baselines", seed, self._searching)
+    def _baselines(self, seed: int, epochs: int = 1) -> Handed:
+        """The baselines as a search of this seed scores them after so many epochs, the best first."""
+        name = "baselines" if epochs == 1 else f"baselines-{epochs}"
+        return self._scored(name, seed, {**self._searching, "epochs": epochs})
 
     def _scored(self, name: str, seed: int, length: Mapping[str, Any]) -> Handed:
         """The baselines by their validation score after trainings of that length, kept in the file of that name."""

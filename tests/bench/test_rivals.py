@@ -58,9 +58,10 @@ def test_the_estimator_chooses_what_fits_and_every_score_is_told() -> None:
 def test_arms_are_names_or_settings() -> None:
     assert names_of('none,mine={"a": 1, "b": {"c": 2}},tpe') == ["none", 'mine={"a": 1, "b": {"c": 2}}', "tpe"]
     assert arm_of("random").settings == PLAIN
-    assert arm_of("tpe").settings is arm_of("whole").settings is None
-    with pytest.raises(UsageError, match="no arm 'best'"):
-        arm_of("best")
+    assert arm_of("tpe").settings is arm_of("whole").settings is arm_of("none@5").settings is None
+    for unknown in ("best", "none@0", "none@five"):
+        with pytest.raises(UsageError, match=f"no arm '{unknown}'"):
+            arm_of(unknown)
     for wrong in ("mine={", "mine=[1]"):
         with pytest.raises(UsageError, match="no JSON object"):
             arm_of(wrong)
@@ -89,6 +90,18 @@ def test_what_stands_after_whole_trainings_is_trained_once_for_all_seeds(tmp_pat
     assert rows[0]["score"] == max(float(str(row["score"])) for row in trained)
     assert rows[0]["spent_on_baselines"] == pytest.approx(sum(float(str(row["seconds"])) for row in trained), abs=0.1)
     assert contest.tested(["whole"]).keys() == {(row["program"], 2) for row in rows}
+
+
+def test_baselines_are_ranked_by_each_length_of_its_own(tmp_path: Path) -> None:
+    given = argparse.Namespace(dataset="digits", train_size=64, workers=1, seconds=1.0)
+    contest = Contest(tmp_path, given, ("mlp", "nin"))
+    for name in ("none", "none@3"):
+        contest.handed(arm_of(name), 0)
+    rows = contest.rows()
+    assert [(row["arm"], row["place"]) for row in rows] == [("none", 0), ("none", 1), ("none@3", 0), ("none@3", 1)]
+    short, long = (read_rows(tmp_path / f"{name}.jsonl") for name in ("baselines", "baselines-3"))
+    assert [row["baseline"] for row in short] == [row["baseline"] for row in long] == ["mlp", "nin"]
+    assert [row["score"] for row in short] != [row["score"] for row in long]
 
 
 def test_the_limit_of_growth_is_that_of_all_arms() -> None:
