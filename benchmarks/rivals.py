@@ -125,7 +125,8 @@ def arm_of(text: str) -> Arm:
         return Arm(name, None)
     if name not in SEARCHES:
         raise UsageError(
-            f"no arm {name!r}", f"known: none, none@EPOCHS, whole, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings"
+            f"no arm {name!r}",
+            f"known: none, none@EPOCHS, whole, longer, tpe, {', '.join(SEARCHES)}, or NAME=JSON of settings",
         )
     return Arm(name, SEARCHES[name])
 
