@@ -5,10 +5,10 @@
     none       no search: the best baselines by their score; none@5: by their score after 5 epochs, as at rungs
     whole      no search: the best baselines by one training of the final length (every seed hands over the same)
     longer     the best baseline, trained with all the seconds that the others search
-    default    `deltanas search` as it is            random     the uniform sampler, else as default
+    default    `deltanas search` as it is            random     the uniform sampler, one epoch
     evolution  the same draws, parents by tournament local      the same draws, the parent is the best so far
     tpe        Optuna's TPE on a parametric convolutional network (benchmarks/parametric.py)
-    NAME=JSON  settings of a search, as 'short={"growth": "off"}'
+    NAME=JSON  settings of a search of one epoch, as 'short={"growth": "off"}', or of several, as 'two={"rungs": "1,5"}'
 
 All arms have the same data, pool and recipe. A search is given cycles until its trainings (CPU seconds) and calls of a
 model have taken the seconds, and is cut there; what else it does, as checks of edits, is in no arm's seconds. Those of
@@ -160,6 +160,11 @@ class Contest:
     def _searching(self) -> dict[str, Any]:
         return {"size": self.given.train_size, "workers": self.given.workers, "threads": 1, "epochs": 1}
 
+    def _trainings(self, arm: Arm) -> dict[str, Any]:
+        """Of one epoch where the arm does not say otherwise; the default search asks its data."""
+        asks = arm.name == "default" or "rungs" in (arm.settings or {})
+        return {key: value for key, value in self._searching.items() if not asks or key != "epochs"}
+
     @property
     def _final(self) -> dict[str, Any]:
         return {**self._searching, "size": self.given.final_size, "epochs": self.given.final_epochs}
@@ -223,7 +228,7 @@ class Contest:
         """A search that is given cycles until it has taken the seconds, cut there."""
         settings = {
             "dataset": self.given.dataset, "baselines": list(self.baselines), "seed": seed, "finals": 0,
-            "candidates": self.given.candidates, "growth": self.given.growth, "train": self._searching,
+            "candidates": self.given.candidates, "growth": self.given.growth, "train": self._trainings(arm),
             **(arm.settings or {}),
         }  # fmt: skip
         folder, rows = self.out / f"{arm.name}-{seed}", []

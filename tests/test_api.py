@@ -46,6 +46,7 @@ def test_evaluate_gives_the_accuracy_that_a_search_gives(tmp_path: Path) -> None
     assert result.status == "trained"
     config = {
         "strategy": "random", "cycles": 1, "candidates": 1, "seed": 4, "baselines": ["mlp"], "train": {"size": 100},
+        "rungs": "off",
     }  # fmt: skip
     view = deltanas.search(config, run=tmp_path / "run")
     assert view.candidates[0].score == result.accuracy
@@ -63,6 +64,7 @@ def test_a_strategy_of_ones_own_fills_the_slots(tmp_path: Path) -> None:
 
     config = {
         "strategy": "random", "cycles": 1, "candidates": 2, "baselines": ["mlp"], "train": {"size": 100},
+        "rungs": "off",
     }  # fmt: skip
     view = deltanas.search(config, run=tmp_path / "run", proposer=proposer)
     made = [candidate for candidate in view.candidates if candidate.cycle]

@@ -86,12 +86,14 @@ def test_what_was_settled_when_a_run_began_stays_where_auto_is_asked_for_again()
 
 
 def test_a_share_that_goes_on_needs_rungs_to_go_to() -> None:
-    for rungs in ({}, {"rungs": "9"}):
+    for rungs in ({"rungs": "off"}, {"rungs": "9"}, {"train": {"epochs": 9}}):
         with pytest.raises(UsageError, match=r"`promote` = 0\.5 .* one length of training") as refused:
             read_config({"promote": 0.5, **rungs})
     assert "give rungs, as --set rungs=1,9, or leave promote out" in str(refused.value)
     assert read_config({"promote": 0.5, "rungs": "1,9"}).promote == 0.5
-    assert read_config({"promote": 0.25}).promote == 0.25, "a run that was begun without rungs names the default"
+    assert read_config({"promote": 0.5}).promote == 0.5, "with auto there may be rungs"
+    named = read_config({"promote": 0.25, "rungs": "off"})
+    assert named.promote == 0.25, "a run that was begun without rungs names the default"
 
 
 @pytest.mark.parametrize("epochs", [0, "some"])

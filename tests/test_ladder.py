@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from deltanas.allocation import Allocation
@@ -19,7 +21,8 @@ from deltanas.report import summary
 from deltanas.report.reading import Reading
 from deltanas.seams import Began, Settled, TrainingEnded
 from deltanas.study.run import trials_of
-from deltanas.wiring import allocation_of
+from deltanas.train.data import Dataset, Images
+from deltanas.wiring import allocation_of, lengths_of
 from deltanas.wiring.choosing import require_objectives
 
 BASE = Program.of("width = 1\n")
@@ -117,12 +120,66 @@ def test_rungs_are_numbers_of_epochs_and_the_last_is_a_whole_training() -> None:
     assert (auto.each, auto.budget) == (1, 2), "half of those that come to the last rung"
     for one in (5, "5", ["5"]):
         alone = read_config({"rungs": one})
-        assert (alone.train.epochs, allocation_of(alone)) == (5, allocation_of(read_config({})))
+        assert (alone.train.epochs, allocation_of(alone)) == (5, allocation_of(read_config({"rungs": "off"})))
     resumed = resumed_config(config.model_dump(mode="json"), {"rungs": "1,9", "train": {"cache": False}})
     assert (resumed.rungs, resumed.train.epochs, resumed.train.cache) == ((1, 9), 9, False)
 
 
-@pytest.mark.parametrize("rungs", ["9,1", "1,1", "0,3", "1;9", "one"])
+ONE_LENGTH: list[dict[str, Any]] = [
+    {"rungs": "off"},
+    {"rungs": []},
+    {"train": {"epochs": 3}},
+    {"task": "denoise", "dataset": "photos"},
+    {"objectives": "accuracy,params", "strategy": "random"},
+    {"strategy": "outside"},
+]
+
+
+@pytest.mark.parametrize("given", ONE_LENGTH, ids=str)
+def test_where_nobody_gives_rungs_there_is_one_length_for_these(given: dict[str, Any]) -> None:
+    config = read_config(given)
+    assert (config.rungs, allocation_of(config).rungs) == ((), ())
+    assert config.train.epochs == given.get("train", {}).get("epochs", "auto")
+
+
+@pytest.mark.parametrize(
+    ("images", "rungs"),
+    [
+        (100, (32, 160)),
+        (1_078, (4, 19)),
+        (4_000, (2, 6)),
+        (4_096, (1, 5)),
+        (10_000, (1, 3)),
+        (20_480, ()),
+        (60_000, ()),
+    ],
+)
+def test_where_nobody_gives_them_the_data_asks_for_two_lengths(images: int, rungs: tuple[int, ...]) -> None:
+    """128 optimizer steps and 640, at 32 images a step."""
+    x, y = np.zeros((images, 1, 2, 2), np.uint8), np.arange(images, dtype=np.int64) % 2
+    data = Dataset("blank", Images(x, y), Images(x[:9], y[:9]), Images(x[:9], y[:9]), 2)
+    config = read_config({"objectives": "accuracy"})
+    assert (config.rungs, lengths_of(config, data)) == ("auto", rungs)
+    assert lengths_of(read_config({"rungs": "1,9"}), data) == (1, 9)
+    settled = config.at(rungs)
+    assert (settled.lengths, settled.train.epochs) == (rungs, rungs[-1] if rungs else "auto")
+    assert settled.shortest == (rungs[0] if rungs else None)
+
+
+def test_a_run_keeps_the_rungs_that_its_data_asked_for() -> None:
+    for begun in (read_config({}).at((2, 6)), read_config({"train": {"epochs": 3}})):
+        stored = begun.model_dump(mode="json")
+        for given in ({}, {"rungs": "auto"}, {"train": {"epochs": "auto"}}, {"train": {"epochs": begun.train.epochs}}):
+            assert resumed_config(stored, given) == begun
+    stored = read_config({}).at((2, 6)).model_dump(mode="json")
+    for other in ("2,9", "2,4,6", "6", "off"):
+        with pytest.raises(UsageError, match="begun with `rungs`"):
+            resumed_config(stored, {"rungs": other})
+    with pytest.raises(UsageError, match="leave train\\.epochs out, or give it 6"):
+        resumed_config(stored, {"train": {"epochs": 2}})
+
+
+@pytest.mark.parametrize("rungs", ["9,1", "1,1", "0,3", "1;9", "one", "auto,3", "1,off"])
 def test_what_is_no_ladder_is_refused(rungs: str) -> None:
     with pytest.raises(UsageError, match="rungs"):
         read_config({"rungs": rungs})

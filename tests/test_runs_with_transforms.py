@@ -65,6 +65,7 @@ def searched(
     data: str, folder: Path, transform: str, proposer: Policies | None = None, **settings: Any
 ) -> tuple[RunView, tuple[str, ...]]:
     given = {"strategy": "random", "dataset": data, "cycles": 1, "candidates": 1, "finals": 0, "baselines": ["mlp"]}
+    given |= {"rungs": "off"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(wiring, "programs_of", lambda *_: {"mlp": Program.of(baseline("mlp"), transform)})
         own = None if proposer is None else lambda _: proposer

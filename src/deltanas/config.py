@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, FiniteFloat, create_model, field_validator
 
@@ -21,6 +21,7 @@ from deltanas.propose import STRATEGIES, Asking, Strategy, strategy_named
 from deltanas.settings import BEFORE, Section, flat, listed, merged, numbers
 from deltanas.task import CLASSIFY, DENOISE, TASKS
 from deltanas.trackers import Tracker
+from deltanas.train.epochs import LEAST_STEPS, LONG_STEPS
 from deltanas.train.settings import TrainConfig
 
 __all__ = [
@@ -79,6 +80,10 @@ class RecipesConfig(Section):
     )
 
 
+def _lengths(value: object) -> object:
+    return () if value == "off" else numbers(value)
+
+
 class SearchConfig(Section):
     """One search. Every field has a default that works offline on a CPU."""
 
@@ -128,10 +133,12 @@ class SearchConfig(Section):
         description="number of trainings in a cycle beyond `seeds`, for candidates whose choice they may change;"
         " default: with auto half the number of candidates (with rungs of those that reach the last one), else 0",
     )
-    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(numbers)] = Field(
-        (),
+    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_lengths)] | Literal["auto"] = Field(
+        "auto",
         description="lengths of trainings, numbers of epochs, as 1,9: candidates are trained for the first, the most"
-        " promising for the next, and the last chooses parents and elites; default: one length, `train.epochs`",
+        f" promising for the next, and the last chooses parents and elites; auto: the least that give {LEAST_STEPS} and"
+        f" {LONG_STEPS} optimizer steps, but one length where `train.epochs` is given, with pairs of images, with"
+        " several objectives and with the strategy outside; off: one length, `train.epochs`",
     )
     promote: float = Field(
         0.25,
@@ -206,8 +213,8 @@ class SearchConfig(Section):
 
     @field_validator("rungs")
     @classmethod
-    def _ascending(cls, rungs: tuple[int, ...]) -> tuple[int, ...]:
-        if any(one >= other for one, other in pairwise(rungs)):
+    def _ascending(cls, rungs: tuple[int, ...] | Literal["auto"]) -> tuple[int, ...] | Literal["auto"]:
+        if rungs != "auto" and any(one >= other for one, other in pairwise(rungs)):
             raise ValueError("each number of epochs must be larger than the one before, as in 1,9")
         return rungs
 
@@ -234,6 +241,21 @@ class SearchConfig(Section):
     def asks_outside(self) -> bool:
         """Its slots are filled by whoever asks for one, not by a proposer of this package."""
         return self.strategy == "outside"
+
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """Numbers of epochs of its trainings, two or more; none where it has one length, or where none is settled."""
+        return self.rungs if self.rungs != "auto" and len(self.rungs) > 1 else ()
+
+    @property
+    def shortest(self) -> int | None:
+        """Number of epochs of the first of several lengths, for which `train.timeout` is; None where there is one."""
+        return self.lengths[0] if self.lengths else None
+
+    def at(self, rungs: tuple[int, ...]) -> Self:
+        """With these lengths. The number of epochs of a training is that of the longest one."""
+        train = self.train.model_copy(update={"epochs": rungs[-1]}) if rungs else self.train
+        return self.model_copy(update={"rungs": rungs, "train": train})
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -266,12 +288,20 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
     name = values.get("strategy")
     own = [strategy_named(name)] if isinstance(name, str) else []
     config = with_sections([*STRATEGIES.values(), *own]).read(values)
+    if config.rungs == "auto" and _has_one_length(config):
+        config = config.at(())
     _require_consistent(config)
-    if config.rungs:  # what is said of a training, of its limits and its epochs, is said of the longest one
-        config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": config.rungs[-1]})})
+    if config.rungs != "auto":
+        config = config.at(config.rungs)
     # The metric alone is what is meant where no objective is given.
     alone = config.objectives == (TASKS[config.task].metric.name,)
     return config.model_copy(update={"objectives": ()}) if alone else config
+
+
+def _has_one_length(config: SearchConfig) -> bool:
+    """Where nobody gives lengths."""
+    said = config.train.epochs != "auto" or config.task == DENOISE.name
+    return said or len(config.objectives) > 1 or config.asks_outside
 
 
 def _require_consistent(config: SearchConfig) -> None:
@@ -283,13 +313,13 @@ def _require_consistent(config: SearchConfig) -> None:
             f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",
             f"take --edits {','.join(only)}, or another strategy",
         )
-    if config.rungs and config.train.epochs not in ("auto", config.rungs[-1]):
+    if config.rungs and config.rungs != "auto" and config.train.epochs not in ("auto", config.rungs[-1]):
         raise UsageError(
             f"`train.epochs` = {config.train.epochs} and `rungs` = {','.join(map(str, config.rungs))} exclude one"
             " another: the last rung is the number of epochs of a whole training",
             f"leave train.epochs out, or give it {config.rungs[-1]}",
         )
-    if len(config.rungs) < 2 and config.promote != SearchConfig.model_fields["promote"].default:
+    if config.rungs != "auto" and not config.lengths and config.promote != SearchConfig.model_fields["promote"].default:
         raise UsageError(
             f"`promote` = {config.promote} says who goes on from one of several `rungs` to the next, and there is one"
             " length of training",
@@ -354,7 +384,12 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
         UsageError: `given` asks for something else than the run was begun with.
     """
     begun = begun_config(stored)
-    wanted = read_config(merged(begun.model_dump(), given))
+    if given.get("rungs") == "auto":  # it was begun with what the data asked for
+        given = {**given, "rungs": begun.rungs}
+    known = begun.model_dump()
+    if "rungs" in given:  # and not what follows of those that it has
+        known["train"]["epochs"] = "auto"
+    wanted = read_config(merged(known, given))
     settled = {
         key: getattr(begun.train, key) for key in ("device", "epochs", "crops") if getattr(wanted.train, key) == "auto"
     }

@@ -18,7 +18,7 @@ from deltanas.sandbox import cuda_devices
 from deltanas.task import TASKS
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
-from deltanas.wiring import allocation_of, epochs_of, programs_of
+from deltanas.wiring import allocation_of, epochs_of, lengths_of, programs_of
 from deltanas.wiring.choosing import require_askable, require_objectives
 from deltanas.wiring.pools import load_dataset, require_fit
 from deltanas.wiring.proposing import context_of, first_request
@@ -64,6 +64,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     _tried(lacks, lambda: require_askable(config))
     if images:
         _tried(lacks, lambda: require_fit(TASKS[config.task], images, config.train))
+        config = config.at(lengths_of(config, images))
         epochs = epochs_of(config.train, images, config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = told(images) if images else f"{config.dataset}, not here"
@@ -173,7 +174,8 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
     if plan.rungs:
         rungs = zip(plan.sizes(config.candidates), plan.rungs, strict=True)
         yield f"of a cycle: {', '.join(f'{size} trained for {rung} epochs' for size, rung in rungs)}"
-    yield f"a training: {train.told_epochs} on {train.device}, {train.timeout:g} s at most"
+    limit = train.timeout * (config.lengths[-1] / config.lengths[0] if config.lengths else 1)
+    yield f"a training: {train.told_epochs} on {train.device}, {limit:g} s at most"
     if config.learn.enabled:
         t = config.tuning
         edits = f"edits by rule {config.learn.rule}"

@@ -68,6 +68,12 @@ def test_arms_are_names_or_settings() -> None:
     assert arm_of('mine={"growth": 2}').settings == {"growth": 2}, "what the hint says"
 
 
+def test_searches_have_one_epoch_but_for_the_default_and_those_that_say_otherwise(tmp_path: Path) -> None:
+    contest = Contest(tmp_path, argparse.Namespace(train_size=64, workers=1), ())
+    for arm, epochs in (("random", 1), ('mine={"growth": 2}', 1), ("default", None), ('two={"rungs": "1,5"}', None)):
+        assert contest._trainings(arm_of(arm)).get("epochs") == epochs
+
+
 def test_a_search_that_was_lengthened_and_killed_goes_on_from_there(tmp_path: Path) -> None:
     """A run may be lengthened and never shortened."""
     assert cycles_of(tmp_path / "run") == 1

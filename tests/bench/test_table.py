@@ -6,7 +6,10 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from benchmarks.table import append_rows, read_rows
+import pytest
+
+from benchmarks.table import append_rows, read_rows, stamp
+from deltanas.errors import UsageError
 
 
 def write(path: Path, writer: int) -> None:
@@ -30,3 +33,12 @@ def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
     assert read_rows(path) == [{"number": 0}]
     append_rows(path, [{"number": 2}])
     assert read_rows(path) == [{"number": 0}, {"number": 2}]
+
+
+def test_a_version_that_says_more_of_the_data_goes_on_with_the_same_files(tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    stamp(path, {"size": 10, "data": {"sha256": "a", "span": None}}, "A")
+    stamp(path, {"size": 10, "data": {"sha256": "a", "before": None}}, "A")
+    for other in ({"sha256": "b"}, {"sha256": "a", "before": 0.5}):
+        with pytest.raises(UsageError, match="measured otherwise"):
+            stamp(path, {"size": 10, "data": other}, "A")

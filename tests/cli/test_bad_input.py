@@ -13,7 +13,7 @@ import pytest
 from deltanas import nets
 from support import Command
 
-RANDOM = ("search", "--strategy", "random", "--baseline", "mlp", "--cycles", "1", "--candidates", "2")
+RANDOM = ("search", "--strategy", "random", "--baseline", "mlp", "--cycles", "1", "--candidates", "2", "--rungs", "off")
 
 
 def complained(done: subprocess.CompletedProcess[str], status: int, *words: str) -> None:

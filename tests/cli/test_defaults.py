@@ -9,7 +9,7 @@ import pytest
 
 from deltanas import nets, open_run
 from deltanas.archive import read_folder
-from deltanas.train.epochs import settled_epochs
+from deltanas.train.epochs import LONG_STEPS, settled_epochs
 from support import Command
 
 DROPS = (
@@ -55,19 +55,25 @@ def test_evaluate_tells_epochs_and_hyperparameters(deltanas: Command) -> None:
 
 def test_a_search_settles_its_epochs_and_keeps_them(deltanas: Command, tmp_path: Path) -> None:
     done = deltanas(*SEARCH, "--baseline", "drops.py", "--baseline", "mlp")
-    epochs = settled_epochs(100, 32)
-    assert f"a training: {epochs} epochs, so that 100 images give" in done.stderr
+    epochs, long = settled_epochs(100, 32), settled_epochs(100, 32, LONG_STEPS)
+    assert f"a training: {epochs} epochs, so that 100 images give 128 optimizer steps or more; then {long}, 640" in (
+        done.stderr
+    )
+    assert f"training the baselines, {long} epochs each (2)" in done.stderr
     assert "drops: hyperparameter dropout = 0.2: declared by the program, not given" in done.stderr
     with read_folder(tmp_path / "run").open() as run:
         config = run.manifest["config"]
     assert isinstance(config, dict)
-    assert config["train"]["epochs"] == epochs
+    assert (config["train"]["epochs"], config["rungs"]) == (long, [epochs, long])
     assert {c.program.hyperparameters.get("dropout") for c in open_run(tmp_path / "run").candidates if c.program}
     assert deltanas(*SEARCH, "--epochs", "auto").returncode == 0
-    assert deltanas(*SEARCH, "--epochs", epochs).returncode == 0
-    refused = deltanas(*SEARCH, "--epochs", epochs + 1)
+    assert deltanas(*SEARCH, "--rungs", "auto").returncode == 0
+    assert deltanas(*SEARCH, "--epochs", long).returncode == 0
+    refused = deltanas(*SEARCH, "--epochs", epochs)
     assert refused.returncode == 2
-    assert f"begun with `train.epochs` = {epochs}" in refused.stderr
+    assert f"leave train.epochs out, or give it {long}" in refused.stderr
+    refused = deltanas(*SEARCH, "--rungs", "off")
+    assert f"begun with `rungs` = ({epochs}, {long}), not ()" in refused.stderr
 
 
 def test_a_run_of_one_epoch_is_taken_up_and_lengthened_with_one(deltanas: Command, tmp_path: Path) -> None:
@@ -87,5 +93,10 @@ def test_a_hyperparameter_is_given_to_a_search(deltanas: Command, tmp_path: Path
 
 
 def test_a_rehearsal_tells_the_epochs(deltanas: Command) -> None:
+    epochs, long = settled_epochs(100, 32), settled_epochs(100, 32, LONG_STEPS)
     done = deltanas(*SEARCH, "--baseline", "mlp", "--dry-run")
-    assert f"a training: {settled_epochs(100, 32)} epochs on" in done.stdout + done.stderr
+    assert f"of a cycle: 1 trained for {epochs} epochs, 1 trained for {long} epochs" in done.stdout
+    assert f"a training: {long} epochs on" in done.stdout
+    done = deltanas(*SEARCH, "--baseline", "mlp", "--dry-run", "--rungs", "off")
+    assert f"a training: {epochs} epochs on" in done.stdout
+    assert "of a cycle" not in done.stdout

@@ -106,7 +106,7 @@ def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["lacks"] == []
-    assert found["counts"] == {"trainings": 17 + 8 + 7}
+    assert found["counts"] == {"trainings": 2 * 17 + 8 + 2 + 7}, "17 baselines and 2 of 8 at both lengths, 7 at the end"
     done = deltanas("search", "--preset", "delta-qwen", "--dry-run")
     assert done.returncode == 1
     assert "lacking: " in done.stdout

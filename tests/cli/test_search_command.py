@@ -130,7 +130,7 @@ def test_an_interrupt_leaves_a_run_that_resumes(
 
 def test_a_run_with_repeats_can_be_lengthened(deltanas: Command, tmp_path: Path) -> None:
     short = ("search", *SMALL[:2], "--candidates", "2", "--train-size", "100", "--baseline", "mlp", "--run", "run")
-    repeats = ("--seeds", "2", "--proposals", "2")
+    repeats = ("--seeds", "2", "--proposals", "2", "--epochs", "auto", "--rungs", "off")
     first = deltanas(*short, *repeats, "--cycles", "1")
     assert first.returncode == 0, first.stderr
     assert "+- " in first.stdout + first.stderr

@@ -36,6 +36,16 @@ def test_augmentation_moves_training_and_is_the_same_for_the_same_seed(runner: R
     assert accuracies[1] == accuracies[2] < accuracies[0]  # a mirrored digit is mostly none
 
 
+def test_the_limit_of_time_is_that_of_the_shortest_length_and_grows_with_longer_ones() -> None:
+    hanging = learning("while True: pass")
+    data = load("digits", train_size=40)
+    for shortest, length, limit in ((2, 6, "2.4 s"), (2, None, "1.6 s"), (2, 1, "0.8 s"), (None, None, "0.8 s")):
+        with LocalPool(data, epochs=4, timeout=0.8, shortest=shortest) as pool:
+            [(_, ended)] = pool.train([hanging], seed=0, epochs=length)
+        assert isinstance(ended, Failed)
+        assert (ended.kind, limit in ended.reason) == ("timeout", True), ended.reason
+
+
 def test_a_curve_tells_what_trainings_of_other_lengths_and_weights_come_to(
     runner: LocalPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

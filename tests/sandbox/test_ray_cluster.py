@@ -28,7 +28,7 @@ pytestmark = [
 ]
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 SEARCH = ("search", "--strategy", "random", "--cycles", "1", "--candidates", "2", "--train-size", "200", "--seed", "3",
-          "--baseline", "mlp", "--baseline", "nin")  # fmt: skip
+          "--baseline", "mlp", "--baseline", "nin", "--rungs", "off")  # fmt: skip
 HEAD = f"""
 import sys, threading, time
 import ray

@@ -76,7 +76,13 @@ def test_a_file_that_is_no_npz(tmp_path: Path) -> None:
 
 def test_a_run_is_not_resumed_on_other_data(tmp_path: Path) -> None:
     file, run = tmp_path / "data.npz", tmp_path / "run"
-    given = {"dataset": f"npz:{file}", "strategy": "random", "baselines": ["mlp"], "train": {"workers": 1}}
+    given = {
+        "dataset": f"npz:{file}",
+        "strategy": "random",
+        "baselines": ["mlp"],
+        "train": {"workers": 1},
+        "rungs": "off",
+    }
     np.savez(file, x=X, y=Y)
     with open_search(given, run, silent) as opened:
         assert opened.run.manifest["data"] == load(f"npz:{file}").record

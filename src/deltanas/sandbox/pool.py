@@ -48,6 +48,8 @@ class Pool(ABC):
     Attributes:
         dataset: what is trained and evaluated on. epochs: passes over the training images.
         timeout, build_timeout: seconds of wall clock for a training, and for a build check, which gets no more than it.
+        shortest: number of epochs that `timeout` is for, by default `epochs`; a longer training may take longer by as
+            much.
         memory_bytes: address space that a program may take on top of the interpreter.
         workers: children at a time on each machine, by default as many as its cores allow.
         threads: CPU threads of each child.
@@ -65,6 +67,7 @@ class Pool(ABC):
     epochs: int = 1
     timeout: float = 60.0
     build_timeout: float = 20.0
+    shortest: int | None = None
     memory_bytes: int = 4 * _GIB
     workers: int | None = None
     threads: int = 1
@@ -105,7 +108,7 @@ class Pool(ABC):
     ) -> Iterator[tuple[int, Trained | Failed]]:
         """Train programs in children; (position, outcome) as each ends. Closing the iterator kills all of them.
 
-        epochs: another length than the run's own; a longer one may take longer by as much.
+        epochs: another length than the run's own.
         """
         curves = self.curves(programs, seed=seed, split=split, epochs=epochs)
         with closing(curves):
@@ -133,7 +136,7 @@ class Pool(ABC):
         """
         images, order = self._evaluated(split)
         target, length = self._target(images, order, confused=split == "test"), epochs or self.epochs
-        limits = self._limits(self.timeout * max(1.0, length / self.epochs))
+        limits = self._limits(self.timeout * max(1.0, length / (self.shortest or self.epochs)))
         jobs = [
             replace(
                 self._job(program, "train", seed=seed, evaluation=len(images)),

@@ -12,6 +12,13 @@ sets; with 16 to 34 steps it lies up to 32 points below. Further steps cost in p
 """
 
 
+LONG_STEPS = 640
+"""Optimizer steps of the longer training that a search gives baselines and the best of each cycle.
+
+After 125 steps the 17 baselines stand in another order than after 625 (docs/results.md, "Rivals").
+"""
+
+
 LEAST_STEPS_OF_PAIRS, CROP = 512, 32
 """The same where images are to become others, and the side in pixels of the crops that larger pairs are trained on.
 

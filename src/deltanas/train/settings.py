@@ -71,7 +71,12 @@ class TrainConfig(Section):
         description="share of the last steps of a training over which weights are averaged; these are scored and"
         " exported; 0: the last weights are",
     )
-    timeout: float = Field(300.0, gt=0, description="wall-clock limit of one training, seconds")
+    timeout: float = Field(
+        300.0,
+        gt=0,
+        description="wall-clock limit of a training that all candidates get, seconds; a longer one, by rungs or at the"
+        " end, may take longer by as much",
+    )
     memory_gb: float = Field(4.0, gt=0, description="limit of a candidate's address space, GiB")
     workers: Annotated[int, Field(ge=1)] | None = Field(
         None, description="number of trainings at a time, on each machine; default: as many as the cores allow"

@@ -11,7 +11,7 @@ from pathlib import Path
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
 from deltanas.askers import champion_of
 from deltanas.check import Limits
-from deltanas.config import PLACES, SearchConfig, TrainConfig, begun_config, read_config, resumed_config
+from deltanas.config import PLACES, SearchConfig, begun_config, read_config, resumed_config
 from deltanas.errors import UsageError
 from deltanas.forecast import Forecaster
 from deltanas.learn.learner import Teaching
@@ -28,6 +28,7 @@ from deltanas.task import TASKS, task_of
 from deltanas.trackers import mirrored, require_trackers
 from deltanas.train.data import Dataset, told
 from deltanas.train.data.sample import kept_pictures
+from deltanas.train.epochs import LONG_STEPS
 from deltanas.wiring.choosing import limited, limits_of, measures_of, require_askable, require_objectives
 from deltanas.wiring.origin import manifest, require_same_data, stored_config
 from deltanas.wiring.places import (
@@ -46,6 +47,7 @@ from deltanas.wiring.pools import (
     kept_builds,
     kept_trainings,
     least_steps,
+    lengths_of,
     load_dataset,
     open_dataset_pool,
     open_export_pool,
@@ -58,6 +60,7 @@ from deltanas.wiring.proposing import choice_of, model_of, proposer_of
 from deltanas.wiring.refereeing import open_referee
 from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import learner_of, teaching_of
+from deltanas.wording import counted
 
 __all__ = [
     "OpenSearch",
@@ -66,6 +69,7 @@ __all__ = [
     "epochs_of",
     "gates",
     "kept_builds",
+    "lengths_of",
     "manifest",
     "open_dataset_pool",
     "open_export_pool",
@@ -199,12 +203,12 @@ def _new(
     config = read_config(given)
     dataset = load_dataset(data or config.dataset, config.train)
     said = [told(dataset), told_growth(limits_of(config).growth)]
-    set_epochs = config.train.epochs
+    nobody_said = config.train.epochs == "auto"
     # What depends on the machine and the data; a resumed run keeps what it has.
-    train = settled_training(config.train, dataset, config.prm)
-    config = config.model_copy(update={"train": train})
-    if set_epochs == "auto":
-        said.append(_told_epochs(config.train, dataset))
+    config = config.at(lengths_of(config, dataset))
+    config = config.model_copy(update={"train": settled_training(config.train, dataset, config.prm)})
+    if nobody_said:
+        said.append(_told_epochs(config, dataset))
     parts = stack.enter_context(_parts(config, own, dataset))
     path = path or _new_path(config)
     origin = {**manifest(config, parts.runner.tier), "data": parts.data}
@@ -263,7 +267,7 @@ def _parts(
     teaching = teaching_of(config) if config.learn.enabled else None
     forecast = _forecast(config, own, told.append)
     model = model_of(config, [program.net for program in baselines.values()])
-    with open_pool(dataset, config.train, TASKS[config.task]) as runner:
+    with open_pool(dataset, config.train, TASKS[config.task], config.shortest) as runner:
         builds = kept_builds(runner)
         limits = limits_of(config)
         proposer = own(limited(builds, limits)) if own else proposer_of(config, builds, model, limits, forecast)
@@ -304,11 +308,17 @@ def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict
     return {**run.manifest, "config": merged(stored_config(run), given_settings(options=changes))}
 
 
-def _told_epochs(config: TrainConfig, dataset: Dataset) -> str:
-    images = f"{len(dataset.train):,} {'pairs' if dataset.paired else 'images'}"
-    crops = "" if not config.crops else f", cropped to {', '.join(map(str, config.crops))} pixels"
+def _told_epochs(config: SearchConfig, dataset: Dataset) -> str:
+    images, train = f"{len(dataset.train):,} {'pairs' if dataset.paired else 'images'}", config.train
+    crops = "" if not train.crops else f", cropped to {', '.join(map(str, train.crops))} pixels"
     steps = f"{least_steps(dataset)} optimizer steps or more"
-    return f"a training: {config.told_epochs}, so that {images} give {steps}{crops}"
+    if not config.lengths:
+        return f"a training: {train.told_epochs}, so that {images} give {steps}{crops}"
+    short, long = config.lengths
+    return (
+        f"a training: {counted(short, 'epoch')}, so that {images} give {steps}; then {long}, {LONG_STEPS} steps or"
+        f" more, for the baselines and {config.promote:.0%} of each cycle"
+    )
 
 
 def _naming(given: Mapping[str, object], data: Dataset) -> dict[str, object]:

@@ -39,10 +39,10 @@ def require_objectives(config: SearchConfig) -> tuple[Objective, ...]:
             "repeats are given out by the score alone, and there are several objectives",
             "give --seeds a number, which repeats every candidate, or one objective",
         )
-    if len(objectives) > 1 and len(config.rungs) > 1:
+    if len(objectives) > 1 and config.lengths:
         raise UsageError(
             "who is trained longer is chosen by the score alone, and there are several objectives",
-            f"give --rungs {config.rungs[-1]}, one length for all, or one objective",
+            f"give --rungs {config.lengths[-1]}, one length for all, or one objective",
         )
     if any(one.name == TRAFFIC for one in objectives):
         if config.train.executor != "local":
@@ -71,7 +71,7 @@ def require_askable(config: SearchConfig) -> None:
     """Raises UsageError for settings that a run can't have whose slots are filled from outside."""
     if not config.asks_outside:
         return
-    if len(config.rungs) > 1 or config.seeds == "auto" or config.seeds_budget:
+    if config.lengths or config.seeds == "auto" or config.seeds_budget:
         raise UsageError(
             "strategy outside trains each candidate at once, and `rungs`, `seeds` = auto and `seeds_budget` wait for"
             " others",

@@ -38,8 +38,7 @@ def allocation_of(config: SearchConfig) -> Allocation:
 
     That is half as many as candidates come to the last rung.
     """
-    rungs = config.rungs if len(config.rungs) > 1 else ()
-    once = Allocation(top=max(1, config.finals), rungs=rungs, share=config.promote)
+    once = Allocation(top=max(1, config.finals), rungs=config.lengths, share=config.promote)
     longest = once.sizes(config.candidates)[-1]
     each, budget = (1, ceil(longest / 2)) if config.seeds == "auto" else (config.seeds, 0)
     return replace(once, each=each, budget=budget if config.seeds_budget is None else config.seeds_budget)

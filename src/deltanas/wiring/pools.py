@@ -17,7 +17,7 @@ import numpy as np
 from deltanas import nets
 from deltanas.archive import RunArchive
 from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
-from deltanas.config import TrainConfig, begun_config
+from deltanas.config import SearchConfig, TrainConfig, begun_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
 from deltanas.novelty import SeedGate
@@ -37,7 +37,7 @@ from deltanas.sandbox import (
 from deltanas.seams import Builds, Gate, Runner
 from deltanas.task import CLASSIFY, DENOISE, TASKS, Task
 from deltanas.train.data import Dataset, Images, Making, load, prepared
-from deltanas.train.epochs import CROP, LEAST_STEPS, LEAST_STEPS_OF_PAIRS, settled_epochs
+from deltanas.train.epochs import CROP, LEAST_STEPS, LEAST_STEPS_OF_PAIRS, LONG_STEPS, settled_epochs
 from deltanas.train.job import PATCH
 from deltanas.train.packages import versions
 from deltanas.wiring.origin import CONTENT, require_same_data, stored_config
@@ -77,14 +77,15 @@ def open_export_pool(run: RunArchive, folder: Path, epochs: int | None, data: st
     require_same_data(run, dataset.record)
     begun = epochs_of(config.train, dataset, config.prm)
     wanted = epochs or config.final_epochs or begun
-    timeout = config.train.timeout * max(1, wanted / begun)
+    timeout = config.train.timeout * max(1, wanted / (config.shortest or begun))
     train = config.train.model_copy(update={"epochs": wanted, "timeout": timeout, "executor": "local"})
     pool = open_pool(dataset, train, TASKS[config.task])
     assert isinstance(pool, LocalPool)
     return pool
 
 
-def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> Pool:
+def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY, shortest: int | None = None) -> Pool:
+    """shortest: number of epochs that the limit of time is for; those of the settings if not given."""
     if config.device != "cpu" and config.executor == "ray":
         raise UsageError("train.device cuda is for this machine alone, not for a Ray cluster", "give --device cpu")
     assert config.epochs != "auto"
@@ -97,6 +98,7 @@ def open_pool(dataset: Dataset, config: TrainConfig, task: Task = CLASSIFY) -> P
         dataset,
         epochs=config.epochs,
         timeout=config.timeout,
+        shortest=shortest,
         memory_bytes=int(config.memory_gb * 2**30),
         workers=config.workers,
         threads=config.threads or 1,
@@ -179,9 +181,20 @@ def least_steps(dataset: Dataset) -> int:
 
 def epochs_of(config: TrainConfig, dataset: Dataset, prm: Mapping[str, float]) -> int:
     """As set, or what the training images ask for at the batch of the recipe that all candidates begin with."""
-    if config.epochs != "auto":
-        return config.epochs
-    return settled_epochs(len(dataset.train), max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])), least_steps(dataset))
+    return _reached(dataset, prm, least_steps(dataset)) if config.epochs == "auto" else config.epochs
+
+
+def lengths_of(config: SearchConfig, dataset: Dataset) -> tuple[int, ...]:
+    """Numbers of epochs of its trainings, as set, or what the training images ask for; none: it has one length."""
+    if config.rungs != "auto":
+        return config.rungs
+    asked = {_reached(dataset, config.prm, steps): None for steps in (least_steps(dataset), LONG_STEPS)}
+    return tuple(asked) if len(asked) > 1 else ()
+
+
+def _reached(dataset: Dataset, prm: Mapping[str, float], steps: int) -> int:
+    """The least number of epochs with so many optimizer steps."""
+    return settled_epochs(len(dataset.train), max(1, int({**nets.DEFAULT_PRM, **prm}["batch"])), steps)
 
 
 def kept_builds(runner: Pool) -> CachedBuilds:

@@ -64,7 +64,7 @@ def _bench(stack: ExitStack, folder: RunFolder, begun: SearchConfig, config: Sea
     dataset = replace(load_dataset(config.dataset, config.train), name=begun.dataset)
     with folder.open() as run:
         require_same_data(run, dataset.record)
-    runner = stack.enter_context(open_pool(dataset, config.train, TASKS[config.task]))
+    runner = stack.enter_context(open_pool(dataset, config.train, TASKS[config.task], config.shortest))
     builds, limits = kept_builds(runner), limits_of(config)
     control = RandomProposer(Space(limited(builds, limits)))
     return Bench(runner, gates(builds, limits, seeds=True), NoveltyGate(config.novelty.threshold), control)
