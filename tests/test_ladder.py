@@ -22,7 +22,7 @@ from deltanas.report.reading import Reading
 from deltanas.seams import Began, Settled, TrainingEnded
 from deltanas.study.run import trials_of
 from deltanas.train.data import Dataset, Images
-from deltanas.wiring import allocation_of, lengths_of
+from deltanas.wiring import allocation_of, settled_lengths
 from deltanas.wiring.choosing import require_objectives
 
 BASE = Program.of("width = 1\n")
@@ -129,7 +129,6 @@ ONE_LENGTH: list[dict[str, Any]] = [
     {"rungs": "off"},
     {"rungs": []},
     {"train": {"epochs": 3}},
-    {"task": "denoise", "dataset": "photos"},
     {"objectives": "accuracy,params", "strategy": "random"},
     {"strategy": "outside"},
 ]
@@ -159,11 +158,16 @@ def test_where_nobody_gives_them_the_data_asks_for_two_lengths(images: int, rung
     x, y = np.zeros((images, 1, 2, 2), np.uint8), np.arange(images, dtype=np.int64) % 2
     data = Dataset("blank", Images(x, y), Images(x[:9], y[:9]), Images(x[:9], y[:9]), 2)
     config = read_config({"objectives": "accuracy"})
-    assert (config.rungs, lengths_of(config, data)) == ("auto", rungs)
-    assert lengths_of(read_config({"rungs": "1,9"}), data) == (1, 9)
-    settled = config.at(rungs)
-    assert (settled.lengths, settled.train.epochs) == (rungs, rungs[-1] if rungs else "auto")
+    settled = settled_lengths(config, data)
+    assert (config.rungs, settled.rungs, settled.lengths) == ("auto", rungs, rungs)
+    assert settled.train.epochs == (rungs[-1] if rungs else "auto")
     assert settled.shortest == (rungs[0] if rungs else None)
+    given = read_config({"rungs": "1,9"})
+    assert settled_lengths(given, data) is given
+    pairs = replace(data, train=Images(x, x))
+    assert settled_lengths(config, pairs).rungs == ()
+    with pytest.raises(UsageError, match="there is one length of training"):
+        settled_lengths(read_config({"promote": 0.5}), pairs)
 
 
 def test_a_run_keeps_the_rungs_that_its_data_asked_for() -> None:

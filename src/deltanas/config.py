@@ -299,9 +299,8 @@ def read_config(values: Mapping[str, Any]) -> SearchConfig:
 
 
 def _has_one_length(config: SearchConfig) -> bool:
-    """Where nobody gives lengths."""
-    said = config.train.epochs != "auto" or config.task == DENOISE.name
-    return said or len(config.objectives) > 1 or config.asks_outside
+    """Where nobody gives lengths, whatever the data."""
+    return config.train.epochs != "auto" or len(config.objectives) > 1 or config.asks_outside
 
 
 def _require_consistent(config: SearchConfig) -> None:

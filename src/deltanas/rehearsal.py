@@ -18,7 +18,7 @@ from deltanas.sandbox import cuda_devices
 from deltanas.task import TASKS
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
-from deltanas.wiring import allocation_of, epochs_of, lengths_of, programs_of
+from deltanas.wiring import allocation_of, epochs_of, programs_of, settled_lengths
 from deltanas.wiring.choosing import require_askable, require_objectives
 from deltanas.wiring.pools import load_dataset, require_fit
 from deltanas.wiring.proposing import context_of, first_request
@@ -64,7 +64,7 @@ def rehearse(given: Mapping[str, object]) -> Rehearsal:
     _tried(lacks, lambda: require_askable(config))
     if images:
         _tried(lacks, lambda: require_fit(TASKS[config.task], images, config.train))
-        config = config.at(lengths_of(config, images))
+        config = settled_lengths(config, images)
         epochs = epochs_of(config.train, images, config.prm)
         config = config.model_copy(update={"train": config.train.model_copy(update={"epochs": epochs})})
     did = told(images) if images else f"{config.dataset}, not here"

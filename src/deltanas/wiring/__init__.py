@@ -47,12 +47,12 @@ from deltanas.wiring.pools import (
     kept_builds,
     kept_trainings,
     least_steps,
-    lengths_of,
     load_dataset,
     open_dataset_pool,
     open_export_pool,
     open_pool,
     open_shape_pool,
+    settled_lengths,
     settled_training,
 )
 from deltanas.wiring.programs import builtin_programs, program_of, programs_of
@@ -69,7 +69,6 @@ __all__ = [
     "epochs_of",
     "gates",
     "kept_builds",
-    "lengths_of",
     "manifest",
     "open_dataset_pool",
     "open_export_pool",
@@ -78,6 +77,7 @@ __all__ = [
     "open_shape_pool",
     "program_of",
     "programs_of",
+    "settled_lengths",
 ]
 
 
@@ -205,7 +205,7 @@ def _new(
     said = [told(dataset), told_growth(limits_of(config).growth)]
     nobody_said = config.train.epochs == "auto"
     # What depends on the machine and the data; a resumed run keeps what it has.
-    config = config.at(lengths_of(config, dataset))
+    config = settled_lengths(config, dataset)
     config = config.model_copy(update={"train": settled_training(config.train, dataset, config.prm)})
     if nobody_said:
         said.append(_told_epochs(config, dataset))

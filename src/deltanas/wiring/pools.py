@@ -17,7 +17,7 @@ import numpy as np
 from deltanas import nets
 from deltanas.archive import RunArchive
 from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
-from deltanas.config import SearchConfig, TrainConfig, begun_config
+from deltanas.config import SearchConfig, TrainConfig, begun_config, read_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
 from deltanas.novelty import SeedGate
@@ -184,12 +184,16 @@ def epochs_of(config: TrainConfig, dataset: Dataset, prm: Mapping[str, float]) -
     return _reached(dataset, prm, least_steps(dataset)) if config.epochs == "auto" else config.epochs
 
 
-def lengths_of(config: SearchConfig, dataset: Dataset) -> tuple[int, ...]:
-    """Numbers of epochs of its trainings, as set, or what the training images ask for; none: it has one length."""
+def settled_lengths(config: SearchConfig, dataset: Dataset) -> SearchConfig:
+    """With the lengths that its training images ask for, where nobody set any.
+
+    Raises UsageError where it is said who goes on to the next length, and there is one.
+    """
     if config.rungs != "auto":
-        return config.rungs
-    asked = {_reached(dataset, config.prm, steps): None for steps in (least_steps(dataset), LONG_STEPS)}
-    return tuple(asked) if len(asked) > 1 else ()
+        return config
+    steps = () if dataset.paired else (LEAST_STEPS, LONG_STEPS)
+    asked = tuple(dict.fromkeys(_reached(dataset, config.prm, least) for least in steps))
+    return read_config(config.at(asked if len(asked) > 1 else ()).model_dump())
 
 
 def _reached(dataset: Dataset, prm: Mapping[str, float], steps: int) -> int:
