@@ -200,11 +200,15 @@ class Contest:
 
     def _baselines(self, seed: int, epochs: int = 1) -> Handed:
         """The baselines as a search of this seed scores them after so many epochs, the best first."""
-        name = "baselines" if epochs == 1 else f"baselines-{epochs}"
-        return self._scored(name, seed, {**self._searching, "epochs": epochs})
+        if epochs == 1:
+            return self._scored("baselines", seed, self._searching)
+        return self._scored(f"baselines-{epochs}", seed, {**self._searching, "epochs": epochs}, epochs)
 
-    def _scored(self, name: str, seed: int, length: Mapping[str, Any]) -> Handed:
-        """The baselines by their validation score after trainings of that length, kept in the file of that name."""
+    def _scored(self, name: str, seed: int, length: Mapping[str, Any], rung: int | None = None) -> Handed:
+        """The baselines by their validation score after trainings of that length, kept in the file of that name.
+
+        rung: the number of epochs where it is the second length of a search, which has a seed of its own.
+        """
         path = self.out / f"{name}.jsonl"
         with open_dataset_pool(self.given.dataset, TrainConfig(**length, timeout=3600)) as pool:
             method: Row = {"dataset": self.given.dataset, "train_size": length["size"], "data": pool.dataset.record}
@@ -213,7 +217,7 @@ class Contest:
             names = [name for name in self.baselines if name not in known]
             programs = [program_of(nets.baseline(name)) for name in names]
             built = pool.build(programs)
-            for place, outcome in pool.train(programs, seed=training_seed(seed)):
+            for place, outcome in pool.train(programs, seed=training_seed(seed, epochs=rung)):
                 size = built[place]
                 row: Row = {"seed": seed, "baseline": names[place], **_sized(size), **_text(programs[place])}
                 append_rows(path, [{**row, "score": outcome.score if isinstance(outcome, Trained) else None,

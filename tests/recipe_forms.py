@@ -462,6 +462,26 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         "line 32: eval runs a text",
         Form(),
     ),
+    "an attribute by the table of all": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.__dict__['optimizer'] = made(self)")),
+        "line 22: this may set the optimizer or the loss by a name that is not read",
+        Form(setup=_setup(LOSS, OPTIMIZER, "self.told = '{training}'.format(**self.__dict__)")),
+    ),
+    "a module by the table of all": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "self._modules.update(criteria=made(self))")),
+        "line 22: this may set",
+        Form(),
+    ),
+    "an attribute by vars": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "vars(self)['optimizer'] = made(self)")),
+        "line 22: this may set",
+        Form(),
+    ),
+    "an attribute by a name that is put together": (
+        Form(setup=_setup(LOSS, OPTIMIZER, "setattr(self, 'opti' + 'mizer', made(self))")),
+        "line 22: this may set",
+        Form(setup=_setup(LOSS, OPTIMIZER, "setattr(self, 'told', 1)")),
+    ),
     "learn twice": (
         Form(methods=_OTHER_LEARN),
         "line 29: learn stands there twice",

@@ -198,4 +198,6 @@ def _set_by_text(call: ast.Call, name: str) -> list[ast.expr]:
             args=[ast.Constant(value=text), value],
         ) if text == name:
             return [value]
+        case ast.Call(func=ast.Attribute(attr="__setattr__"), args=[_, ast.Constant(value=text), value]):
+            return [value] if text == name else []
     return []

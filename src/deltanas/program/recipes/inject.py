@@ -22,7 +22,7 @@ from deltanas.program.recipes.losses import (
 )
 from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer, weight_decay
 from deltanas.program.recipes.reading import RecipeError, RecipeSource
-from deltanas.program.recipes.updates import require_no_text_run
+from deltanas.program.recipes.updates import require_read
 from deltanas.program.space.source import Change, Span
 
 LOSSES = ("ce", "nll", "ngl")
@@ -111,7 +111,7 @@ def _read_net(program: RecipeSource) -> ast.ClassDef:
     net = net_class(program.tree)
     if net is None:
         raise RecipeError("the program has no class Net", "`deltanas check FILE` says what is wrong with it")
-    require_no_text_run(program)
+    require_read(program)
     for name in ("forward", "train_setup", "learn"):
         methods = [one for one in net.body if isinstance(one, ast.FunctionDef) and one.name == name]
         if len(methods) > 1:

@@ -1,13 +1,16 @@
-"""What trains a network beside its optimizer, and text that is run as code: no recipe that is read covers these."""
+"""What trains a network beside its optimizer, and what stands there by no name that is read: no recipe covers these."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 
+from deltanas.program.net_class import net_class
 from deltanas.program.recipes.reading import RecipeSource
 
 _RUNS_TEXT = frozenset({"exec", "eval", "compile", "__import__"})
+_TABLES = frozenset({"vars", "globals", "locals"})
+_OWN_TABLES = frozenset({"__dict__", "_modules"})
 _GIVES_WEIGHTS = frozenset({"parameters", "named_parameters", "state_dict", "get_parameter"})
 _WEIGHTS = frozenset({"weight", "bias", "data"})
 _SAME = frozenset({"values", "items", "view", "view_as", "reshape", "flatten", "detach", "squeeze", "unsqueeze", "t"})
@@ -18,17 +21,53 @@ _WHOLE = frozenset({"vector_to_parameters"})
 _ALONE = "leave the weights to the optimizer's step(): a recipe says nothing of what changes them besides"
 
 
-def require_no_text_run(source: RecipeSource) -> None:
-    """Raises RecipeError where a text is run as code, as it may make or train anything."""
+def require_read(source: RecipeSource) -> None:
+    """Raises RecipeError where a text is run as code, or names are set that the text does not tell."""
     for node in source.nodes:
-        if not isinstance(node, ast.Name | ast.Attribute):
-            continue
-        module, _, name = source.dotted(node).rpartition(".")
-        if isinstance(node, ast.Name) and source.is_free(node.id):
-            module, name = "builtins", node.id
-        if module == "builtins" and name in _RUNS_TEXT:
+        name = _builtin(source, node)
+        if name in _RUNS_TEXT:
             why = f"{name} runs a text that is not read, so another recipe may be trained"
             raise source.fault(node, why, f"write what it does in place of {name}(...)")
+        if _gives_table(source, node, name) or _sets_untold(source, node):
+            why = "this may set the optimizer or the loss by a name that is not read"
+            raise source.fault(node, why, "set attributes as in `self.optimizer = ...`")
+
+
+def _builtin(source: RecipeSource, node: ast.AST) -> str:
+    """The name of one of Python's own functions; "" for anything else."""
+    if isinstance(node, ast.Name) and source.is_free(node.id):
+        return node.id
+    module, _, name = source.dotted(node).rpartition(".") if isinstance(node, ast.Name | ast.Attribute) else ("",) * 3
+    return name if module == "builtins" else ""
+
+
+def _gives_table(source: RecipeSource, node: ast.AST, name: str) -> bool:
+    """An object's attributes as a dictionary, but where that is only read: `f(**self.__dict__)`, `vars(a)["b"]`."""
+    if name not in _TABLES and not (isinstance(node, ast.Attribute) and node.attr in _OWN_TABLES):
+        return False
+    above = source.parents.get(node)
+    if isinstance(above, ast.Call) and above.func is node:
+        above = source.parents.get(above)
+    match above:
+        case ast.keyword(arg=None) | ast.Subscript(slice=ast.Constant(), ctx=ast.Load()):
+            return False
+    return True
+
+
+def _sets_untold(source: RecipeSource, node: ast.AST) -> bool:
+    """An attribute set by a name that is put together, of a network that may have its optimizer by then."""
+    match node:
+        case ast.Call(func=ast.Name(id="setattr"), args=[of, name, _]):
+            pass
+        case ast.Call(func=ast.Attribute(value=of, attr="__setattr__"), args=[*_, name, _]):
+            pass
+        case _:
+            return False
+    owner = source.owner(node)
+    building = getattr(owner, "name", "") == "__init__"
+    layer = source.class_of(node)
+    other = layer is not None and layer is not net_class(source.tree) and isinstance(of, ast.Name) and of.id == "self"
+    return not isinstance(name, ast.Constant) and not building and not other
 
 
 def require_steps_alone(source: RecipeSource) -> None:
