@@ -312,11 +312,12 @@ def _require_consistent(config: SearchConfig) -> None:
             f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",
             f"take --edits {','.join(only)}, or another strategy",
         )
-    if config.rungs and config.rungs != "auto" and config.train.epochs not in ("auto", config.rungs[-1]):
+    rungs = () if config.rungs == "auto" else config.rungs
+    if rungs and config.train.epochs not in ("auto", rungs[-1]):
         raise UsageError(
-            f"`train.epochs` = {config.train.epochs} and `rungs` = {','.join(map(str, config.rungs))} exclude one"
+            f"`train.epochs` = {config.train.epochs} and `rungs` = {','.join(map(str, rungs))} exclude one"
             " another: the last rung is the number of epochs of a whole training",
-            f"leave train.epochs out, or give it {config.rungs[-1]}",
+            f"leave train.epochs out, or give it {rungs[-1]}",
         )
     if config.rungs != "auto" and not config.lengths and config.promote != SearchConfig.model_fields["promote"].default:
         raise UsageError(

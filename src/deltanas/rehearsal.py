@@ -174,7 +174,7 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
     if plan.rungs:
         rungs = zip(plan.sizes(config.candidates), plan.rungs, strict=True)
         yield f"of a cycle: {', '.join(f'{size} trained for {rung} epochs' for size, rung in rungs)}"
-    limit = train.timeout * (config.lengths[-1] / config.lengths[0] if config.lengths else 1)
+    limit = train.timeout * (config.lengths[-1] / config.lengths[0] if config.lengths else 1)  # of the longest
     yield f"a training: {train.told_epochs} on {train.device}, {limit:g} s at most"
     if config.learn.enabled:
         t = config.tuning
