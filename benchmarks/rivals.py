@@ -81,6 +81,9 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=4_000)
     parser.add_argument("--seconds", type=float, default=360.0, help="CPU seconds of trainings")
     parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument(
+        "--first", type=int, default=0, help="the seed to begin with, where others have a process of their own"
+    )
     parser.add_argument("--candidates", type=int, default=16)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--growth", type=growth_of, default=1.5)
@@ -94,7 +97,7 @@ def main() -> None:
     plan = Contest(given.out, given, tuple(given.baselines.split(",")))
     stamp(given.out / "contest.json", {key: getattr(given, key) for key in ALIKE}, "")
     deadline = time.monotonic() + 60 * given.minutes
-    for seed in range(given.seeds):
+    for seed in range(given.first, given.seeds):
         for arm in arms:
             if time.monotonic() < deadline:
                 sys.stderr.write(f"{arm.name}, seed {seed}\n")

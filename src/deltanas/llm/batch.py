@@ -9,6 +9,7 @@ import torch
 from transformers import DynamicCache
 
 from deltanas.llm.compat import DynamicLayer, layers_of
+from deltanas.llm.heads import Heads, Keys
 
 ROOM = 128
 """Places that keys and values get at a time."""
@@ -68,6 +69,11 @@ def _with_room(held: torch.Tensor, end: int) -> torch.Tensor:
     return room
 
 
+def _wide(part: torch.Tensor, width: int) -> torch.Tensor:
+    """Keys or values with padding on the left."""
+    return torch.nn.functional.pad(part, (0, 0, width - part.shape[2], 0))
+
+
 class Batch:
     """The rows' shared state in the model: keys and values of what was fed, [group, head, place, feature] a layer.
 
@@ -76,12 +82,14 @@ class Batch:
     padding, which stands on the left of a chunk where groups are fed chunks of different lengths.
     """
 
-    def __init__(self, model: Any, *, tree: bool) -> None:
-        """tree: the model heeds such masks; else every row is a group."""
+    def __init__(self, model: Any, *, tree: bool, heads: Heads | None = None) -> None:
+        """tree: the model heeds such masks; else every row is a group. heads: what the model has read before."""
         self._model = model
         self._cache = DynamicCache(config=model.config)
         self._layers = layers_of(self._cache)
-        self._tree = tree and all(type(layer) is DynamicLayer for layer in self._layers)
+        plain = all(type(layer) is DynamicLayer for layer in self._layers)
+        self._tree = tree and plain
+        self._heads = (Heads() if heads is None else heads) if plain else None
         self._layers[:] = [RoomyLayer() if type(layer) is DynamicLayer else layer for layer in self._layers]
         self._owners = torch.zeros((1, 0), dtype=torch.long, device=model.device)
         """[group, place]: who sees the key there: `_ALL` rows of the group, the one of that name, or `_NOBODY`."""
@@ -94,8 +102,32 @@ class Batch:
         return len(self._owners)
 
     def share(self, heads: Sequence[list[int]]) -> None:
-        """Feed each row's head: once what all have in common, then once each of those that differ."""
+        """Read each row's head. What heads have in common is read once."""
         different = sorted({tuple(head) for head in heads})
+        if self._heads is None or not different[0]:
+            self._feed_all(different)
+        else:
+            self._lay(different, [self._heads.read(self._model, head) for head in different])
+        groups = [different.index(tuple(head)) for head in heads]
+        if not self._tree:
+            self._copy(groups)
+            return
+        self._groups, self._lengths = groups, [self._lengths[group] for group in groups]
+        self._names = [row + 1 if groups.count(group) > 1 else _ALL for row, group in enumerate(groups)]
+
+    def _lay(self, heads: Sequence[tuple[int, ...]], keys: Sequence[Keys]) -> None:
+        """Each of these heads becomes a group, with the keys and values that are known of it."""
+        lengths = [len(head) for head in heads]
+        width = max(lengths)
+        for layer, pairs in zip(self._layers, zip(*keys, strict=True), strict=True):
+            layer.update(*(torch.cat([_wide(part, width) for part in parts]) for parts in zip(*pairs, strict=True)))
+        place = torch.arange(width, device=self._owners.device)
+        padding = width - torch.tensor(lengths, device=place.device)
+        self._owners = torch.where(place < padding[:, None], _NOBODY, _ALL)
+        self._lengths, self._groups, self._names = lengths, [*range(len(heads))], [_ALL] * len(heads)
+
+    def _feed_all(self, different: Sequence[tuple[int, ...]]) -> None:
+        """Each of these heads becomes a group; in order, and so what all begin with is what the first and last do."""
         first, last = different[0], different[-1]
         common = next(
             (place for place, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), len(first)
@@ -105,12 +137,6 @@ class Batch:
         self._copy([0] * len(different))
         if any(len(head) > common for head in different):
             self.feed([list(head[common:]) for head in different])
-        groups = [different.index(tuple(head)) for head in heads]
-        if not self._tree:
-            self._copy(groups)
-            return
-        self._groups, self._lengths = groups, [self._lengths[group] for group in groups]
-        self._names = [row + 1 if groups.count(group) > 1 else _ALL for row, group in enumerate(groups)]
 
     def feed(self, chunks: Sequence[list[int]]) -> torch.Tensor:
         """Append a chunk of tokens to each row; return the scores of the next token: [row, vocabulary] on the CPU."""

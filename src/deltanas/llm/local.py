@@ -21,6 +21,7 @@ from llguidance import LLMatcher, LLTokenizer
 from deltanas.errors import ModelError
 from deltanas.llm.batch import Batch
 from deltanas.llm.chat import Chat
+from deltanas.llm.heads import Heads
 from deltanas.llm.lesson import Lesson, Loss
 from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
 from deltanas.llm.packing import MOST, Row, answers_nll, packs
@@ -43,6 +44,7 @@ class LocalModel:
         self.context = int(model.config.max_position_embeddings)
         self.network = self._bare = model
         self.adapter: Path | None = None
+        self._heads = Heads()
         self._tokenizer = tokenizer
         self._chat = Chat(tokenizer, base)
         self._guide = llguidance.hf.from_tokenizer(tokenizer, n_vocab=max(model.config.vocab_size, len(tokenizer)))
@@ -85,7 +87,7 @@ class LocalModel:
         ]
 
     def _decode(self, rows: list[_Row], heads: list[list[int]], tails: list[list[int]]) -> None:
-        batch = Batch(self.network, tree=len(rows) > 1 and self.shared_tokens > 0)
+        batch = Batch(self.network, tree=len(rows) > 1 and self.shared_tokens > 0, heads=self._heads)
         phase: Literal["prompt", "network"] = "prompt"
         with self.spent.on(phase):
             batch.share(heads)
@@ -200,6 +202,7 @@ class LocalModel:
         self.adapter = folder
 
     def _undress(self) -> None:
+        self._heads = Heads()
         if self.network is not self._bare:
             self._bare = self.network.unload()
             self.network, self.adapter = self._bare, None
