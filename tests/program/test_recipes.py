@@ -189,6 +189,27 @@ def test_a_cycled_momentum_asks_for_an_optimizer_that_has_one() -> None:
     assert with_recipe(text.replace("99)", "99, cycle_momentum=False)"), optimizer="adagrad")
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "word"),
+    [
+        ("CosineAnnealingLR(self.optimizer, 9, 1e-4)", "eta_min"),
+        ("CosineAnnealingLR(self.optimizer, 9, eta_min=prm['lr'] / 9)", "eta_min"),
+        ("CosineAnnealingWarmRestarts(self.optimizer, 9, 1, 1e-4)", "eta_min"),
+        ("ReduceLROnPlateau(self.optimizer, min_lr=1e-4)", "min_lr"),
+    ],
+)
+def test_a_rate_that_a_schedule_ends_at_does_not_stay_under_another_rate(scheduler: str, word: str) -> None:
+    def form(made: str) -> str:
+        return Form(setup=(LOSS, OPTIMIZER, f"self.s = torch.optim.lr_scheduler.{made}")).text
+
+    assert with_recipe(form(scheduler), optimizer="adam")
+    with pytest.raises(RecipeError, match="line 22: .* goes down to a rate of its own") as caught:
+        with_recipe(form(scheduler), optimizer="adam", rate=0.5)
+    assert caught.value.hint.startswith(f"leave {word} out")
+    for without in ("CosineAnnealingLR(self.optimizer, 9)", "CosineAnnealingLR(self.optimizer, 9, eta_min=0.0)"):
+        assert with_recipe(form(without), optimizer="adam", rate=0.5)
+
+
 def test_keys_of_groups_that_the_new_optimizer_lacks_are_refused() -> None:
     text = RIGHT["groups"].text.replace("'lr': prm['lr']}", "'momentum': 0.5}")
     assert with_recipe(text, loss="ngl", optimizer="sgd")

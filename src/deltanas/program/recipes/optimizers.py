@@ -61,6 +61,12 @@ _ADAMS = frozenset({"Adam", "AdamW", "NAdam", "RAdam", "Adamax"})
 _FASTER = {"fused": ("SGD", "Adam", "AdamW", "Adagrad"), "capturable": ("Adam", "AdamW", "RMSprop", "Adadelta")}
 _GROUP = frozenset({"params", "lr", "weight_decay", "name"})
 _CYCLES = frozenset({"OneCycleLR", "CyclicLR"})
+_FLOORS: Mapping[str, tuple[str, int]] = {
+    "CosineAnnealingLR": ("eta_min", 2),
+    "CosineAnnealingWarmRestarts": ("eta_min", 3),
+    "ReduceLROnPlateau": ("min_lr", 7),
+}
+"""Arguments that are a rate to end at, and their places."""
 _MOMENTUM = "0.9"
 _NOT_WHOLE = "not all of the parameter group is written down here"
 _PUT_TOGETHER = "the parameter group is put together here"
@@ -256,6 +262,12 @@ def _reaches(node: ast.AST, name: str, program: RecipeSource, old: Optimizer) ->
 
 def _require_scheduled(program: RecipeSource, call: ast.Call, old: Optimizer, name: str, rate: float | None) -> None:
     scheduler = short(program.dotted(call.func))
+    if scheduler in _FLOORS and rate is not None:
+        word, place = _FLOORS[scheduler]
+        given = [*call.args[place : place + 1], *(one.value for one in call.keywords if one.arg == word)]
+        if any(_number(floor) != 0 for floor in given):
+            why = f"{scheduler} goes down to a rate of its own, where the new one may be no multiple of it"
+            raise program.fault(call, why, f"leave {word} out, or the rate as the program has it")
     if scheduler not in _CYCLES and scheduler != "SWALR":
         return
     if rate is not None:
