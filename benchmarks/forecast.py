@@ -1,8 +1,9 @@
 """Are gains foretold on families never seen? The bars of the forecast, and the table that comes with deltanas.
 
-    python -m benchmarks forecast [--gains benchmarks/gains] [--write FILE]
+    python -m benchmarks forecast [--gains benchmarks/gains] [--on FOLDER] [--write FILE]
 
-Each family of baselines (with its descendants) is foretold by a fit to all others.
+Each family of baselines (with its descendants) is foretold by a fit to all others. With `--on` it is the gains of
+another folder that are foretold, as of another data set, by a fit to those of `--gains`; a family is still held out.
 
     rule      the mean gain of the edit's kind
     ridge     what deltanas fits (`src/deltanas/forecast/ridge.py`)
@@ -50,17 +51,19 @@ Tables = dict[str, list[tuple[float, int]]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gains", type=Path, default=Path("benchmarks/gains"))
+    parser.add_argument("--on", type=Path, help="gains of `python -m benchmarks gains` that nothing is fitted to")
     parser.add_argument("--write", type=Path, help="write the table of all edits to this file")
     given = parser.parse_args()
     rows = rows_of(gains_edits(given.gains))
-    families = sorted({row.family for row in rows})
-    sums = {name: by_family(rows, families, fit) for name, fit in FITS.items()}
-    told: dict[str, Any] = {"edits": len(rows), "families": len(families)}
+    asked = rows_of(gains_edits(given.on)) if given.on else rows
+    families = sorted({row.family for row in asked})
+    sums = {name: by_family(asked, families, fit, rows) for name, fit in FITS.items()}
+    told: dict[str, Any] = {"edits": len(asked), "families": len(families)}
     for name, (_, tables) in sums.items():
         told[name] = {one: estimate(tables[one]) for one in ("rho", "six")}
         if name != "rule":
             told[name]["over rule"] = {one: estimate(tables[one], sums["rule"][1][one]) for one in ("rho", "six")}
-    told |= {"calibration": _calibration(rows, sums["ridge"][0]), "seconds": _seconds(rows)}
+    told |= {"calibration": _calibration(asked, sums["ridge"][0]), "seconds": _seconds(rows)}
     if given.write:
         method = json.loads((given.gains / METHOD).read_text("utf-8"))
         commit = str(commit_of_checkout()[0])[:7]
@@ -96,13 +99,16 @@ def _bare(row: Row) -> Row:
     return replace(row, features={name: n for name, n in row.features.items() if name.startswith("token:")})
 
 
-def by_family(rows: Sequence[R], families: Sequence[str], fit: Fit[R]) -> tuple[dict[int, Expected], Tables]:
-    """What is foretold of each row by the other families, and how well."""
+def by_family(
+    rows: Sequence[R], families: Sequence[str], fit: Fit[R], known: Sequence[R] | None = None
+) -> tuple[dict[int, Expected], Tables]:
+    """What is foretold of each row by the other families, and how well. known: what is fitted to, else the rows."""
+    known = rows if known is None else known
     expected: dict[int, Expected] = {}
     tables: Tables = {"rho": [], "six": []}
     for family in families:
         asked = [number for number, row in enumerate(rows) if row.family == family]
-        found = fit([row for row in rows if row.family != family], [rows[number] for number in asked])
+        found = fit([row for row in known if row.family != family], [rows[number] for number in asked])
         expected |= dict(zip(asked, found, strict=True))
         parents: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
         for number in asked:

@@ -1,13 +1,14 @@
 """Measure simple edits: what each one does to a baseline's accuracy after one epoch, with its noise.
 
-    python -m benchmarks gains --out benchmarks/gains [--edits 3000] [--minutes M]
+    python -m benchmarks gains --out benchmarks/gains [--edits 3000] [--dataset fashion-mnist] [--minutes M]
 
 Every edit is a fair draw of the uniform sampler from the verified space of a built-in baseline (architecture only: the
 recipe is the same for all). A baseline is trained with eight seeds, an edited network with one of these, which go by
 turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether an edited network
 is as noisy as its baseline. The figures stand in the order of the draws, so a prefix of the file is a fair sample too.
 Networks of which every edit was drawn are followed by a descendant of each, three fair draws away, which is measured
-as the baselines are (`resnet.1`; after it `resnet.2`). Interrupt it at any moment; the same command goes on.
+as the baselines are (`resnet.1`; after it `resnet.2`). Data of one shape get the same draws. Interrupt it at any moment;
+the same command goes on.
 `edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
 """
 
@@ -34,7 +35,7 @@ from deltanas.seams import Ask, Built, Runner
 from deltanas.search import training_seed
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
-DATASET, TRAIN_SIZE = "fashion-mnist", 4_000
+TRAIN_SIZE = 4_000
 SEEDS, TWICE = 8, 16
 """Seeds of a baseline, and of how many edits one is trained with a second seed."""
 TOGETHER = 2
@@ -49,6 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--edits", type=int, default=3_000)
+    parser.add_argument("--dataset", default="fashion-mnist")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="end after the round that passes it")
     parser.add_argument("--workers", type=int, default=1)
     given = parser.parse_args()
@@ -56,8 +58,8 @@ def main() -> None:
     config = TrainConfig(
         size=TRAIN_SIZE, validation_size="all", workers=given.workers, threads=1, timeout=120, epochs=1, average=0
     )
-    with open_dataset_pool(DATASET, config) as pool:
-        _stamp(given.out / "meta.json", pool.dataset.record, pool.tier)
+    with open_dataset_pool(given.dataset, config) as pool:
+        _stamp(given.out / "meta.json", pool)
         deadline = time.monotonic() + 60 * given.minutes
         edits = given.out / "edits.jsonl"
         for generation in count():
@@ -179,18 +181,18 @@ def _outcome(trainings: Sequence[Trained | Failed]) -> Row:
     }
 
 
-def _stamp(path: Path, data: object, tier: str) -> None:
+def _stamp(path: Path, pool: Pool) -> None:
     method: Row = {
-        "dataset": DATASET,
+        "dataset": pool.dataset.name,
         "train_size": TRAIN_SIZE,
         "epochs": 1,
         "prm": nets.DEFAULT_PRM,
         "seeds": [training_seed(0, repeat=repeat) for repeat in range(SEEDS)],
         "second_seed": f"one edit of {TWICE}",
-        "data": data,
+        "data": pool.dataset.record,
         "torch": metadata.version("torch"),
     }
-    stamp(path, method, tier)
+    stamp(path, method, pool.tier)
 
 
 if __name__ == "__main__":
