@@ -7,8 +7,8 @@ recipe is the same for all). A baseline is trained with eight seeds, an edited n
 turns, so that no seed's luck is in all gains; every sixteenth with a second one, which shows whether an edited network
 is as noisy as its baseline. The figures stand in the order of the draws, so a prefix of the file is a fair sample too.
 Networks of which every edit was drawn are followed by a descendant of each, three fair draws away, which is measured
-as the baselines are (`resnet.1`; after it `resnet.2`). Data of one shape get the same draws. Interrupt it at any moment;
-the same command goes on.
+as the baselines are (`resnet.1`; after it `resnet.2`). Data of one shape get the same draws. Interrupt it at any
+moment; the same command goes on.
 `edits.jsonl` has a row an edit, `baselines.jsonl` a row a baseline; `meta.json` says how they were measured.
 """
 
