@@ -137,7 +137,8 @@ def trained(pool: Pool, path: Path, count: int, seeds: int) -> None:
         _train(pool, path, seed, [(what, one, mixture(one, head), 1) for what, head in HEADS.items() for one in drawn])
     rows = read_rows(path)
     cost = fmean(_float(row["cpu"]) for row in rows if row["what"] == "gate, own" and row["score"] is not None)
-    epochs = {base.name: max(1, round(cost / fmean(_cpus(rows, base.name)))) for base in bases}
+    begun = {row["name"]: int(_float(row["epochs"])) for row in rows if row["what"] == "single, equal seconds"}
+    epochs = {base.name: begun.get(base.name) or max(1, round(cost / fmean(_cpus(rows, base.name)))) for base in bases}
     best = {one: max(one, key=lambda base: fmean(_scores(rows, base.name))) for one in drawn}
     wide = {one: widened(pool, best[one], mixture(one, HEADS["gate, own"])) for one in drawn}
     for seed in range(seeds):

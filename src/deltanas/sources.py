@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from math import isfinite
 from pathlib import Path
 from random import Random
 
@@ -167,13 +168,20 @@ def _of_table(path: Path) -> Evidence:
         for line in path.read_text("utf-8").splitlines(keepends=True):
             row = json.loads(line) if line.endswith("\n") else {}  # a kill cuts the last line short
             if row.get("score") is not None and row["program"] in held:
-                rows.append(Measured(row["program"], row["dataset"], int(row["epochs"]), float(row["score"])))
+                rows.append(Measured(row["program"], row["dataset"], int(row["epochs"]), _finite(row["score"])))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no table of trainings: {error!r}",
             "take a table of `python -m benchmarks suitability_table`: JSON lines with program, dataset, epochs, score",
         ) from None
     return Evidence(rows, held, tuned=False)
+
+
+def _finite(value: object) -> float:
+    """Raises ValueError."""
+    if not isfinite(number := float(str(value))):
+        raise ValueError(f"a score is {number}")
+    return number
 
 
 def trials_in(path: Path) -> tuple[list[Trial], dict[str, str]]:

@@ -153,10 +153,18 @@ def test_a_table_of_trainings_is_evidence_and_its_last_row_may_be_cut_short(delt
     assert [row["dataset"] for row in check] == ["digits", "fashion-mnist"]
     assert check[0]["rho"]["value"] > 0.9
     assert "+1.00" in deltanas("suggest", "--dataset", "folder:x", "--from", table, "--check")
-    table.write_text("no rows\n")
-    with pytest.raises(UsageError, match="no table of trainings") as caught:
-        deltanas("suggest", "--dataset", "folder:x", "--from", table)
-    assert "suitability_table" in caught.value.hint
+    for wrong in ("no rows\n", json.dumps({**lines[0], "score": float("nan")}) + "\n"):
+        table.write_text(wrong)
+        with pytest.raises(UsageError, match="no table of trainings") as caught:
+            deltanas("suggest", "--dataset", "folder:x", "--from", table)
+        assert "suitability_table" in caught.value.hint
+
+
+def test_prompts_are_chosen_for_a_model_alone(deltanas: Command, tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path)
+    with pytest.raises(UsageError, match="--kind is of prompts, and no language model is asked"):
+        deltanas("study", "suitability", wheel, "--kind", "names")
+    deltanas("study", "suitability", wheel)
 
 
 def test_an_unknown_data_set_is_no_new_one_and_the_hint_names_it(deltanas: Command, tmp_path: Path) -> None:

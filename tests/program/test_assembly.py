@@ -110,6 +110,13 @@ def _with_future_first(source: str) -> str:
     return future + source.replace(future, "") if future in source else source
 
 
+def test_a_builtin_is_what_it_was_beside_an_import_of_its_name() -> None:
+    own = "from math import pow\nfrom torch import sum\nresult = pow(2, 5)\n"
+    source = assembled([Expert("a", own + PLAIN, {}), Expert("b", "result = pow(2, 5), sum([1, 2])\n" + PLAIN, {})])
+    results = [repr(value) for name, value in vars(module_of(source)).items() if name.startswith("result_")]
+    assert sorted(results) == ["(32, 3)", "32.0"]
+
+
 def test_annotations_are_not_evaluated_where_one_of_the_programs_wants_it_so() -> None:
     text = "from __future__ import annotations\nx: Unknown[int] = 3\n"
     source = assembled([Expert("a", text + PLAIN, {}), Expert("b", PLAIN, {}), Expert("c", text + PLAIN, {})])
@@ -163,6 +170,21 @@ REFUSED = {
         "class A: ...\ndef f(x: 'A'):\n    name = type(x).__name__\n    return {'A': 1}[name]\n",
         "line 4: the name 'A'",
         "class A: ...\n__all__ = ['A']\ndef f(x: 'A') -> 'A':\n    return type(x).__name__.lower()\n",
+    ),
+    "a name that a module gives": (
+        "import torch\nclass A(torch.nn.Module): ...\ny = A()._get_name() == 'A'\n",
+        "line 3: the name 'A'",
+        "import torch\nclass A(torch.nn.Module): ...\ny = isinstance(A(), A)\n",
+    ),
+    "the end of a name": (
+        "class ResBlock: ...\ny = type(ResBlock()).__name__.endswith('Block')\n",
+        "line 2: the name 'Block'",
+        "class ResBlock: ...\ny = type(ResBlock()).__name__.startswith('Res') and 'k'.endswith('x')\n",
+    ),
+    "a deep expression": (
+        f"x = {' + '.join('1' * 1200)}\n",
+        "line 1: an expression is nested too deeply",
+        "x = 1200\n",
     ),
     "a conditional import": (
         "if True:\n    import os.path\n",
@@ -243,6 +265,13 @@ def test_a_mixture_of_mixtures_keeps_all_of_their_optimizers() -> None:
     trained = {id(weight) for one in net.optimizers for group in one.param_groups for weight in group["params"]}
     assert len(net.optimizers) == 5, "of mlp and nin, of their gate, of vgg, of the gate"
     assert trained == {id(weight) for weight in net.parameters()}
+
+
+def test_the_headings_of_a_mixture_in_a_mixture_are_not_those_of_the_file() -> None:
+    inner = Expert("inner", assembled(experts_of(["mlp", "nin"])), DEFAULT_PRM)
+    source = assembled([inner, *experts_of(["vgg"])])
+    assert sorted(re.findall(r"^# Expert \d+: (.*)$", source, re.MULTILINE)) == ["inner", "vgg"]
+    assert sorted(re.findall(r"^# Its expert \d+: (.*)$", source, re.MULTILINE)) == ["mlp", "nin"]
 
 
 @pytest.mark.slow

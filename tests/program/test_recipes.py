@@ -203,7 +203,7 @@ def test_a_rate_that_a_schedule_ends_at_does_not_stay_under_another_rate(schedul
         return Form(setup=(LOSS, OPTIMIZER, f"self.s = torch.optim.lr_scheduler.{made}")).text
 
     assert with_recipe(form(scheduler), optimizer="adam")
-    with pytest.raises(RecipeError, match="line 22: .* goes down to a rate of its own") as caught:
+    with pytest.raises(RecipeError, match=r"line 22: .* goes down to a rate of its own") as caught:
         with_recipe(form(scheduler), optimizer="adam", rate=0.5)
     assert caught.value.hint.startswith(f"leave {word} out")
     for without in ("CosineAnnealingLR(self.optimizer, 9)", "CosineAnnealingLR(self.optimizer, 9, eta_min=0.0)"):

@@ -250,3 +250,12 @@ def test_a_setting_of_the_gate_is_refused_where_there_is_none_and_the_hint_mends
     assert f"leave `experts.{name}` out, or set experts.head to gate" in caught.value.hint
     for mended in ({"head": "mean"}, {"head": "gate", name: 0.7}):
         context_of(read_config({"strategy": "experts", "experts": mended}))
+
+
+def test_what_would_teach_a_gate_is_refused_where_it_does_not_learn() -> None:
+    still = {"rate": 0.0, "noise": 0.7}
+    for own in (still, {"rate": 0.0, "loss": "joint", "balance": 0.7}):
+        with pytest.raises(UsageError, match=r"is for a gate that learns, and `experts\.rate` = 0"):
+            context_of(read_config({"strategy": "experts", "experts": own}))
+    for own in ({"rate": 0.0}, {**still, "loss": "joint"}, {"noise": 0.7}):  # experts learn from noise in their shares
+        context_of(read_config({"strategy": "experts", "experts": own}))

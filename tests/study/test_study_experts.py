@@ -116,6 +116,13 @@ def test_yield_gains_and_effects_are_those_that_were_put_in() -> None:
     assert json.loads(json.dumps(plain(found)))["coverage"]["pairs"]["missing"] == 0
 
 
+def test_a_baseline_that_was_refused_as_a_copy_takes_no_ones_place() -> None:
+    (first, *others), copied = candidates(), Refused("novelty", "a copy of net0")
+    copy = Candidate(0, len(NAMES), "baseline", None, Draft(PROGRAMS["net0"]), name="copy", outcome=copied)
+    found = experts_study([first, *others[: len(NAMES) - 1], copy, *others[len(NAMES) - 1 :]])
+    assert found == experts_study(candidates())
+
+
 def test_a_baseline_that_can_not_be_joined_is_missed_in_no_mixture() -> None:
     done = Trained(0.9, 1000, 0, 2.0, 2.0, "C", epochs=1)
     star = Draft(Program.of("from math import *\nclass Net: ...\n"))

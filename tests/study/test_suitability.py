@@ -19,6 +19,7 @@ from deltanas.study.predictors import (
     trees,
 )
 from deltanas.study.standing import Examples, agreement, examples_of, standing_of, table_of
+from deltanas.study.suitability import Figure, _verdict
 
 SETS = ("a", "b", "c", "d")
 
@@ -77,6 +78,13 @@ def test_code_that_tells_is_told_from_names_that_do_not(telling: Suitability) ->
     assert telling.copies == telling.networks == 50
     assert telling.confident.value > telling.code.value
     assert telling.calibration < 0.15
+
+
+def test_code_that_is_above_names_below_a_guess_is_not_said_to_tell_more(telling: Suitability) -> None:
+    gain = Figure(0.15, 0.1, 0.2, 900)
+    guess, more = (_verdict("quantile", telling.majority, Figure(0.55, low, 0.6, 900), gain) for low in (0.49, 0.51))
+    assert "not shown to tell more than a guess" in guess
+    assert more == "Code tells more than the names of the two sets: +0.150 [+0.100, +0.200]."
 
 
 def test_code_that_tells_nothing_is_not_said_to_and_without_repeats_there_is_no_ceiling() -> None:

@@ -172,6 +172,10 @@ def suitability(
     scores = Scores.of(kept)
     compared(scores, label)  # before a model is opened
     answered = None
+    if llm is None and kind:
+        raise UsageError(
+            "--kind is of prompts, and no language model is asked", "add --llm smollm2, or leave --kind out"
+        )
     if llm is not None:
         how = {"label": label, "epochs": epoch, "kinds": kinds_of(kind or ()), "taught": taught, "number": asked}
         answered = _ask(llm, scores, sources, out, **how)

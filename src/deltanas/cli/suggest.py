@@ -37,7 +37,11 @@ def suggest(
     ] = None,
     top: Annotated[int, typer.Option(help="Number of programs to name.", min=1)] = TOP,
     epochs: Annotated[
-        int | None, typer.Option(help="The most epochs of a training that counts; default: the most common.", min=1)
+        int | None,
+        typer.Option(
+            help="The most epochs of a training that counts; default: of LEMUR's as many as a third have.",
+            min=1,
+        ),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Leave out each data set in turn: how well is it told?")

@@ -6,6 +6,7 @@ keeps its text, its optimizer and its own hyperparameters. The order in which th
 
 from __future__ import annotations
 
+import builtins
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from deltanas.program.heads import IMPORTS, RESERVED, Head, head_text
 from deltanas.program.renaming import AssemblyError, Import, renamed, source_of
 
 _NUMBERED = re.compile(r"_\d+$")
+_HEADING = re.compile(r"^# Expert (?=\d+:)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def assembled(experts: Sequence[Expert], head: Head | None = None) -> str:
     if any(source.annotations for source in sources):  # the sandbox reads all programs so
         texts.insert(0, "from __future__ import annotations")
     bodies = [
-        f"# Expert {number}: {_plain(one.name)}\n\n{part.body}"
+        f"# Expert {number}: {_plain(one.name)}\n\n{_HEADING.sub('# Its expert ', part.body)}"
         for number, (one, part) in enumerate(zip(placed, parts, strict=True), 1)
     ]
     end = head_text(head, [(part.net, dict(one.prm)) for one, part in zip(placed, parts, strict=True)])
@@ -68,11 +70,15 @@ def unfit(name: str, source: str) -> AssemblyError | None:
 
 
 def _clashes(imports: Sequence[Sequence[Import]]) -> list[frozenset[str]]:
-    """For each expert the imported names that mean something else to the head, or to an expert before it."""
+    """For each expert the imported names that mean something else to the head, or to an expert before it.
+
+    A builtin means something to all of them.
+    """
     meant = {one.name: one.bound for one in IMPORTS}
+    taken = {*RESERVED, *dir(builtins)}
     found: list[frozenset[str]] = []
     for those in imports:
-        clashing = {one.name for one in those if one.name in RESERVED or _NUMBERED.search(one.name)}
+        clashing = {one.name for one in those if one.name in taken or _NUMBERED.search(one.name)}
         clashing |= {one.name for one in those if meant.setdefault(one.name, one.bound) != one.bound}
         found.append(frozenset(clashing))
     return found

@@ -18,6 +18,8 @@ from deltanas.program.scopes import Names, Use
 _SEES_NAMES = frozenset({"globals", "eval", "exec", "sys.modules"})
 _SEES_NAMES_HERE = frozenset({"locals", "vars", "dir"})
 """Without arguments they give the names of where they stand."""
+_NAME = frozenset({"__name__", "__qualname__", "_get_name"})
+"""What gives the name of a class or a function; the last is nn.Module's."""
 _FUTURE = "__future__"
 HYPERPARAMETERS = "supported_hyperparameters"
 
@@ -56,7 +58,11 @@ class Source:
             self.fails(line, f"it is no Python: {why}", f"`deltanas check` says more of {name}")
         self.tree: ast.Module = tree
         self.names = Names(set())
-        self.names.visit(tree)
+        try:
+            self.names.visit(tree)
+            ast.dump(tree)
+        except RecursionError:
+            self.fails(1, "an expression is nested too deeply", "split it into several statements")
         self.annotations = any(isinstance(one, ast.ImportFrom) and one.module == _FUTURE for one in tree.body)
         if NET not in self.names.scope.bound:
             self.fails(1, "it defines no `Net`", "name a program that follows the LEMUR contract")
@@ -103,17 +109,23 @@ class Source:
     def _refuse_said(self) -> None:
         """A program that asks for names of classes or functions, and says one of its own as a text."""
         nodes = list(ast.walk(self.tree))
-        if not any(isinstance(node, ast.Attribute) and node.attr in ("__name__", "__qualname__") for node in nodes):
+        if not any(isinstance(node, ast.Attribute) and node.attr in _NAME for node in nodes):
             return
         defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
         own = defined & self.names.scope.bound
         silent = {id(part) for node in nodes for one in _never_compared(node) for part in ast.walk(one)}
+        ends = {id(part) for node in nodes for one in _ends_asked(node) for part in ast.walk(one)}
         for node in nodes:
-            if isinstance(node, ast.Constant) and node.value in own and id(node) not in silent:
+            if not isinstance(node, ast.Constant) or id(node) in silent or not isinstance(node.value, str):
+                continue
+            alike = own & {node.value}
+            if id(node) in ends:
+                alike = {name for name in own if name.endswith(node.value)}
+            if alike:
                 self.fails(
                     node.lineno,
                     f"the name {node.value!r} is compared with, and it is renamed",
-                    f"compare with isinstance(..., {node.value})",
+                    f"compare with isinstance(..., {min(alike)})",
                 )
 
     def _refuse_node(self, node: ast.AST, own: set[str], imported: Mapping[str, str]) -> None:
@@ -188,6 +200,13 @@ def _never_compared(node: ast.AST) -> Iterator[ast.expr]:
             yield one
         case ast.Assign(targets=[ast.Name(id="__all__")], value=one):
             yield one
+
+
+def _ends_asked(node: ast.AST) -> Iterator[ast.expr]:
+    """What a text is asked to end with."""
+    match node:
+        case ast.Call(func=ast.Attribute(attr="endswith" | "removesuffix"), args=asked):
+            yield from asked
 
 
 def _imports_at_once(node: ast.stmt) -> TypeGuard[ast.Import | ast.ImportFrom]:

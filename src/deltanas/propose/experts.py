@@ -54,14 +54,22 @@ class Experts(Section):
         return Head(self.head, self.loss, self.temperature, self.noise, self.balance, self.rate)
 
     def sound(self) -> Experts:
-        """Itself. Raises UsageError where a setting is the gate's, and there is none."""
+        """Itself. Raises UsageError where a setting is the gate's, and there is none, or none that learns."""
         plain = Experts()
-        for name in ("temperature", "noise", "balance", "rate"):
-            if self.head == "mean" and getattr(self, name) != getattr(plain, name):
-                raise UsageError(
-                    f"`experts.{name}` = {getattr(self, name):g} is for a gate, and `experts.head` = mean has none",
-                    f"leave `experts.{name}` out, or set experts.head to gate",
-                )
+        given = [
+            name for name in ("temperature", "noise", "balance", "rate") if getattr(self, name) != getattr(plain, name)
+        ]
+        if self.head == "mean" and given:
+            raise UsageError(
+                f"`experts.{given[0]}` = {getattr(self, given[0]):g} is for a gate, and `experts.head` = mean has none",
+                f"leave `experts.{given[0]}` out, or set experts.head to gate",
+            )
+        taught = {"balance"} if self.loss == "joint" else {"balance", "noise"}  # noise moves what experts learn jointly
+        if self.rate == 0 and (idle := [name for name in given if name in taught]):
+            raise UsageError(
+                f"`experts.{idle[0]}` = {getattr(self, idle[0]):g} is for a gate that learns, and `experts.rate` = 0",
+                f"leave `experts.{idle[0]}` out, or experts.rate",
+            )
         return self
 
 

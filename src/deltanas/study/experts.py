@@ -140,7 +140,7 @@ def experts_study(candidates: Sequence[Candidate], metric: Metric = CLASSIFY.met
 
 def _mixture(row: Candidate, baselines: Sequence[Candidate]) -> Mixture | None:
     """None where all mixtures had been drawn before the slot."""
-    labels = {one.program.id: one.label for one in baselines if one.program}
+    labels = {one.program.id: one.label for one in baselines if one.program and not isinstance(one.outcome, Refused)}
     made = row.attempts[-1] if row.attempts else None
     if made is None or not made.goal:
         return None

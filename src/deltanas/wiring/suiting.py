@@ -6,11 +6,12 @@ import json
 import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from deltanas.errors import UsageError, aside
 from deltanas.learn import Tuning, tune
-from deltanas.llm import Lesson, Tunable
+from deltanas.llm import HeldModel, Lesson, Tunable
 from deltanas.study.questions import (
     KINDS,
     Asked,
@@ -54,9 +55,17 @@ def asked(
     """
     table, examples = compared(scores, label)
     plan = plan_of(table, examples, taught, number)
-    setting: dict[str, object] = {"model": model.name, "label": label, "epochs": epochs, "taught": plan.taught.tolist()}
-    kept = _Kept(into, {**setting, "asked": plan.asked.tolist(), "datasets": list(table.datasets)})
-    held = questions_of(table, examples, plan.asked)
+    held, shown = (questions_of(table, examples, rows) for rows in (plan.asked, plan.taught))
+    words = [
+        (messages_of(one, kind, table, examples, sources, epochs), one.right)
+        for one in (*held, *shown)
+        for kind in KINDS
+    ]
+    kept = _Kept(into, {
+        "model": model.name, "weights": model.digest if isinstance(model, HeldModel) else "", "label": label,
+        "epochs": epochs, "taught": plan.taught.tolist(), "asked": plan.asked.tolist(),
+        "datasets": list(table.datasets), "questions": sha256(json.dumps(words).encode()).hexdigest(),
+    })  # fmt: skip
     answers: dict[tuple[str, bool], list[float]] = {}
     for kind in kinds:
 
@@ -72,7 +81,7 @@ def asked(
 
         for tuned in (False, True):
             if tuned and kept.lacks(kind, True, held):
-                learned = lessons(questions_of(table, examples, plan.taught), right=True)
+                learned = lessons(shown, right=True)
                 told(f"{kind}: tuning on {len(learned)} prompts")
                 adapter = tune(model, learned, tuning or Tuning(max_length=2048), into / kind, None, 0)
                 model.adapt(adapter.folder)
