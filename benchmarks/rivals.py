@@ -19,9 +19,10 @@ three networks that it ranks highest. These are the first metric, fixed before t
                seed for each of `--fresh`), mean of the three; and of the one ranked highest
     cost       FLOPs and parameters of the three, as ratios to the best baseline
 
-Arms are compared seed by seed, t-intervals over the searches. No arm has networks of more than `--growth` times the
-FLOPs or parameters (`off`: no limit): TPE of those of the best baseline, a search of those of each one's own. Interrupt
-it at any moment; the same command goes on. It ends with JSON.
+Arms are compared seed by seed, t-intervals over the searches. A network that several searches hand over is tested once
+for all of them: with `--fresh 2` or more the luck of that training, which a t-interval takes for many, is added. No arm
+has networks of more than `--growth` times the FLOPs or parameters (`off`: no limit): TPE of those of the best baseline,
+a search of those of each one's own. Interrupt it at any moment; the same command goes on. It ends with JSON.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ import json
 import re
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from math import inf
+from itertools import accumulate, groupby
+from math import inf, sqrt
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean, median, variance
 from typing import Any
 
 import deltanas
-from benchmarks.compare import mean
+from benchmarks.compare import Interval, mean
 from benchmarks.parametric import best_of, score_of, tuned
 from benchmarks.table import Row, append_rows, read_rows, stamp
 from deltanas import nets
@@ -96,6 +97,9 @@ def main() -> None:
     arms = [arm_of(text) for text in names_of(given.arms)]
     plan = Contest(given.out, given, tuple(given.baselines.split(",")))
     stamp(given.out / "contest.json", {key: getattr(given, key) for key in ALIKE}, "")
+    for arm in arms:
+        if arm.name not in SEARCHES and arm.settings is not None:
+            stamp(given.out / f"arm-{arm.name}.json", {"settings": arm.settings}, "")
     deadline = time.monotonic() + 60 * given.minutes
     for seed in range(given.first, given.seeds):
         for arm in arms:
@@ -328,10 +332,22 @@ def _seconds(rows: Sequence[Candidate]) -> float:
 
 
 def within(rows: Sequence[Candidate], seconds: float) -> list[Candidate]:
-    """The baselines, and the candidates that were done in that time."""
-    made = _made(rows)
-    count = sum(total <= seconds for total in accumulate(map(spent, made)))
-    return [row for row in rows if not row.cycle] + made[:count]
+    """The baselines, and the candidates as far as they were trained in that time.
+
+    Whoever is trained for longer is chosen once all of the cycle have had the shortest training, so these come first.
+    """
+    kept = [row for row in rows if not row.cycle]
+    for _, some in groupby(_made(rows), key=lambda row: row.cycle):
+        made = list(some)
+        early = [row.at(row.shortest) or row for row in made]
+        done = sum(total <= seconds for total in accumulate(map(spent, early)))
+        seconds -= sum(map(spent, early))
+        for row, short in zip(made[:done], early, strict=False):
+            seconds -= spent(row) - spent(short)
+            kept.append(row if seconds >= 0 else short)
+        if seconds < 0:
+            break
+    return kept
 
 
 def _made(rows: Sequence[Candidate]) -> list[Candidate]:
@@ -380,10 +396,48 @@ def compared(rows: Sequence[Row], tests: Mapping[tuple[str, int], Sequence[float
             entry[f"{key}_ratio"] = round(median(ratios), 2) if ratios else None
         for other in (name for name in scores if name != arm):
             both = [seed for seed in by_seed if seed in scores[other]]
-            for name, figure in (("over", fmean), ("first_over", lambda found: found[0])):
-                entry[f"{name}_{other}"] = mean([figure(by_seed[s]) - figure(scores[other][s]) for s in both])
+            for name, figure, places in (("over", fmean, HANDED), ("first_over", lambda found: found[0], 1)):
+                gains = [figure(by_seed[s]) - figure(scores[other][s]) for s in both]
+                luck = shared_luck([row for row in rows if row["seed"] in both and int(str(row["place"])) < places],
+                                   {arm: 1.0, other: -1.0}, tests)  # fmt: skip
+                entry[f"{name}_{other}"] = _with_luck(mean(gains), luck)
         told[arm] = entry
     return told
+
+
+def shared_luck(
+    rows: Sequence[Row], signs: Mapping[str, float], tests: Mapping[tuple[str, int], Sequence[float]]
+) -> float:
+    """What searches that hand over the same programs share of the luck of their final trainings: a variance.
+
+    It is the part of the variance of a difference of two arms' means that does not show from search to search. signs:
+    of the two arms. 0 where nothing was tested twice.
+    """
+    sums = [(len(scores) - 1, variance(scores)) for scores in tests.values() if len(scores) > 1]
+    if not sums:
+        return 0.0
+    one = sum(count * square for count, square in sums) / sum(count for count, _ in sums)
+    repeats: defaultdict[str, int] = defaultdict(int)
+    for (program, _), scores in tests.items():
+        repeats[program] = max(repeats[program], len(scores))
+    places = Counter((row["arm"], row["seed"]) for row in rows)
+    seeds = len({row["seed"] for row in rows})
+    weights: defaultdict[str, defaultdict[object, float]] = defaultdict(lambda: defaultdict(float))
+    for row in rows:
+        if sign := signs.get(str(row["arm"]), 0.0):
+            weights[str(row["program"])][row["seed"]] += sign / (seeds * places[row["arm"], row["seed"]])
+    return sum(
+        max(0.0, sum(held.values()) ** 2 - sum(each**2 for each in held.values())) * one / max(1, repeats[program])
+        for program, held in weights.items()
+    )
+
+
+def _with_luck(found: Interval, luck: float) -> Interval:
+    """The interval with a variance added to that of the mean."""
+    if "low" not in found:
+        return found
+    half = sqrt(((found["high"] - found["low"]) / 2) ** 2 + 1.96**2 * luck)
+    return {**found, "low": round(found["value"] - half, 4), "high": round(found["value"] + half, 4)}
 
 
 if __name__ == "__main__":

@@ -60,6 +60,11 @@ def test_a_part_that_loses_much_and_wins_sometimes_is_preferred_to_one_that_does
     assert found["net"] > 0.7 * 900
 
 
+def test_parts_are_equals_after_a_cycle_in_which_nothing_gained() -> None:
+    lost = shares(journal({"net": [-0.01, -0.02], "recipe": [-0.02, -0.02], "transform": [-0.03, -0.01]}))
+    assert all(240 < lost[part] < 360 for part in PARTS)
+
+
 def test_on_a_ladder_a_part_pays_by_the_longest_training_alone() -> None:
     """Edits of the recipe gain much after one epoch and are not promoted; those of the network gain after nine."""
     known = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from deltanas.program import (
     Program,
     Refused,
     Trained,
+    combined,
 )
 from deltanas.propose import Tournament
 from deltanas.records import Attempt, Call, Candidate, Draft
@@ -292,6 +294,10 @@ def test_as_many_proposals_as_fill_a_slot_and_cost_no_more_than_its_training() -
     assert proposals_due(journal(60.0, 0, 98, 10.0)) == 1
     assert proposals_due(journal(0.5, 0, 98, 10.0)) == 8
     assert proposals_due(journal(0.0, 0, 98, 10.0)) == 8  # a proposer that costs nothing
+    made = tuple(Trained(0.5, 10, 0, 10.0 * epochs, 1.0, "C", epochs=epochs) for epochs in (1, 5))
+    base, slot = journal(4.0, 49, 98, 10.0)
+    base = replace(base, trainings=made, outcome=combined(made))
+    assert proposals_due(Journal([base, slot])) == 2, "a candidate is trained for the shortest length, and few for more"
 
 
 def test_a_proposer_is_told_what_the_earlier_cycles_measured(url: str) -> None:

@@ -90,8 +90,7 @@ def foretold(candidates: Iterable[Candidate], metric: Metric = CLASSIFY.metric) 
 
 
 def _gain(child: Candidate, parent: Candidate, metric: Metric) -> float | None:
-    shortest = min((each.epochs for each in child.trainings), default=child.rung)
-    mine, theirs = child.at(shortest), parent.at(shortest)
+    mine, theirs = child.at(child.shortest), parent.at(child.shortest)
     if mine is None or theirs is None or mine.score is None or theirs.score is None:
         return None
     return metric.over(mine.score, theirs.score)

@@ -34,10 +34,14 @@ class Tally:
             self.passed += attempt.passed
             self.asking += sum(round(1e9 * call.seconds) for call in attempt.calls)
 
-    def add_outcome(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Trained | Failed):
+    def add_trainings(self, candidate: Candidate) -> None:
+        """Of a baseline the shortest ones alone: all baselines are trained for longer, and few candidates."""
+        if isinstance(candidate.outcome, Trained | Failed):
+            made = candidate.trainings or (candidate.outcome,)
             self.settled += 1
-            self.training += round(1e9 * outcome.seconds)
+            self.training += sum(
+                round(1e9 * each.seconds) for each in made if candidate.cycle or each.epochs == candidate.shortest
+            )
 
 
 @dataclass(slots=True)
@@ -166,18 +170,19 @@ class Journal(Sequence[Candidate]):
 
     def _settle(self, row: Candidate) -> None:
         assert row.outcome is not None
-        self.tally.add_outcome(row.outcome)
+        self.tally.add_trainings(row)
         made = sorted((each for each in row.trainings if isinstance(each, Trained)), key=lambda each: each.epochs)
         for epochs, trainings in groupby(made, key=lambda each: each.epochs):
             self._noise.setdefault(epochs, Noise()).add(list(trainings))
         self.top = max(self.top, row.rung)
         if row.score is None:
             return
-        gain = self.gain(row)
-        if gain is not None:
-            kept = row.kept
+        kept, early = row.kept, row.at(row.shortest)
+        if early and (gain := self.gain(early)) is not None:
             self._gains["goal"].setdefault(kept.goal if kept else "", []).append(gain)
             self._gains["kind"].setdefault(kept.kind if kept else "", []).append(gain)
+        gain = self.gain(row)
+        if gain is not None:
             better = gain > 0 and row.rung == self.top
             self.brought.setdefault(kept.part if kept else "", []).append(gain if better else 0.0)
             if better:
@@ -224,7 +229,10 @@ class Journal(Sequence[Candidate]):
         return self._tried.get((program, text_of(part)), frozenset())
 
     def gains(self, by: By = "goal") -> Mapping[str, Sequence[float]]:
-        """By goal or kind of the edit, the gain over its parent of each trained candidate (`Metric.over`)."""
+        """By goal or kind of the edit, the gain of each trained candidate over its parent (`Metric.over`).
+
+        After the shortest training, which all have: a gain of a longer one is no sample of the same kind.
+        """
         return self._gains[by]
 
     def telemetry(self, parent: Program) -> Telemetry:

@@ -162,6 +162,11 @@ class Candidate:
         """Number of epochs after which the score was taken, those of its longest training; 0 without a score."""
         return self.outcome.epochs if isinstance(self.outcome, Trained) else 0
 
+    @property
+    def shortest(self) -> int:
+        """Number of epochs of its shortest training, which all candidates of a run have; 0 if it was not trained."""
+        return min((each.epochs for each in self.trainings), default=self.rung)
+
     def at(self, rung: int) -> Candidate | None:
         """The candidate by its trainings of this length alone; None where it has no score of them.
 

@@ -53,9 +53,12 @@ def thompson(known: Known, rng: Random) -> Callable[[Sequence[str]], str]:
 
 
 def pooled(gains: Mapping[str, Sequence[float]]) -> float:
-    """Standard deviation within arms, over those with two gains or more; `SPREAD` where there is none."""
+    """Standard deviation within arms, over those with two gains or more; `SPREAD` where there is none.
+
+    So it is where all gains are alike, as where nothing gained yet: by draws without spread the first arm would win.
+    """
     several = [(fmean(values), values) for values in gains.values() if len(values) > 1]
     if not several:
         return SPREAD
     squares = sum((gain - mean) ** 2 for mean, values in several for gain in values)
-    return sqrt(squares / sum(len(values) - 1 for _, values in several))
+    return sqrt(squares / sum(len(values) - 1 for _, values in several)) or SPREAD

@@ -20,6 +20,7 @@ from deltanas.program import SPACES, Program, Refused, Trained, apply_edit, comb
 from deltanas.program.transforms.space import REMOVE
 from deltanas.program.trial import Experiment, Trial
 from deltanas.records import Attempt, Candidate, Draft
+from deltanas.task import DENOISE
 from lemur_wheels import net
 from toy_task import ERROR
 
@@ -117,6 +118,12 @@ def test_with_one_seed_the_noise_is_that_of_the_images() -> None:
     base = row(0, 0, A, None, 0.5)
     (one,) = own_edits([base, row(1, 0, B, base.program, 0.8)])
     assert one.noise == pytest.approx(((0.25 + 0.16) / 100) ** 0.5)
+
+
+def test_with_one_seed_there_is_no_noise_of_a_score_that_is_no_share() -> None:
+    base = row(0, 0, A, None, 31.5)
+    (one,) = own_edits([base, row(1, 0, B, base.program, 31.7)], metric=DENOISE.metric)
+    assert (one.gain, one.noise) == (pytest.approx(0.2), None)
 
 
 def test_noise_is_pooled_by_family_where_it_was_repeated_often_enough() -> None:

@@ -21,7 +21,7 @@ KINDS = ["activation", "pooling", "pooling", "pooling", "width"]
 
 
 def row(index: int, kind: str, accuracy: float, parent: str | None) -> Candidate:
-    draft = Draft(Program.of(net=f"# {index}", parents=(parent,) if parent else ()))
+    draft = Draft(Program.of(net=f"x = {index}", parents=(parent,) if parent else ()))
     outcome = Trained(accuracy, 10, 0, 0.0, 0.0, "C")
     return Candidate(
         1 if parent else 0, index, "bandit", parent, draft, (Attempt("", "exact", "", None, kind=kind),), outcome
@@ -78,6 +78,7 @@ def test_the_gains_are_read_once_a_cycle_and_again_when_they_grow(monkeypatch: p
 def test_the_spread_is_that_within_kinds() -> None:
     assert thompson.pooled({"activation": [1.0], "pooling": [5.0]}) == thompson.SPREAD
     assert thompson.pooled({"activation": [1.0, 3.0], "pooling": [11.0, 13.0]}) == pytest.approx(2**0.5)
+    assert thompson.pooled({"activation": [0.0, 0.0], "pooling": [0.0]}) == thompson.SPREAD
 
 
 @pytest.mark.parametrize("index", range(6))

@@ -110,9 +110,11 @@ def candidate(cycle: int, proposal: Proposal, outcome: Trained | Failed | Refuse
 def test_vectors_are_of_the_baseline_whatever_the_parent_and_none_comes_twice(builds: Builds, vgg: Program) -> None:
     model = Chooser()
     proposer = ChannelsProposer(model, builds)
-    journal = [Candidate(0, 0, "baseline", None, Draft(vgg, 70_650, 7_471_616), (), Trained(0.5, 10, 0, 1, 1, "C"))]
+    journal = [
+        Candidate(0, 0, "baseline", None, Draft(vgg, 70_650, 7_471_616), (), Trained(0.5, 10, 0, 1, 1, "C", epochs=1))
+    ]
     outcomes: list[Trained | Failed | Refused] = [
-        Trained(0.6, 10, 0, 1, 1, "C"),
+        Trained(0.6, 10, 0, 1, 1, "C", epochs=3),
         Failed("memory", "asked for more", 1, 1, "C"),
         Refused("build", "no\nroom"),
     ]
@@ -136,8 +138,8 @@ def test_vectors_are_of_the_baseline_whatever_the_parent_and_none_comes_twice(bu
     said = model.asked[-1].messages[-1].content
     for text in (
         "w2 is 32, in line 32: nn.Conv2d(width, 2 * width, kernel_size=3, padding=1, bias=False),",
-        "w1=16 w2=32 w3=64 w4=64: 50.0 % accuracy, 70,650 parameters, 7.47 MFLOPs",
-        f"{vectors[2]}: 60.0 % accuracy, 12,345 parameters, 2.50 MFLOPs",
+        "w1=16 w2=32 w3=64 w4=64: 50.0 % accuracy after 1 epoch, 70,650 parameters, 7.47 MFLOPs",
+        f"{vectors[2]}: 60.0 % accuracy after 3 epochs, 12,345 parameters, 2.50 MFLOPs",
         f"{vectors[6]}: training failed (memory)",
         f"{vectors[7]}: refused: no room",
     ):

@@ -196,5 +196,10 @@ def test_each_step_of_a_composite_is_the_best_of_many_draws() -> None:
     assert [edit.kind for edit in edits] == ["width+width"] * 4
     assert len({edit.text for edit in edits}) == 4
     assert max(wants.ranked) == 30
+    screen = Screen(WantsAnything("activation"), 9, steps=2)
+    offers = Space(None, steps=2, screen=screen).offer(asks(9), 6)
+    firsts = Counter(kind for edits in offers for kind in edits[0].kind.split("+"))
+    assert len(offers) == 9
+    assert firsts["activation"] >= 5, "six offers take the room of one: of 18 steps a third may be of one kind"
     plain = Space(None, steps=2).draw(asks(4))
     assert Space(None, steps=2, screen=Screen(WantsAnything(parts=()), 16, steps=2)).draw(asks(4)) == plain

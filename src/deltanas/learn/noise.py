@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import sqrt
 from statistics import variance
 
+SHARE = (0.0, 1.0)
+"""`Metric.limits` of a share of the images."""
 FEWEST = 4
 """Repeats beyond each program's first that a family needs to speak for itself; with fewer it takes the noise of all."""
 
@@ -35,5 +37,5 @@ def gain_noise(known: Mapping[str, float], family: str, child: int, parent: int)
 
 
 def scoring_noise(before: float, after: float, n: int) -> float:
-    """Standard error of a gain that comes of scoring on no more than `n` images. The seeds' own comes on top."""
+    """Standard error of a gain in a share that comes of scoring on no more than `n` images. That of seeds is on top."""
     return sqrt((before * (1 - before) + after * (1 - after)) / n)

@@ -14,7 +14,7 @@ from deltanas.errors import DataError, EditError
 from deltanas.journal import Journal
 from deltanas.learn.luck import Trainings, seed_luck, without_luck
 from deltanas.learn.measured import MeasuredEdit
-from deltanas.learn.noise import gain_noise, scoring_noise, training_noise
+from deltanas.learn.noise import SHARE, gain_noise, scoring_noise, training_noise
 from deltanas.program import Program, Trained, apply_edit, diff, differing_parts, prm_text, text_of
 from deltanas.records import Attempt, Candidate
 from deltanas.task import CLASSIFY, Metric
@@ -41,8 +41,12 @@ class OwnEdit:
 class OwnEdits:
     """The measured edits of a search: every trained candidate whose parent was trained, gain or loss.
 
+    All are measured after the shortest training, which all candidates have: those that are trained for longer were
+    chosen by their gains, and a gain after more epochs is no sample of the same kind.
+
     A family is a baseline with all that descends from it. The noise of a gain is that of the run's repeated trainings;
-    with one seed, that of the finite number of evaluation images alone, which is less than the truth.
+    with one seed, that of the finite number of evaluation images alone, which is less than the truth, and is known of
+    shares alone, as accuracy is one.
     """
 
     def __init__(self, origin: str = "run") -> None:
@@ -62,8 +66,9 @@ class OwnEdits:
     def read(self, journal: Journal) -> list[OwnEdit]:
         """The edits of the rows that were added since the last call."""
         known = len(self._found)
-        for candidate in journal[self._read :]:
-            if candidate.score is not None:
+        for row in journal[self._read :]:
+            candidate = row.at(row.shortest)
+            if candidate and candidate.score is not None:
                 family = journal.family(candidate)
                 if len(candidate.scores) > 1:
                     self._repeats.append((family, candidate.scores))
@@ -93,7 +98,7 @@ class OwnEdits:
             edit,
             gain=journal.metric.over(outcome.score, parent.score),
             accuracy=outcome.score,
-            noise=scoring_noise(parent.score, outcome.score, outcome.n),
+            noise=scoring_noise(parent.score, outcome.score, outcome.n) if journal.metric.limits == SHARE else None,
             goal=kept.goal,
             before=told.score,
             params=told.params,

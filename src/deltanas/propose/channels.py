@@ -161,7 +161,8 @@ def _row(vector: Mapping[str, int], candidate: Candidate, outcome: Outcome | Non
             draft = candidate.draft
             size = f", {draft.params:,} parameters" if draft and draft.params is not None else ""
             cost = f", {draft.flops / 1e6:.2f} MFLOPs" if draft and draft.flops is not None else ""
-            return Row(vector, f"{metric.said(score)}{size}{cost}", score, epochs)
+            length = f" after {epochs} epoch{'s' * (epochs > 1)}" if epochs else ""
+            return Row(vector, f"{metric.said(score)}{length}{size}{cost}", score, epochs)
         case Failed(kind=kind):
             return Row(vector, f"training failed ({kind})", None)
         case Refused(reason=reason):

@@ -244,10 +244,11 @@ class Space:
     ) -> _Choice:
         """As `_draws`, with several steps for each edit; those that hold come in the order of the draws.
 
-        pick: what chooses a step, by chance if not given. spread: the kinds of the steps are added.
+        pick: what chooses a step, by chance if not given. spread: the kinds of the steps of the best one are added.
         """
         known = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
         pick = pick or by_chance(self._kinds, self._prior)
+        spread = Counter() if spread is None else spread
         kept: list[SpaceEdit] = []
         number = 0
         while number < MOST_LOOKED_AT and len(kept) < most:
@@ -258,9 +259,10 @@ class Space:
                 if edit and edit.text not in known and edit.text not in given:
                     given.add(edit.text)
                     tried.append(edit)
-                    if spread is not None:
-                        spread.update(kinds_of(edit.kind))
+            counted = kinds_of(tried[0].kind) if tried and not kept else ()
+            spread.update(counted)
             held = yield tried
+            spread.subtract(counted if tried and not held[0] else ())
             kept += [edit for edit, holds in zip(tried, held, strict=True) if holds]
         return "", tuple(kept)
 

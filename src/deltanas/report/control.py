@@ -21,7 +21,7 @@ CONTROL = "random"
 _ALIKE = (
     ("data", "sha256"),
     *(("config", key) for key in ("baselines", "edits", "steps_per_edit", "growth", "max_params", "max_flops")),
-    *(("config", key) for key in ("seeds", "seeds_budget", "rungs", "prm", "proposals")),
+    *(("config", key) for key in ("seeds", "seeds_budget", "rungs", "promote", "prm", "proposals")),
     *(("config", "train", key) for key in ("size", "resize", "colour", "epochs", "augment", "crops", "average")),
 )
 """Places in the manifest that must be alike in two runs for their scores to be compared."""
