@@ -70,6 +70,19 @@ _PLATEAU = "self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, ste
 
 RIGHT: dict[str, Form] = {
     "bare": Form(),
+    "imports behind a statement": Form(
+        imports="import torch\ntorch.manual_seed(0)\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
+    ),
+    "imports on one line": Form(imports="import torch; import torch.nn as nn; N = 1\n"),
+    "a loss of the module": Form(
+        imports="import torch\nfrom torch import nn\nLOSS = nn.CrossEntropyLoss()\nimport math\n",
+        setup=("pass", OPTIMIZER),
+        value="LOSS(y, labels)",
+    ),
+    "asks for a scheduler's class": Form(
+        setup=(LOSS, OPTIMIZER, "self.s = None"),
+        end=("if isinstance(self.s, torch.optim.lr_scheduler.ReduceLROnPlateau):\n    self.s.step(0.0)",),
+    ),
     "tuple": Form(
         setup=_setup("self.criteria = (nn.CrossEntropyLoss().to(self.device),)"), value="self.criteria[0](y, labels)"
     ),
@@ -190,6 +203,11 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         "line 17: the loss gets probabilities, no logits",
         Form(),
     ),
+    "sigmoid": (
+        Form(out="torch.sigmoid(self.head(x.flatten(1)))"),
+        "line 17: the loss gets probabilities, no logits",
+        Form(out="self.head(torch.sigmoid(x.flatten(1)))"),
+    ),
     "softmax layer": (
         Form(out="self.soft(self.head(x.flatten(1)))", init=("self.soft = nn.Softmax(dim=1)",)),
         "line 15: the loss gets probabilities",
@@ -246,6 +264,21 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         "line 21: the loss is changed here",
         Form(),
     ),
+    "squared, by a keyword": (
+        Form(value="torch.mean(input=self.criteria(y, labels) ** 2)"),
+        "line 28: the loss is changed here",
+        Form(value="torch.mean(input=self.criteria(y, labels))"),
+    ),
+    "times itself, by a keyword": (
+        Form(value="self.criteria(y, labels)", back=("loss = loss.mul(other=loss)", *Form().back)),
+        "line 29: the loss is changed here",
+        Form(value="self.criteria(y, labels)", back=("loss = loss.mul(other=0.5)", *Form().back)),
+    ),
+    "a long sum": (
+        Form(value="self.criteria(y, labels)" + " + 0.0" * 900),
+        "nested too deeply",
+        Form(value="self.criteria(y, labels)" + " + 0.0" * 9),
+    ),
     "squared": (Form(value="0.5 * self.criteria(y, labels).pow(2)"), "line 28: the loss is changed here", Form()),
     "maximised": (Form(value="1 - self.criteria(y, labels)"), "line 28: the loss is changed here", Form()),
     "squared later": (Form(back=("loss **= 2", *Form().back)), "line 29: the loss is changed here", Form()),
@@ -265,6 +298,37 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
     ),
     "shares": (
         Form(value="self.criteria(y, F.one_hot(labels, 10).float())"),
+        "the targets may be shares of classes",
+        Form(),
+    ),
+    "shares by a function": (
+        Form(
+            after="def soft(y):\n    return F.one_hot(y, 10).float()\n\n\n",
+            batch=("labels = soft(labels)",),
+        ),
+        "line 33: the targets may be shares of classes",
+        Form(after="def moved(y):\n    return y.long()\n\n\n", batch=("labels = moved(labels)",)),
+    ),
+    "shares by a method of another one": (
+        Form(
+            methods="    def soft(self, y):\n        return self.smooth(y)\n\n"
+            "    def smooth(self, y):\n        return 0.9 * y + 0.01\n\n",
+            batch=("labels = self.soft(labels)",),
+        ),
+        "line 35: the targets may be shares of classes",
+        Form(),
+    ),
+    "shares by a lambda": (
+        Form(init=("self.soft = lambda y: F.one_hot(y, 10) * 1.0",), value="self.criteria(y, self.soft(labels))"),
+        "line 29: the targets may be shares of classes",
+        Form(),
+    ),
+    "shares by a class": (
+        Form(
+            after="class Soft:\n    def __call__(self, y):\n        return F.one_hot(y, 10).float()\n\n\n",
+            init=("self.soft = Soft()",),
+            batch=("labels = self.soft(labels)",),
+        ),
         "the targets may be shares of classes",
         Form(),
     ),
@@ -322,6 +386,37 @@ REFUSED: dict[str, tuple[Form, str, Form]] = {
         ),
         "line 22: OneCycleLR sets the learning rate itself",
         Form(),
+    ),
+    "one cycle by another name": (
+        Form(
+            setup=_setup(
+                LOSS, OPTIMIZER, "S = torch.optim.lr_scheduler.OneCycleLR\nself.s = S(self.optimizer, 0.1, 9)"
+            ),
+        ),
+        "line 22: torch.optim.lr_scheduler.OneCycleLR is named without being called",
+        Form(),
+    ),
+    "one cycle in a table": (
+        Form(
+            setup=_setup(
+                LOSS, OPTIMIZER, "known = {'c': torch.optim.lr_scheduler.CyclicLR}\nself.s = known['c'](self.optimizer)"
+            ),
+        ),
+        "line 22: torch.optim.lr_scheduler.CyclicLR is named without being called",
+        Form(),
+    ),
+    "a schedule whose end may be hidden": (
+        Form(
+            setup=_setup(
+                LOSS, OPTIMIZER, "self.s = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 9, **prm)"
+            )
+        ),
+        "line 22: the arguments of torch.optim.lr_scheduler.CosineAnnealingLR can't be told apart",
+        Form(
+            setup=_setup(
+                LOSS, OPTIMIZER, "self.s = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, T_max=9)"
+            )
+        ),
     ),
     "sets rates": (
         Form(batch=("for group in self.optimizer.param_groups:\n    group['lr'] *= 0.99",)),

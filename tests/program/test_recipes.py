@@ -27,6 +27,29 @@ def changed(before: str, after: str) -> list[str]:
     return [line for line in difflib.ndiff(before.split("\n"), after.split("\n")) if line[:1] in "+-"]
 
 
+def runs(text: str) -> dict[str, object]:
+    """What a program's text defines."""
+    found: dict[str, object] = {}
+    exec(compile(text, "net.py", "exec"), found)
+    return found
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_put_in_stands_behind_the_imports_that_it_needs(name: str) -> None:
+    text = RIGHT[name].text
+    for loss in LOSSES:
+        assert {"Net"} <= runs(with_recipe(text, loss=loss, optimizer="adagrad")).keys(), loss
+
+
+def test_an_import_behind_the_network_will_do() -> None:
+    text = (
+        Form(imports="import torch\n").text.replace("Net(nn.Module)", "Net(torch.nn.Module)") + "import torch.nn as nn"
+    )
+    made = with_recipe(text, loss="nll")
+    assert {"Net", "LogSoftmaxNLLLoss"} <= runs(made).keys()
+    assert "LogSoftmaxNLLLoss" not in with_recipe(made, loss="ce")
+
+
 @pytest.mark.parametrize("name", RIGHT)
 def test_all_18_recipes_can_be_had_of_each_form_one_after_the_other(name: str) -> None:
     base = RIGHT[name].text
@@ -208,6 +231,30 @@ def test_a_rate_that_a_schedule_ends_at_does_not_stay_under_another_rate(schedul
     assert caught.value.hint.startswith(f"leave {word} out")
     for without in ("CosineAnnealingLR(self.optimizer, 9)", "CosineAnnealingLR(self.optimizer, 9, eta_min=0.0)"):
         assert with_recipe(form(without), optimizer="adam", rate=0.5)
+
+
+def test_a_rate_that_the_program_has_already_moves_nothing() -> None:
+    end = "self.s = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, 9, 1e-4)"
+    text = Form(setup=(LOSS, OPTIMIZER.replace("prm['lr']", "1e-2"), end)).text
+    assert with_recipe(text, optimizer="sgd", rate=0.01) == text
+    assert "Adam(self.parameters(), lr=1e-2)" in with_recipe(text, optimizer="adam", rate=0.01)
+    with pytest.raises(RecipeError, match="goes down to a rate of its own"):
+        with_recipe(text, optimizer="sgd", rate=0.02)
+
+
+def test_a_scheduler_that_is_named_in_a_table_may_stay_where_nothing_moves() -> None:
+    table = "self.s = {'c': torch.optim.lr_scheduler.CosineAnnealingLR}['c'](self.optimizer, 9)"
+    text = Form(setup=(LOSS, OPTIMIZER, table)).text
+    assert "Adam(" in with_recipe(text, loss="ngl", optimizer="adam")
+    with pytest.raises(RecipeError, match="is named without being called"):
+        with_recipe(text, optimizer="adam", rate=0.5)
+
+
+def test_code_that_is_nested_too_deeply_ends_no_search() -> None:
+    text = REFUSED["a long sum"][0].text
+    assert recipe_of(text) is None
+    assert {edit.kind for edit in edits_of(text)} >= {"optimizer"}
+    assert "loss" not in {edit.kind for edit in edits_of(text)}
 
 
 def test_keys_of_groups_that_the_new_optimizer_lacks_are_refused() -> None:

@@ -21,7 +21,7 @@ from deltanas.program.recipes.losses import (
     require_classifier,
 )
 from deltanas.program.recipes.optimizers import CLASSES, optimizer_spans, read_optimizer, weight_decay
-from deltanas.program.recipes.reading import RecipeError, RecipeSource
+from deltanas.program.recipes.reading import RecipeError, RecipeSource, not_too_deep
 from deltanas.program.recipes.updates import require_read
 from deltanas.program.space.source import Change, Span
 
@@ -63,6 +63,7 @@ def with_recipe(
     return made.replace("\n", "\r\n") if text != source else made
 
 
+@not_too_deep()
 def recipe_spans(
     program: RecipeSource,
     *,
@@ -81,7 +82,9 @@ def recipe_spans(
     if optimizer is not None or rate is not None or decay is not None:
         spans += optimizer_spans(program, optimizer, rate, decay, needed)
     if needed:
-        spans.append((program.top, program.top, "".join(needed)))
+        text = "".join(needed)
+        place = program.place_of(text)
+        spans.append((place, place, text if place < len(program.text) else f"\n\n\n{text.rstrip()}\n"))
     return tuple(spans)
 
 
@@ -96,8 +99,9 @@ def recipe_of(source: str) -> tuple[str, str] | None:
         return None
     program = RecipeSource(text, tree)
     try:
-        _read_net(program)
-        loss, optimizer = read_loss(program), read_optimizer(program).name
+        with not_too_deep():
+            _read_net(program)
+            loss, optimizer = read_loss(program), read_optimizer(program).name
         if loss.kind == "nll" and not is_already(program, loss, "nll", 1.0):
             return None
     except RecipeError:
@@ -126,7 +130,8 @@ def decay_of(source: str) -> float | None:
     """The weight decay that a program's optimizer has; None where the text does not tell one number."""
     tree = parsed(source)
     try:
-        return None if tree is None else weight_decay(RecipeSource(source, tree))
+        with not_too_deep():
+            return None if tree is None else weight_decay(RecipeSource(source, tree))
     except RecipeError:
         return None
 

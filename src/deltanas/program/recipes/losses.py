@@ -172,10 +172,10 @@ def _require_logits_and_classes(source: RecipeSource, loss: Loss, applied: ast.C
     if not {"input", "target"} <= set(pair):
         raise source.fault(applied, "the loss is applied to other things than an output and its labels", _ONE_LOSS)
     for place, end in ends(source, pair["input"]):
-        if end == "softmax":
+        if end in ("softmax", "sigmoid"):
             raise source.fault(place, "the loss gets probabilities, no logits", _LOGITS)
     target = pair["target"]
-    for node in source.origin(target):
+    for node in source.made_through(target):
         if isinstance(node, ast.BinOp) or (isinstance(node, ast.Attribute | ast.Name) and _word(node) in _NO_CLASSES):
             raise source.fault(target, "the targets may be shares of classes, not classes", "train on the labels")
     _require_no_labels_in(source, pair["input"], target)

@@ -96,9 +96,9 @@ class _Value:
                 self._require_returned(called(node))
             case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _METHODS and self.carries(inner):
                 self.require_kept(inner)
-                self._require_free(node, *node.args)
+                self._require_free(node, *_given(node))
             case ast.Call() if called(node) in _FUNCTIONS and not self.carries(node.func):
-                for one in node.args:
+                for one in _given(node):
                     self.require_kept(one)
             case _:
                 raise self._source.fault(node, _CHANGED, _HINT)
@@ -147,6 +147,11 @@ class _Value:
             for function in self._source.functions(name):
                 returns = [one for one in ast.walk(function) if isinstance(one, ast.Return)]
                 self._require_all([one.value for one in returns if one.value and self._source.owner(one) is function])
+
+
+def _given(call: ast.Call) -> list[ast.expr]:
+    """A call's arguments, by place and by name."""
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _grows(name: str, at: ast.AST, value: ast.expr) -> bool:

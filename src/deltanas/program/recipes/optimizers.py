@@ -61,12 +61,17 @@ _ADAMS = frozenset({"Adam", "AdamW", "NAdam", "RAdam", "Adamax"})
 _FASTER = {"fused": ("SGD", "Adam", "AdamW", "Adagrad"), "capturable": ("Adam", "AdamW", "RMSprop", "Adadelta")}
 _GROUP = frozenset({"params", "lr", "weight_decay", "name"})
 _CYCLES = frozenset({"OneCycleLR", "CyclicLR"})
-_FLOORS: Mapping[str, tuple[str, int]] = {
-    "CosineAnnealingLR": ("eta_min", 2),
-    "CosineAnnealingWarmRestarts": ("eta_min", 3),
-    "ReduceLROnPlateau": ("min_lr", 7),
+_SETS_RATES = _CYCLES | {"SWALR"}
+_FLOORS: Mapping[str, tuple[str, ...]] = {
+    "CosineAnnealingLR": ("optimizer", "T_max", "eta_min", "last_epoch", "verbose"),
+    "CosineAnnealingWarmRestarts": ("optimizer", "T_0", "T_mult", "eta_min", "last_epoch", "verbose"),
+    "ReduceLROnPlateau": (
+        *("optimizer", "mode", "factor", "patience", "threshold", "threshold_mode", "cooldown", "min_lr", "eps"),
+        "verbose",
+    ),
 }
-"""Arguments that are a rate to end at, and their places."""
+"""Parameters of schedulers that may have a rate to end at."""
+_ENDS = ("eta_min", "min_lr")
 _MOMENTUM = "0.9"
 _NOT_WHOLE = "not all of the parameter group is written down here"
 _PUT_TOGETHER = "the parameter group is put together here"
@@ -85,11 +90,13 @@ def optimizer_spans(
 ) -> Iterator[Span]:
     old = read_optimizer(program)
     name = CLASSES[wanted] if wanted else old.name
+    if _number(old.arguments.get("lr")) == rate:
+        rate = None
     _require_moved(program, old, name, rate)
     texts = {key: program.of(value) for key, value in old.arguments.items() if key != "params"}
     arguments = _kept(old, name, texts)
     params, (first, last) = program.of(old.arguments["params"]), program.span(old.arguments["params"])
-    if rate is not None and _number(old.arguments.get("lr")) != rate:
+    if rate is not None:
         arguments["lr"] = repr(rate)
         for start, end, text in sorted(_group_spans(program, old, repr(rate)), reverse=True):
             if first <= start < last:
@@ -236,10 +243,9 @@ def _group_spans(program: RecipeSource, old: Optimizer, rate: str) -> Iterator[S
 
 def _require_moved(program: RecipeSource, old: Optimizer, name: str, rate: float | None) -> None:
     """Nothing in the program sets or needs what the new optimizer has otherwise. Raises RecipeError."""
+    _require_scheduled(program, old, name, rate)
     for node in program.nodes:
         match node:
-            case ast.Call():
-                _require_scheduled(program, node, old, name, rate)
             case ast.keyword(arg="sparse", value=ast.Constant(value=True)) if name not in ("SGD", "Adagrad"):
                 raise program.fault(node.value, f"{name} takes no sparse gradients", "leave sparse=True out")
             case ast.Attribute(attr=read) | ast.Constant(value=str(read)) if _reaches(node, read, program, old):
@@ -260,22 +266,27 @@ def _reaches(node: ast.AST, name: str, program: RecipeSource, old: Optimizer) ->
     return own or name == "param_groups"
 
 
-def _require_scheduled(program: RecipeSource, call: ast.Call, old: Optimizer, name: str, rate: float | None) -> None:
-    scheduler = short(program.dotted(call.func))
-    if scheduler in _FLOORS and rate is not None:
-        word, place = _FLOORS[scheduler]
-        given = [*call.args[place : place + 1], *(one.value for one in call.keywords if one.arg == word)]
-        if any(_number(floor) != 0 for floor in given):
-            why = f"{scheduler} goes down to a rate of its own, where the new one may be no multiple of it"
-            raise program.fault(call, why, f"leave {word} out, or the rate as the program has it")
-    if scheduler not in _CYCLES and scheduler != "SWALR":
+def _require_scheduled(program: RecipeSource, old: Optimizer, name: str, rate: float | None) -> None:
+    """No scheduler sets rates, or a momentum, that the new recipe has otherwise. Raises RecipeError."""
+    if rate is None and name == old.name:
         return
-    if rate is not None:
-        raise program.fault(call, f"{scheduler} sets the learning rate itself", "leave the rate as the program has it")
-    still = any(one.arg == "cycle_momentum" and _is_false(one.value) for one in call.keywords)
-    if scheduler in _CYCLES and not still and name != old.name and name not in ("SGD", "Adam", "AdamW"):
-        why = f"{scheduler} moves a momentum, and {name} has none"
-        raise program.fault(call, why, "write cycle_momentum=False")
+    asked = [node for node in program.nodes if isinstance(node, ast.Call) and program.of(node.func) == "isinstance"]
+    types = frozenset(one for node in asked for one in ast.walk(node))
+    for call in program.calls(_SETS_RATES, types):
+        scheduler = short(program.dotted(call.func))
+        if rate is not None:
+            why = f"{scheduler} sets the learning rate itself"
+            raise program.fault(call, why, "leave the rate as the program has it")
+        still = any(one.arg == "cycle_momentum" and _is_false(one.value) for one in call.keywords)
+        if scheduler in _CYCLES and not still and name not in ("SGD", "Adam", "AdamW"):
+            why = f"{scheduler} moves a momentum, and {name} has none"
+            raise program.fault(call, why, "write cycle_momentum=False")
+    for call in program.calls(frozenset(_FLOORS), types) if rate is not None else ():
+        scheduler = short(program.dotted(call.func))
+        for word, floor in program.arguments(call, _FLOORS[scheduler]).items():
+            if word in _ENDS and _number(floor) != 0:
+                why = f"{scheduler} goes down to a rate of its own, where the new one may be no multiple of it"
+                raise program.fault(call, why, f"leave {word} out, or the rate as the program has it")
 
 
 def _is_false(node: ast.expr) -> bool:

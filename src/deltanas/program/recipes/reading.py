@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 from deltanas.errors import DeltanasError
@@ -17,6 +18,16 @@ _FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 class RecipeError(DeltanasError):
     """A recipe that can't be injected. The message says where and why, the hint what to write there instead."""
+
+
+@contextmanager
+def not_too_deep() -> Iterator[None]:
+    """Code that is nested too deeply to be read is a RecipeError."""
+    try:
+        yield
+    except RecursionError:
+        why = "the program is nested too deeply to be read"
+        raise RecipeError(why, "write a long sum as several statements") from None
 
 
 class RecipeSource(Source):
@@ -94,17 +105,21 @@ class RecipeSource(Source):
         """Whether the program has no such name."""
         return name not in self._bound and all(name != known for known, _ in self._imported(self.nodes))
 
-    @property
-    def top(self) -> int:
-        """Where a class can be put: behind the docstring and the imports, in characters."""
-        for node in self.tree.body:
+    def place_of(self, text: str) -> int:
+        """Where classes can be put, in characters: behind docstring and imports, also later ones of what they name."""
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        bound = [names & {name for name, _ in self._imported([node])} for node in self.tree.body]
+        first = max((place for place, found in enumerate(bound, 1) if found), default=0)
+        above = (self.tree.body[first - 1].end_lineno or 0) if first else 0
+        for node in self.tree.body[first:]:
             docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if not docstring and not isinstance(node, ast.Import | ast.ImportFrom):
-                decorators: list[ast.expr] = getattr(node, "decorator_list", [])
-                line: int = min([node.lineno, *(one.lineno for one in decorators)])
-                while line > 1 and self.lines[line - 2].startswith("#"):
+            decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+            line: int = min([node.lineno, *(one.lineno for one in decorators)])
+            if not docstring and not isinstance(node, ast.Import | ast.ImportFrom) and line > above:
+                while line - 1 > above and self.lines[line - 2].startswith("#"):
                     line -= 1
                 return self._starts[line - 1]
+            above = node.end_lineno or line
         return len(self.text)
 
     # Code
@@ -216,6 +231,27 @@ class RecipeSource(Source):
             seen |= names
             todo += [value for name in names for value in self.values(name, function)]
         return frozenset(found)
+
+    def made_through(self, node: ast.expr) -> Iterator[ast.AST]:
+        """As `origin`, with all of the program's functions and classes that are called there, directly or not."""
+        seen = {""}
+        todo: list[Iterable[ast.AST]] = [self.origin(node)]
+        while todo:
+            inside = list(todo.pop())
+            yield from inside
+            names = {called(one) for one in inside if isinstance(one, ast.Call)} - seen
+            seen |= names
+            todo += [ast.walk(one) for name in names for one in self._meant(name)]
+
+    def _meant(self, name: str) -> list[ast.AST]:
+        """What the program may mean by a name that it calls."""
+        values = [value for node in self.nodes for target, value in set_by(node) if _is_called(target, name)]
+        own = [self.classes[name]] if name in self.classes else self.functions(name)
+        return [*own, *(value for value in values if isinstance(value, ast.Lambda | ast.Call))]
+
+
+def _is_called(target: ast.expr, name: str) -> bool:
+    return name in (getattr(target, "id", ""), getattr(target, "attr", ""))
 
 
 def _runs(unit: tuple[str, str, ast.AST], names: set[str]) -> bool:
