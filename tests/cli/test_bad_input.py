@@ -191,3 +191,8 @@ def test_an_edit_that_does_not_fit_says_where(deltanas: Command, tmp_path: Path)
     delta = deltanas("edit", "--diff", "base.py", "edited.py").stdout
     assert delta.startswith("--- ")
     assert deltanas("edit", "base.py", "-", text=delta).stdout == "a = 1\nb = 4\n"
+
+
+def test_more_rates_than_train_are_refused(deltanas: Command) -> None:
+    done = deltanas("recipes", "run", "--out", "t.jsonl", "--rates", "2000", "--dry-run")
+    complained(done, 2, "--rates", "less than or equal to 21")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from deltanas.grid import FIXED_RATE, Batch, Grid, clipping_of, keys_of, rates_of, winner
+from deltanas.grid import FIXED_RATE, MOST_RATES, Batch, Grid, clipping_of, keys_of, rates_of, winner
 from deltanas.nets import baselines
 from deltanas.program.recipes import USUAL_RATES
 from deltanas.trainings import Recipe
@@ -23,6 +23,7 @@ def test_every_optimizer_gets_as_many_rates_around_its_own_default() -> None:
     assert rates_of("adadelta", 5) == [0.1, 0.316, 1.0, 3.16, 10.0]
     assert rates_of("adam", 1) == [0.001]
     assert rates_of("adam", 2) == [0.000562, 0.00178]
+    assert rates_of("adadelta", MOST_RATES)[:: MOST_RATES - 1] == [1e-5, 1e5]
 
 
 def test_the_best_score_wins_and_of_equal_ones_the_rate_nearest_to_the_default() -> None:

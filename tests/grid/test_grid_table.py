@@ -116,7 +116,19 @@ def test_the_machine_may_be_another_one(table: Path) -> None:
     description = {**DESCRIPTION, "made": {"machine": "one"}}
     assert run_grid(table, CountingRunner(), description=description)
     assert run_grid(table, CountingRunner(), description={**DESCRIPTION, "made": {"machine": "two"}})
-    assert json.loads(description_of(table).read_text())["made"] == {"machine": "two"}
+    assert json.loads(description_of(table).read_text())["made"] == [{"machine": "one"}, {"machine": "two"}]
+    assert run_grid(table, CountingRunner(), description=description)
+    assert json.loads(description_of(table).read_text())["made"] == [{"machine": "one"}, {"machine": "two"}]
+
+
+def test_where_rows_of_an_earlier_version_came_from_stays(table: Path) -> None:
+    description = {**DESCRIPTION, "made": {"machine": "two"}}
+    description_of(table).write_text(json.dumps({**DESCRIPTION, "made": {"machine": "one"}}))
+    assert run_grid(table, CountingRunner(), description=description)
+    assert json.loads(description_of(table).read_text())["made"] == [{"machine": "one"}, {"machine": "two"}]
+    table.write_text("")
+    assert run_grid(table, CountingRunner(), description=description)
+    assert json.loads(description_of(table).read_text())["made"] == [{"machine": "two"}], "of no row that is left"
 
 
 def test_one_writer(table: Path) -> None:

@@ -18,7 +18,7 @@ from deltanas.cli.settings import Options, with_settings
 from deltanas.cli.work import TRAINING, Prm, hyperparameters
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
-from deltanas.grid import Clock, Row, keys_of, known_rows
+from deltanas.grid import MOST_RATES, Clock, Row, keys_of, known_rows
 from deltanas.narrate import progress_bar
 from deltanas.program.recipes import LOSSES, OPTIMIZERS
 from deltanas.rehearsal import Lack, Rehearsal, require_device
@@ -67,7 +67,9 @@ def run(
     ] = "both",
     rates: Annotated[
         int | None,
-        typer.Option(help=f"Number of rates that the tuned arm tries of each optimizer. Default: {RATES}.", min=1),
+        typer.Option(
+            help=f"Number of rates that the tuned arm tries of each optimizer. Default: {RATES}.", min=1, max=MOST_RATES
+        ),
     ] = None,
     decay: Annotated[
         float | None,

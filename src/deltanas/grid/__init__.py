@@ -1,6 +1,6 @@
 """A grid of trainings: networks x losses x optimizers x data sets x seeds, in a table that grows row by row."""
 
-from deltanas.grid.cells import FIXED_RATE, Arm, Batch, Cell, Grid, Key, rates_of, winner
+from deltanas.grid.cells import FIXED_RATE, MOST_RATES, Arm, Batch, Cell, Grid, Key, rates_of, winner
 from deltanas.grid.clipping import clipping_of
 from deltanas.grid.clock import Clock
 from deltanas.grid.run import GridRun, Inject, Split, keys_of
@@ -9,6 +9,7 @@ from deltanas.grid.table import MADE, Row, Table, description_of, key_of, known_
 __all__ = [
     "FIXED_RATE",
     "MADE",
+    "MOST_RATES",
     "Arm",
     "Batch",
     "Cell",

@@ -19,6 +19,8 @@ Key = tuple[str, str, str, str, float, Arm, Phase, float | None, int]
 FIXED_RATE = 0.01
 """The one rate of the fixed arm: that of the published comparison."""
 STEPS_A_DECADE = 2
+MOST_RATES = 21
+"""They span five decades both ways."""
 
 
 @dataclass(frozen=True, slots=True)

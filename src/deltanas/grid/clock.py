@@ -21,6 +21,7 @@ class Clock:
         """missing: keys of the rows that are to come. rows: those that are there."""
         self._missing = Counter((key[1], key[0]) for key in missing)
         self._costs: dict[tuple[str, str], list[float]] = {}
+        self._made: set[tuple[str, str | None, int]] = set()
         for row in rows:
             self._note(row)
         self._began = monotonic()
@@ -29,9 +30,9 @@ class Clock:
 
     def wrote(self, row: Row) -> None:
         self._missing[row["dataset"], row["network"]] -= 1
-        self._note(row)
-        self._busy += row["seconds"]
-        self._ended += row["seconds"] > 0
+        if self._note(row):
+            self._busy += row["seconds"]
+            self._ended += 1
 
     def left(self) -> float | None:
         """Seconds, with as many trainings at a time as there were on the average; None before some have ended."""
@@ -43,6 +44,11 @@ class Clock:
         due = sum(count * known.get(place, usual) for place, count in self._missing.items())
         return due * elapsed / self._busy
 
-    def _note(self, row: Row) -> None:
-        if row["seconds"]:
+    def _note(self, row: Row) -> bool:
+        """Whether it took time: a row that shares the training of the other arm tells the seconds of that."""
+        made = row["dataset"], row["program"], row["seed"]
+        took = row["seconds"] > 0 and made not in self._made
+        if took:
+            self._made.add(made)
             self._costs.setdefault((row["dataset"], row["network"]), []).append(row["seconds"])
+        return took

@@ -19,7 +19,7 @@ from deltanas.settings import flat
 from deltanas.whole import write_whole
 
 MADE = "made"
-"""What a description tells of the machine and the version: the grid may go on with others."""
+"""What a description tells of the machine and the version: the grid may go on with others, and lists all of them."""
 
 
 class Row(TypedDict):
@@ -136,7 +136,7 @@ def open_table(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
         raise _unwritten(path, error) from error
     try:
         rows, end = known_rows(path, description, keys)
-        _describe(path, description)
+        _describe(path, description, goes_on=bool(rows))
         table = Table(path, rows, end)
         try:
             yield table
@@ -198,10 +198,18 @@ def _require_same(path: Path, now: Mapping[str, Any]) -> None:
         raise UsageError(f"{path} holds another grid: {differs}", hint)
 
 
-def _describe(path: Path, now: Mapping[str, Any]) -> None:
-    """Write how the rows are measured, in place of what is written of no rows, or of those of a smaller grid."""
-    place, text = description_of(path), json.dumps(_plain(now), indent=1) + "\n"
+def _describe(path: Path, now: Mapping[str, Any], goes_on: bool) -> None:
+    """Write how the rows are measured, in place of what is written of no rows, or of those of a smaller grid.
+
+    Where the rows that are there came from stays; a description of an earlier version names one such place.
+    """
+    place, said = description_of(path), _plain(now)
     try:
+        if MADE in said:
+            then = json.loads(place.read_text("utf-8")).get(MADE, []) if goes_on else []
+            known = then if isinstance(then, list) else [then]
+            said[MADE] = known if said[MADE] in known else [*known, said[MADE]]
+        text = json.dumps(said, indent=1) + "\n"
         if not place.exists() or place.read_text("utf-8") != text:
             write_whole(place, text, lasting=True)
     except OSError as error:
@@ -214,7 +222,7 @@ def _plain(description: Mapping[str, Any]) -> dict[str, Any]:
 
 def _difference(then: dict[str, Any], now: dict[str, Any]) -> str:
     """What forbids to go on, "" if nothing does. A grid may grow: by networks, recipes, data sets, arms and seeds."""
-    old = {key: value for key, value in flat(then).items() if not key.startswith(f"{MADE}.")}
+    old = flat({section: value for section, value in then.items() if section != MADE})
     new = flat(now)
     for key, value in old.items():
         if key not in new:
