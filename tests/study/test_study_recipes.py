@@ -98,6 +98,13 @@ def test_shares_sum_to_one_and_name_the_optimizer(told: dict[str, Any]) -> None:
     assert fixed["optimizer"]["value"] > 0.5 > fixed["seed"]["high"]
 
 
+def test_scatter_of_one_network_alone_gives_no_shares(tmp_path: Path) -> None:
+    rows = rows_of(networks=5, seeds=2, arms=("fixed",))
+    flat = [row if row["network"] == "net0" else {**row, "score": 0.5} for row in rows]
+    (told,) = studied(tmp_path, flat)["shares"]
+    assert "the scatter is that of one network alone" in told["why"]
+
+
 def test_the_curve_of_the_rates_has_its_top_in_the_middle(told: dict[str, Any]) -> None:
     assert len(told["sensitivity"]) == 19
     for curve in told["sensitivity"]:
@@ -216,6 +223,30 @@ def test_a_table_without_scores_or_with_half_its_rows(tmp_path: Path, rows: list
     fewer = [row for row in fixed if (row["optimizer"], row["network"], row["seed"]) != ("sgd", "net1", 4)]
     (note,) = studied(tmp_path, fewer)["notes"]
     assert "1 pair of a network and a recipe has fewer seeds than the 5 of others" in note
+
+
+def test_trainings_that_failed_by_both_losses_are_no_equal_pairs(tmp_path: Path) -> None:
+    rows = [row for row in rows_of(networks=4, seeds=2, arms=("fixed",)) if row["optimizer"] == "sgd"]
+    alike = [row for row in rows if row["loss"] in ("ce", "nll")]
+    (told,) = [one for one in studied(tmp_path, list(map(failed, alike)))["verdicts"] if one["name"] == "ce_is_nll"]
+    assert told["verdict"] == UNKNOWN
+    assert "one of which has a score" in told["why"]
+    some = [failed(row) if row["network"] == "net0" else row for row in alike]
+    (told,) = [one for one in studied(tmp_path, some)["verdicts"] if one["name"] == "ce_is_nll"]
+    assert "6 of 6 pairs of trainings have equal scores" in told["why"]
+    one = [failed(row) if row["network"] == "net0" and row["loss"] == "ce" else row for row in alike]
+    (told,) = [one for one in studied(tmp_path, one)["verdicts"] if one["name"] == "ce_is_nll"]
+    assert "6 of 8 pairs of trainings have equal scores" in told["why"]
+    apart = [failed(row) if (row["loss"] == "ce") == (row["seed"] == 0) else row for row in alike]
+    (told,) = [one for one in studied(tmp_path, apart)["verdicts"] if one["name"] == "ce_is_nll"]
+    assert told["why"] == "0 of 8 pairs of trainings have equal scores"
+
+
+def test_arms_that_share_no_network_are_not_compared(tmp_path: Path) -> None:
+    rows = rows_of(networks=6, seeds=2)
+    apart = [row for row in rows if (row["arm"] == "fixed") == (row["network"] in ("net0", "net1", "net2"))]
+    (told,) = [one for one in studied(tmp_path, apart)["verdicts"] if one["name"] == "adadelta_climbs"]
+    assert (told["verdict"], told["why"][:11]) == (UNKNOWN, "0 networks ")
 
 
 def test_a_network_on_several_data_sets_counts_once(tmp_path: Path) -> None:

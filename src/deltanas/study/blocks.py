@@ -34,8 +34,8 @@ class Friedman:
 
     Attributes:
         blocks, treatments: how many were compared. mean_ranks: of each treatment, 1 the best, ties share theirs.
-        chi2, chi2_p: Friedman's statistic and its p value. f, p: Iman and Davenport's, less conservative; f is infinite
-            and p that of chi2 where all blocks rank alike.
+        chi2, chi2_p: Friedman's statistic and its p value. f, p: Iman and Davenport's, less conservative. Where all
+            blocks rank alike f is infinite, and p exact: the chance that the others rank as the first does.
         critical_difference: Nemenyi's, of two mean ranks at 5 %; the largest difference there can be is treatments - 1.
         cliques: places of treatments, best first, that are not told apart by it.
     """

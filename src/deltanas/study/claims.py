@@ -173,15 +173,17 @@ def _equivalent(cells: Cells) -> _Answer:
 
 
 def _alike(table: GridTable, arm: str) -> _Answer:
-    """Trainings that differ in nothing but the name of the loss."""
+    """Trainings that differ in nothing but the name of the loss; where both failed there is nothing to compare."""
     scores: dict[tuple[Block, str, float, str, str], dict[str, float | None]] = {}
     for row in table.rows:
         if row.arm == arm and row.what.loss in ("ce", "nll") and row.what.scale == 1 and row.tried:
             key = (row.block, row.what.optimizer, row.rate, row.phase, row.seed)
             scores.setdefault(key, {})[row.what.loss] = None if row.failed else row.score
-    pairs = {key: (found["ce"], found["nll"]) for key, found in scores.items() if len(found) == 2}
+    both = {key: (found["ce"], found["nll"]) for key, found in scores.items() if len(found) == 2}
+    pairs = {key: pair for key, pair in both.items() if pair != (None, None)}
     if not pairs:
-        raise LackingError("the arm holds no training by ce and by nll that is else the same")
+        failed = ", one of which has a score" if both else ""
+        raise LackingError(f"the arm holds no training by ce and by nll that is else the same{failed}")
     same = wilson(sum(a == b for a, b in pairs.values()), len(pairs))
     by_block: dict[Block, list[float]] = {}
     for (block, *_), (a, b) in pairs.items():

@@ -161,6 +161,8 @@ def by_network(blocks: Sequence[Block], values: Floats) -> Floats:
     lines: dict[str, list[int]] = {}
     for place, (_, network) in enumerate(blocks):
         lines.setdefault(network, []).append(place)
+    if not lines:
+        return values
     whole = np.isfinite(values.reshape(len(values), -1).sum(axis=1)).tolist()
     held = [[place for place in places if whole[place]] or places[:1] for places in lines.values()]
     return np.array([values[places].mean(axis=0) for places in held], float)

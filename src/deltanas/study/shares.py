@@ -14,6 +14,9 @@ from deltanas.intervals import Estimate
 from deltanas.study.estimate import Floats, LackingError
 from deltanas.wording import counted
 
+_NONE = 1e-24
+"""A variance that is no more than what the order of sums makes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shares:
@@ -42,7 +45,7 @@ def variance_shares(cells: ArrayLike, noise: ArrayLike, seeds: float) -> Shares:
             the harmonic mean.
 
     Raises:
-        LackingError: fewer than four complete blocks, or no scatter.
+        LackingError: fewer than four complete blocks, no scatter, or none but that of one block.
     """
     array = np.asarray(cells, float)
     if array.ndim != 3:
@@ -54,10 +57,12 @@ def variance_shares(cells: ArrayLike, noise: ArrayLike, seeds: float) -> Shares:
         hold = counted(n, "network holds", "networks hold")
         raise LackingError(f"{hold} all combinations: shares of the variance need four or more")
     parts = _parts(full, scatter, seeds)
-    if parts.sum() <= 1e-24:
+    if parts.sum() <= _NONE:
         raise LackingError("all scores are equal: there is no scatter to share")
     value = parts / parts.sum()
     others = [_parts(np.delete(full, one, axis=0), np.delete(scatter, one), seeds) for one in range(n)]
+    if min(one.sum() for one in others) <= _NONE:
+        raise LackingError("but for one network all scores are equal: the scatter is that of one network alone")
     angles = np.arcsin(np.sqrt([one / one.sum() for one in others]))
     centre = np.arcsin(np.sqrt(value))
     error = np.sqrt((n - 1) / n * ((angles - angles.mean(axis=0)) ** 2).sum(axis=0))
