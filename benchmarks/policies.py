@@ -13,7 +13,8 @@ sample of a table. Scores are of the validation split. Interrupt it at any momen
 `NETWORK-SIZExEPOCHS.jsonl` has a row a training; `.json` beside it says how they were measured. `--policies` trains the
 usual ones and some that are drawn, so many in all. `--finals` trains what each search picks on the whole table (the
 first replay, after 50 trainings) beside the usual ones, with so many seeds that the table has not, and scores them on
-the test images, into `NETWORK-SIZExEPOCHS-finals.jsonl`. `policy_report` says what all this shows.
+the test images, into `NETWORK-SIZExEPOCHS-finals.jsonl`; with `--again` beside it rows of that table are trained again.
+`policy_report` says what all this shows.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from deltanas.program import Failed, Program, Trained
 from deltanas.program.transforms import MENU, Step, transform_text
 from deltanas.sandbox import Pool
 from deltanas.sandbox.supervise import STARVED
-from deltanas.seams import Split
+from deltanas.seams import Runner, Split
 from deltanas.search import training_seed
 from deltanas.wiring import open_dataset_pool, program_of
 
@@ -72,8 +73,11 @@ def main() -> None:
     parser.add_argument("--again", type=int, default=0, help="number of drawn rows to train again")
     parser.add_argument("--finals", type=int, default=0, help="number of new seeds for what the searches pick")
     given = parser.parse_args()
+    own = given.out / f"{given.network}-{given.size}x{given.epochs}.jsonl"
+    table = own.with_name(f"{own.stem}-finals.jsonl") if given.finals else own
+    if given.again and not read_rows(table):
+        raise UsageError(f"{table} holds no row to train again", "the same command without --again makes some")
     given.out.mkdir(parents=True, exist_ok=True)
-    table = given.out / f"{given.network}-{given.size}x{given.epochs}.jsonl"
     config = TrainConfig(
         size=given.size,
         validation_size="all",
@@ -92,8 +96,7 @@ def main() -> None:
         deadline = time.monotonic() + 60 * given.minutes
         split: Split = "test" if given.finals else "validation"
         if given.finals:
-            wanted = finalists(read_own(table))
-            table = table.with_name(f"{table.stem}-finals.jsonl")
+            wanted = finalists(read_own(own))
             method |= {"split": split, "finalists": wanted}
             chosen = [policy for policy in chosen if policy.name in wanted]
         else:
@@ -101,7 +104,7 @@ def main() -> None:
         seeds = [training_seed(0, split, repeat) for repeat in range(given.finals or given.seeds)]
         stamp(table.with_suffix(".json"), method, pool.tier)
         if given.again:
-            _again(table, given.network, given.again, pool)
+            again(read_rows(table), given.network, given.again, pool, split)
             return
         _fill(table, chosen, given.network, seeds, pool, split, deadline)
 
@@ -200,16 +203,17 @@ def _images(outcome: Trained | Failed, split: Split) -> Row:
     return {"n": outcome.n, "per_image": kept(outcome)}
 
 
-def _again(table: Path, network: str, number: int, pool: Pool) -> None:
-    """Raises UsageError where a row is not what its training gives now."""
-    rows = read_rows(table)
+def again(rows: Sequence[Row], network: str, number: int, pool: Runner, split: Split) -> None:
+    """Train drawn rows again. Raises UsageError where one is not what its training gives now, a failure too."""
     drawn = Random(0).sample(rows, min(number, len(rows)))
     for row in drawn:
         program = _program(network, str(row["transform"]))
-        [(_, outcome)] = pool.train([program], seed=int(str(row["seed"])))
-        now = _outcome(outcome)["score"]
-        if now != row["score"]:
-            raise UsageError(f"{row['policy']} with seed {row['seed']} gave {row['score']}, and gives {now} now")
+        [(_, outcome)] = pool.train([program], seed=int(str(row["seed"])), split=split)
+        now = {**_outcome(outcome), **_images(outcome, split)}
+        for name in now.keys() - {"cpu_seconds"}:
+            if now[name] != row[name]:
+                of = f"{row['policy']} with seed {row['seed']}"
+                raise UsageError(f"{of}: {name} was {row[name]!s:.200}, and is {now[name]!s:.200} now")
     sys.stdout.write(f"{len(drawn)} of {len(drawn)} rows give equal digits\n")
 
 
