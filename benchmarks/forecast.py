@@ -1,9 +1,12 @@
 """Are gains foretold on families never seen? The bars of the forecast, and the table that comes with deltanas.
 
     python -m benchmarks forecast [--gains benchmarks/gains] [--on FOLDER] [--write FILE]
+    python -m benchmarks forecast --sets benchmarks/suitability/table.jsonl
 
 Each family of baselines (with its descendants) is foretold by a fit to all others. With `--on` it is the gains of
 another folder that are foretold, as of another data set, by a fit to those of `--gains`; a family is still held out.
+With `--sets` it is the edits of a table of `python -m benchmarks suitability_table`, set by set: their gains are means
+over its seeds, `repeat` is rho between the gains of its first two seeds, which is the most that can be expected.
 
     rule      the mean gain of the edit's kind
     ridge     what deltanas fits (`src/deltanas/forecast/ridge.py`)
@@ -33,8 +36,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.ranking import Floats, _rho, _six
+from benchmarks.table import read_rows
 from deltanas.forecast import Row, Table, fitted, rows_of, write_table
 from deltanas.forecast.ridge import centred
+from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.sources import METHOD, gains_edits
 from deltanas.seams import Expected
 from deltanas.wiring.origin import commit_of_checkout
@@ -52,9 +57,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gains", type=Path, default=Path("benchmarks/gains"))
     parser.add_argument("--on", type=Path, help="gains of `python -m benchmarks gains` that nothing is fitted to")
+    parser.add_argument("--sets", type=Path, help="a table of `python -m benchmarks suitability_table`")
     parser.add_argument("--write", type=Path, help="write the table of all edits to this file")
     given = parser.parse_args()
-    rows = rows_of(gains_edits(given.gains))
+    edits = gains_edits(given.gains)
+    rows = rows_of(edits)
+    if given.sets:
+        sys.stdout.write(json.dumps(_on_sets(given.sets, edits, rows), indent=1) + "\n")
+        return
     asked = rows_of(gains_edits(given.on)) if given.on else rows
     families = sorted({row.family for row in asked})
     sums = {name: by_family(asked, families, fit, rows) for name, fit in FITS.items()}
@@ -71,6 +81,33 @@ def main() -> None:
         write_table(given.write, replace(table, origin={**table.origin, "digest": table.digest}))
         told["written"] = {"file": str(given.write), "bytes": given.write.stat().st_size, "digest": table.digest}
     sys.stdout.write(json.dumps(told, indent=1) + "\n")
+
+
+def _on_sets(path: Path, edits: Sequence[MeasuredEdit], rows: Sequence[Row]) -> dict[str, Any]:
+    """By data set, how well the gains of the table's edits are foretold."""
+    scores: defaultdict[str, defaultdict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in read_rows(path):
+        if row["score"] is not None:
+            scores[str(row["dataset"])][str(row["program"])][int(str(row["seed"]))] = float(str(row["score"]))
+    places = {(edit.family, edit.origin.split()[-1]): place for place, edit in enumerate(edits)}
+    families = sorted({row.family for row in rows})
+    told: dict[str, Any] = {}
+    for name, table in scores.items():
+        gains: dict[int, list[float]] = {}
+        for program, found in table.items():
+            family, _, draw = program.partition("-")
+            common = sorted(found.keys() & table.get(family, {}).keys())
+            if (place := places.get((family, draw))) is not None and common:
+                gains[place] = [found[seed] - table[family][seed] for seed in common]
+        asked = [replace(rows[place], gain=fmean(each)) for place, each in gains.items()]
+        there = [family for family in families if sum(row.family == family for row in asked) > 1]
+        told[name] = {"edits": len(asked), "families": len(there)}
+        for fit in ("rule", "ridge"):
+            told[name][fit] = estimate(by_family(asked, there, FITS[fit], rows)[1]["rho"])
+        twice = [(rows[place].family, each[:2]) for place, each in gains.items() if len(each) > 1]
+        pairs = [np.array([each for name, each in twice if name == family]) for family in there]
+        told[name]["repeat"] = estimate([(_rho(*some.T), len(some)) for some in pairs if len(some) > 1])
+    return told
 
 
 def _rule(known: Sequence[Row], asked: Sequence[Row]) -> list[Expected]:

@@ -40,7 +40,7 @@ class TrainConfig(Section):
         "auto",
         description="number of epochs of a training; auto: the least number with which the batch size of the default"
         f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps, with pairs of images {LEAST_STEPS_OF_PAIRS}; the"
-        " same for all candidates",
+        " same for all, but that a search with `rungs` trains some for longer",
     )
     augment: tuple[Augment, ...] = Field(
         (),
