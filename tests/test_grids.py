@@ -210,15 +210,15 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
 
 
 def test_the_time_left_goes_by_what_each_network_costs() -> None:
-    def row(network: str, seconds: float) -> Row:
-        known: Any = {"dataset": "digits", "network": network, "seconds": seconds}
+    def row(network: str, seconds: float, seed: int = 0) -> Row:
+        known: Any = {"dataset": "digits", "network": network, "program": network, "seed": seed, "seconds": seconds}
         return known  # type: ignore[no-any-return]
 
     keys: Any = [("slow", "digits"), ("slow", "digits"), *[("quick", "digits")] * 5]
     clock = Clock(keys, [row("slow", 8.0)])
-    for _ in range(5):
+    for seed in range(5):
         assert clock.left() is None
-        clock.wrote(row("quick", 2.0))
+        clock.wrote(row("quick", 2.0, seed))
     clock._began -= 5.0
     left = clock.left()
     assert left == pytest.approx(2 * 8 / 2, rel=0.1), "two trainings at a time: ten seconds of training in five"
