@@ -69,9 +69,10 @@ def requests(number: int, grammar: str | None = None) -> list[Request]:
 
 def test_it_answers_as_the_same_model_does_here(url: str, tiny: Model, served: Path) -> None:
     model = open_model(f"openai:{url}#{served}", timeout=60, retries=1)
-    replies = model.generate(requests(4))
-    assert [reply.error for reply in replies] == [""] * 4
-    assert len({reply.text for reply in replies}) == 4
+    answers = model.generate(requests(8))
+    replies = [reply for reply in answers if reply.error != "the reply is empty"]  # random weights may end at once
+    assert [reply.error for reply in replies] == [""] * len(replies)
+    assert len({reply.text for reply in replies}) == len(replies) > 3
     (local, *_) = tiny.generate(requests(1))
     assert {reply.prompt_tokens for reply in replies} == {local.prompt_tokens}
     assert all(0 < reply.reply_tokens <= 20 and not reply.estimated for reply in replies)
