@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from benchmarks.parametric import best_of, score_of, text_of, tuned
-from benchmarks.rivals import PLAIN, Contest, arm_of, compared, cycles_of, growth_of, names_of, shared_luck, within
+from benchmarks.rivals import PLAIN, Contest, arm_of, cycles_of, growth_of, names_of, within
+from benchmarks.rivals_report import compared, shared_luck
 from benchmarks.table import read_rows
 from deltanas.archive import begin_run
 from deltanas.config import TrainConfig
