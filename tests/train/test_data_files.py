@@ -61,6 +61,9 @@ def test_heic_is_read_where_pillow_heif_is_installed(tmp_path: Path, monkeypatch
     def register() -> None:
         Image.register_open("HEIF", PngImagePlugin.PngImageFile, lambda start: start.startswith(b"\x89PNG"))
 
+    Image.init()
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
     package = ModuleType("pillow_heif")
     package.register_heif_opener = register  # type: ignore[attr-defined]
     formats.cache_clear()
@@ -68,7 +71,6 @@ def test_heic_is_read_where_pillow_heif_is_installed(tmp_path: Path, monkeypatch
         patch.setitem(sys.modules, "pillow_heif", package)
         data = load(f"folder:{tmp_path}")
     formats.cache_clear()
-    Image.OPEN.pop("HEIF")
     assert (number_of(data), left_out(data)) == (89, {})
 
 
