@@ -23,7 +23,7 @@ def test_images_by_split_and_class(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("classes", "words"), [(3, "36 to train (0 12, 1 12, 2 12)"), (12, "12 classes of 5 to 5")])
+@pytest.mark.parametrize(("classes", "words"), [(3, "36 to train (0 12, 1 12, 2 12)"), (12, "12 classes of 5 images")])
 def test_many_classes_are_told_by_their_range(classes: int, words: str) -> None:
     each = 60 // classes
     assert words in told(dataset_of("mine", x=pixels(60, 4, 4), y=np.repeat(np.arange(classes), each)))

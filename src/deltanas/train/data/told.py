@@ -28,7 +28,8 @@ def told(data: Dataset) -> str:
 def _classes(data: Dataset) -> Iterator[str]:
     if data.classes > _FEW:
         counts = sum(_counts(part, data.classes) for part in (data.train, data.validation, data.test))
-        yield f"{data.classes} classes of {np.min(counts):,} to {np.max(counts):,} images"
+        least, most = np.min(counts), np.max(counts)
+        yield f"{data.classes} classes of {least:,}{f' to {most:,}' if most > least else ''} images"
 
 
 def _order(data: Dataset) -> Iterator[str]:
