@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from deltanas.errors import UsageError
 from deltanas.program import Failed, Outcome, Part, Probe, Program, Refused, Trained, combined, standard_error
 from deltanas.program.adapter import Adapter
 from deltanas.task import CLASSIFY, Metric
@@ -342,3 +343,19 @@ class RunView:
     pictures: bytes = b""
     leases: tuple[Lease, ...] = ()
     duels: tuple[Duel, ...] = ()
+
+    def named(self, name: str) -> Candidate:
+        """The candidate or baseline of this label, or else the one whose program's identity begins so.
+
+        Raises UsageError where there is none, or more than one.
+        """
+        known = [row for row in self.candidates if row.program]
+        rows = [row for row in known if row.label == name] or [
+            row for row in known if row.program and row.program.id.startswith(name)
+        ]
+        if len(rows) != 1:
+            raise UsageError(
+                f"{len(rows)} networks of {self.name} have the name {name!r}, or an identity that begins so",
+                "`deltanas programs list RUN --baselines` shows them",
+            )
+        return rows[0]

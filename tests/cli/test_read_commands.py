@@ -70,7 +70,9 @@ def test_programs_of_a_run_include_its_baselines_on_request(deltanas: Command, r
     assert rows[2]["program"] in text
     done = deltanas("programs", "show", "ffffffffffffffff", "--run", run)
     assert done.returncode == 2
-    assert "0 programs of run begin with 'ffffffffffffffff'" in done.stderr
+    assert "0 programs of run have the name 'ffffffffffffffff'" in done.stderr
+    shown = deltanas("programs", "show", rows[0]["program"], "--run", run).stdout
+    assert deltanas("programs", "show", "mlp", "--run", run).stdout == shown, "by the name in the run"
     done = deltanas("programs", "diff", rows[0]["program"], "--run", run)
     assert done.returncode == 2
     assert "is a baseline" in done.stderr

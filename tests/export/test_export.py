@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from deltanas import nets
+from deltanas.errors import UsageError
 from deltanas.export import export_best, write_sources
 from deltanas.program import Failed, Program, Trained, prm_text
 from deltanas.records import Attempt, Candidate, Draft, RunView
@@ -136,6 +137,18 @@ def test_where_no_candidate_beat_its_parent_the_best_baseline_is_written(pool: L
     assert [one.name for one in write_sources(replace(lone, candidates=(*lone.candidates, *worse)), 3, tmp_path)] == [
         "mlp"
     ]
+
+
+def test_a_network_is_written_by_its_name_whatever_its_rank(pool: LocalPool, tmp_path: Path) -> None:
+    run = view(MLP.edited("net", MLP.net + "\nx = 1\n"), MLP.edited("net", MLP.net + "\nx = 2\n"))
+    (net,) = export_best(run, ["mlp", MLP.id], tmp_path, pool, seed=7)
+    assert (net.name, net.reason) == ("mlp", None)
+    assert "taken by its name, not by a rank" in (Path(net.folder) / "README.md").read_text()
+    assert [one.name for one in write_sources(run, ["1.1", "mlp"], tmp_path)] == ["1.1", "mlp"]
+    with pytest.raises(UsageError, match="0 networks of a run have the name"):
+        write_sources(run, ["1.2"], tmp_path)
+    with pytest.raises(UsageError, match="3 networks of a run have the name"):
+        write_sources(run, [""], tmp_path)
 
 
 def test_what_onnx_lacks_is_told_and_the_weights_are_kept(pool: LocalPool, tmp_path: Path) -> None:

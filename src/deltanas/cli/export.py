@@ -24,7 +24,13 @@ def add_to(runs: typer.Typer) -> None:
 def runs_export(
     run: RunArgument,
     out: Annotated[Path, typer.Option(help="Folder to write to; created if missing.")],
-    top: Annotated[int, typer.Option(help="Number of elites to write, the best first.", min=1)] = 3,
+    top: Annotated[
+        int | None, typer.Option(help="Number of elites to write, the best first; default: 3.", min=1)
+    ] = None,
+    program: Annotated[
+        list[str] | None,
+        typer.Option(help="Network to write in place of the best: its name in the run (mixer, 2.0) or its identity."),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -51,19 +57,22 @@ def runs_export(
     """
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file, not a folder to write to", "name another --out")
+    if top is not None and program:
+        raise UsageError("--top and --program exclude each other", "give one of them")
+    which = program or top or 3
     nets: list[Net] = []
     with read_folder(run).open() as archive:
         view = archive.view()
         metric = task_of(view.manifest).metric
         baselines = {row.label for row in view.candidates if not row.cycle}
         if epochs == 0:
-            nets = write_sources(view, top, out)
+            nets = write_sources(view, which, out)
         else:
             seed = view.manifest.get("seed")
             with open_export_pool(archive, run, epochs, dataset) as pool:
                 asked: dict[Kind, bool] = {"int8": int8, "w8a16": w8a16}
                 kinds = [kind for kind, wanted in asked.items() if wanted]
-                for net in export_best(view, top, out, pool, seed if isinstance(seed, int) else 0, kinds):
+                for net in export_best(view, which, out, pool, seed if isinstance(seed, int) else 0, kinds):
                     nets.append(net)
                     if not as_json:
                         print_text(_told(net, metric))
@@ -78,7 +87,7 @@ def runs_export(
                 better = "; try --w8a16" if "w8a16" not in net.quantized else ""
                 word = f"may lose more than it should, {metric.points(-found.high)}{better}"
                 say(f"warning: {net.folder}/model.{kind}.onnx {word}")
-    if nets and nets[0].name in baselines:
+    if nets and not program and nets[0].name in baselines:
         say(f"the best network is a baseline, {nets[0].name}: no candidate beat both its parent and this one")
     raise typer.Exit(1 if any(net.reason for net in nets) else 0)
 

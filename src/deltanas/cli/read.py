@@ -35,7 +35,12 @@ PRICED = ("params", "flops", "seconds")
 _CLASSES = 20
 """Largest number of classes of the best final network that is printed."""
 Root = Annotated[Path, typer.Option("--runs", help="Folder that holds the runs.")]
-Identity = Annotated[str, typer.Argument(help="Identity of the program, or its beginning.", metavar="PROGRAM")]
+Identity = Annotated[
+    str,
+    typer.Argument(
+        help="Identity of the program, its beginning, or its name in the run (mixer, 2.0).", metavar="PROGRAM"
+    ),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -267,10 +272,12 @@ def programs_diff(
 
 
 def _found(identity: str, view: RunView) -> Program:
-    matches = [program for known, program in view.programs.items() if known.startswith(identity)]
+    labelled = [row.program for row in view.candidates if row.label == identity and row.program]
+    matches = labelled or [program for known, program in view.programs.items() if known.startswith(identity)]
     if len(matches) != 1:
         raise UsageError(
-            f"{len(matches)} programs of {view.name} begin with {identity!r}", "`deltanas programs list` shows them"
+            f"{len(matches)} programs of {view.name} have the name {identity!r}, or an identity that begins so",
+            "`deltanas programs list RUN --baselines` shows them",
         )
     return matches[0]
 

@@ -41,21 +41,26 @@ NEAR = 0.01
 """Largest difference of a logit that is let through, as a share of the largest logit; of images `NEAR_LEVELS`."""
 
 
-def write_sources(view: RunView, top: int, out: Path) -> list[Net]:
-    """The parts of each of the best networks, in a folder of its own. Raises OSError."""
-    return [_begun(rank, c, p, out) for rank, c, p in _best(view, top)]
+def write_sources(view: RunView, wanted: int | Sequence[str], out: Path) -> list[Net]:
+    """The parts of each of the networks, in a folder of its own; wanted as in `export_best`. Raises as that does."""
+    return [_begun(rank, c, p, out) for rank, c, p in _chosen(view, wanted)]
 
 
 def export_best(
-    view: RunView, top: int, out: Path, pool: LocalPool, seed: int, kinds: Sequence[Kind] = ()
+    view: RunView, wanted: int | Sequence[str], out: Path, pool: LocalPool, seed: int, kinds: Sequence[Kind] = ()
 ) -> Iterator[Net]:
-    """Train the best networks for the pool's epochs with a fresh seed and write each down as soon as it is there.
+    """Train networks for the pool's epochs with a fresh seed and write each down as soon as it is there.
 
     The seed is that of the final scores: with as many epochs as in the search these are the same networks, and the test
-    split tells nothing new. kinds: of quantised files that are written beside each, and scored. A network that fails is
-    reported, the others go on. Raises SandboxError, OSError.
+    split tells nothing new. A network that fails is reported, the others go on.
+
+    Raises UsageError, SandboxError, OSError.
+
+    Args:
+        wanted: how many of the best; or which ones, by label or by the beginning of an identity.
+        kinds: of quantised files that are written beside each, and scored.
     """
-    best = _best(view, top)
+    best, named = _chosen(view, wanted), not isinstance(wanted, int)
     nets = [_begun(rank, c, p, out) for rank, c, p in best]
     fresh = training_seed(seed, "test")
     for place, found in pool.export([program for _, _, program in best], seed=fresh):
@@ -77,7 +82,7 @@ def export_best(
         write_whole(folder / "config.json", json.dumps(config, indent=2, ensure_ascii=False) + "\n")
         if found.test.picture is not None:
             write_whole(folder / "examples.png", found.test.picture)
-        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, config))
+        write_whole(folder / "README.md", card(view, candidate, net, pool.dataset, config, named))
         yield net
 
 
@@ -93,7 +98,17 @@ def _quantized(
     return replace(net, **told)
 
 
-def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
+def _chosen(view: RunView, wanted: int | Sequence[str]) -> list[tuple[int, Candidate, Program]]:
+    """With the place of each among them, from 1."""
+    if isinstance(wanted, int):
+        rows = _best(view, wanted)
+    else:
+        rows = list({row.label: row for row in map(view.named, wanted)}.values())
+    with_programs = [(row, row.program) for row in rows if row.program]
+    return [(rank, row, program) for rank, (row, program) in enumerate(with_programs, 1)]
+
+
+def _best(view: RunView, top: int) -> list[Candidate]:
     """The best elites by rank; before them the best baseline, where it is better than all of them or there are none."""
     journal = Journal(view.candidates, metric=task_of(view.manifest).metric)
     best = finalists(journal, objectives := stored_objectives(view.manifest), top)
@@ -103,8 +118,7 @@ def _best(view: RunView, top: int) -> list[tuple[int, Candidate, Program]]:
     if view.leases:  # what a test called better comes before what scored higher
         champion = champion_of(journal, view.duels)
         best = [champion, *(row for row in best if row.label != champion.label)][:top]
-    chosen = [(c, c.program) for c in best if c.program]
-    return [(rank, candidate, program) for rank, (candidate, program) in enumerate(chosen, 1)]
+    return best
 
 
 def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:

@@ -24,8 +24,10 @@ _CLASSES = 50
 """Number of classes up to which all are told; of more the least accurate are."""
 
 
-def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config: Mapping[str, object]) -> str:
-    """The card in Markdown. config: what stands in `config.json`."""
+def card(
+    view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config: Mapping[str, object], named: bool = False
+) -> str:
+    """The card in Markdown. config: what stands in `config.json`. named: a user chose the network, not its rank."""
     reading = Reading(view)
     transform = candidate.program.transform if candidate.program else ""
     line = reading.lineage(candidate).steps
@@ -33,6 +35,7 @@ def card(view: RunView, candidate: Candidate, net: Net, dataset: Dataset, config
     mean, std = ([[[round(value, 6)]] for value in values] for values in dataset.scale)
     return _template().render(
         net=net,
+        named=named,
         run=view.name,
         manifest=view.manifest,
         config=config,
