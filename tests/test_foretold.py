@@ -4,7 +4,18 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from deltanas.foretold import FEWEST, rank_correlation
+from deltanas.foretold import FEWEST, foretold, rank_correlation
+from deltanas.program import Program, Trained
+from deltanas.records import Attempt, Candidate, Draft
+
+
+def trained(score: float) -> Trained:
+    return Trained(score, 1000, 1, 1.0, 1.0, "A")
+
+
+def program_id(row: Candidate) -> str:
+    assert row.program
+    return row.program.id
 
 
 def test_rho_is_spearmans_ties_and_all() -> None:
@@ -35,6 +46,24 @@ def test_tables_are_ranked_each_by_itself() -> None:
     assert one is not None
     assert both.value == pytest.approx(one.value)
     assert both.low > one.low
+
+
+def test_small_cycles_are_ranked_together_until_there_are_enough() -> None:
+    """Three candidates a cycle whose gains run against what was foretold: it is seen, though no cycle tells it."""
+    base = Candidate(0, 0, "baseline", None, Draft(Program.of("x = 0")), (), trained(0.5), (trained(0.5),))
+    rows = [base]
+    for cycle in range(1, 9):
+        for index in range(3):
+            program = Program.of(f"x = {3 * cycle + index}", parents=("",))
+            kept = Attempt(f"{cycle}.{index}", "exact", "", None, predicted=float((7 * cycle + index) % 24))
+            score = trained(0.5 - 0.01 * ((7 * cycle + index) % 24))
+            rows.append(Candidate(cycle, index, "random", program_id(base), Draft(program), (kept,), score, (score,)))
+    found = foretold(rows)
+    assert [one.rho for one in found] == [None] * 8
+    assert found[0].pooled is None
+    assert found[1].pooled is not None
+    assert found[-1].total == 24
+    assert not found[-1].on
 
 
 def test_the_interval_covers_as_often_as_it_says() -> None:

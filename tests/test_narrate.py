@@ -8,6 +8,9 @@ import pytest
 
 from deltanas import narrate
 from deltanas.narrate import Narrator
+from deltanas.program import Failed
+from deltanas.records import Final
+from deltanas.seams import Scored
 
 
 def test_after_a_long_wait_one_line_says_so(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +25,9 @@ def test_after_a_long_wait_one_line_says_so(monkeypatch: pytest.MonkeyPatch, cap
             told += capfd.readouterr().err
         sleep(1.0)
     assert (told + capfd.readouterr().err).split("\n").count("  still loading (89 s)") == 1
+
+
+def test_a_final_training_that_failed_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    with Narrator() as narrator:
+        narrator(Scored(Final("abc", Failed("timeout", "took longer than 300 s\nand more", 300.0, 1.0, "A"))))
+    assert "  abc failed (timeout) took longer than 300 s\n" in capfd.readouterr().err

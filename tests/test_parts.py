@@ -16,8 +16,9 @@ from deltanas.learn.sources import own_edits
 from deltanas.narrate import Narrator
 from deltanas.plan import Plan
 from deltanas.policy import LEAST_SHARE, PartsByGain
-from deltanas.program import Program, Refused, Trained
-from deltanas.records import Attempt, Candidate, Draft, RunView
+from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.propose.edits import exhausted
+from deltanas.records import NONE_LEFT, Attempt, Candidate, Draft, RunView
 from deltanas.report import draw
 from deltanas.report.parts import brought
 from deltanas.seams import Began, Planned, Settled
@@ -25,6 +26,7 @@ from deltanas.task import CLASSIFY
 from scripted_search import StopError, run
 
 PARTS = ("net", "recipe", "transform")
+BROKEN = Failed("timeout", "too long", 1.0, 1.0, "C")
 
 
 def row(index: int, part: str, score: float, parent: str | None = None) -> Candidate:
@@ -51,6 +53,31 @@ def test_parts_are_equals_until_one_pays_and_each_keeps_its_share() -> None:
     paid = shares(journal({"net": [-0.01, -0.02] * 10, "recipe": [0.04, 0.06] * 10, "transform": [-0.03, -0.01] * 10}))
     assert paid["recipe"] > 0.75 * 900
     assert all(paid[part] > 0.7 * LEAST_SHARE * 900 for part in PARTS)
+
+
+def test_a_failed_training_brought_nothing() -> None:
+    rows = journal({"net": [0.015] * 20, "recipe": [0.02] * 2})
+    base, known = rows[0].program, shares(rows)
+    assert base
+    failed = [replace(row(100 + n, "recipe", 0.0, base.id), outcome=BROKEN, trainings=(BROKEN,)) for n in range(18)]
+    held = Journal([*rows, *failed])
+    assert held.brought["recipe"] == pytest.approx([0.02] * 2 + [0.0] * 18)
+    assert shares([*rows, *failed])["recipe"] < known["recipe"] / 2
+
+
+def test_a_part_that_the_parent_has_used_up_is_not_chosen_for_it() -> None:
+    rows = journal({})
+    base = rows[0].program
+    assert base
+    none_left = exhausted(part="transform").judged(None, Refused("apply", NONE_LEFT), 0, ("transform",))
+    held = Journal([*rows, Candidate(1, 0, "random", base.id, None, (none_left,), none_left.refusal)])
+    assert held.used_up(base.id) == {"transform"}
+    rule = PartsByGain(PARTS)
+    drawn = Counter(rule(held, Random(f"{n}:part"), base.id) for n in range(300))
+    assert set(drawn) == {"net", "recipe"}
+    assert "transform" in {rule(held, Random(f"{n}:part"), "another") for n in range(60)}
+    alone = PartsByGain(("transform", "recipe"))
+    assert {alone(held, Random(str(n)), base.id) for n in range(20)} == {"recipe"}
 
 
 def test_a_part_that_loses_much_and_wins_sometimes_is_preferred_to_one_that_does_nothing() -> None:

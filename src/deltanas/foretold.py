@@ -15,15 +15,18 @@ from deltanas.task import CLASSIFY, Metric
 
 FEWEST = 4
 """Candidates of a cycle that an interval takes."""
+ENOUGH = 8
+"""Candidates of a cycle that are ranked by themselves; fewer, where edits are of several parts, wait for the next."""
 _MOST = 0.999
 """Of a few candidates that are ranked alike, z would be infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Foretold:
-    """One cycle. rho, n: of its candidates; pooled, total: of all cycles up to it, each ranked by itself.
+    """One cycle. rho, n: of its candidates; pooled, total: of all cycles up to it.
 
-    A rho is None where there are too few. on: whether what was expected went on to choose edits after it.
+    There each is ranked by itself, or small ones together with those that follow (`ENOUGH`). A rho is None where there
+    are too few. on: whether what was expected went on to choose edits after it.
     """
 
     cycle: int
@@ -44,6 +47,7 @@ class Foretelling:
         self._before = _Pooled()
         self._cycle = 0
         self._pairs: list[tuple[float, float]] = []
+        self._waiting: list[tuple[float, float]] = []
 
     def read(self, candidates: Iterable[Candidate]) -> None:
         """Rows that follow those that were read before."""
@@ -57,8 +61,11 @@ class Foretelling:
                 continue
             if self._pairs and one.cycle != self._cycle:
                 self._past.append(self._last())
-                self._before.add(self._pairs)
+                self._waiting += self._pairs
                 self._pairs = []
+                if len(self._waiting) >= ENOUGH:
+                    self._before.add(self._waiting)
+                    self._waiting = []
             self._cycle = one.cycle
             self._pairs.append((kept.predicted, gain))
 
@@ -73,7 +80,7 @@ class Foretelling:
 
     def _last(self) -> Foretold:
         pooled = replace(self._before)
-        pooled.add(self._pairs)
+        pooled.add([*self._waiting, *self._pairs])
         rho, n = pooled.rho, len(self._pairs)
         on = (not self._past or self._past[-1].on) and (rho is None or rho.high >= 0)
         return Foretold(self._cycle, rank_correlation([self._pairs]), n, rho, pooled.pairs, on)

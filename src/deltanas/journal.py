@@ -11,7 +11,7 @@ from statistics import fmean, variance
 from typing import Literal, overload
 
 from deltanas.program import Failed, Outcome, Part, Program, Refused, Trained, text_of
-from deltanas.records import Candidate, Measurement, Telemetry
+from deltanas.records import NONE_LEFT, Candidate, Measurement, Telemetry
 from deltanas.task import CLASSIFY, Metric
 
 By = Literal["goal", "kind"]
@@ -83,7 +83,8 @@ class Journal(Sequence[Candidate]):
         metric: what the scores are, and which of two is better.
         parents: the trained baselines, and the candidates that beat their parent; the best first.
         improvements: the latter alone.
-        brought: by part of the edit, the gain of each trained candidate that is among them, and 0 of the others.
+        brought: by part of the edit, the gain of each trained candidate that is among them, and 0 of the others and of
+            those whose training failed.
         top: length of the longest trainings, number of epochs. Only candidates that were trained as long are among
             `parents` and `improvements`: scores after other lengths are never ranked with theirs.
     """
@@ -95,6 +96,7 @@ class Journal(Sequence[Candidate]):
         self._rows: list[Candidate] = []
         self._places: dict[str, int] = {}
         self._tried: dict[tuple[str, Part], set[str]] = {}
+        self._used_up: dict[str, set[Part]] = {}
         self._children: dict[str, list[int]] = {}
         self._gains: dict[By, dict[str, list[float]]] = {"goal": {}, "kind": {}}
         self._means: tuple[int, dict[str, float]] = (0, {})
@@ -139,6 +141,8 @@ class Journal(Sequence[Candidate]):
             if row.parent is not None:
                 kept = row.kept
                 for attempt in row.attempts:
+                    if attempt.refusal and attempt.refusal.reason == NONE_LEFT:
+                        self._used_up.setdefault(row.parent, set()).add(attempt.part)
                     if not attempt.passed or attempt is kept:
                         self._tried.setdefault((row.parent, text_of(attempt.part)), set()).add(attempt.edit)
             if row.program and not isinstance(row.outcome, Refused):
@@ -176,6 +180,8 @@ class Journal(Sequence[Candidate]):
             self._noise.setdefault(epochs, Noise()).add(list(trainings))
         self.top = max(self.top, row.rung)
         if row.score is None:
+            if row.cycle and row.kept:
+                self.brought.setdefault(row.kept.part, []).append(0.0)
             return
         kept, early = row.kept, row.at(row.shortest)
         if early and (gain := self.gain(early)) is not None:
@@ -227,6 +233,10 @@ class Journal(Sequence[Candidate]):
     def tried(self, program: str, part: Part = "net") -> frozenset[str] | set[str]:
         """The edits of the text of this part that were refused or kept on this parent."""
         return self._tried.get((program, text_of(part)), frozenset())
+
+    def used_up(self, program: str) -> set[Part]:
+        """The parts of it of which a slot found no edit left."""
+        return self._used_up.get(program, set())
 
     def gains(self, by: By = "goal") -> Mapping[str, Sequence[float]]:
         """By goal or kind of the edit, the gain of each trained candidate over its parent (`Metric.over`).

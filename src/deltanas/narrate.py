@@ -275,11 +275,14 @@ class Narrator:
         self.say(f"  {adapter.folder}: {', '.join(many)} ({adapter.seconds:.0f} s){told}")
 
     def _scored(self, final: Final) -> None:
-        if isinstance(final.outcome, Trained):
-            name = escape(self._names.get(final.program, final.program))
-            found = self._journal.of(final.program)
-            cost = f" ({self._price(found)})" if found and found.cycle else ""
-            self._say(f"  {name} {self._metric.shown(final.outcome.score)} on the test split{cost}")
+        name = escape(self._names.get(final.program, final.program))
+        match final.outcome:
+            case Trained(score=score):
+                found = self._journal.of(final.program)
+                cost = f" ({self._price(found)})" if found and found.cycle else ""
+                self._say(f"  {name} {self._metric.shown(score)} on the test split{cost}")
+            case Failed(kind=kind, reason=reason):
+                self._say(f"  {name} [red]failed[/] ({kind}) {escape(reason.splitlines()[0])}")
 
     def _price(self, candidate: Candidate) -> str:
         root = self._journal.root(candidate)

@@ -44,6 +44,7 @@ class PartsByGain:
     What an edit brought is its gain over its parent after the longest training, and nothing where it lost or was not
     trained so long: who loses is no parent, and who is not promoted neither. The parts are equals before anything is
     measured, and each keeps `LEAST_SHARE`. Slots of a cycle go by the cycles before it, so a resumed run chooses alike.
+    A part of which the parent has no edit left is not chosen, as long as there is another.
     """
 
     def __init__(self, parts: Sequence[Part]) -> None:
@@ -51,15 +52,16 @@ class PartsByGain:
         self._read: tuple[Journal, int] | None = None
         self._known = Known.of({})
 
-    def __call__(self, journal: Journal, rng: Random) -> Part:
-        """journal: of a run's earlier cycles, all settled."""
-        if len(self._parts) == 1:
-            return self._parts[0]
-        if rng.random() < LEAST_SHARE * len(self._parts):
-            return rng.choice(self._parts)
+    def __call__(self, journal: Journal, rng: Random, parent: str = "") -> Part:
+        """journal: of a run's earlier cycles, all settled. parent: identity of the program that is edited."""
+        parts = [part for part in self._parts if part not in journal.used_up(parent)] or self._parts
+        if len(parts) == 1:
+            return parts[0]
+        if rng.random() < LEAST_SHARE * len(parts):
+            return rng.choice(parts)
         if self._read is None or self._read[0] is not journal or self._read[1] != len(journal):
             self._read, self._known = (journal, len(journal)), Known.of(journal.brought)
-        return thompson(self._known, rng)(self._parts)
+        return thompson(self._known, rng)(parts)
 
 
 class AlongFront:

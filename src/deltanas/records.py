@@ -31,6 +31,10 @@ class Call:
     estimated: bool = False
 
 
+NONE_LEFT = "no simple edit of this program is left to try"
+"""The reason of a refusal where the space of edits is used up."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One proposal for a slot, and the gate that refused it (`refusal` None: it passed all of them).

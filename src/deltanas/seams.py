@@ -53,6 +53,7 @@ class Ask:
         earlier: the attempts of the rounds before, all refused, oldest first, to go back to the model verbatim.
         journal: the run's journal. It holds the candidates of all earlier cycles, and those of this cycle that were
             proposed in batches before, which are not trained yet.
+        beside: the slots of the same batch that were filled in the rounds before, which the journal does not hold yet.
     """
 
     cycle: int
@@ -64,10 +65,11 @@ class Ask:
     parts: tuple[Part, ...] = ("net",)
     telemetry: Telemetry = field(default_factory=Telemetry)
     journal: Journal = field(default_factory=Journal, compare=False, repr=False)
+    beside: tuple[Candidate, ...] = field(default=(), compare=False, repr=False)
 
-    def again(self, earlier: tuple[Attempt, ...]) -> Ask:
+    def again(self, earlier: tuple[Attempt, ...], beside: tuple[Candidate, ...] = ()) -> Ask:
         """The first ask of the slot's next round."""
-        return replace(self._numbered(len(earlier)), earlier=earlier)
+        return replace(self._numbered(len(earlier)), earlier=earlier, beside=beside)
 
     def several(self, count: int) -> list[Ask]:
         """`count` asks of one round; none knows the others."""

@@ -145,7 +145,7 @@ class Search:
     def _ask(self, cycle: int, index: int) -> Ask:
         slot, earlier = f"{self._plan.seed}:{cycle}:{index}", self._journal.before(cycle)
         parent = self._plan.parent(Slot(cycle, index), earlier, Random(f"{slot}:parent"))
-        part = self._parts(earlier, Random(f"{slot}:part"))
+        part = self._parts(earlier, Random(f"{slot}:part"), parent.id)
         known = earlier.telemetry(parent)
         return Ask(cycle, index, 0, f"{slot}:0", parent, parts=(part,), telemetry=known, journal=self._journal)
 

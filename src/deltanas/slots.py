@@ -54,7 +54,8 @@ class Slots:
             drawn = [one for ask in asks for one in ask.several(count)]
             proposals = list(map(self._foretold, drawn, self._proposer.propose(drawn)))
             self._judge(rows, [ask.index for ask in drawn], proposals, number, {ask.index: ask for ask in asks})
-            asks = [a.again(rows[a.index].attempts) for a in asks if isinstance(rows[a.index].outcome, Refused)]
+            filled = tuple(row for row in rows.values() if row.kept)
+            asks = [a.again(rows[a.index].attempts, filled) for a in asks if isinstance(rows[a.index].outcome, Refused)]
             if not asks:
                 break
         return list(rows.values())

@@ -107,8 +107,16 @@ def test_a_hyperparameter_that_only_the_child_declares_acts_through_its_code() -
     prm = prm_text({"dropout": 0.2})
     assert judged(Built(1, 2, "t", PROBE), prm=prm).effective is False
     assert judged(Built(1, 2, "other", MOVED), prm=prm).effective is True
-    parent = Draft(Program.of("parent = 1", prm=prm), 1, 2, "t", PROBE)
-    assert judged(Built(1, 2, "t", PROBE), parent=parent, prm=prm_text({"dropout": 0.5})).effective is True
+
+
+@pytest.mark.parametrize(("name", "shown"), [("lr", True), ("dropout", True), ("batch", False), ("warmup", False)])
+def test_other_hyperparameters_are_an_effect_where_the_code_reads_them_or_two_steps_may_not_show_it(
+    name: str, shown: bool
+) -> None:
+    parent = Draft(Program.of("parent = 1", prm=prm_text({name: 1})), 1, 2, "t", PROBE)
+    prm = prm_text({name: 2})
+    assert judged(Built(1, 2, "t", PROBE), parent=parent, prm=prm).effective is not shown
+    assert judged(Built(1, 2, "other", MOVED), parent=parent, prm=prm).effective is True
 
 
 NET_TRACE = "0" * 16

@@ -11,6 +11,7 @@ from deltanas.forecast import LEAST, Forecaster, Row, Table, builtin
 from deltanas.journal import Journal
 from deltanas.program import Program, SpaceEdit, Trained, edits_in, prm_text
 from deltanas.records import Attempt, Candidate, Draft
+from deltanas.task import DENOISE
 
 BASE = Program.of(nets.baselines()["vgg"], prm=prm_text(nets.DEFAULT_PRM))
 EDITS = [edit for edit in edits_in(BASE, ["net"]) if edit.kind in ("activation", "width")]
@@ -47,6 +48,18 @@ def test_what_the_run_measured_moves_what_is_foretold() -> None:
     assert after[1].mean > before[1].mean
     child = edits[0].apply(BASE)
     assert forecast.of(BASE, child, "net", "activation") == after[0], "by whole texts as by the lines of the edit"
+
+
+def test_a_run_whose_scores_do_not_tell_their_noise_is_learned_from() -> None:
+    """As one of denoisers: the scatter of decibels does not follow from a score and a number of images."""
+    rows = journal({"activation": 0.5, "width": -0.5})
+    decibels = Journal(rows, metric=DENOISE.metric)
+    forecast = Forecaster(Table((), {}))
+    forecast.told(decibels)
+    assert forecast.known["net"] == len(rows) - 1
+    edits = [next(edit for edit in EDITS if edit.kind == kind) for kind in ("activation", "width")]
+    gains = [expected.mean for expected in forecast.gains(BASE, edits)]
+    assert gains[0] > gains[1]
 
 
 def test_it_foretells_alike_however_often_it_was_told() -> None:

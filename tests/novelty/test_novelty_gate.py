@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from deltanas import nets
 from deltanas.novelty import NoveltyGate
-from deltanas.program import Program, Refused, prm_text
+from deltanas.program import Program, Refused, edits_in, prm_text
 from deltanas.records import Draft
+from deltanas.train.build import check_build
+from support import build_job
+
+MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
 
 
 def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:
@@ -65,13 +70,33 @@ def test_a_refused_program_is_not_remembered() -> None:
     assert isinstance(again, Draft)
 
 
-def test_another_recipe_is_another_candidate() -> None:
+def test_another_batch_is_another_candidate_and_a_rate_that_acts_alike_is_not() -> None:
     gate = NoveltyGate()
-    slow, fast = judged_in_turn(
-        gate, [draft("a(1)\n", "t1", prm=prm_text({"lr": 0.01})), draft("a(1)\n", "t1", prm=prm_text({"lr": 0.1}))]
+    first, other, same = judged_in_turn(
+        gate,
+        [
+            draft("a(1)\n", "t1", prm=prm_text({"batch": 32, "lr": 0.02})),
+            draft("a(1)\n", "t1", prm=prm_text({"batch": 64, "lr": 0.02})),
+            draft("a(2)\n", "t1", prm=prm_text({"batch": 32, "lr": 0.01})),
+        ],
     )
-    assert isinstance(slow, Draft)
-    assert isinstance(fast, Draft)
+    assert isinstance(first, Draft)
+    assert isinstance(other, Draft)
+    assert "computes the same as program" in reason(same)
+
+
+def test_a_rate_that_the_text_doubles_is_the_doubled_hyperparameter() -> None:
+    """Of a real network: `lr=prm["lr"] * 2` trains as twice the `lr` does, and another `lr` otherwise."""
+    made = [
+        edit.apply(MLP)
+        for part in ("prm", "recipe")
+        for edit in edits_in(MLP, (part,))
+        if edit.kind == "rate" and ('"lr": 0.004' in edit.new or '"lr": 0.006' in edit.new or "* 2" in edit.new)
+    ]
+    built = [check_build(build_job(program.net, program.prm, (1, 1, 8, 8), 10)) for program in made]
+    drafts = [Draft(program, trace=str(found["trace"])) for program, found in zip(made, built, strict=True)]
+    verdicts = judged_in_turn(NoveltyGate(), drafts)
+    assert [isinstance(verdict, Draft) for verdict in verdicts] == [True, True, False]
 
 
 def policy(*calls: str, acts: str = "", parent: str | None = None) -> Draft:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -203,3 +204,49 @@ def test_each_step_of_a_composite_is_the_best_of_many_draws() -> None:
     assert firsts["activation"] >= 5, "six offers take the room of one: of 18 steps a third may be of one kind"
     plain = Space(None, steps=2).draw(asks(4))
     assert Space(None, steps=2, screen=Screen(WantsAnything(parts=()), 16, steps=2)).draw(asks(4)) == plain
+
+
+def luck(text: str) -> float:
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) / 2**32
+
+
+class Chance(Wants):
+    def worth(self, edit: SpaceEdit) -> float:
+        return luck(edit.text)
+
+
+class Some(Counted):
+    """Three of ten programs do not build."""
+
+    def build(self, programs: Sequence[Program]) -> list[Built | Refused]:
+        whole = super().build(programs)
+        return [
+            Refused("build", "no") if program.parents and luck(program.id) < 0.3 else built
+            for program, built in zip(programs, whole, strict=True)
+        ]
+
+
+def test_slots_of_one_parent_get_edits_of_their_own_where_the_best_of_many_do_not_hold() -> None:
+    space = Space(Some(), screen=Screen(Chance(), 16))
+    drawn = [edit.text for edit in space.draw(asks(16)) if edit]
+    assert len(set(drawn)) == 16
+
+
+def test_a_retried_slot_gets_no_edit_that_its_batch_keeps() -> None:
+    """Refused for its size, say; the other slots were filled in the round before, and are not journalled yet."""
+    space = Space(Counted(), screen=Screen(Chance(), 16))
+    first, *others = asks(4)
+    drawn = space.draw([first, *others])
+    kept = tuple(
+        Candidate(
+            1, ask.index, "random", PARENT.id, Draft(edit.apply(PARENT)), (Attempt(edit.text, "exact", "", None),)
+        )
+        for ask, edit in zip(others, drawn[1:], strict=True)
+        if edit
+    )
+    refused = Attempt(drawn[0].text if drawn[0] else "", "exact", "", Refused("limit", "too large"))
+    (again,) = space.draw([first.again((refused,), kept)])
+    assert again is not None
+    assert again.text not in {edit.text for edit in drawn if edit}
+    beside = Screen(Chance(), 16).spread([first.again((refused,), kept)])
+    assert beside.total() == 3

@@ -16,7 +16,7 @@ from deltanas import report
 from deltanas.archive import open_run, sqlite_url
 from deltanas.cli.networks import handed_line
 from deltanas.intervals import paired_shares
-from deltanas.program import Program, Trained
+from deltanas.program import Failed, Program, Trained
 from deltanas.records import Attempt, Candidate, Draft, Final, RunView
 from deltanas.report.control import comparison
 from deltanas.report.reading import Reading
@@ -190,6 +190,18 @@ def test_what_is_handed_over_stands_beside_the_best_baseline_on_the_test_images(
     assert "2.0, 85.0% on 2,000 test images, +0.2 points [" in handed_line(handed, CLASSIFY.metric)
     assert "over vgg, the best baseline, trained alike" in handed_line(handed, CLASSIFY.metric)
     assert "Handed over: 2.0, +0.2 points" in text_of(with_images(ended))
+
+
+def test_where_the_final_training_of_the_best_failed_the_next_one_is_handed_over(story: RunView) -> None:
+    first, best = story.finals
+    child = next(row.program for row in story.candidates if row.label == "1.0")
+    assert child
+    failed = Final(best.program, Failed("timeout", "60 s are over", 60.0, 50.0, "A"))
+    handed = report.summary(replace(story, finals=(first, failed, Final(child.id, best.outcome)))).handed_over
+    assert handed is not None
+    assert (handed.name, handed.failed) == ("1.0", ("2.0",))
+    assert handed_line(handed, CLASSIFY.metric).endswith("; the final training of 2.0 failed")
+    assert report.summary(replace(story, finals=(first, failed))).handed_over is None
 
 
 def test_a_gain_that_may_be_chance_is_told_as_such(story: RunView) -> None:

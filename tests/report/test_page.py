@@ -11,7 +11,7 @@ import pytest
 
 from deltanas import report
 from deltanas.nets import baseline
-from deltanas.program import Failed, Program, Refused, Trained
+from deltanas.program import Failed, Program, Refused, Trained, combined
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.report import cards, page
 from deltanas.report.reading import Reading
@@ -138,6 +138,34 @@ def test_a_run_of_baselines_alone(story: RunView, make_view: Make) -> None:
     assert "No edited program has been trained yet" in text
     assert "No proposals yet." in text
     assert "No language model was called." in text
+
+
+def test_where_no_long_training_held_the_page_says_so(make_view: Make) -> None:
+    """Two lengths: all four edits had the short one, two beat their parent by it, and the long one of one failed."""
+
+    def trained(score: float, epochs: int) -> Trained:
+        return Trained(score, 100, 0, 1.0, 1.0, "A", epochs=epochs, cached=score == 0.8)
+
+    base = Program.of("x = 0")
+    short, late = trained(0.7, 1), Failed("timeout", "took longer than 1500 s", 1.0, 1.0, "A", 5)
+    before = (short, trained(0.8, 5))
+    rows = [Candidate(0, 0, "baseline", None, Draft(base, 1, 1), outcome=before[1], trainings=before, name="mlp")]
+    for place, score in enumerate((0.75, 0.72, 0.65, 0.6)):
+        made = (trained(score, 1), *((late,) if not place else ()))
+        draft = Draft(Program.of(f"x = {place + 1}", parents=(base.id,)), 1, 1)
+        part = ("net", "recipe")[place // 2]
+        tried = (Attempt(f"e{place}", "exact", "", None, part=part),)
+        rows.append(Candidate(1, place, "random", base.id, draft, tried, combined(made), made))
+    view = make_view(rows)
+    text = checked(view)
+    assert "No edited program has a score after 5 epochs yet (3 after fewer)" in text
+    assert "No edited program has been trained" not in text
+    assert re.search(r"0\s*of 0\s*networks trained longest, whose accuracy", text)
+    assert "baselines (1 read from an earlier run, with the times of then)" in text
+    net, recipe = Reading(view).brought
+    assert net.best == pytest.approx(0.02), "the one whose long training failed has no score"
+    assert recipe.gain is not None
+    assert recipe.gain.value == pytest.approx(-0.075), "after one epoch, as all were trained"
 
 
 def test_a_run_of_refusals_alone(story: RunView, make_view: Make, make_slot: Callable[..., Candidate]) -> None:

@@ -11,7 +11,7 @@ from math import isnan, nan
 from typing import NamedTuple
 
 from deltanas.check.contract import contract_faults
-from deltanas.program import USUAL, Program, Refused, Stage, declared
+from deltanas.program import SHOWN, USUAL, Program, Refused, Stage, declared
 from deltanas.program.hyperparameters import prm_faults
 from deltanas.program.transforms import transform_faults
 from deltanas.records import Draft
@@ -97,12 +97,12 @@ def _known(draft: Draft) -> _Known:
 def _effective(program: Program, built: Built, parent: _Known) -> bool | None:
     """None where the parent's probe is not known: its run was begun by an older version.
 
-    Other hyperparameters train differently, even where two steps don't show it: the batch, for one. What only the child
-    declares acts through the child's code, which the probe shows.
+    Another batch trains differently, even where two steps don't show it, and so may hyperparameters that are not known
+    here. The others act through the program's code, which the probe shows; so does what only the child declares.
     """
     then, now = json.loads(parent.prm), program.hyperparameters
     differs = {name for name in then.keys() | now.keys() if then.get(name) != now.get(name)}
-    if program.besides("net", "transform", "prm") != parent.others or differs - (USUAL.keys() - then.keys()):
+    if program.besides("net", "transform", "prm") != parent.others or differs - SHOWN - (USUAL.keys() - then.keys()):
         return True
     if parent.built is None:
         return None

@@ -46,7 +46,8 @@ def handed_line(found: Handed, metric: Metric) -> str:
         line += "; the interval holds 0: it may be chance" if found.over.low <= 0 <= found.over.high else ""
     if found.worse_than is not None:
         line += f"; it makes images worse: before denoising they have {metric.shown(found.worse_than)}"
-    return f"{line} ({priced(found.prices)})"
+    line = f"{line} ({priced(found.prices)})"
+    return f"{line}; the final training of {', '.join(found.failed)} failed" if found.failed else line
 
 
 def _interval(network: Network, metric: Metric) -> str:

@@ -74,7 +74,7 @@ class _Noise:
 
     def __init__(self) -> None:
         self._squares, self._count = 0.0, 0
-        self._scoring = 0.0
+        self._scoring, self._scored = 0.0, 0
         self._own: Counter[tuple[str, int, int]] = Counter()
 
     def add(self, noise: float | None) -> None:
@@ -83,13 +83,17 @@ class _Noise:
             self._count += 1
 
     def add_own(self, one: OwnEdit) -> None:
-        assert one.edit.noise is not None
-        self._scoring += one.edit.noise**2
+        if one.edit.noise is not None:  # None where the images' scores alone do not tell it, as of decibels
+            self._scoring += one.edit.noise**2
+            self._scored += 1
         self._own[one.edit.family, one.child, one.parent] += 1
 
     def variance(self, known: Mapping[str, float]) -> float:
         """known: noise of one training by family."""
-        found = [(gain_noise(known, *key), count) for key, count in self._own.items()]
-        own = sum(count * noise**2 for noise, count in found if noise is not None) if known else self._scoring
-        count = self._count + self._own.total()
+        own, number = self._scoring, self._scored
+        if known:
+            found = [(gain_noise(known, *key), count) for key, count in self._own.items()]
+            own = sum(count * noise**2 for noise, count in found if noise is not None)
+            number = sum(count for noise, count in found if noise is not None)
+        count = self._count + number
         return (self._squares + own) / count if count else 0.0

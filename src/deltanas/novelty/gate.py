@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from operator import itemgetter
 
 from deltanas.novelty.neighbours import Neighbours
-from deltanas.program import Program, Refused, Stage, acting
+from deltanas.program import Program, Refused, Stage, acting, unshown
 from deltanas.program.shingles import fingerprints
 from deltanas.program.transforms import read_transform
 from deltanas.records import Draft
@@ -87,8 +87,11 @@ class NoveltyGate(Gate):
 
 
 def _key(draft: Draft, trace: str) -> tuple[str, str]:
-    """The trace tells how network and transform act. Programs that differ in another part train differently."""
-    return trace, draft.program.besides("net", "transform")
+    """The trace tells how network and transform act, and how those hyperparameters do that the network reads.
+
+    Programs that differ in something else train differently.
+    """
+    return trace, draft.program.besides("net", "transform", "prm") + unshown(draft.program.prm)
 
 
 def _idle(program: Program, trace: str) -> str:

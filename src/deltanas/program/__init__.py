@@ -4,7 +4,7 @@ from deltanas.program.canonical import canonical_source
 from deltanas.program.composite import Chain, Composite, kinds_of
 from deltanas.program.diffs import diff
 from deltanas.program.edits import AppliedEdit, Rung, apply_edit
-from deltanas.program.hyperparameters import USUAL, assumed, declared
+from deltanas.program.hyperparameters import SHOWN, USUAL, assumed, declared, unshown
 from deltanas.program.net_class import names_bound, net_class
 from deltanas.program.outcome import Confusion, Failed, Outcome, Refused, Stage, Trained, combined, standard_error
 from deltanas.program.probe import Probe, acting, same_function
@@ -14,6 +14,7 @@ from deltanas.program.spaces import SPACES, edits_in, parts_named, text_of
 
 __all__ = [
     "EMPTY",
+    "SHOWN",
     "SPACES",
     "USUAL",
     "AppliedEdit",
@@ -50,5 +51,6 @@ __all__ = [
     "same_function",
     "standard_error",
     "text_of",
+    "unshown",
     "width_vectors",
 ]

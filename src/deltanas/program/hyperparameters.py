@@ -28,6 +28,10 @@ They come from the 111,332 trials of `nn-dataset==1.2.6` (docs/results.md): a va
 is one, which is that of the publication or of torch, as other values were drawn at random.
 """
 
+SHOWN = frozenset(("lr", "momentum", "dropout"))
+"""Hyperparameters that act through the program's own code alone, so that two training steps show them, if it reads
+them."""
+
 _FUNCTION = "supported_hyperparameters"
 
 
@@ -48,6 +52,11 @@ def assumed(source: str, given: Mapping[str, float]) -> dict[str, float]:
         return {}
     names = set(_declared(tree)) & set(_read(tree))
     return {name: USUAL[name] for name in lacking if name in names}
+
+
+def unshown(prm: str) -> str:
+    """Those hyperparameters that two training steps may not show: the batch, and all that are not known here."""
+    return json.dumps({name: value for name, value in sorted(json.loads(prm).items()) if name not in SHOWN})
 
 
 def prm_faults(text: str) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ class DeltaProposer(TaughtProposer):
 
     def _question(self, ask: Ask, goal: str, edits: Sequence[SpaceEdit]) -> Question | Proposal:
         if not edits and self._decoding == "typed":
-            return exhausted()
+            return exhausted(part=ask.part)
         asked = edit_question(ask, goal or any_goal(ask), edits, self._decoding, self._offers)
         return with_reason(asked) if self.asking.reason else asked
 

@@ -5,26 +5,32 @@ from __future__ import annotations
 from dataclasses import replace
 
 from deltanas.errors import EditError
-from deltanas.program import Refused, SpaceEdit, Stage, apply_edit, edits_in
+from deltanas.program import Part, Refused, SpaceEdit, Stage, apply_edit, edits_in, text_of
 from deltanas.program.edit_formats import hunks_of
-from deltanas.records import Call
+from deltanas.records import NONE_LEFT, Call
 from deltanas.seams import Ask, Proposal
 
 
 def open_edits(ask: Ask) -> list[SpaceEdit]:
-    """The simple edits of the parent, without those that were tried on it before.
-
-    Tried is what was proposed for this slot, and what the journal has of the same parent: refused or kept. An edit that
-    passed, but came after the one that was kept, may be drawn again.
-    """
-    tried = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
+    """The simple edits of the parent, without those that were tried on it before."""
+    tried = tried_before(ask)
     return [edit for edit in edits_in(ask.parent, ask.parts) if edit.text not in tried]
+
+
+def tried_before(ask: Ask) -> set[str]:
+    """What was proposed for this slot, what other slots of its batch keep, and what the journal has of the same parent.
+
+    That is what was refused or kept. An edit that passed, but came after the one that was kept, may be drawn again.
+    """
+    kept = [row.kept for row in ask.beside if row.parent == ask.parent.id]
+    beside = {one.edit for one in kept if one and text_of(one.part) == ask.part}
+    return {attempt.edit for attempt in ask.earlier} | beside | ask.journal.tried(ask.parent.id, ask.part)
 
 
 def drawn_proposal(ask: Ask, edit: SpaceEdit | None, goal: str = "", calls: tuple[Call, ...] = ()) -> Proposal:
     """The proposal of an edit that was drawn; None: none was left."""
     if edit is None:
-        return exhausted(goal)
+        return exhausted(goal, ask.part)
     return replace(proposal_of(ask, edit.text, goal, calls, edit.kind), steps=len(edit.steps))
 
 
@@ -47,6 +53,6 @@ def _is_whole(edit: str) -> bool:
         return False
 
 
-def exhausted(goal: str = "") -> Proposal:
-    """The answer where no simple edit is left to propose."""
-    return Proposal(None, "", None, goal, Refused("apply", "no simple edit of this program is left to try"))
+def exhausted(goal: str = "", part: Part = "net") -> Proposal:
+    """The answer where no simple edit of the part is left to propose."""
+    return Proposal(None, "", None, goal, Refused("apply", NONE_LEFT), part=part)

@@ -103,7 +103,7 @@ class FeedbackProposer(ModelProposer):
 
     def _improver(self, ask: Ask, edits: Sequence[SpaceEdit]) -> Request | Proposal:
         if self._form == "delta" and self._decoding == "typed" and not edits:
-            return exhausted()
+            return exhausted(part=ask.part)
         messages = render(
             "advice",
             ask.part,

@@ -39,7 +39,7 @@ class Screen:
 
     def spread(self, asks: Sequence[Ask]) -> Counter[str]:
         """How many edits of each kind the cycle of these slots has so far."""
-        rows = asks[0].journal.of_cycle(asks[0].cycle) if asks else []
+        rows = [*asks[0].journal.of_cycle(asks[0].cycle), *asks[0].beside] if asks else []
         return Counter(kind for row in rows if (kept := row.kept) for kind in kinds_of(kept.kind))
 
     def best(self, ranked: Sequence[SpaceEdit], spread: Counter[str], number: int) -> list[SpaceEdit]:

@@ -8,9 +8,9 @@ from functools import partial
 from itertools import islice
 from random import Random
 
-from deltanas.program import Program, Refused, SpaceEdit, acting, kinds_of
+from deltanas.program import Program, Refused, SpaceEdit, acting, kinds_of, unshown
 from deltanas.propose.composed import Kinds, Pick, by_chance, composed
-from deltanas.propose.edits import open_edits
+from deltanas.propose.edits import open_edits, tried_before
 from deltanas.propose.prior import KINDS, RecipePrior
 from deltanas.propose.screen import Screen
 from deltanas.seams import Ask, Builds, Built
@@ -124,9 +124,8 @@ class Space:
             goal, fitting = aim(ask, [edit for edit in ranked if edit.kind == first.kind])
             ranked = [edit for edit in ranked if edit in fitting]
         kept: list[SpaceEdit] = []
-        while ranked and len(kept) < most:
+        while len(kept) < most and (ranked := [edit for edit in ranked if edit.text not in given]):
             tried = screen.best(ranked, spread, most - len(kept))
-            ranked = [edit for edit in ranked if edit not in tried]
             given.update(edit.text for edit in tried)
             first = tried[0]
             spread[first.kind] += not kept
@@ -246,7 +245,7 @@ class Space:
 
         pick: what chooses a step, by chance if not given. spread: the kinds of the steps of the best one are added.
         """
-        known = {attempt.edit for attempt in ask.earlier} | ask.journal.tried(ask.parent.id, ask.part)
+        known = tried_before(ask)
         pick = pick or by_chance(self._kinds, self._prior)
         spread = Counter() if spread is None else spread
         kept: list[SpaceEdit] = []
@@ -293,11 +292,11 @@ class Space:
             slot: [
                 isinstance(child, Built)
                 and isinstance(origin, Built)
-                and (edit.of == "prm" or child.differs(origin))  # two steps may not show another batch
+                and (child.differs(origin) or unshown(program.prm) != unshown(parent.prm))
                 and not _idle(program, edit, child)
                 for edit, (program, child) in zip(edits, islice(results, len(edits)), strict=True)
             ]
-            for _, origin, slot, edits in wanted
+            for parent, origin, slot, edits in wanted
         }
 
 

@@ -101,7 +101,7 @@ def progress(reading: Reading, _: Summary) -> dict[str, object]:
 
 def best(reading: Reading, figures: Summary) -> dict[str, object]:
     if figures.best is None:
-        raise AbsentError("No edited program has been trained yet, so there is none to show.")
+        raise AbsentError(f"{reading.none_trained()}, so there is none to show.")
     shown = figures.elites or (figures.best,)
     return {"cards": [_guarded(reading, one) for one in shown], "beaten": bool(figures.elites)}
 
@@ -252,7 +252,7 @@ def costs(reading: Reading, _: Summary) -> dict[str, object]:
         ("search", _time(each for c in reading.search for each in c.trainings)),
         ("final scores", _time(f.outcome for f in reading.view.finals)),
     ]
-    if not calls and not any(count for _, (count, _, _) in trainings):
+    if not calls and not any(count for _, (count, *_) in trainings):
         raise AbsentError("Nothing has been generated or trained yet, so nothing has been spent.")
     models = dict.fromkeys(call.model for call in calls)
     return {
@@ -261,10 +261,11 @@ def costs(reading: Reading, _: Summary) -> dict[str, object]:
     }
 
 
-def _time(outcomes: Iterable[object]) -> tuple[int, float, float]:
-    """(trainings, wall seconds, CPU seconds), of trainings that gave a score and of those that failed."""
+def _time(outcomes: Iterable[object]) -> tuple[int, int, float, float]:
+    """(trainings, of them read from an earlier run, wall seconds, CPU seconds), of those that failed too."""
     run = [o for o in outcomes if isinstance(o, Trained | Failed)]
-    return len(run), sum(o.seconds for o in run), sum(o.cpu_seconds for o in run)
+    read = sum(isinstance(o, Trained) and o.cached for o in run)
+    return len(run), read, sum(o.seconds for o in run), sum(o.cpu_seconds for o in run)
 
 
 def origin(reading: Reading, _: Summary) -> dict[str, object]:

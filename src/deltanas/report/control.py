@@ -84,7 +84,7 @@ def comparison(reading: Reading) -> dict[str, object]:
     """Groups are the strategies of the run and of the runs that it is compared with."""
     found = dict(_groups(reading))
     if not found:
-        raise AbsentError("No edited program has been trained yet, so there is nothing to compare.")
+        raise AbsentError(f"{reading.none_trained()}, so there is nothing to compare.")
     control = next((rows for (_, strategy), rows in found.items() if strategy == CONTROL), None)
     runs = len({run for run, _ in found})
     groups = [

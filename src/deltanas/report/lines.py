@@ -70,7 +70,7 @@ def lineage(reading: Reading, figures: Summary) -> dict[str, object]:
     """The graph of the networks that are shown in full."""
     shown = figures.elites or ((figures.best,) if figures.best else ())
     if not shown:
-        raise AbsentError("No edited program has been trained yet, so there is no line to draw.")
+        raise AbsentError(f"{reading.none_trained()}, so there is no line to draw.")
     lines = [reading.lineage(reading.slots[each.name]).steps for each in shown]
     at = _places(lines)
     first, best = {_slot(line[0]) for line in lines}, _slot(lines[0][-1])

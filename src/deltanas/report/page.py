@@ -117,6 +117,7 @@ def draw(
         metric=reading.metric,
         growth=told_growth(figures.growth),
         price=priced(figures.best.prices) if figures.best else "",
+        none_trained=reading.none_trained(),
     )
     return Drawn(reading, {"top": Part("", top), **parts})
 

@@ -17,8 +17,9 @@ class Brought:
 
     Attributes:
         slots: number of settled slots that drew from it. share: of all slots.
-        trained: number of those that were trained, as was their parent. gain: mean gain over the parent; None for fewer
-            than two. better: share that beat their parent; None where none was trained. best: the highest gain.
+        trained: number of those that were trained, as was their parent. gain: mean gain over the parent, after the
+            shortest training, which all have; None for fewer than two.
+        better: share that beat their parent; None where none was trained. best: the highest gain.
     """
 
     part: str
@@ -49,7 +50,8 @@ def brought(
 def _brought(
     part: str, rows: list[Candidate], total: int, metric: Metric, score: Callable[[str, int], float | None]
 ) -> Brought:
-    pairs = [(row.score, score(row.parent or "", row.rung)) for row in rows]
+    early = [row.at(row.shortest) or row for row in rows]
+    pairs = [(row.score, score(row.parent or "", row.rung)) for row in early]
     gains = [metric.over(own, parent) for own, parent in pairs if own is not None and parent is not None]
     better = wilson(sum(gain > 0 for gain in gains), len(gains)) if gains else None
     share = wilson(len(rows), total)

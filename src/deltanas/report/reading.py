@@ -129,6 +129,12 @@ class Reading:
         """Number of the search's candidates whose score is of fewer epochs than that of others."""
         return sum(c.rung < self.journal.top and c.score is not None for c in self.search)
 
+    def none_trained(self) -> str:
+        """Why there is no network to show, in words."""
+        if fewer := self.shorter():
+            return f"No edited program has a score after {self.journal.top} epochs yet ({fewer} after fewer)"
+        return "No edited program has been trained yet"
+
     def told(self, candidate: Candidate) -> str:
         """The score in words; with its number of epochs where it is not the largest of the run."""
         value = self.value(candidate)
