@@ -16,6 +16,7 @@ DROPS = (
     nets.baseline("mlp")
     .replace('{"lr", "momentum"}', '{"lr", "momentum", "dropout"}')
     .replace("super().__init__()", 'super().__init__()\n        self.drop = nn.Dropout(prm["dropout"])', 1)
+    .replace("self.head(x)", "self.drop(self.head(x))")
 )
 _SIZE = ("--cycles", "1", "--candidates", "1", "--train-size", "100")
 SEARCH = ("search", "--strategy", "random", *_SIZE, "--run", "run")
