@@ -348,18 +348,18 @@ class RunView:
     leases: tuple[Lease, ...] = ()
     duels: tuple[Duel, ...] = ()
 
-    def named(self, name: str) -> Candidate:
-        """The candidate or baseline of this label, or else the one whose program's identity begins so.
+    def identity(self, name: str) -> str:
+        """Identity of the program that has this label in the run, or else of the one whose identity begins so.
 
         Raises UsageError where there is none, or more than one.
         """
-        known = [row for row in self.candidates if row.program]
-        rows = [row for row in known if row.label == name] or [
-            row for row in known if row.program and row.program.id.startswith(name)
-        ]
-        if len(rows) != 1:
+        rows = [(row.label, row.program.id) for row in self.candidates if row.program]
+        found = {known for label, known in rows if label == name} or {
+            known for known in (*self.programs, *(known for _, known in rows)) if known.startswith(name)
+        }
+        if len(found) != 1:
             raise UsageError(
-                f"{len(rows)} networks of {self.name} have the name {name!r}, or an identity that begins so",
+                f"{len(found)} programs of {self.name} have the name {name!r}, or an identity that begins so",
                 "`deltanas programs list RUN --baselines` shows them",
             )
-        return rows[0]
+        return found.pop()

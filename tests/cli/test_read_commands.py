@@ -71,6 +71,8 @@ def test_programs_of_a_run_include_its_baselines_on_request(deltanas: Command, r
     done = deltanas("programs", "show", "ffffffffffffffff", "--run", run)
     assert done.returncode == 2
     assert "0 programs of run have the name 'ffffffffffffffff'" in done.stderr
+    done = deltanas("runs", "export", run, "--out", "both", "--top", "1", "--program", "mlp")
+    assert (done.returncode, "--top and --program exclude each other" in done.stderr) == (2, True)
     shown = deltanas("programs", "show", rows[0]["program"], "--run", run).stdout
     assert deltanas("programs", "show", "mlp", "--run", run).stdout == shown, "by the name in the run"
     done = deltanas("programs", "diff", rows[0]["program"], "--run", run)

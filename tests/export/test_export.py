@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from deltanas import nets
 from deltanas.errors import UsageError
 from deltanas.export import export_best, write_sources
-from deltanas.program import Failed, Program, Trained, prm_text
+from deltanas.program import Failed, Program, Refused, Trained, prm_text
 from deltanas.records import Attempt, Candidate, Draft, RunView
 from deltanas.sandbox import Exported, LocalPool
 from deltanas.sandbox.exported import judge_export, read_weights
@@ -145,10 +145,21 @@ def test_a_network_is_written_by_its_name_whatever_its_rank(pool: LocalPool, tmp
     assert (net.name, net.reason) == ("mlp", None)
     assert "taken by its name, not by a rank" in (Path(net.folder) / "README.md").read_text()
     assert [one.name for one in write_sources(run, ["1.1", "mlp"], tmp_path)] == ["1.1", "mlp"]
-    with pytest.raises(UsageError, match="0 networks of a run have the name"):
-        write_sources(run, ["1.2"], tmp_path)
-    with pytest.raises(UsageError, match="3 networks of a run have the name"):
-        write_sources(run, [""], tmp_path)
+    for name, number in (("1.2", 0), ("", 3)):
+        with pytest.raises(UsageError, match=f"{number} programs of a run have the name"):
+            write_sources(run, [name], tmp_path)
+
+
+def test_a_copy_that_was_refused_is_not_taken_for_its_original(tmp_path: Path) -> None:
+    run = view(MLP.edited("net", MLP.net + "\nx = 1\n"))
+    copy = replace(run.candidates[1], index=1, outcome=Refused("novelty", "known already"), trainings=())
+    other = replace(copy, index=2, draft=Draft(MLP.edited("net", MLP.net + "\nx = 2\n")))
+    both = replace(run, candidates=(*run.candidates, copy, other))
+    known = both.candidates[1].program
+    assert known
+    assert [one.name for one in write_sources(both, [known.id], tmp_path)] == ["1.0"]
+    with pytest.raises(UsageError, match="refused by a gate and never trained"):
+        write_sources(both, ["1.2"], tmp_path)
 
 
 def test_what_onnx_lacks_is_told_and_the_weights_are_kept(pool: LocalPool, tmp_path: Path) -> None:

@@ -140,6 +140,17 @@ def test_a_run_of_baselines_alone(story: RunView, make_view: Make) -> None:
     assert "No language model was called." in text
 
 
+def test_what_is_too_large_or_was_outdone_is_no_failed_training(
+    story: RunView, make_view: Make, make_slot: Callable[..., Candidate]
+) -> None:
+    reasons = (Refused("limit", "too many FLOPs"), Refused("ranked", "another one is likelier"))
+    slots = [make_slot(1, place, story.candidates[0].program, None, why) for place, why in enumerate(reasons)]
+    text = checked(make_view([story.candidates[0], *slots]))
+    assert "It is larger than the run allows" in text
+    assert "Another proposal of the slot was chosen" in text
+    assert "Training failed" not in text
+
+
 def test_where_no_long_training_held_the_page_says_so(make_view: Make) -> None:
     """Two lengths: all four edits had the short one, two beat their parent by it, and the long one of one failed."""
 

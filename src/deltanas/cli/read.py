@@ -271,15 +271,8 @@ def programs_diff(
     print_text("".join(diff(old, new, names.get(part, part)) for part, old, new in changes).rstrip("\n"))
 
 
-def _found(identity: str, view: RunView) -> Program:
-    labelled = [row.program for row in view.candidates if row.label == identity and row.program]
-    matches = labelled or [program for known, program in view.programs.items() if known.startswith(identity)]
-    if len(matches) != 1:
-        raise UsageError(
-            f"{len(matches)} programs of {view.name} have the name {identity!r}, or an identity that begins so",
-            "`deltanas programs list RUN --baselines` shows them",
-        )
-    return matches[0]
+def _found(name: str, view: RunView) -> Program:
+    return view.programs[view.identity(name)]
 
 
 def report(

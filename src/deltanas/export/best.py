@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.askers import champion_of
+from deltanas.errors import UsageError
 from deltanas.export.card import card
 from deltanas.export.meaning import config_of, metadata_of
 from deltanas.export.net import Net, score
@@ -103,7 +104,13 @@ def _chosen(view: RunView, wanted: int | Sequence[str]) -> list[tuple[int, Candi
     if isinstance(wanted, int):
         rows = _best(view, wanted)
     else:
-        rows = list({row.label: row for row in map(view.named, wanted)}.values())
+        journal = Journal(view.candidates)
+        held = {name: journal.of(view.identity(name)) for name in wanted}
+        if refused := [name for name, row in held.items() if row is None]:
+            raise UsageError(
+                f"{', '.join(refused)} was refused by a gate and never trained", "name one that was trained"
+            )
+        rows = list({row.label: row for row in held.values() if row}.values())
     with_programs = [(row, row.program) for row in rows if row.program]
     return [(rank, row, program) for rank, (row, program) in enumerate(with_programs, 1)]
 
