@@ -51,6 +51,12 @@ def test_what_can_not_be_a_grid(order: GridOrder, says: str) -> None:
     assert says in str(caught.value)
 
 
+def test_pairs_of_images_have_no_loss_of_classification() -> None:
+    with pytest.raises(UsageError, match="photos holds pairs of images") as caught:
+        parts_of(GridOrder(datasets=("photos",)), train={"size": 20})
+    assert "deltanas datasets list" in caught.value.hint
+
+
 def test_two_networks_of_one_name(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
@@ -192,9 +198,9 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
     app = typer.Typer()
     app.command()(run)
 
-    def dry(*options: str) -> tuple[int, dict[str, Any]]:
+    def dry(*options: str, out: str = "t.jsonl") -> tuple[int, dict[str, Any]]:
         with pytest.raises(SystemExit) as ended:
-            app(["--out", "t.jsonl", "--dry-run", "--json", *options])
+            app(["--out", out, "--dry-run", "--json", *options])
         return int(str(ended.value.code)), json.loads(capsys.readouterr().out)
 
     status, found = dry("--ngl-scale", "12.3")
@@ -206,6 +212,9 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
     status, found = dry("--dataset", "folder:nowhere")
     assert status == 1
     assert "nowhere" in found["lacks"][0]["message"]
+    status, found = dry(out="t.csv")
+    assert status == 1
+    assert found["lacks"][0]["hint"] == "give --out t.jsonl"
     assert not list(tmp_path.iterdir())
 
 

@@ -61,6 +61,22 @@ def test_a_table_that_is_being_written_is_read_up_to_the_line_that_is_cut_off(tm
     head = "network,dataset,loss,optimizer,arm,phase,rate,seed,score\n"
     path.write_text(f"{head}a,digits,ce,sgd,fixed,score,0.01,1,0.5\na,digits,ce", "utf-8")
     assert (len(read_grid(path).rows), read_grid(path).cut) == (1, 3)
+    assert not read_grid(path).unended
+    for end, unended in (("", True), ("\n", False)):
+        path.write_text(f"{head}a,digits,ce,sgd,fixed,score,0.01,1,0.5{end}", "utf-8")
+        assert (len(read_grid(path).rows), read_grid(path).unended) == (1, unended)
+
+
+def test_a_name_with_a_line_separator_and_a_seed_that_another_tool_wrote_as_a_float(tmp_path: Path) -> None:
+    path = tmp_path / "table.jsonl"
+    rows = [{**row, "network": f"a\u2028{row['network']}", "seed": float(row["seed"])} for row in ROWS]
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    found = read_grid(path)
+    assert [row.seed for row in found.rows] == [str(row["seed"]) for row in ROWS]
+    assert len(found.rows) == len(ROWS)
+    path.write_text(path.read_text("utf-8") + "x\n", "utf-8")
+    with pytest.raises(DataError, match=f"line {len(ROWS) + 1} is no JSON"):
+        read_grid(path)
 
 
 def test_other_columns_are_named(tmp_path: Path) -> None:

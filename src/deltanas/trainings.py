@@ -81,12 +81,14 @@ class GridTable:
     Attributes:
         ignored: columns that mean nothing here. told_again: number of rows left out that say what an earlier one says.
         cut: number of the last line where it is cut off, else None.
+        unended: whether the last line of a CSV is read and has no end, so that its last cell may have lost digits.
     """
 
     rows: tuple[Training, ...]
     ignored: tuple[str, ...] = ()
     told_again: int = 0
     cut: int | None = None
+    unended: bool = False
 
     def only(
         self, arms: Collection[str] = (), losses: Collection[str] = (), datasets: Collection[str] = ()
@@ -139,18 +141,19 @@ def read_grid(path: Path) -> GridTable:
     _one_protocol(path, rows)
     names = dict.fromkeys(name for _, row in cells for name in row)
     ignored = tuple(_told(name) for name in names if name not in NEEDED + OTHERS)
-    return GridTable(rows, ignored, again, cut[0] if cut else None)
+    unended = found is _csv_rows and not cut and not text.endswith(("\n", "\r"))
+    return GridTable(rows, ignored, again, cut[0] if cut else None, unended)
 
 
 def _json_rows(path: Path, text: str, cut: list[int]) -> Iterator[tuple[int, Mapping[str, object]]]:
-    lines = text.splitlines()
+    lines = text.split("\n")
     for line, content in enumerate(lines, 1):
         if not content.strip():
             continue
         try:
             row = json.loads(content)
         except (ValueError, RecursionError):
-            if line == len(lines) and not text.endswith("\n"):
+            if line == len(lines):
                 cut.append(line)
                 return
             raise DataError(f"{path}, line {line} is no JSON: {content[:60]!r}", _without(path, line)) from None
@@ -254,9 +257,10 @@ class _Cells:
                 raise self._wrong(name, "name")
             return ""
         value = self.row[name]
-        if isinstance(value, bool) or not isinstance(value, str | int):
+        whole = isinstance(value, float) and value.is_integer()
+        if isinstance(value, bool) or not (isinstance(value, str | int) or whole):
             raise self._wrong(name, "name")
-        return str(value).strip()
+        return str(int(value) if whole else value).strip()
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
         value = self.text(name).lower()

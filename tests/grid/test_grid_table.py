@@ -107,9 +107,19 @@ def test_rows_of_a_version_that_told_no_decay_are_taken_up(table: Path) -> None:
 
 
 def test_a_table_without_a_description_is_not_gone_on_with(table: Path) -> None:
+    for text in ("", "[]", "1"):
+        description_of(table).write_text(text)
+        with pytest.raises(UsageError, match="does not say how they were measured"):
+            run_grid(table, CountingRunner())
     description_of(table).unlink()
     with pytest.raises(UsageError, match="does not say how they were measured"):
         run_grid(table, CountingRunner())
+
+
+def test_tables_side_by_side_have_a_description_each(tmp_path: Path) -> None:
+    names = ("t.jsonl", "t.sgd", "t.adam")
+    assert len({description_of(tmp_path / name) for name in names}) == len(names)
+    assert description_of(tmp_path / "t.jsonl") == tmp_path / "t.meta.json"
 
 
 def test_the_machine_may_be_another_one(table: Path) -> None:

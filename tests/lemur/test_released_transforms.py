@@ -140,6 +140,7 @@ FAULTS = {
     "of another": ("result_gen/Pad.json", result("Pad_7", 0.5), "it tells of the transform 'Pad_7'"),
     "no transform": ("result_gen/Lost.json", result("Lost", 0.5), "no program Lost.py"),
     "another text": ("dataset_epoch1/Pad_2.py", text(BLUR), "another text"),
+    "endless": ("out_gen/Pad_2.py", text("CenterCrop(size=1" + "0" * 400 + ")"), "line 6: "),
     "off the menu": ("out_gen/Pad_2.py", text("RandomErasing(p=1)"), "line 6: "),
 }
 

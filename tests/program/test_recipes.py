@@ -105,6 +105,40 @@ def test_arguments_stay_where_the_new_optimizer_means_the_same_by_them(made: str
     assert with_recipe(text, optimizer=wanted) == with_recipe(with_recipe(text, optimizer=wanted), optimizer=wanted)
 
 
+@pytest.mark.parametrize(
+    ("betas", "momentum"),
+    [("[m, 0.9]", "m"), ("b", "b[0]"), ("prm['betas']", "prm['betas'][0]"), ("p or q", "(p or q)[0]")],
+)
+def test_the_first_beta_is_the_momentum_however_they_are_written(betas: str, momentum: str) -> None:
+    text = Form(setup=(LOSS, f"self.optimizer = torch.optim.Adam(self.parameters(), a, betas={betas})")).text
+    found = call_of(with_recipe(text, optimizer="sgd"), "SGD")
+    assert found == f"torch.optim.SGD(self.parameters(), lr=a, momentum={momentum})"
+
+
+def test_another_rate_alone_is_all_that_changes() -> None:
+    plain = Form(setup=(LOSS, "self.optimizer = torch.optim.SGD(self.parameters(), lr=0.1)")).text
+    assert with_recipe(plain, rate=0.1) == with_recipe(plain, loss="ce") == plain
+    assert call_of(with_recipe(plain, rate=0.5), "SGD") == "torch.optim.SGD(self.parameters(), lr=0.5)"
+    assert "weight_decay=0.1" in with_recipe(plain, decay=0.1)
+    assert "momentum" not in with_recipe(plain, decay=0.1).partition("train_setup")[2]
+
+
+def test_a_name_that_is_set_within_a_call_would_be_lost_with_it() -> None:
+    def form(loss: str, rate: str) -> str:
+        return Form(setup=(LOSS.replace("()", loss), OPTIMIZER.replace("prm['lr']", rate))).text
+
+    for text, name in ((form("()", "(r := prm['lr'])"), "r"), (form("(weight=(w := torch.ones(10)))", "0.1"), "w")):
+        with pytest.raises(RecipeError, match=rf"line 2[01]: {name} is set within a call") as caught:
+            with_recipe(text, loss="nll", optimizer="adagrad", rate=0.5)
+        assert caught.value.hint == "set it on a line of its own"
+    assert with_recipe(form("()", "prm['lr']"), loss="nll", optimizer="adagrad", rate=0.5)
+
+
+def test_a_number_that_no_rate_can_be_ends_nothing() -> None:
+    huge = Form(setup=(LOSS, OPTIMIZER.replace("prm['lr']", "1" + "0" * 400))).text
+    assert "lr=0.5" in with_recipe(huge, optimizer="adam", rate=0.5)
+
+
 def test_the_rates_of_groups_keep_their_ratios() -> None:
     text = with_recipe(RIGHT["groups"].text, optimizer="adam", rate=0.5)
     assert "'lr': 0.5}" in text
@@ -178,15 +212,40 @@ def test_what_the_text_does_not_show_is_refused_and_the_hint_mends_it(name: str)
         ("pass", "(z := self.head(x).softmax(1))"),
         ("pass", "self.head(x).exp() / self.head(x).exp().sum(1, keepdim=True)"),
         ("self.shares = lambda z: z.exp() / torch.sum(z.exp(), 1, keepdim=True)", "self.shares(self.head(x))"),
+        ("self.all = nn.ModuleList([self.head, nn.Softmax(1)])", "self.all[1](self.all[0](x))"),
+        ("self.all = nn.ModuleList([self.head])\nself.all.append(nn.Softmax(1))", "self.all[-1](self.all[0](x))"),
+        ("self.all = nn.ModuleList([self.head, nn.Softmax(1)])", "self.through(x)"),
+        ("self.all = nn.ModuleDict({'end': nn.Softmax(1), 'head': self.head})", "self.all['end'](self.head(x))"),
+        ("self.all = nn.ModuleDict()\nself.all['end'] = nn.Softmax(1)", "self.all['end'](self.head(x))"),
+        ("self.soft = functools.partial(torch.softmax, dim=1)", "self.soft(self.head(x))"),
+        ("self.soft = torch.softmax", "self.soft(self.head(x), 1)"),
+        ("pass", "F.normalize(self.head(x).exp(), p=1, dim=1)"),
     ],
 )
 def test_a_softmax_at_the_end_is_seen_however_it_is_written(init: str, out: str) -> None:
-    base = "class Base(nn.Module):\n    def probabilities(self, x):\n        return x.softmax(1)\n\n\n"
+    base = (
+        "class Base(nn.Module):\n    def probabilities(self, x):\n        return x.softmax(1)\n\n"
+        "    def through(self, x):\n        for place, layer in enumerate(self.all):\n            x = layer(x)\n"
+        "        return x\n\n\n"
+    )
     form = _net_of(Form(after=base, init=(init,), out=out).text)
     with pytest.raises(RecipeError, match="the loss gets probabilities, no logits"):
         with_recipe(form, loss="ngl")
     inner = form.replace(f"return {out}", f"return self.head(x * 2 + {out})")
     assert "NextGenerationLoss()" in with_recipe(inner, loss="ngl")
+
+
+@pytest.mark.parametrize(
+    ("init", "out"),
+    [
+        ("self.all = nn.ModuleList([nn.Softmax(1), self.head])", "self.all[1](self.all[0](x))"),
+        ("self.all = nn.ModuleDict({'gate': nn.Softmax(1), 'head': self.head})", "self.all['head'](x)"),
+        ("self.norm = nn.Softmax(1)", "self.head(F.normalize(self.norm(x), p=2, dim=1))"),
+        ("pass", "F.normalize(self.head(x), dim=1)"),
+    ],
+)
+def test_a_softmax_elsewhere_in_a_list_of_layers_is_none_at_the_end(init: str, out: str) -> None:
+    assert "NextGenerationLoss()" in with_recipe(Form(init=(init,), out=out).text, loss="ngl")
 
 
 def test_a_softmax_in_learn_is_seen() -> None:
@@ -231,6 +290,19 @@ def test_a_rate_that_a_schedule_ends_at_does_not_stay_under_another_rate(schedul
     assert caught.value.hint.startswith(f"leave {word} out")
     for without in ("CosineAnnealingLR(self.optimizer, 9)", "CosineAnnealingLR(self.optimizer, 9, eta_min=0.0)"):
         assert with_recipe(form(without), optimizer="adam", rate=0.5)
+
+
+@pytest.mark.parametrize("given", ["lambda e: min(1, 0.1 / {})", "lr_lambda=lambda e: max({}, 0.5 ** e)"])
+def test_a_schedule_that_is_written_with_the_rate_keeps_it(given: str) -> None:
+    for set_up, rate in ((), "prm['lr']"), (("lr = prm['lr']",), "lr"), (("lr = prm['lr']",), "prm['lr']"):
+        made = OPTIMIZER.replace("prm['lr']", "lr") if set_up else OPTIMIZER
+        schedule = f"self.s = torch.optim.lr_scheduler.LambdaLR(self.optimizer, {given.format(rate)})"
+        text = Form(setup=(LOSS, *set_up, made, schedule)).text
+        assert "Adam(" in with_recipe(text, optimizer="adam")
+        with pytest.raises(RecipeError, match="the schedule is written with the rate"):
+            with_recipe(text, optimizer="adam", rate=0.5)
+    free = Form(setup=(LOSS, OPTIMIZER, "self.s = torch.optim.lr_scheduler.LambdaLR(self.optimizer, lambda e: 0.9**e)"))
+    assert "lr=0.5" in with_recipe(free.text, optimizer="adam", rate=0.5)
 
 
 def test_a_rate_that_the_program_has_already_moves_nothing() -> None:

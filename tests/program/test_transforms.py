@@ -26,7 +26,7 @@ def test_calls_are_read_with_their_values_given_or_usual() -> None:
         "transforms.RandomCrop(padding=0.25)",
         "transforms.RandomHorizontalFlip()",
         "RandomHorizontalFlip(1)",
-        "RandomRotation([-20, 5])",
+        "RandomRotation([-20, +5])",
         before='"""Said."""\nimport torchvision.transforms as transforms\n',
     )
     assert read_transform(text) == (

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from deltanas import nets
 from deltanas.cli.output import Json, print_json, print_text, say
 from deltanas.cli.settings import Options, with_settings
-from deltanas.cli.work import TRAINING, Prm, hyperparameters
+from deltanas.cli.work import PAIRS, TRAINING, Prm, hyperparameters
 from deltanas.config import read_config
 from deltanas.distil import answers, trained_graph, write_blended
 from deltanas.errors import UsageError
@@ -31,7 +31,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(distil)
 
 
-@with_settings({"--dataset": "dataset", "--seed": "seed", **TRAINING})
+@with_settings({"--dataset": "dataset", "--seed": "seed", **TRAINING, **PAIRS})
 def distil(
     teacher: Annotated[
         str, typer.Argument(help="Name of a built-in denoiser, a program, or what `runs export` wrote of one.")

@@ -45,9 +45,6 @@ TRAINING = {
     "--train-size": "train.size",
     "--resize": "train.resize",
     "--colour/--grey": "train.colour",
-    "--patch": "train.patch",
-    "--crops": "train.crops",
-    "--noise": "train.noise",
     "--epochs": "train.epochs",
     "--timeout": "train.timeout",
     "--workers": "train.workers",
@@ -56,6 +53,8 @@ TRAINING = {
     "--address": "train.address",
     "--unsafe": "train.unsafe",
 }
+PAIRS = {"--patch": "train.patch", "--crops": "train.crops", "--noise": "train.noise"}
+"""Of trainings on pairs of images."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -90,6 +89,7 @@ def add_to(app: typer.Typer) -> None:
         "--growth": "growth",
         "--baseline --baselines": "baselines",
         **TRAINING,
+        **PAIRS,
         "--track": "track",
         "--archive": "archive",
     }
@@ -195,7 +195,7 @@ def check(
     raise typer.Exit(0 if good else 1)
 
 
-@with_settings({"--dataset": "dataset", "--task": "task", "--seed": "seed", **TRAINING})
+@with_settings({"--dataset": "dataset", "--task": "task", "--seed": "seed", **TRAINING, **PAIRS})
 def evaluate(
     files: Files,
     options: Options,

@@ -68,7 +68,7 @@ def key_of(row: Row) -> Key:
 
 def description_of(path: Path) -> Path:
     """The file beside a table that says how its rows were measured."""
-    return path.with_suffix(".meta.json")
+    return path.with_name(f"{path.name.removesuffix('.jsonl')}.meta.json")
 
 
 class Table:
@@ -121,8 +121,7 @@ def open_table(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
         UsageError: it is of another grid, or was measured otherwise. DataError: a line in it is no row.
         DeltanasError: another process writes it, or it can't be written.
     """
-    if path.suffix == ".csv":
-        raise UsageError(f"{path}: a grid writes JSON lines", f"give --out {quote(str(path.with_suffix('.jsonl')))}")
+    _require_lines(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f"{path.name}.lock"))
@@ -146,13 +145,20 @@ def open_table(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
         lock.release()
 
 
+def _require_lines(path: Path) -> None:
+    if path.suffix == ".csv":
+        raise UsageError(f"{path}: a grid writes JSON lines", f"give --out {quote(str(path.with_suffix('.jsonl')))}")
+
+
 def known_rows(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) -> tuple[dict[Key, Row], int]:
     """The rows of a table, and the number of bytes that they take; what was cut short at the end is left out.
 
     Raises:
-        UsageError: they were measured otherwise than `description` says, or of another grid.
+        UsageError: they were measured otherwise than `description` says, or of another grid; or no grid writes such a
+            file.
         DataError: a line is no row, stands there twice, or is of no training of the grid.
     """
+    _require_lines(path)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()
@@ -191,9 +197,9 @@ def _require_same(path: Path, now: Mapping[str, Any]) -> None:
     try:
         then = json.loads(description_of(path).read_text("utf-8"))
     except (OSError, ValueError):
-        raise UsageError(
-            f"{path} holds rows, and {description_of(path)} does not say how they were measured", hint
-        ) from None
+        then = None
+    if not isinstance(then, dict):
+        raise UsageError(f"{path} holds rows, and {description_of(path)} does not say how they were measured", hint)
     if differs := _difference(then, _plain(now)):
         raise UsageError(f"{path} holds another grid: {differs}", hint)
 

@@ -208,7 +208,7 @@ def _literal(node: ast.expr) -> Literal | None:
         return None
     value = tuple(value) if isinstance(value, list) else value
     numbers = value if isinstance(value, tuple) else (value,)
-    plain = all(isinstance(one, int | float) and not isinstance(one, bool) and math.isfinite(one) for one in numbers)
+    plain = all(isinstance(one, int | float) and not isinstance(one, bool) and abs(one) < math.inf for one in numbers)
     return value if plain or isinstance(value, str) else None
 
 

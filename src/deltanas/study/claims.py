@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import sqrt
+from math import nan, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 
 from deltanas.intervals import Estimate, wilson
@@ -21,6 +22,7 @@ from deltanas.wording import counted
 HOLDS, NOT, UNKNOWN = "holds", "does not hold", "can't be told from this table"
 SCALE = 12.3
 """Times that the gradient of cross-entropy is as large as that of NGL where all of ten classes are equally likely."""
+_TWO = (Recipe("ce", "adam"), Recipe("ce", "adamw"))
 _ADAPTIVE = ("adadelta", "adagrad", "adam", "adamw", "rmsprop")
 _RESAMPLINGS, _SPLITS, _SHUFFLES = 1000, 20, 99
 """Splits of the seeds that are drawn, how many different ones are taken at most, and orders of each block's seeds."""
@@ -97,8 +99,8 @@ def _robust(cells: Cells) -> _Answer:
         for one in cells.what
         if one.scale == 1
         and one.loss not in TWIN
-        and (one.loss, one.optimizer) not in (("ce", "adam"), ("ce", "adamw"))
-        and (values := _both(cells, two, cells.of(one))).size >= LEAST
+        and one not in _TWO
+        and (values := _both(cells, two - _column(cells, one.loss, one.optimizer), *_TWO, one)).size >= LEAST
     }
     if not rivals:
         raise LackingError(f"no other combination is in {LEAST} networks with cross-entropy and Adam and AdamW")
@@ -154,8 +156,8 @@ def _adaptive(cells: Cells) -> _Answer:
     names = [name for name in _ADAPTIVE if all(cells.of(Recipe(loss, name)) is not None for loss in ("ce", "ngl"))]
     if not names:
         raise LackingError("the arm holds no adaptive optimizer with both losses")
-    gaps = np.array([_column(cells, "ngl", name) - _column(cells, "ce", name) for name in names])
-    found = _enough(cells, gaps.mean(axis=0), "both losses with each adaptive optimizer")
+    gaps = [_gaps(cells, Recipe("ngl", name), Recipe("ce", name)) for name in names]
+    found = _enough(cells, np.mean(gaps, axis=0), "both losses with each adaptive optimizer")
     gap = _student(found)
     why = f"over {', '.join(names)}, ngl is {_points(gap)} from ce; competitive is within a point of it or above"
     return _Answer(gap, -ROPE, gap.low > -ROPE, gap.high < -ROPE, why, len(found))
@@ -258,6 +260,7 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
     ranks: list[dict[Block, float]] = []
     for cells in (fixed, tuned):
         scores = np.stack([_column(cells, "ce", name) for name in names], axis=1)
+        scores[~_scored(cells, *(Recipe("ce", name) for name in names))] = nan
         full = np.flatnonzero(~np.isnan(scores).any(axis=1)).tolist()
         found = stats.rankdata(-complete(scores), axis=1)[:, names.index("adadelta")]
         ranks.append({cells.blocks[line]: float(rank) for line, rank in zip(full, found, strict=True)})
@@ -282,14 +285,27 @@ def _column(cells: Cells, loss: str, optimizer: str, scale: float = 1.0) -> Floa
     return found
 
 
-def _both(cells: Cells, one: Floats, other: Floats | None) -> Floats:
-    """Differences of the networks that hold both."""
-    differences = by_network(cells.blocks, one - one if other is None else one - other)
-    return np.asarray(differences[~np.isnan(differences)], float)
+def _scored(cells: Cells, *what: Recipe) -> NDArray[np.bool_]:
+    """[blocks] whether some training of these has a score: where all failed, they can't be told apart."""
+    places = [cells.what.index(one) for one in what]
+    return np.asarray((cells.failed < cells.trained)[:, places].any(axis=1))
+
+
+def _both(cells: Cells, differences: Floats, *what: Recipe) -> Floats:
+    """Differences between some combinations, by block: those of the networks that hold them all."""
+    merged = by_network(cells.blocks, np.where(_scored(cells, *what), differences, nan))
+    return np.asarray(merged[~np.isnan(merged)], float)
+
+
+def _gaps(cells: Cells, one: Recipe, other: Recipe) -> Floats:
+    """[blocks] one less the other; NaN where either is lacking, or none has a score."""
+    gaps = _column(cells, one.loss, one.optimizer) - _column(cells, other.loss, other.optimizer)
+    return np.where(_scored(cells, one, other), gaps, nan)
 
 
 def _gap(cells: Cells, one: tuple[str, str], other: tuple[str, str]) -> Floats:
-    return _enough(cells, _column(cells, *one) - _column(cells, *other), f"{' + '.join(one)} and {' + '.join(other)}")
+    first, second = Recipe(*one), Recipe(*other)
+    return _enough(cells, _gaps(cells, first, second), f"a score of {first} or {second}, and trainings of both")
 
 
 def _enough(cells: Cells, values: Floats, what: str) -> Floats:

@@ -48,6 +48,8 @@ def recipe_study(table: GridTable) -> RecipeStudy:
 def _notes(table: GridTable, cells: tuple[Cells, ...]) -> Iterator[str]:
     if table.cut is not None:
         yield f"line {table.cut}, the last, is cut off and not read"
+    if table.unended:
+        yield "the last line has no end: if it was cut there, digits of its last cell are lost"
     if table.told_again:
         again = counted(table.told_again, "row that an earlier one tells is", "rows that earlier ones tell are")
         yield f"{again} not counted again"

@@ -126,6 +126,12 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
         update={key: value for key, value in studied.items() if key not in config.train.model_fields_set}
     )
     data = {name: load_dataset(name, asked) for name in grid.datasets}
+    for name, each in data.items():
+        if each.paired:
+            raise UsageError(
+                f"losses of classification want labels, and {name} holds pairs of images",
+                "give another --dataset: `deltanas datasets list` names some",
+            )
     train = {name: settled_training(asked, each, config.prm) for name, each in data.items()}
     described = _description(config, grid, programs, data, train)
     if order.decay is not None:

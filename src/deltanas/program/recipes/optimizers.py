@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -94,7 +95,7 @@ def optimizer_spans(
         rate = None
     _require_moved(program, old, name, rate)
     texts = {key: program.of(value) for key, value in old.arguments.items() if key != "params"}
-    arguments = _kept(old, name, texts)
+    arguments = _kept(old, name, texts) if wanted else dict(texts)
     params, (first, last) = program.of(old.arguments["params"]), program.span(old.arguments["params"])
     if rate is not None:
         arguments["lr"] = repr(rate)
@@ -176,17 +177,22 @@ def _kept(old: Optimizer, name: str, texts: dict[str, str]) -> dict[str, str]:
 def _momentum(old: Optimizer, texts: dict[str, str]) -> str:
     """The first beta of one of Adam's kind, as that is what SGD calls momentum."""
     betas = old.arguments.get("betas")
-    if isinstance(betas, ast.Tuple) and len(betas.elts) == 2:
+    if isinstance(betas, ast.Tuple | ast.List) and len(betas.elts) == 2:
         start = betas.elts[0].col_offset - betas.col_offset
         if betas.lineno == betas.elts[0].end_lineno and texts["betas"].isascii():
             return texts["betas"][start : start + (betas.elts[0].end_col_offset or 0) - betas.elts[0].col_offset]
         return ast.unparse(betas.elts[0])
-    return _MOMENTUM
+    if betas is None:
+        return _MOMENTUM
+    plain = isinstance(betas, ast.Name | ast.Attribute | ast.Subscript)
+    return f"{texts['betas']}[0]" if plain else f"({texts['betas']})[0]"
 
 
 def _number(node: ast.expr | None) -> float | None:
     value = node.value if isinstance(node, ast.Constant) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= sys.float_info.max else None
 
 
 def _groups(program: RecipeSource) -> list[dict[str, ast.expr]]:
@@ -287,6 +293,23 @@ def _require_scheduled(program: RecipeSource, old: Optimizer, name: str, rate: f
             if word in _ENDS and _number(floor) != 0:
                 why = f"{scheduler} goes down to a rate of its own, where the new one may be no multiple of it"
                 raise program.fault(call, why, f"leave {word} out, or the rate as the program has it")
+    if rate is not None:
+        _require_unnamed(program, old)
+
+
+def _require_unnamed(program: RecipeSource, old: Optimizer) -> None:
+    """No schedule is written with the rate that is replaced. Raises RecipeError."""
+    base = old.arguments.get("lr")
+    if base is None:
+        return
+    forms = [base, *(program.values(base.id, program.owner(base)) if isinstance(base, ast.Name) else ())]
+    rates = {ast.dump(one) for one in forms if not isinstance(one, ast.Constant)}
+    for call in program.nodes:
+        if isinstance(call, ast.Call) and program.dotted(call.func).startswith("torch.optim.lr_scheduler."):
+            for value in [*call.args[1:], *(one.value for one in call.keywords if one.arg != "optimizer")]:
+                if any(ast.dump(one) in rates for one in program.origin(value)):
+                    why = "the schedule is written with the rate, and would keep the one that is replaced"
+                    raise program.fault(call, why, "write it without the rate, or leave the rate as the program has it")
 
 
 def _is_false(node: ast.expr) -> bool:

@@ -191,12 +191,18 @@ class RecipeSource(Source):
         return sorted(found, key=lambda call: (call.lineno, call.col_offset))
 
     def arguments(self, call: ast.Call, names: tuple[str, ...]) -> dict[str, ast.expr]:
-        """A call's arguments by name, its positional ones named by `names`. Raises RecipeError where stars hide one."""
+        """A call's arguments by name, its positional ones named by `names`.
+
+        Raises RecipeError where stars hide one, or where one sets a name, which would be lost with it.
+        """
         found = given(call, names)
         if found is None:
             raise self.fault(
                 call, f"the arguments of {self.of(call.func)} can't be told apart", "give each by its name"
             )
+        for node in ast.walk(call):
+            if isinstance(node, ast.NamedExpr):
+                raise self.fault(node, f"{self.of(node.target)} is set within a call", "set it on a line of its own")
         return found
 
     def _annotates(self, node: ast.AST) -> bool:

@@ -223,11 +223,12 @@ def _literal(node: ast.expr) -> Value | None:
     if isinstance(node, ast.Tuple | ast.List):
         numbers = [_literal(one) for one in node.elts]
         return tuple(one for one in numbers if isinstance(one, float)) if all(map(_is_number, numbers)) else None
+    signed = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd)
     negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-    constant = node.operand if isinstance(node, ast.UnaryOp) and negative else node
+    constant = node.operand if isinstance(node, ast.UnaryOp) and signed else node
     value = constant.value if isinstance(constant, ast.Constant) else None
     if isinstance(value, str):
-        return None if negative else value
+        return None if signed else value
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
         return None
     return -float(value) if negative else float(value)
