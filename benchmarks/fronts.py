@@ -39,9 +39,7 @@ from deltanas.intervals import Estimate, mean
 from deltanas.journal import Journal
 from deltanas.objective import TRAFFIC, hypervolume
 from deltanas.program import Failed, Program
-from deltanas.propose import Context
 from deltanas.propose.random import RANDOM, RandomProposer
-from deltanas.propose.space import Space
 from deltanas.records import Candidate, RunView
 from deltanas.sandbox import machine_secret
 from deltanas.seams import Slot
@@ -63,10 +61,6 @@ class _Walking(RandomProposer):
     strategy = "walk"
 
 
-def _space(context: Context) -> Space:
-    return Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
-
-
 def a_baseline(_: Slot, journal: Journal, rng: Random) -> Program:
     return _drawn(journal.of_cycle(0), rng)
 
@@ -85,7 +79,7 @@ UNIFORM = replace(
     RANDOM,
     name="uniform",
     about="a uniform draw of a baseline, and one from its edits: nothing is chosen",
-    build=lambda context: _Unchosen(_space(context)),
+    build=lambda context: _Unchosen(context.space()),
     parent=lambda _: a_baseline,
     blind=True,
 )
@@ -93,7 +87,7 @@ WALK = replace(
     UNIFORM,
     name="walk",
     about="a uniform draw of a network that was trained, and one from its edits: nothing is chosen",
-    build=lambda context: _Walking(_space(context)),
+    build=lambda context: _Walking(context.space()),
     parent=lambda _: any_trained,
 )
 ARMS = {"front": "random", "uniform": "benchmarks.fronts:UNIFORM", "walk": "benchmarks.fronts:WALK"}
