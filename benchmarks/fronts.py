@@ -32,7 +32,6 @@ from typing import Any
 import numpy as np
 
 import deltanas
-from benchmarks.table import append_rows, read_rows
 from deltanas.archive import POINTER, read_folder
 from deltanas.imagery import psnr
 from deltanas.intervals import Estimate, mean
@@ -47,6 +46,7 @@ from deltanas.search import training_seed
 from deltanas.task import DENOISE
 from deltanas.train.data import Making, load
 from deltanas.train.job import PATCH
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_export_pool
 
 _FRESH = 1_000_000
@@ -241,9 +241,7 @@ def volume(rows: Sequence[Candidate], noisy: float, most: float) -> float:
 
 
 def _told(found: Estimate | None, digits: int = 2) -> str:
-    if found is None:
-        return "no interval"
-    return f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return "no interval" if found is None else f"{found:+.{digits}f}"
 
 
 def say(line: str) -> None:

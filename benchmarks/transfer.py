@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 
 import deltanas
 from benchmarks.compare import Interval, mean
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas.config import TrainConfig, begun_config
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained
@@ -36,6 +36,7 @@ from deltanas.report import summary
 from deltanas.sandbox import Pool
 from deltanas.seams import Split
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool
 
 FRESH = 1_000
