@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.lengths import outcome
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
@@ -34,6 +34,7 @@ from deltanas.propose import Space
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 DATASET, TRAIN_SIZE = "fashion-mnist", 4_000

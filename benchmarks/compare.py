@@ -40,7 +40,7 @@ from statistics import fmean
 from typing import Any
 
 import deltanas
-from benchmarks.table import append_rows, read_rows, stamp
+from benchmarks.table import stamp
 from deltanas import intervals
 from deltanas.config import TrainConfig
 from deltanas.forecast import Table, rows_of, write_table
@@ -55,6 +55,7 @@ from deltanas.seams import Builds
 from deltanas.search import training_seed
 from deltanas.settings import given_settings, merged, setting
 from deltanas.thompson import Known, thompson
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool
 
 ARMS = ("random", "rule", "bandit", "evolution", "frozen", "tuned")

@@ -24,7 +24,7 @@ from random import Random
 from typing import Any, cast
 
 from benchmarks.propose import STEPS, bench_propose
-from benchmarks.table import append_rows, read_rows, stamp
+from benchmarks.table import stamp
 from deltanas.config import SearchConfig, read_config
 from deltanas.intervals import paired_shares, wilson
 from deltanas.learn import tune
@@ -34,6 +34,7 @@ from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.sources import gains_edits
 from deltanas.llm import Tunable
 from deltanas.study.validity import validity
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring.proposing import model_of, proposer_of
 
 WRITINGS = ("free", "anchored", "full")

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.table import append_rows, read_rows
+from deltanas.whole import append_rows, read_rows
 
 CONFIG = Path(__file__).parents[1] / "scripts" / "demo.toml"
 

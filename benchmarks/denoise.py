@@ -24,13 +24,10 @@ splits. A file holds rows of one size of patches.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +46,7 @@ from deltanas.train.data import Dataset, Images, Making, load
 from deltanas.train.data.noise import EVALUATED
 from deltanas.train.data.patches import EVALUATED as EACH
 from deltanas.train.job import PATCH
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import program_of
 from deltanas.wiring.pools import open_pool, settled_training
 
@@ -76,7 +74,7 @@ def as_split(name: str, patch: int) -> Dataset:
 
 def run(options: argparse.Namespace) -> None:
     data = dataset_of(options.dataset, options.taught, options.patch)
-    done = {(row["arm"], row["seed"]) for row in rows_of(options.out) if row["kind"] == "run"}
+    done = {(row["arm"], row["seed"]) for row in read_rows(options.out) if row["kind"] == "run"}
     arm = options.arm or "-".join(filter(None, (options.net, options.crops, options.taught and options.taught.stem)))
     marks = [2**power for power in range(20) if 2**power < options.epochs]
     config = settled_training(config_of(options, options.workers), data, {})
@@ -215,7 +213,7 @@ def nlm(x: NDArray[np.uint8], y: NDArray[np.uint8], strength: float) -> NDArray[
 
 def table(options: argparse.Namespace) -> None:
     arms: dict[str, dict[int, Floats]] = {}
-    for row in rows_of(options.out):
+    for row in read_rows(options.out):
         last = row["images"][-1] if row["kind"] == "run" else row["images"]
         arms.setdefault(str(row["arm"]), {})[row.get("seed", 0)] = np.array(last)
     base = arms[options.against]
@@ -239,14 +237,8 @@ def by_photograph(images: Floats, level: int) -> Floats:
     return means
 
 
-def rows_of(file: Path) -> Iterator[dict[str, Any]]:
-    if file.exists():
-        yield from map(json.loads, file.read_text("utf-8").splitlines())
-
-
 def add(out: Path, **row: object) -> None:
-    with out.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    append_rows(out, [row])
 
 
 def main() -> None:

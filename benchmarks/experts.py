@@ -34,11 +34,12 @@ from statistics import fmean
 from benchmarks.compare import Interval, mean
 from benchmarks.experts_draws import drawn_coverage
 from benchmarks.experts_rows import HEADS, built_in, checked, collapsed, of_lemur, tested, trained
-from benchmarks.table import Row, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
 from deltanas.sandbox import LocalPool
+from deltanas.whole import read_rows
 from deltanas.wiring import open_dataset_pool, open_shape_pool
 
 FILES = ("worth", "valid", "collapse")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.table import Row, append_rows, read_rows
+from benchmarks.table import Row
 from deltanas import nets
 from deltanas.archive import read_folder
 from deltanas.program import Program, Refused, Trained, assumed, prm_text
@@ -21,6 +21,7 @@ from deltanas.program.heads import Head, Loss
 from deltanas.propose.quartets import Groups
 from deltanas.sandbox import Exported, LocalPool, Pool
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import program_of
 
 HEADS = {

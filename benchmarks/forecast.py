@@ -36,12 +36,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from benchmarks.ranking import Floats, _rho, _six
-from benchmarks.table import read_rows
 from deltanas.forecast import Row, Table, fitted, rows_of, write_table
 from deltanas.forecast.ridge import centred
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.learn.sources import METHOD, gains_edits
 from deltanas.seams import Expected
+from deltanas.whole import read_rows
 from deltanas.wiring.origin import commit_of_checkout
 
 DRAWS = 2_000

@@ -32,16 +32,13 @@ from typing import Any
 import numpy as np
 
 import deltanas
-from benchmarks.table import append_rows, read_rows
 from deltanas.archive import POINTER, read_folder
 from deltanas.imagery import psnr
 from deltanas.intervals import Estimate, mean
 from deltanas.journal import Journal
 from deltanas.objective import TRAFFIC, hypervolume
 from deltanas.program import Failed, Program
-from deltanas.propose import Context
 from deltanas.propose.random import RANDOM, RandomProposer
-from deltanas.propose.space import Space
 from deltanas.records import Candidate, RunView
 from deltanas.sandbox import machine_secret
 from deltanas.seams import Slot
@@ -49,6 +46,7 @@ from deltanas.search import training_seed
 from deltanas.task import DENOISE
 from deltanas.train.data import Making, load
 from deltanas.train.job import PATCH
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_export_pool
 
 _FRESH = 1_000_000
@@ -61,10 +59,6 @@ class _Unchosen(RandomProposer):
 
 class _Walking(RandomProposer):
     strategy = "walk"
-
-
-def _space(context: Context) -> Space:
-    return Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
 
 
 def a_baseline(_: Slot, journal: Journal, rng: Random) -> Program:
@@ -85,7 +79,7 @@ UNIFORM = replace(
     RANDOM,
     name="uniform",
     about="a uniform draw of a baseline, and one from its edits: nothing is chosen",
-    build=lambda context: _Unchosen(_space(context)),
+    build=lambda context: _Unchosen(context.space()),
     parent=lambda _: a_baseline,
     blind=True,
 )
@@ -93,7 +87,7 @@ WALK = replace(
     UNIFORM,
     name="walk",
     about="a uniform draw of a network that was trained, and one from its edits: nothing is chosen",
-    build=lambda context: _Walking(_space(context)),
+    build=lambda context: _Walking(context.space()),
     parent=lambda _: any_trained,
 )
 ARMS = {"front": "random", "uniform": "benchmarks.fronts:UNIFORM", "walk": "benchmarks.fronts:WALK"}
@@ -247,9 +241,7 @@ def volume(rows: Sequence[Candidate], noisy: float, most: float) -> float:
 
 
 def _told(found: Estimate | None, digits: int = 2) -> str:
-    if found is None:
-        return "no interval"
-    return f"{found.value:+.{digits}f} [{found.low:+.{digits}f}, {found.high:+.{digits}f}]"
+    return "no interval" if found is None else f"{found:+.{digits}f}"
 
 
 def say(line: str) -> None:

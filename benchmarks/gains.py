@@ -24,7 +24,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import cast
 
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
@@ -33,6 +33,7 @@ from deltanas.propose import Space
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Runner
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 TRAIN_SIZE = 4_000

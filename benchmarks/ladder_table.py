@@ -14,12 +14,13 @@ from statistics import fmean
 from typing import Any, cast
 
 from benchmarks.length_draws import program_of
-from benchmarks.table import Row, append_rows, read_rows
+from benchmarks.table import Row
 from deltanas.config import TrainConfig
 from deltanas.errors import DataError
 from deltanas.program import Program, Trained
 from deltanas.search import training_seed
 from deltanas.train.data import Dataset, Images
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs
 from deltanas.wiring.pools import load_dataset, open_pool, settled_training
 

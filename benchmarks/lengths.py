@@ -33,13 +33,14 @@ from scipy.special import log_softmax
 
 from benchmarks import length_draws as draws
 from benchmarks.length_report import report
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox import Pool
 from deltanas.sandbox.judge import Reading
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 DATASET, VALIDATION = "fashion-mnist", 5_000

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,6 +22,7 @@ from deltanas.program import Program, edits_of
 from deltanas.records import Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Built
+from deltanas.whole import read_rows
 from deltanas.wiring import kept_builds, open_shape_pool, program_of
 
 FACTORS = (1.1, 1.25, 1.5, 2.0, 3.0)
@@ -45,9 +46,9 @@ class Sized:
 
 def measured(folder: Path) -> Iterator[Sized]:
     """The edits of `python -m benchmarks gains`, of baselines and of their descendants."""
-    parents = {row["program"]: row for row in _rows(folder / BASELINES)}
+    parents = {row["program"]: row for row in read_rows(folder / BASELINES)}
     roots = {row["baseline"]: row for row in parents.values() if "." not in row["baseline"]}
-    for row in _rows(folder / EDITS):
+    for row in read_rows(folder / EDITS):
         if row["params"] is None:
             continue
         parent = parents[row["parent"]]
@@ -55,10 +56,6 @@ def measured(folder: Path) -> Iterator[Sized]:
         gain = fmean(row["accuracies"]) - fmean(parent["accuracies"]) if row["accuracies"] else None
         times, before = _times(row, roots[family]), _times(parent, roots[family])
         yield Sized(family, row["kind"], times, before <= USUAL, gain)
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in file.read_text("utf-8").splitlines()]
 
 
 def _times(row: Mapping[str, float], root: Mapping[str, float]) -> float:
@@ -169,7 +166,7 @@ def main(
     }
     tables = ["families", "kinds", "gains"]
     if most:
-        rows = _rows(out) if out and out.exists() else []
+        rows = read_rows(out) if out else []
         with open_shape_pool((1, side, side), 10, TrainConfig()) as pool:
             for name in nets.baselines():
                 if name not in {row["family"] for row in rows}:

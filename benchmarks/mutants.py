@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +24,7 @@ from deltanas.program import Program, Refused
 from deltanas.propose.widths import Survey, surveys
 from deltanas.records import Draft
 from deltanas.seams import Builds, Built
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import kept_builds, program_of
 
 BAR = 0.99
@@ -103,14 +102,11 @@ def write_mutants(
             raise UsageError("no network has widths that are free to change", f"looked at: {', '.join(without)}")
         draws = islice(_draws(bases, seed), mutants)
         done = _resumed(out, draws)
-        with out.open("a", encoding="utf-8") as file:
-            while batch := list(islice(draws, _TOGETHER)):
-                made = _mutants(batch, builds)
-                file.write("".join(json.dumps(asdict(one)) + "\n" for one in made))
-                file.flush()
-                os.fsync(file.fileno())
-                done += made
-                say(f"{len(done)} of {mutants}: {sum(one.verified for one in done)} verified; {where()['load']}")
+        while batch := list(islice(draws, _TOGETHER)):
+            made = _mutants(batch, builds)
+            append_rows(out, [asdict(one) for one in made])
+            done += made
+            say(f"{len(done)} of {mutants}: {sum(one.verified for one in done)} verified; {where()['load']}")
     return {**began, "load_after": where()["load"], **_summary(done, bases, without)}
 
 
@@ -185,20 +181,13 @@ def _draws(bases: Sequence[_Base], seed: int) -> Iterator[_Draw]:
 
 
 def _resumed(out: Path, draws: Iterator[_Draw]) -> list[Mutant]:
-    """The mutants that `out` holds; `draws` goes on behind them. A last line that was cut off is taken away."""
-    if not out.exists():
-        return []
-    data = out.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) < len(data):
-        os.truncate(out, len(whole))
+    """The mutants that `out` holds; `draws` goes on behind them."""
     done = []
-    for number, line in enumerate(whole.splitlines(), 1):
+    for number, fields in enumerate(read_rows(out), 1):
         draw = next(draws, None)
         try:
-            fields = json.loads(line)
             done.append(Mutant(**{**fields, "shape": tuple(fields["shape"])}))
-        except (ValueError, TypeError, KeyError):
+        except (TypeError, KeyError):
             raise UsageError(f"{out}: line {number} is no mutant", "name another --out") from None
         if draw is None or (draw.base.name, draw.vector) != (done[-1].base, done[-1].asked):
             raise UsageError(

@@ -31,7 +31,7 @@ from random import Random
 
 from benchmarks.augmentation.finals import finalists, kept
 from benchmarks.augmentation.own import AUTOMATIC, read_own
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import SandboxError, UsageError
@@ -41,6 +41,7 @@ from deltanas.sandbox import Pool
 from deltanas.sandbox.supervise import STARVED
 from deltanas.seams import Runner, Split
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool, program_of
 
 DATASET = "fashion-mnist"

@@ -34,9 +34,8 @@ from benchmarks.augmentation.own import (
 )
 from benchmarks.augmentation.replay import counted, spread, times_fewer
 from benchmarks.augmentation.spread import against_none, best, chosen_by_others, noise, tables_beside, trust
-from benchmarks.table import read_rows
 from deltanas.task import CLASSIFY
-from deltanas.whole import write_whole
+from deltanas.whole import read_rows, write_whole
 
 BUDGETS = (10, BUDGET)
 RELEASED = Path(__file__).parent / "augmentation" / "known.json"

@@ -30,6 +30,7 @@ from deltanas.sandbox import Pool
 from deltanas.seams import Ask, Built, Proposal, Slot
 from deltanas.search import training_seed
 from deltanas.settings import given_settings
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import kept_builds, open_dataset_pool, programs_of
 from deltanas.wiring.proposing import model_of, parent_rule_of, proposer_of
 
@@ -229,18 +230,14 @@ class _Maker:
 
 def _kept(file: Path, settings: dict[str, object]) -> list[Row]:
     """The rows of a cell so far; a line that was being written when the work was cut off is dropped."""
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings) + "\n", encoding="utf-8")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not (rows := read_rows(file)):
+        append_rows(file, [settings])
         return []
-    text = file.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        file.write_text(whole, encoding="utf-8")
-    first, *lines = whole.splitlines()
-    if json.loads(first) != json.loads(json.dumps(settings)):
+    first, *lines = rows
+    if first != json.loads(json.dumps(settings)):
         raise DataError(f"{file} was begun with other settings", "name another folder with --out, or remove the file")
-    return [Row(**json.loads(line)) for line in lines]
+    return [Row(**line) for line in lines]
 
 
 def _fill(maker: _Maker, rows: list[Row], n: int, file: Path, say: Callable[[str], None]) -> None:
@@ -248,8 +245,7 @@ def _fill(maker: _Maker, rows: list[Row], n: int, file: Path, say: Callable[[str
         maker.learn(row)
     while len(rows) < n:
         new = maker.rows(range(len(rows), n)[: maker.batch])
-        with file.open("a", encoding="utf-8") as out:
-            out.writelines(json.dumps(asdict(row)) + "\n" for row in new)
+        append_rows(file, [asdict(row) for row in new])
         for row in new:
             maker.learn(row)
         rows += new

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import spearmanr
 
-from benchmarks.table import Row, append_rows, read_rows
+from benchmarks.table import Row
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained, apply_edit
@@ -30,6 +30,7 @@ from deltanas.propose import Space
 from deltanas.sandbox import Pool
 from deltanas.seams import Ask
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs, kept_builds, open_dataset_pool
 
 DATASET, TRAIN_SIZE = "fashion-mnist", 2_000

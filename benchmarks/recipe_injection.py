@@ -14,7 +14,6 @@ import typer
 
 from benchmarks.recipe_audit import Found, audits, differs_elsewhere, fault
 from benchmarks.space import SIDES, lemur_classifier, shape_pools
-from benchmarks.table import append_rows, read_rows
 from deltanas import nets
 from deltanas.calibrate import where
 from deltanas.check import ContractGate
@@ -27,6 +26,7 @@ from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, with_recip
 from deltanas.records import Draft
 from deltanas.sandbox import Pool
 from deltanas.seams import Built
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import program_of
 
 BASES = tuple(
@@ -82,7 +82,7 @@ def check_injections(
     lemur: nn-dataset's wheel or folder. only: names of networks; all if empty.
     """
     began, started = where(), monotonic()
-    done = [Variant(**row) for row in read_rows(out)]  # type: ignore[arg-type]
+    done = [Variant(**row) for row in read_rows(out)]
     with shape_pools(MEMORY_GB) as pool_of:
         for name, program in _programs(lemur, only).items():
             if any(one.base == name for one in done):

@@ -28,6 +28,7 @@ from statistics import fmean, variance
 
 from deltanas.intervals import wilson
 from deltanas.referee import ERROR, PAIRS, Trial, share
+from deltanas.whole import append_rows, read_rows
 
 HERE = Path(__file__).parent
 CANDIDATES, GROUP = 500, 200
@@ -147,18 +148,6 @@ def power(key: str, noise: Noise, slots: int, gain: float) -> Row:
     return {"found": found, "of": GROUP, "pairs": pairs}
 
 
-def done(file: Path) -> dict[str, Row]:
-    """The rows of a file; a line that was cut off is none."""
-    found: dict[str, Row] = {}
-    for line in file.read_text("utf-8").splitlines() if file.exists() else ():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        found[row.pop("key")] = row
-    return found
-
-
 def table(found: dict[str, Row]) -> Iterator[str]:
     yield f"error {ERROR:g}, at most {PAIRS} pairs a candidate, {CANDIDATES} candidates a run"
     yield f"{'candidates':12}{'runs':>6}{'wrong: referee':>30}{'wrong: higher score kept':>30}{'trainings each':>16}"
@@ -188,15 +177,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="number of simulated runs of each kind of candidates")
     parser.add_argument("--out", type=Path, default=HERE / "referee.jsonl", help="file of the rows")
     given = parser.parse_args()
-    found = done(given.out)
-    if given.out.exists() and not given.out.read_bytes().endswith(b"\n"):
-        given.out.write_text("".join(json.dumps({"key": key, **row}) + "\n" for key, row in found.items()), "utf-8")
-    with given.out.open("a", encoding="utf-8") as file:
-        for key, made in rows(given.runs):
-            if key not in found:
-                found[key] = made()
-                file.write(json.dumps({"key": key, **found[key]}) + "\n")
-                file.flush()
+    found: dict[str, Row] = {row.pop("key"): row for row in read_rows(given.out)}
+    for key, made in rows(given.runs):
+        if key not in found:
+            found[key] = made()
+            append_rows(given.out, [{"key": key, **found[key]}])
     sys.stdout.write("\n".join(table(found)) + "\n")
 
 

@@ -43,7 +43,7 @@ from typing import Any
 import deltanas
 from benchmarks.parametric import best_of, score_of, tuned
 from benchmarks.rivals_report import HANDED, compared
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.archive import POINTER
 from deltanas.config import TrainConfig
@@ -54,6 +54,7 @@ from deltanas.program import Program, Trained
 from deltanas.records import Candidate
 from deltanas.sandbox import Pool
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool, program_of
 
 CYCLES = 400

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.simulated_recipes import RECIPES, Compared, Failed, Shared
 from benchmarks.simulated_studies import DESIGNS, Answers, Design, Elites, Level, coverage
+from deltanas.whole import write_whole
 
 MORE: dict[type, int] = {Level: 10, Answers: 5, Elites: 5, Compared: 5, Shared: 5, Failed: 5}
 """Times the studies of the other designs: these cost little."""
@@ -34,9 +35,7 @@ def main() -> None:
         if (repr(design), studies) in done or options.only not in repr(design):
             continue
         rows += [{"design": repr(design), **found} for found in _rows(design, studies)]
-        part = options.out.with_suffix(".part")
-        part.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", "utf-8")
-        part.replace(options.out)
+        write_whole(options.out, "[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
         sys.stderr.write(f"{design}\n")
 
 

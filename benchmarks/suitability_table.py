@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.suggestions import first_three
-from benchmarks.table import Row, append_rows, read_rows, stamp
+from benchmarks.table import Row, stamp
 from deltanas import nets
 from deltanas.config import TrainConfig
 from deltanas.errors import SandboxError, UsageError
@@ -41,6 +41,7 @@ from deltanas.study.predictors import family_folds, matrix, out_of_fold, regress
 from deltanas.study.standing import examples_of, family_of, standing_of, table_of
 from deltanas.study.suitability import figure
 from deltanas.train.data import Dataset, Images, load
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool, program_of
 
 GAINS = Path("benchmarks/gains/edits.jsonl")

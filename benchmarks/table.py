@@ -1,12 +1,11 @@
-"""A table of trainings that grows row by row: JSON lines, and a file beside them that says how they were measured."""
+"""Beside a table of trainings that grows row by row: a file that says how they were measured."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from deltanas.errors import UsageError
@@ -31,21 +30,3 @@ def _said(value: object) -> object:
     if isinstance(value, dict):
         return {key: _said(inner) for key, inner in value.items() if inner is not None}
     return value
-
-
-def read_rows(path: Path) -> list[Row]:
-    """The whole rows; one that a kill cut short is left out."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
-
-
-def append_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Rows are written in one piece, by one writer at a time; a line that a kill cut short is dropped by the next."""
-    with path.open("a+b") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        file.truncate(file.read().rfind(b"\n") + 1)
-        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
-        file.flush()
-        os.fsync(file.fileno())

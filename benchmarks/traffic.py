@@ -12,7 +12,6 @@ by Fisher's z.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -32,6 +31,7 @@ from deltanas.program.spaces import edits_in
 from deltanas.sandbox import LocalPool
 from deltanas.task import DENOISE
 from deltanas.train.data import Dataset, Images
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import program_of
 from deltanas.wiring.choosing import measures_of
 
@@ -58,7 +58,7 @@ def networks(edits: int) -> Iterator[tuple[str, Program]]:
 
 
 def run(out: Path, edits: int, target: str) -> None:
-    done = {row["program"] for row in _rows(out)}
+    done = {row["program"] for row in read_rows(out)}
     pixels = np.zeros((2, 3, 64, 64), np.uint8)
     images = Images(pixels, pixels)
     config = read_config({"task": DENOISE.name, "dataset": "photos", "objectives": "psnr,traffic", "npu": target})
@@ -75,12 +75,11 @@ def run(out: Path, edits: int, target: str) -> None:
             else:
                 (found,) = measure([program])
                 row |= {"macs": built.flops // 2, "params": built.params, "traffic": found.value, "told": found.detail}
-            with out.open("a") as file:
-                file.write(json.dumps(row) + "\n")
+            append_rows(out, [row])
 
 
 def table(out: Path) -> None:
-    rows = [row for row in _rows(out) if row.get("traffic") is not None]
+    rows = [row for row in read_rows(out) if row.get("traffic") is not None]
     families = sorted({row["family"] for row in rows})
     for cost in ("macs", "params"):
         pairs = {
@@ -95,10 +94,6 @@ def table(out: Path) -> None:
         sys.stdout.write(
             f"{name}: {base:,.0f} MB, its edits {min(others):,.0f} to {max(others):,.0f} MB ({len(others)})" + "\n"
         )
-
-
-def _rows(out: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in out.read_text().splitlines()] if out.exists() else []
 
 
 def main() -> None:

@@ -28,15 +28,17 @@ from scipy.special import stdtrit
 
 import deltanas
 from benchmarks.compare import Interval, mean
-from benchmarks.table import Row, append_rows, read_rows, stamp
-from deltanas.config import TrainConfig, begun_config
+from benchmarks.table import Row, stamp
+from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained
 from deltanas.report import summary
 from deltanas.sandbox import Pool
 from deltanas.seams import Split
 from deltanas.search import training_seed
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import open_dataset_pool
+from deltanas.wiring.resuming import begun_config
 
 FRESH = 1_000
 """Seed that no search has."""

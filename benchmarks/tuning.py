@@ -28,6 +28,7 @@ from deltanas.llm.packing import Row, packs
 from deltanas.program import edits_of
 from deltanas.propose.grammar import written
 from deltanas.propose.prompt import render
+from deltanas.whole import append_rows, read_rows
 
 WAYS: tuple[Packing, Packing] = ("prefix", "none")
 
@@ -44,8 +45,7 @@ def main() -> None:
     if given.count:
         _count(cast("LocalModel", open_model(given.model)), given.baselines, given.lessons, given.turns)
         return
-    done = _lines(given.out)
-    given.out.write_text("".join(f"{json.dumps(line)}\n" for line in done), "utf-8")
+    done = read_rows(given.out)
     model = cast("LocalModel", open_model(given.model))
     for turn in range(given.turns):
         for baseline in given.baselines:
@@ -55,8 +55,7 @@ def main() -> None:
                 if not any(about.items() <= line.items() for line in done):
                     line = about | _step(model, lessons, way)
                     done.append(line)
-                    with given.out.open("a", encoding="utf-8") as file:
-                        file.write(json.dumps(line) + "\n")
+                    append_rows(given.out, [line])
                     sys.stderr.write(f"{line}\n")
     _tell([line for line in done if line["model"] == given.model and line["lessons"] == given.lessons])
 
@@ -117,17 +116,6 @@ def _tell(lines: list[dict[str, Any]]) -> None:
         told[what] |= {"ratio": round(statistics.median(ratios), 2), "from": min(ratios), "to": max(ratios)}
     told["largest difference in loss"] = max(abs(pair["none"]["loss"] - pair["prefix"]["loss"]) for pair in pairs)
     sys.stdout.write(json.dumps(told, indent=2) + "\n")
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    """What was written whole; a line that was cut short is left out."""
-    found = []
-    for line in path.read_text("utf-8").splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            continue
-    return found
 
 
 if __name__ == "__main__":

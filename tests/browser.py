@@ -179,12 +179,6 @@ class Page:
         metrics = self.call("Performance.getMetrics")["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
-    def shoot(self, path: Path, *, whole: bool = True) -> None:
-        size = self.call("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"clip": {**size, "scale": 1}} if whole else {}
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole, **clip)
-        path.write_bytes(base64.b64decode(shot["data"]))
-
     def print(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.printToPDF", printBackground=False)["data"]))
 

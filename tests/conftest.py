@@ -25,6 +25,7 @@ from deltanas.sandbox import kept_warm
 from support import Command
 
 if TYPE_CHECKING:
+    from browser import Browser
     from postgres import Server
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
@@ -147,6 +148,14 @@ def server() -> Iterator[Server]:
         server.stop()
     finally:
         shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    from browser import chromium  # few tests look for one
+
+    with chromium(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
 
 
 @pytest.fixture

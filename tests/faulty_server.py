@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from deltanas.llm import Model, open_model
+
 Say = Callable[["Handler", dict[str, Any]], None]
 
 
@@ -124,6 +126,13 @@ def slowly(say: Say, seconds: float = 0.3) -> Say:
         say(handler, body)
 
     return wait
+
+
+def opened(server: Server, *, timeout: float = 5.0, retries: int = 0) -> Model:
+    """The model behind it; what was asked to open it is forgotten."""
+    model = open_model(server.spec, timeout=timeout, retries=retries)
+    server.bodies.clear()
+    return model
 
 
 @contextmanager

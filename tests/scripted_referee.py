@@ -92,10 +92,6 @@ def referee(
     return Referee(folder, plan, rules, lambda: bench, fresh=lambda: seeds.randrange(2**31))
 
 
-def block(old: str, new: str) -> str:
-    return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
-
-
 def play(path: str, name: str, pause: float) -> None:
     """Ask and tell until no slot is left, in a process of its own that may be killed at any moment."""
     plan = plan_of(3, 8)

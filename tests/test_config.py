@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from deltanas.config import SearchConfig, begun_config, read_config, resumed_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import UsageError
 from deltanas.propose.experts import Experts
 from deltanas.propose.outside import OutsideSettings
 from deltanas.settings import given_settings, setting
+from deltanas.wiring.resuming import begun_config, resumed_config
 
 
 def test_options_are_laid_over_the_file(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_two_networks_of_one_name(tmp_path: Path) -> None:
     for place in ("a", "b"):
         (tmp_path / place).mkdir()
         (tmp_path / place / "net.py").write_text(f"x = '{place}'\n")
-    with pytest.raises(UsageError, match="two networks are called 'net'"):
+    with pytest.raises(UsageError, match="two baselines that differ have one name, net"):
         parts_of(baselines=[str(tmp_path / place / "net.py") for place in ("a", "b")])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from deltanas.allocation import Allocation
 from deltanas.cli.read import _row
-from deltanas.config import read_config, resumed_config
+from deltanas.config import read_config
 from deltanas.errors import UsageError
 from deltanas.journal import Journal
 from deltanas.learn.sources import own_edits
@@ -24,6 +24,7 @@ from deltanas.study.run import trials_of
 from deltanas.train.data import Dataset, Images
 from deltanas.wiring import allocation_of, settled_lengths
 from deltanas.wiring.choosing import require_objectives
+from deltanas.wiring.resuming import resumed_config
 
 BASE = Program.of("width = 1\n")
 

@@ -8,7 +8,7 @@ import pytest
 
 from deltanas import nets
 from deltanas.archive import RunArchive, begin_run, read_folder
-from deltanas.config import read_config, resumed_config
+from deltanas.config import read_config
 from deltanas.errors import DataError, UsageError
 from deltanas.forecast import Forecaster, Table, builtin, write_table
 from deltanas.novelty import NoveltyGate
@@ -20,6 +20,7 @@ from deltanas.report.figures import summary
 from deltanas.report.page import document, draw
 from deltanas.seams import silent
 from deltanas.search import Search
+from deltanas.wiring.resuming import resumed_config
 from deltanas.wiring.screening import forecast_of
 from scripted_search import Fuse, Scores, StopError
 

@@ -1,13 +1,15 @@
-"""A file that appears whole or not at all."""
+"""Files that appear whole or not at all, and tables that grow row by row."""
 
 from __future__ import annotations
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from deltanas.whole import write_whole
+from deltanas.whole import append_rows, read_rows, write_whole
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
@@ -35,3 +37,26 @@ def test_what_can_not_be_written_leaves_the_old_and_nothing_else(tmp_path: Path)
         write_whole(taken, "new")
     assert place.read_text() == "old"
     assert sorted(tmp_path.iterdir()) == [place, taken]
+
+
+def write(path: Path, writer: int) -> None:
+    for number in range(60):
+        append_rows(path, [{"writer": writer, "number": number, "pad": "x" * 3_000}])
+
+
+def test_rows_of_two_writers_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    with ProcessPoolExecutor(2) as writers:
+        list(writers.map(partial(write, path), (0, 1)))
+    kept = {(row["writer"], row["number"]) for row in read_rows(path)}
+    assert kept == {(writer, number) for writer in (0, 1) for number in range(60)}
+
+
+def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    append_rows(path, [{"number": 0}])
+    with path.open("a") as file:
+        file.write('{"number": 1, "sc')
+    assert read_rows(path) == [{"number": 0}]
+    append_rows(path, [{"number": 2}])
+    assert read_rows(path) == [{"number": 0}, {"number": 2}]

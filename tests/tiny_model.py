@@ -12,6 +12,7 @@ import pytest
 
 from deltanas.llm import Model, open_model
 from deltanas.program import Program
+from deltanas.testing import examples
 
 CHAT = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
@@ -19,37 +20,8 @@ CHAT = (
 )
 
 
-SMALL = """import torch
-from torch import nn
-
-
-def supported_hyperparameters():
-    return {"lr"}
-
-
-class Net(nn.Module):
-    def __init__(self, in_shape, out_shape, prm, device):
-        super().__init__()
-        self.conv = nn.Conv2d(in_shape[1], 8, kernel_size=3, padding=1)
-        self.act = nn.ReLU()  # "quoted" \\n é
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(8, out_shape[0])
-
-    def forward(self, x):
-        x = self.act(self.conv(x))
-        x = self.pool(x).flatten(1)
-        return self.head(x)
-
-    def train_setup(self, prm):
-        self.criteria = nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"])
-
-    def learn(self, train_data):
-        for inputs, labels in train_data:
-            self.optimizer.zero_grad()
-            self.criteria(self(inputs), labels).backward()
-            self.optimizer.step()
-"""
+SMALL = examples.SMALL.replace("nn.ReLU()", 'nn.ReLU()  # "quoted" \\n é')
+"""With what must be escaped in a string of its text."""
 
 
 def save_tiny_model(folder: Path, *, seed: int = 0) -> Path:

@@ -14,12 +14,13 @@ from pathlib import Path
 from random import Random
 from typing import cast
 
-from benchmarks.table import append_rows, read_rows, stamp
+from benchmarks.table import stamp
 from deltanas.config import read_config
 from deltanas.learn import Tuning, tune_preferences
 from deltanas.learn.corpus import Phrasing, preferences_of
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.llm import Lesson, Preference, Tunable
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring.proposing import model_of, proposer_of
 
 FROZEN, TUNED, SHUFFLED = "frozen", "tuned", "shuffled outcomes"

@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.augmentation.replay import BLIND, Arm, Board, greedy, neighbours, replay, spread
 from benchmarks.augmentation.table import Floats
-from benchmarks.table import read_rows
 from deltanas.errors import DataError
 from deltanas.program.transforms import MENU, Step, read_transform
+from deltanas.whole import read_rows
 
 AUTOMATIC = ("TrivialAugmentWide", "RandAugment")
 """Operations that are policies of their own: the enumeration holds none of them."""

@@ -116,7 +116,7 @@ def evaluate_programs(
         yield _evaluation(draft, outcomes[place], runner.tier, metric)
 
 
-def assumed_of(program: Program | Refused, given: Mapping[str, float] | None = None) -> dict[str, float]:
+def assumed_of(program: Program | Refused, given: Mapping[str, float] | None) -> dict[str, float]:
     """The hyperparameters that a program declares and nobody gave. given: what replaces the default recipe's."""
     values = program.hyperparameters if isinstance(program, Program) else {}
     return {name: value for name, value in values.items() if name not in {**DEFAULT_PRM, **(given or {})}}

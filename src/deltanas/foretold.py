@@ -145,7 +145,7 @@ def told_rho(rho: Estimate | None, n: int) -> str:
     """In words. n: number of candidates."""
     if rho is None:
         return f"too few candidates to tell (n = {n})"
-    return f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}] (n = {n})"
+    return f"{rho:+.2f} (n = {n})"
 
 
 def _spearman(pairs: Sequence[tuple[float, float]]) -> float:

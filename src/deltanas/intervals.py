@@ -23,6 +23,10 @@ class Estimate:
     low: float
     high: float
 
+    def __format__(self, form: str) -> str:
+        """The value and, in brackets, the ends of its interval, each by `form`, as of a float."""
+        return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
+
 
 def wilson(successes: float, n: float) -> Estimate:
     """The share `successes / n` with its 95 % score interval; all in [0, 1].
@@ -58,7 +62,7 @@ def mean(values: ArrayLike) -> Estimate | None:
     array = np.asarray(values, float)
     if len(array) < 2:
         return None
-    return _student(float(array.mean()), float(array.std(ddof=1)) / sqrt(len(array)), len(array) - 1)
+    return student(float(array.mean()), float(array.std(ddof=1)) / sqrt(len(array)), len(array) - 1)
 
 
 def welch(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float] | None:
@@ -79,7 +83,7 @@ def welch(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float] | None:
 def mean_difference(a: ArrayLike, b: ArrayLike) -> Estimate | None:
     """mean(a) - mean(b) of independent values with Welch's interval; None if either has fewer than two values."""
     found = welch(a, b)
-    return _student(*found) if found else None
+    return student(*found) if found else None
 
 
 def pooled_difference(a: ArrayLike, b: ArrayLike, squares: float, degrees: int) -> Estimate:
@@ -89,7 +93,7 @@ def pooled_difference(a: ArrayLike, b: ArrayLike, squares: float, degrees: int) 
     """
     one, two = np.asarray(a, float), np.asarray(b, float)
     error = sqrt(squares / degrees * (1 / len(one) + 1 / len(two)))
-    return _student(float(one.mean() - two.mean()), error, degrees)
+    return student(float(one.mean() - two.mean()), error, degrees)
 
 
 def paired(child: ArrayLike, parent: ArrayLike) -> Estimate:
@@ -167,9 +171,9 @@ def bisect(rising: Callable[[float], float], low: float, high: float, steps: int
     return (low + high) / 2
 
 
-def _student(centre: float, error: float, degrees: float) -> Estimate:
-    """A value with its interval by the 97.5 % quantile of Student's t."""
+def student(centre: float, error: float, degrees: float, alpha: float = 0.05) -> Estimate:
+    """A value with its interval by Student's t. error: its standard error. alpha: 1 less the level of the interval."""
     from scipy.special import stdtrit  # it takes longer to load than `runs show` runs
 
-    half = float(stdtrit(degrees, 0.975)) * error
+    half = float(stdtrit(degrees, 1 - alpha / 2)) * error
     return Estimate(centre, centre - half, centre + half)

@@ -35,10 +35,6 @@ class Section(BaseModel):
         except ValidationError as error:
             raise UsageError(*_explained(error, cls, values)) from None
 
-    def but(self, **changes: Any) -> Self:
-        """These settings with some of them changed. Raises as `read`."""
-        return self.read({**self.model_dump(), **changes})
-
 
 def _explained(error: ValidationError, section: type[BaseModel], values: Mapping[str, Any]) -> tuple[str, str]:
     """The first fault as a message and a hint."""

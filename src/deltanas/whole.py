@@ -1,11 +1,15 @@
-"""A file that appears whole or not at all."""
+"""Files that a kill leaves whole: one that appears whole or not at all, and a table that grows by whole rows."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import secrets
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def write_whole(path: Path, content: str | bytes, *, lasting: bool = False) -> None:
@@ -31,3 +35,20 @@ def write_whole(path: Path, content: str | bytes, *, lasting: bool = False) -> N
         if isinstance(error, OSError) and error.filename is not None:
             error.filename, error.filename2 = str(path), None  # not the file beside it, of which nobody knows
         raise
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a file of JSON lines, none where there is no file; one that a kill cut short is left out."""
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+
+
+def append_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Rows are written in one piece, by one writer at a time; a line that a kill cut short is dropped by the next."""
+    with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
+        file.write("".join(json.dumps(row) + "\n" for row in rows).encode())
+        file.flush()
+        os.fsync(file.fileno())

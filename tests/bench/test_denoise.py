@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from benchmarks import denoise
-from benchmarks.denoise import by_photograph, nlm, rows_of, table
+from benchmarks.denoise import by_photograph, nlm, table
 from deltanas import nets
 from deltanas.imagery import psnr
 from deltanas.train.data import load
 from deltanas.train.data.noise import with_evaluation_noise
+from deltanas.whole import read_rows
 from pairs_of_images import saved, smooth
 
 
@@ -72,7 +73,7 @@ def test_a_teacher_is_scored_and_its_targets_are_trained_on(tmp_path: Path, monk
     for given in (["teach", str(out), "--net", str(net)], ["run", str(out)]):
         monkeypatch.setattr("sys.argv", ["denoise", *given, *common])
         denoise.main()
-    teacher, student = rows_of(out)
+    teacher, student = read_rows(out)
     assert (teacher["kind"], teacher["arm"], teacher["alpha"]) == ("teacher", "half", 0.9)
     assert (student["kind"], student["arm"]) == ("run", "half-taught")
     assert len(teacher["images"]) == len(student["images"][0]) == 24

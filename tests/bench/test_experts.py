@@ -10,11 +10,12 @@ import pytest
 
 from benchmarks.experts import collapses, report, valid, worth
 from benchmarks.experts_rows import Base, checked
-from benchmarks.table import Row, append_rows, read_rows
+from benchmarks.table import Row
 from deltanas.errors import UsageError
 from deltanas.program import Program, Refused
 from deltanas.sandbox import Pool
 from deltanas.seams import Built
+from deltanas.whole import append_rows, read_rows
 
 
 def scored(what: str, name: str, seed: int, score: float | None, cpu: float = 1.0) -> Row:

@@ -16,10 +16,11 @@ from benchmarks import length_draws, lengths
 from benchmarks.averages import report as told_averages
 from benchmarks.averages import taken_apart
 from benchmarks.length_report import Measure, measured, pairs, ranks, report, seed_luck, shares
-from benchmarks.table import Row, append_rows, read_rows
+from benchmarks.table import Row
 from deltanas.program import Failed, Program, Trained
 from deltanas.sandbox.judge import Reading
 from deltanas.seams import Built
+from deltanas.whole import append_rows, read_rows
 from deltanas.wiring import builtin_programs
 
 FAMILIES = ("densenet", "mlp")

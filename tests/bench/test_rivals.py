@@ -12,13 +12,13 @@ import pytest
 from benchmarks.parametric import best_of, score_of, text_of, tuned
 from benchmarks.rivals import PLAIN, Contest, arm_of, cycles_of, growth_of, names_of, within
 from benchmarks.rivals_report import compared, shared_luck
-from benchmarks.table import read_rows
 from deltanas.archive import begin_run
 from deltanas.config import TrainConfig
 from deltanas.errors import UsageError
 from deltanas.program import Program, Trained
 from deltanas.records import Candidate
 from deltanas.seams import Built
+from deltanas.whole import read_rows
 from deltanas.wiring import open_dataset_pool, open_shape_pool, program_of
 
 SMALL: dict[str, Any] = {

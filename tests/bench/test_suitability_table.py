@@ -11,13 +11,13 @@ import pytest
 
 from benchmarks.suggestions import first_three
 from benchmarks.suitability_table import DENSE, EPOCHS, PERMUTED, PLAIN, _changed, chosen, controls, derived
-from benchmarks.table import append_rows
 from deltanas import nets
 from deltanas.errors import UsageError
 from deltanas.intervals import wilson
 from deltanas.train.data import Dataset, Images
 from deltanas.train.data.records import Provenance
 from deltanas.train.data.splits import require_sound
+from deltanas.whole import append_rows
 
 
 def test_edits_are_of_the_baselines_and_equal_in_every_call() -> None:

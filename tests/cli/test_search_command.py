@@ -18,15 +18,7 @@ import pytest
 
 from deltanas import nets, open_run
 from deltanas.records import RunView
-from support import ARGUMENTS, SMALL, Command
-
-
-def told(view: RunView) -> list[tuple[object, ...]]:
-    """What must not depend on how often a run was killed: programs, order, status, and the score itself."""
-    return [
-        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.score)
-        for c in view.candidates
-    ]
+from support import ARGUMENTS, SMALL, Command, told
 
 
 @pytest.fixture

@@ -9,15 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from deltanas import nets
-from deltanas.cli import app
 from deltanas.config import read_config
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.study.predictors import TREES
 from deltanas.wiring import programs_of
 from lemur_wheels import net, rows, trial, write_wheel
+from support import invoked
 
 Command = Callable[..., str]
 SETS = ("cifar-10", "mnist", "svhn")
@@ -28,14 +27,7 @@ NAMES = [f"{letter}Net-{number}" for letter in "ABCDEF" for number in (1, 2)]
 def deltanas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(TREES, "max_iter", 5)  # what they find is for other tests
-
-    def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, [*map(str, arguments)])
-        if result.exception is not None:
-            raise result.exception
-        return result.stdout
-
-    return run
+    return invoked
 
 
 def wheel_of(folder: Path, sets: tuple[str, ...] = SETS, *, trials: bool = True, epochs: int = 1) -> Path:

@@ -17,7 +17,8 @@ from deltanas.testing import examples
 from deltanas.testing.runner import FORWARD, HEAD, HONEST, LEARN, learning, train_one
 
 __all__ = [
-    "FORWARD", "HONEST", "RunnerContract", "below", "cmdline", "descendants", "learning", "program", "train_one",
+    "FORWARD", "HONEST", "RunnerContract", "below", "cmdline", "descendants", "gone", "learning", "program", "servers",
+    "train_one",
 ]  # fmt: skip
 
 
@@ -240,6 +241,19 @@ def below(pid: int) -> set[int]:
         with contextlib.suppress(OSError):
             children |= {int(child) for child in task.read_text().split()}
     return children.union(*map(below, children))
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended, if only to be waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def servers() -> set[int]:
+    """The fork servers of this process."""
+    return {pid for pid in below(os.getpid()) if b"deltanas.sandbox.zygote" in cmdline(pid)}
 
 
 def cmdline(pid: int) -> bytes:

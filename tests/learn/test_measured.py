@@ -22,13 +22,10 @@ from deltanas.program.trial import Experiment, Trial
 from deltanas.records import Attempt, Candidate, Draft
 from deltanas.task import DENOISE
 from lemur_wheels import net
+from support import block as edit
 from toy_task import ERROR
 
 A, B = (f"width = {value}\ndepth = 3\n" for value in (8, 9))
-
-
-def edit(old: str, new: str) -> str:
-    return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 
 WIDER = MeasuredEdit("a", A, edit("width = 8", "width = 16"), gain=0.1, accuracy=0.6, noise=0.02, origin="here")

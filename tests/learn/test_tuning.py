@@ -20,6 +20,7 @@ from deltanas.llm import Lesson, Message, Preference
 from deltanas.llm.adapters import lineage, lora
 from deltanas.llm.local import LocalModel
 from deltanas.llm.packing import Row, answers_nll, packs
+from support import but
 from tuned_model import BASE, ask, lessons, total, tuned, weights
 
 pytest_plugins = ["tiny_model"]
@@ -67,12 +68,12 @@ def same(one: Tuned, other: Tuned) -> bool:
 
 
 def test_batches_and_packing_change_no_loss_and_no_weight(model: LocalModel, tmp_path: Path) -> None:
-    alone = tuned(model, BASE.but(batch=1, accumulation=8, packing="none"), tmp_path / "alone")
+    alone = tuned(model, but(BASE, batch=1, accumulation=8, packing="none"), tmp_path / "alone")
     assert len(alone.losses) == alone.steps == 4
-    assert same(alone, tuned(model, BASE.but(packing="none"), tmp_path / "padded"))
+    assert same(alone, tuned(model, but(BASE, packing="none"), tmp_path / "padded"))
     assert same(alone, tuned(model, BASE, tmp_path / "packed"))
-    assert same(alone, tuned(model, BASE.but(batch=2, accumulation=4, checkpointing=True), tmp_path / "small"))
-    assert not same(alone, tuned(model, BASE.but(rate=1e-3), tmp_path / "slower"))
+    assert same(alone, tuned(model, but(BASE, batch=2, accumulation=4, checkpointing=True), tmp_path / "small"))
+    assert not same(alone, tuned(model, but(BASE, rate=1e-3), tmp_path / "slower"))
 
 
 def test_a_tree_of_rows_gives_the_losses_and_gradients_of_each_alone(model: LocalModel) -> None:
@@ -93,7 +94,7 @@ def test_a_tree_of_rows_gives_the_losses_and_gradients_of_each_alone(model: Loca
 
 def test_the_curve_is_that_of_transformers_trainer(model: LocalModel, tmp_path: Path) -> None:
     """All lessons in each step, so that their order is nothing to agree on."""
-    settings = BASE.but(batch=16, epochs=6, warmup=2, clip=0.5, decay=0.1)
+    settings = but(BASE, batch=16, epochs=6, warmup=2, clip=0.5, decay=0.1)
     ours = tune(model, lessons(), settings, tmp_path / "ours", None, seed=3)
 
     rows = [model.row(lesson.messages, lesson.completion) for lesson in lessons()]
@@ -157,7 +158,7 @@ def test_a_line_of_adapters_goes_down_and_each_descends_from_the_one_before(
 def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     model: LocalModel, tiny_folder: Path, tmp_path: Path
 ) -> None:
-    settings, into = BASE.but(dropout=0.2), tmp_path / "line" / "cycle-1"
+    settings, into = but(BASE, dropout=0.2), tmp_path / "line" / "cycle-1"
     undisturbed = tuned(model, settings, tmp_path / "undisturbed")
     given = pickle.dumps((f"path:{tiny_folder}", lessons(), settings, into))
     threads = {"OMP_NUM_THREADS": str(torch.get_num_threads())}
@@ -173,7 +174,7 @@ def test_a_killed_tuning_is_taken_up_and_ends_as_an_undisturbed_one(
     assert all(torch.equal(one, weights(undisturbed)[name]) for name, one in weights(again).items())
     assert [path.name for path in into.parent.iterdir()] == ["cycle-1"]
     assert tuned(model, settings, into) == again
-    assert tuned(model, settings.but(batch=2, accumulation=4, checkpointing=True), into) == again
+    assert tuned(model, but(settings, batch=2, accumulation=4, checkpointing=True), into) == again
     with pytest.raises(ModelError, match="holds something else") as caught:
         tuned(model, BASE, into)
     assert f"mv -n {into} {into}.1" in caught.value.hint
@@ -193,25 +194,25 @@ def test_what_can_not_be_tuned_is_told(model: LocalModel, first: Tuned, tmp_path
     with pytest.raises(ModelError, match="no lesson"):
         tune(model, [], BASE, into, None, seed=0)
     with pytest.raises(ModelError, match="longer than 20 tokens"):
-        tuned(model, BASE.but(max_length=20), into)
+        tuned(model, but(BASE, max_length=20), into)
     with pytest.raises(ModelError, match=r"(?s)no layers c_attn.*q_proj"):
-        tuned(model, BASE.but(targets=("q_proj", "c_attn")), into)
+        tuned(model, but(BASE, targets=("q_proj", "c_attn")), into)
     with pytest.raises(ModelError, match="has rank 4; the settings say 8"):
-        tuned(model, BASE.but(rank=8), into, after=first.folder)
+        tuned(model, but(BASE, rank=8), into, after=first.folder)
     with pytest.raises(ModelError, match="The loss of step"):
-        tuned(model, BASE.but(rate=1e30, clip=1e30), into)
+        tuned(model, but(BASE, rate=1e30, clip=1e30), into)
     for wrong in ({"rate": 0.0}, {"batch": 0}, {"steps": 0}, {"dropout": 1.0}, {"targets": ()}, {"decay": -1.0}):
         with pytest.raises(UsageError, match=next(iter(wrong))):
-            BASE.but(**cast("Any", wrong))
+            but(BASE, **cast("Any", wrong))
     longer = [*lessons(), Lesson(ask("conv", "x"), "y" * 300, "conv")]
-    assert tune(model, longer, BASE.but(max_length=250, epochs=1), into, None, seed=0).left_out == 1
+    assert tune(model, longer, but(BASE, max_length=250, epochs=1), into, None, seed=0).left_out == 1
 
 
 def test_a_tuning_without_memory_says_so_and_leaves_all_as_it_was(
     tiny_folder: Path, first: Tuned, tmp_path: Path
 ) -> None:
     long = [Lesson((Message("user", "x" * 3000),), letter * 500, "x") for letter in "abc"]
-    given = pickle.dumps((f"path:{tiny_folder}", lessons(), long, BASE.but(epochs=1), tmp_path / "new", first.folder))
+    given = pickle.dumps((f"path:{tiny_folder}", lessons(), long, but(BASE, epochs=1), tmp_path / "new", first.folder))
     starved = subprocess.run([sys.executable, "-c", STARVES], input=given, capture_output=True, check=False)
     assert starved.returncode == 0, starved.stderr.decode()
     said = starved.stdout.decode()
@@ -225,7 +226,7 @@ def test_a_tuning_without_memory_says_so_and_leaves_all_as_it_was(
 def test_the_embedded_model_learns_and_is_itself_again(smollm2: LocalModel, tmp_path: Path) -> None:
     asked = [Lesson((Message("user", f"{word}?"),), "nn.SiLU() => nn.GELU()", word) for word in ("one", "two")]
     before = total(smollm2, asked)
-    settings = BASE.but(rate=1e-3, epochs=4, targets=("q_proj", "down_proj", "lm_head"))
+    settings = but(BASE, rate=1e-3, epochs=4, targets=("q_proj", "down_proj", "lm_head"))
     one = tune(smollm2, asked, settings, tmp_path / "one", None, seed=0)
     assert total(smollm2, asked) == before
     smollm2.adapt(one.folder)
@@ -237,7 +238,7 @@ def test_the_embedded_model_learns_and_is_itself_again(smollm2: LocalModel, tmp_
 
 def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tuned, tmp_path: Path) -> None:
     pairs = [Preference(lesson.messages, lesson.completion, "worse" * 3, lesson.family) for lesson in lessons()]
-    settings = BASE.but(epochs=4)
+    settings = but(BASE, epochs=4)
 
     def lead() -> float:
         worse = [Lesson(pair.messages, pair.worse, pair.family) for pair in pairs]
@@ -245,8 +246,8 @@ def test_preferences_part_the_better_from_the_worse(model: LocalModel, first: Tu
 
     one = tune_preferences(model, pairs, settings, tmp_path / "one", first.folder, seed=0)
     assert one.losses[0] == pytest.approx(torch.log(torch.tensor(2.0)).item(), rel=1e-4)
-    for name, cut in {"apart": settings.but(packing="none"), "small": settings}.items():
-        smaller = cut.but(batch=2, accumulation=4)
+    for name, cut in {"apart": but(settings, packing="none"), "small": settings}.items():
+        smaller = but(cut, batch=2, accumulation=4)
         assert same(one, tune_preferences(model, pairs, smaller, tmp_path / name, first.folder, seed=0))
     model.adapt(first.folder)
     before = lead()

@@ -20,7 +20,7 @@ from deltanas.cli import app
 from deltanas.errors import DeltanasError, UsageError
 from lemur_wheels import CLASSIFICATION, PROGRAMS, files, net, rows, trial, write_wheel
 from lemur_wheels import read_folder as contents
-from support import SMALL
+from support import SMALL, invoked
 
 Command = Callable[..., str]
 """Runs `deltanas` with these arguments in this process: what it says on stdout."""
@@ -29,14 +29,7 @@ Command = Callable[..., str]
 @pytest.fixture
 def deltanas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> str:
-        result = CliRunner().invoke(app, [*map(str, arguments)])
-        if result.exception is not None:
-            raise result.exception
-        return result.stdout
-
-    return run
+    return invoked
 
 
 @pytest.fixture

@@ -11,10 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from deltanas.archive import read_folder
-from deltanas.cli import app
 from deltanas.errors import DataError, DeltanasError, UsageError
 from deltanas.lemur.layout import FaultError
 from deltanas.lemur.transforms import Call, Literal, read_released
@@ -23,6 +21,7 @@ from lemur_transforms import BLUR, INSIDE, JITTER, RESULTS, TEXTS, files, result
 from lemur_wheels import files as networks
 from lemur_wheels import read_folder as contents
 from lemur_wheels import write_folder, write_wheel
+from support import invoked
 
 Command = Callable[..., str]
 
@@ -30,14 +29,7 @@ Command = Callable[..., str]
 @pytest.fixture
 def deltanas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
     monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> str:
-        done = CliRunner().invoke(app, [*map(str, arguments)])
-        if done.exception is not None:
-            raise done.exception
-        return done.stdout
-
-    return run
+    return invoked
 
 
 def imported(deltanas: Command, source: Path, run: str = "run") -> dict[str, object]:

@@ -11,11 +11,7 @@ from deltanas.nets import baseline
 from deltanas.program import Refused
 from deltanas.wiring import open_search
 from faulty_server import Say, Server, completion, says
-
-
-def block(old: str, new: str) -> str:
-    return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
-
+from support import block
 
 DRAFT = block("        dropout = 0.1", "        dropout = 0.9")
 

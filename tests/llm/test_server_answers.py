@@ -7,9 +7,9 @@ import logging
 import pytest
 
 from deltanas.errors import ModelError
-from deltanas.llm import Message, Model, Request, open_model
+from deltanas.llm import Message, Request, open_model
 from deltanas.llm.line import KEY
-from faulty_server import Server, answers, hang, trickle
+from faulty_server import Server, answers, hang, opened, trickle
 from server_answers import CASES, ENDING, PASSING, READ, SAID, TOO_MUCH, WITHOUT, Case, chose, redirect, told
 
 ASKED = Request((Message("system", "You edit."), Message("user", "Do.")), "0", max_tokens=32, top_k=5)
@@ -22,12 +22,6 @@ def named(cases: tuple[Case, ...]) -> pytest.MarkDecorator:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("deltanas.llm.server.PAUSE", 0.0)
-
-
-def opened(server: Server, *, timeout: float = 5.0, retries: int = 0) -> Model:
-    model = open_model(server.spec, timeout=timeout, retries=retries)
-    server.bodies.clear()
-    return model
 
 
 def test_the_table_is_long_and_names_each_answer_once() -> None:

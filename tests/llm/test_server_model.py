@@ -10,13 +10,13 @@ import pytest
 from llguidance import LLMatcher, grammar_from
 
 from deltanas.errors import ModelError, UsageError
-from deltanas.llm import Message, Model, Request, open_model
+from deltanas.llm import Message, Request, open_model
 from deltanas.llm.gbnf import gbnf
 from deltanas.llm.line import KEY, MOST_BYTES
 from deltanas.llm.server import CONTEXT
 from deltanas.nets import baselines
 from deltanas.propose.grammar import anchored_grammar
-from faulty_server import Server, answers, hang, says, slowly
+from faulty_server import Server, answers, hang, opened, says, slowly
 
 GRAMMAR = 'start: "    a = " /[0-9]+/ "\\n=>\\n" ("b" | "c")\n'
 HELD = "    a = 12\n=>\nb"
@@ -24,12 +24,6 @@ HELD = "    a = 12\n=>\nb"
 
 def ask(key: str = "0", grammar: str | None = None) -> Request:
     return Request((Message("system", "You edit."), Message("user", "Do.")), key, grammar, max_tokens=32)
-
-
-def opened(server: Server, *, timeout: float = 5.0, retries: int = 0) -> Model:
-    model = open_model(server.spec, timeout=timeout, retries=retries)
-    server.bodies.clear()
-    return model
 
 
 def test_what_is_sent_and_what_comes_back(server: Server) -> None:

@@ -14,6 +14,7 @@ from deltanas.novelty.neighbours import FOUND, PERMUTATIONS, rows_of_a_band
 from deltanas.program import Program, Refused, prm_text
 from deltanas.program.shingles import Hashes, fingerprint, jaccard, shingles
 from deltanas.records import Draft
+from support import draft
 
 
 def changed(source: str, lines: int, rng: Random) -> str:
@@ -22,10 +23,6 @@ def changed(source: str, lines: int, rng: Random) -> str:
     for place in rng.sample(range(len(text)), lines):
         text[place] = f"    self.layer_{rng.randrange(1000)} = conv({rng.randrange(512)}, {rng.randrange(512)})"
     return "\n".join(text)
-
-
-def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:
-    return Draft(Program.of(net=source, prm=prm, parents=(parent,) if parent else ()), 1, 1, trace)
 
 
 @pytest.fixture(scope="module")

@@ -10,13 +10,9 @@ from deltanas.novelty import NoveltyGate
 from deltanas.program import Program, Refused, edits_in, prm_text
 from deltanas.records import Draft
 from deltanas.train.build import check_build
-from support import build_job
+from support import build_job, draft
 
 MLP = Program.of(nets.baseline("mlp"), prm=prm_text(nets.DEFAULT_PRM))
-
-
-def draft(source: str, trace: str, parent: str | None = None, prm: str = "{}") -> Draft:
-    return Draft(Program.of(net=source, prm=prm, parents=(parent,) if parent else ()), 1, 1, trace)
 
 
 def judged_in_turn(gate: NoveltyGate, drafts: Sequence[Draft]) -> list[Draft | Refused]:

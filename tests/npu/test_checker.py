@@ -130,7 +130,7 @@ def test_an_answer_that_makes_no_sense_is_not_believed(checker: Checker, monkeyp
 
     good: dict[str, Any] = {"nodes": [["a", "Conv", "npu"]], "traffic": 1, "size": [1, 1]}
     for change in ({"traffic": -1}, {"nodes": [["a", "Conv", "moon"]]}, {"nodes": "a"}, {"traffic": "much"}):
-        monkeypatch.setattr(module, "_header", lambda line, change=change: good | change)
+        monkeypatch.setattr(module, "object_of", lambda line, change=change: good | change)
         with pytest.raises(DataError, match="makes no sense"):
             checker.check(graph("relu"))
 

@@ -66,7 +66,7 @@ def test_a_program_is_not_run_where_the_sandbox_is_not_tight(target: str, monkey
         ran.append(asked)
         return Ended("exit", 0, 1.0, 1.0, b'{"failed": "error", "reason": "ran"}\n', "")
 
-    monkeypatch.setattr(programs, "run_child", run)
+    monkeypatch.setattr(programs, "run_alone", run)
     command = ["npu", "check", "half", "--target", target]
     made = CliRunner().invoke(app, command)
     assert isinstance(made.exception, SandboxError)

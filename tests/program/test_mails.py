@@ -25,7 +25,6 @@ Date: Sat, 1 Jan 2000 00:00:00 +0000
 Subject: [PATCH] Use another activation
 """
 STAT = "---\n net.py | 2 +-\n 1 file changed, 1 insertion(+), 1 deletion(-)\n\n"
-MAIL = f"{HEAD}\n{STAT}{GIT}"
 
 BEHIND = {
     "git's signature": "-- \n2.39.5\n\n",

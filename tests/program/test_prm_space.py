@@ -17,6 +17,7 @@ from deltanas.program.features import edit_features
 from deltanas.program.hyperparameters import prm_faults
 from deltanas.program.prm_space import BATCH, BOTH, MOST_BATCH, RATE
 from deltanas.propose import BanditProposer, DeltaProposer, EvolutionProposer, RandomProposer, Space
+from deltanas.propose.bandit import ThompsonKinds
 from deltanas.propose.goals import goals
 from deltanas.propose.screen import Screen
 from deltanas.records import Draft
@@ -116,7 +117,12 @@ def test_every_strategy_draws_them_and_a_screen_ranks_what_was_never_measured(ti
     space = {edit.text for edit in edits_in(parent, ["prm"])}
     asks = [Ask(1, index, 0, f"0:1:{index}:0", parent, parts=("prm",)) for index in range(12)]
     screened = RandomProposer(Space(None, screen=Screen(foretelling(parent), 4)))
-    makers = (RandomProposer(Space(None)), EvolutionProposer(Space(None)), BanditProposer(None), screened)
+    makers = (
+        RandomProposer(Space(None)),
+        EvolutionProposer(Space(None)),
+        BanditProposer(Space(None, ThompsonKinds())),
+        screened,
+    )
     for maker in (*makers, DeltaProposer(tiny, Space(None))):
         drawn = maker.propose(asks)
         assert {one.edit for one in drawn} <= space

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from deltanas.errors import EditError
 from deltanas.program import AppliedEdit, apply_edit, diff
 from deltanas.program.thoughts import MOST_MARKS, spoken
+from support import block
 
 BASE = """class Net(nn.Module):
     def __init__(self):
@@ -22,10 +23,6 @@ BASE = """class Net(nn.Module):
     def forward(self, x):
         return self.fc(self.drop(self.act(self.conv(x))))
 """
-
-
-def block(old: str, new: str) -> str:
-    return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 
 DRAFT = block("        self.drop = nn.Dropout(0.1)", "        self.drop = nn.Dropout(0.9)")

@@ -10,7 +10,7 @@ import pytest
 from deltanas import thompson
 from deltanas.journal import Journal
 from deltanas.program import Program, Trained
-from deltanas.propose import BanditProposer
+from deltanas.propose import BanditProposer, Space
 from deltanas.propose.bandit import ThompsonKinds, by_step
 from deltanas.propose.edits import open_edits
 from deltanas.records import Attempt, Candidate, Draft
@@ -86,9 +86,9 @@ def test_an_edit_is_of_the_kind_that_was_drawn(small: Program, index: int) -> No
     ask = Ask(
         2, index, 0, f"0:2:{index}:0", small, journal=Journal(journal({"activation": [0.1, 0.2], "width": [-0.1]}))
     )
-    [proposal] = BanditProposer(None).propose([ask])
+    [proposal] = BanditProposer(Space(None, ThompsonKinds())).propose([ask])
     assert proposal.kind == ThompsonKinds()(ask)([edit.kind for edit in open_edits(ask)])
-    assert [proposal] == BanditProposer(None).propose([ask])
+    assert [proposal] == BanditProposer(Space(None, ThompsonKinds())).propose([ask])
 
 
 def test_the_gain_of_a_composite_is_shared_by_its_steps() -> None:

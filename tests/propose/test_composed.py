@@ -13,6 +13,7 @@ from deltanas.llm import Model, Ranker
 from deltanas.program import Composite, Part, Program, Refused, kinds_of
 from deltanas.propose import Asking, BanditProposer, DeltaProposer, EvolutionProposer, RandomProposer, Space
 from deltanas.propose.asking import Choice
+from deltanas.propose.bandit import ThompsonKinds
 from deltanas.propose.goals import general_goal
 from deltanas.records import Attempt, Draft
 from deltanas.seams import Ask, Built, Proposal
@@ -37,7 +38,7 @@ def test_strategies_without_a_model_take_several_steps(small: Program) -> None:
     makers = (
         RandomProposer(Space(None, steps=3)),
         EvolutionProposer(Space(None, steps=3)),
-        BanditProposer(None, None, 3),
+        BanditProposer(Space(None, ThompsonKinds(), steps=3)),
     )
     for maker in makers:
         proposals = maker.propose(asks(small, 6))
@@ -49,7 +50,7 @@ def test_strategies_without_a_model_take_several_steps(small: Program) -> None:
 
 
 def test_kinds_of_a_slot_are_drawn_anew_for_each_step(small: Program) -> None:
-    drawn = BanditProposer(None, None, 3).propose(asks(small, 8))
+    drawn = BanditProposer(Space(None, ThompsonKinds(), steps=3)).propose(asks(small, 8))
     assert any(len(set(kinds_of(one.kind))) > 1 for one in drawn)
 
 

@@ -11,6 +11,7 @@ import pytest
 from deltanas.nets import DEFAULT_PRM, baselines
 from deltanas.program import Program, prm_text
 from deltanas.propose import BanditProposer, RandomProposer, Space
+from deltanas.propose.bandit import ThompsonKinds
 from deltanas.propose.goals import drawn_goal
 from deltanas.seams import Ask
 
@@ -33,7 +34,7 @@ def test_the_same_seeds_give_the_same_edits_as_before(name: str) -> None:
         space = Space(None)
         drawn = [
             [one.edit for one in RandomProposer(space).propose(asks)],
-            [one.edit for one in BanditProposer(None).propose(asks)],
+            [one.edit for one in BanditProposer(Space(None, ThompsonKinds())).propose(asks)],
             [[goal, [edit.text for edit in edits]] for goal, edits in space.aimed(asks, 4, drawn_goal)],
             [[edit.text for edit in edits] for edits in space.mixed(asks, 5)],
         ]

@@ -15,15 +15,12 @@ from deltanas.propose.feedback import FeedbackSettings, advice
 from deltanas.propose.widths import read
 from deltanas.records import Attempt
 from deltanas.seams import Ask, Proposal
+from support import block
 
 pytest_plugins = ["tiny_model"]
 
 FREE = Asking(decoding="free")
 ADVICE = "Problem: The activation is hard.\nSuggestion: Use a smoother activation."
-
-
-def block(old: str, new: str) -> str:
-    return f"<<<<<<< SEARCH\n{old}\n=======\n{new}\n>>>>>>> REPLACE\n"
 
 
 class Says:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from deltanas import open_run, search
-from deltanas.config import SearchConfig, read_config, resumed_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import UsageError
 from deltanas.propose import STRATEGIES, Context, RandomProposer, Space, Strategy, strategy_named
 from deltanas.settings import Section
 from deltanas.wiring.proposing import context_of, parent_rule_of, proposer_of
+from deltanas.wiring.resuming import resumed_config
 from support import Command
 
 TOY = '''

@@ -12,6 +12,7 @@ from deltanas.propose.asking import Decoding, Question, TaughtProposer
 from deltanas.propose.goals import general_goal, goals
 from deltanas.records import Telemetry
 from deltanas.seams import Ask
+from support import but
 
 pytest_plugins = ["tiny_model"]
 
@@ -29,7 +30,7 @@ def strategy(request: pytest.FixtureRequest, tiny: Model) -> TaughtProposer:
     roomy = Asking(max_prompt=7000)  # the tiny model reads bytes
     if request.param == "full":
         return FullProposer(tiny, Space(None), roomy)
-    return DeltaProposer(tiny, Space(None), roomy.but(decoding=request.param))
+    return DeltaProposer(tiny, Space(None), but(roomy, decoding=request.param))
 
 
 def test_every_simple_edit_has_a_lesson_that_makes_it(strategy: TaughtProposer) -> None:

@@ -17,6 +17,7 @@ from deltanas.program.transforms import MENU, read_transform
 from deltanas.program.transforms.space import MOST_OPERATIONS, STARTS
 from deltanas.propose import Asking, BanditProposer, DeltaProposer, FullProposer, RandomProposer, Space
 from deltanas.propose.asking import Question
+from deltanas.propose.bandit import ThompsonKinds
 from deltanas.propose.delta import parted
 from deltanas.propose.feedback import Trial
 from deltanas.propose.goals import any_goal, general_goal, goals
@@ -137,7 +138,7 @@ def test_the_reason_is_kept_apart_from_the_edit(tiny: Model, parent: Program, de
 
 def test_controls_draw_the_same_space(parent: Program) -> None:
     space = {edit.text for edit in SPACES["transform"].edits(parent)}
-    for one in (RandomProposer(Space(None)), BanditProposer(None)):
+    for one in (RandomProposer(Space(None)), BanditProposer(Space(None, ThompsonKinds()))):
         drawn = one.propose(asks(parent, 6))
         assert {proposal.edit for proposal in drawn} <= space
         assert len({proposal.edit for proposal in drawn}) == 6

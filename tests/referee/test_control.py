@@ -15,7 +15,8 @@ from deltanas.referee import Bench, Referee, Rules
 from deltanas.referee.control import is_due
 from deltanas.seams import Ask, Proposal
 from deltanas.task import CLASSIFY
-from scripted_referee import Levels, begun, block, plan_of, searched
+from scripted_referee import Levels, begun, plan_of, searched
+from support import block
 
 
 class Drawn:

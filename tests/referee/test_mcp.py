@@ -23,7 +23,8 @@ from mcp_types import TextContent
 from deltanas.propose.edits import proposal_of
 from deltanas.referee.mcp import TokenGuard, server_of
 from deltanas.seams import Ask, Proposal
-from scripted_referee import begun, block, plan_of, referee
+from scripted_referee import begun, plan_of, referee
+from support import block
 
 PLAN = plan_of(3, 10)
 SEARCH = ["search", "--strategy", "outside", "--baseline", "mlp", "--cycles", "1", "--candidates", "2", "--run", "run"]

@@ -19,7 +19,8 @@ from deltanas.records import Candidate, Draft, Lease
 from deltanas.referee import ERROR, Bench, Verdict
 from deltanas.seams import Ask, Proposal
 from deltanas.wiring import open_referee
-from scripted_referee import BASELINES, Levels, begun, block, plan_of, referee, searched
+from scripted_referee import BASELINES, Levels, begun, plan_of, referee, searched
+from support import block
 
 BETTER = block("level = 500", "level = 560")
 NOTHING = block("level = 500", "level = 500\nx = 1")

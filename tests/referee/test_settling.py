@@ -11,7 +11,8 @@ from deltanas.archive import RunFolder
 from deltanas.program import Failed, Program, Trained
 from deltanas.propose import OutsideSettings
 from deltanas.seams import Split
-from scripted_referee import Levels, begun, block, plan_of, referee
+from scripted_referee import Levels, begun, plan_of, referee
+from support import block
 
 BETTER = block("level = 500", "level = 560")
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from browser import CHROMIUM, CONTRAST, Browser, chromium
+from browser import CHROMIUM, CONTRAST, Browser
 from deltanas import report
 from deltanas.program import Program, Trained
 from deltanas.records import Attempt, Candidate, Draft, RunView
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 def saved(html: str, folder: Path) -> str:

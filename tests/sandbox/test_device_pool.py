@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from deltanas.config import TrainConfig, read_config, resumed_config
+from deltanas.config import TrainConfig, read_config
 from deltanas.errors import SandboxError, UsageError
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.sandbox import DevicePool, LocalPool, device_server
 from deltanas.seams import Runner
 from deltanas.train.data import load
 from deltanas.wiring import open_dataset_pool
+from deltanas.wiring.resuming import resumed_config
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
 from runner_contract import HONEST, RunnerContract, descendants, learning, train_one

@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from deltanas import open_run
-from deltanas.records import RunView
-from support import Command
+from support import Command, told
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
-from runner_contract import below, cmdline
+from runner_contract import below, cmdline, gone
 
 pytestmark = [
     pytest.mark.alone,
@@ -98,20 +97,6 @@ with RayPool(load("digits"), address=cluster.address, timeout=60) as pool:
     assert "the Ray cluster is gone" in message
     assert "same command again" in hint
     assert soon == "True"
-
-
-def told(view: RunView) -> list[tuple[object, ...]]:
-    return [
-        (c.cycle, c.index, c.program and c.program.id, c.parent, type(c.outcome).__name__, c.score)
-        for c in view.candidates
-    ]
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def test_a_search_on_ray_that_was_killed_ends_as_the_local_one(installed: Command, tmp_path: Path) -> None:

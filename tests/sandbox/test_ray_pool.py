@@ -19,7 +19,7 @@ from deltanas.seams import Runner
 from deltanas.train.data import load
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
-from runner_contract import HONEST, RunnerContract, below, cmdline, learning, program
+from runner_contract import HONEST, RunnerContract, learning, program, servers
 
 pytestmark = [
     pytest.mark.alone,
@@ -40,10 +40,6 @@ class TestRayPool(RunnerContract):
 
 SLOW = learning("import time; time.sleep(1.5)")
 LATE = learning("import time; time.sleep(0.5)")
-
-
-def servers() -> set[int]:
-    return {pid for pid in below(os.getpid()) if b"deltanas.sandbox.zygote" in cmdline(pid)}
 
 
 def parent(pid: int) -> int:

@@ -22,7 +22,7 @@ from deltanas.sandbox.layers import Layer, tier_of
 from deltanas.train.data import load
 
 sys.path.append(str(Path(__file__).parents[1] / "contracts"))
-from runner_contract import HONEST, below, cmdline, descendants, learning, train_one
+from runner_contract import HONEST, below, descendants, gone, learning, servers, train_one
 
 pytestmark = pytest.mark.alone
 
@@ -45,17 +45,6 @@ assert libc.syscall(317, 1, 0, struct.pack("<HxxxxxxQ", len(code), ctypes.addres
 """
 LANDLOCK, SECCOMP, MOUNT = 444, 317, 165
 x86_64_only = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the simulation knows the numbers of x86-64")
-
-
-def servers() -> set[int]:
-    return {pid for pid in below(os.getpid()) if b"deltanas.sandbox.zygote" in cmdline(pid)}
-
-
-def gone(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except FileNotFoundError:
-        return True
 
 
 def maps(pid: int) -> bytes:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browser import CHROMIUM, CONTRAST, Browser, chromium
+from browser import CHROMIUM, CONTRAST, Browser
 from deltanas.archive import begin_run
 from deltanas.nets import baseline
 from deltanas.program import Program, Trained
@@ -138,12 +138,6 @@ def test_few_runs_are_held_open_and_those_that_are_read_always() -> None:
 
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browser import CHROMIUM, Browser, chromium
+from browser import CHROMIUM, Browser
 from deltanas.archive import begin_run
 from deltanas.nets import baseline
 from deltanas.program import Program, Refused, Trained
@@ -23,12 +23,6 @@ from support import ARGUMENTS, journalled
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 DELTANAS = str(Path(sys.executable).with_name("deltanas"))
 PLANTED = "</pre></script><script>document.title='planted'</script><img src=x onerror=\"document.title='planted'\">"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from browser import CHROMIUM, CONTRAST, Browser, chromium
+from browser import CHROMIUM, CONTRAST, Browser
 from deltanas.errors import UsageError
 from deltanas.pages import write_recipes
 from deltanas.report import compared
@@ -27,12 +26,6 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     path = written(folder / "<b>table.jsonl", rows)
     return write_recipes(folder / "page.html", path, recipe_study(read_grid(path)))
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with chromium(tmp_path_factory.mktemp("profile")) as opened:
-        yield opened
 
 
 def test_the_page_shows_verdicts_diagrams_map_and_curves(page: Path) -> None:

@@ -4,7 +4,6 @@ SQLite: one file in WAL mode, on a local disk (WAL needs shared memory, which ne
 """
 
 from deltanas.archive.folder import DATABASE, POINTER, RunFolder, begin_run, list_folders, moved_run, read_folder
-from deltanas.archive.ledger import Ledger
 from deltanas.archive.lock import TakenError
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
 from deltanas.archive.overview import Overview
@@ -15,7 +14,6 @@ __all__ = [
     "DATABASE",
     "IMPORTED",
     "POINTER",
-    "Ledger",
     "Overview",
     "RunArchive",
     "RunFolder",

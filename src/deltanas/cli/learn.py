@@ -179,7 +179,7 @@ def _preferences(
         if pairs:
             old, new = (wilson(count, len(pairs)) for count in counts)
             shown[name] = {"n": len(pairs), "before": asdict(old), "after": asdict(new)}
-            ends = (f"{one.value:.0%} [{one.low:.0%}, {one.high:.0%}]" for one in (old, new))
+            ends = (f"{one:.0%}" for one in (old, new))
             lines.append(
                 f"{name}: the better of two edits is the likelier in {' before, '.join(ends)} after, n = {len(pairs)}"
             )
@@ -233,8 +233,8 @@ def _likelihoods(
             lines.append(f"{name}: {lacking.message}")
             continue
         shown[name] = asdict(nll)
-        ends = (f"{one.value:.3f} [{one.low:.3f}, {one.high:.3f}]" for one in (nll.before, nll.after, nll.change))
-        lines.append("{}: {} nats a token before, {} after, change {}".format(f"{name}, n = {len(old)}", *ends))
+        told = f"{nll.before:.3f} nats a token before, {nll.after:.3f} after, change {nll.change:.3f}"
+        lines.append(f"{name}, n = {len(old)}: {told}")
     counts = {"lessons": learned, "held_out": len(found.held_out), "dropped": found.dropped}
     return {**_made(tuned), **counts, "likelihood": shown}, [*lines, f"adapter: {tuned.folder}"]
 

@@ -105,4 +105,4 @@ def _print_check(evidence: list[Evidence], epochs: int | None, *, as_json: bool)
 
 
 def _shown(rho: Estimate | None) -> str:
-    return "" if rho is None else f"{rho.value:+.2f} [{rho.low:+.2f}, {rho.high:+.2f}]"
+    return "" if rho is None else f"{rho:+.2f}"

@@ -1,7 +1,7 @@
 """Foretells what an edit of a program gains, by measured edits of others and of the run itself."""
 
 from deltanas.forecast.forecaster import LEAST, Forecaster
-from deltanas.forecast.ridge import Ridge, fitted
+from deltanas.forecast.ridge import fitted
 from deltanas.forecast.table import BUILTIN, NO_TABLES, Row, Table, builtin, read_table, rows_of, write_table
 
 __all__ = [
@@ -9,7 +9,6 @@ __all__ = [
     "LEAST",
     "NO_TABLES",
     "Forecaster",
-    "Ridge",
     "Row",
     "Table",
     "builtin",

@@ -1,10 +1,10 @@
 """A grid of trainings: networks x losses x optimizers x data sets x seeds, in a table that grows row by row."""
 
-from deltanas.grid.cells import FIXED_RATE, MOST_RATES, Arm, Batch, Cell, Grid, Key, rates_of, winner
+from deltanas.grid.cells import FIXED_RATE, MOST_RATES, Arm, Batch, Cell, Grid, rates_of, winner
 from deltanas.grid.clipping import clipping_of
 from deltanas.grid.clock import Clock
-from deltanas.grid.run import GridRun, Inject, Split, keys_of
-from deltanas.grid.table import MADE, Row, Table, description_of, key_of, known_rows, open_table
+from deltanas.grid.run import GridRun, Split, keys_of
+from deltanas.grid.table import MADE, Row, description_of, known_rows, open_table
 
 __all__ = [
     "FIXED_RATE",
@@ -16,14 +16,10 @@ __all__ = [
     "Clock",
     "Grid",
     "GridRun",
-    "Inject",
-    "Key",
     "Row",
     "Split",
-    "Table",
     "clipping_of",
     "description_of",
-    "key_of",
     "keys_of",
     "known_rows",
     "open_table",

@@ -67,10 +67,20 @@ class _Programs:
     fetch = "pip download --no-deps nn-dataset==1.2.6"
 
     def program_name(self, path: str) -> str | None:
-        return program_name(path)
+        match path.split("/"):
+            case ["nn", file] if file.endswith(".py") and file != "__init__.py":
+                return file.removesuffix(".py")
+            case _:
+                return None
 
     def is_trials(self, path: str) -> bool:
-        return is_trials(path)
+        match path.split("/"):
+            case ["stat", "train", _, file]:
+                return file.endswith(".json")
+            case ["stat", folder, file]:
+                return folder not in {"train", "run"} and file.endswith(".json")
+            case _:
+                return False
 
     def program_of(self, path: str) -> str:
         return trials_place(path)[0].program
@@ -79,29 +89,21 @@ class _Programs:
         return source_from(data)
 
     def trials(self, path: str, data: bytes) -> list[Trial]:
-        return trials_from(*trials_place(path), data)
+        experiment, epoch = trials_place(path)
+        if not data.strip():
+            raise FaultError("the file is empty")
+        try:
+            rows = json.loads(data)
+            if not isinstance(rows, list):
+                raise FaultError("not a list of trials")
+            if not rows:
+                raise FaultError("it holds no trial")
+            return [trial_of(experiment, epoch, row, f"trial {number}") for number, row in enumerate(rows, 1)]
+        except (ValueError, RecursionError) as error:  # no UTF-8 and numbers too long are ValueErrors too
+            raise FaultError(f"not JSON: {error}") from None
 
 
 PROGRAMS: Layout = _Programs()
-
-
-def program_name(path: str) -> str | None:
-    """The program whose source lies at `path`, None if no program's does."""
-    match path.split("/"):
-        case ["nn", file] if file.endswith(".py") and file != "__init__.py":
-            return file.removesuffix(".py")
-        case _:
-            return None
-
-
-def is_trials(path: str) -> bool:
-    match path.split("/"):
-        case ["stat", "train", _, file]:
-            return file.endswith(".json")
-        case ["stat", folder, file]:
-            return folder not in {"train", "run"} and file.endswith(".json")
-        case _:
-            return False
 
 
 def trials_place(path: str) -> tuple[Experiment, int]:
@@ -127,21 +129,6 @@ def source_from(data: bytes) -> str:
     if not source.strip():
         raise FaultError("the file is empty")
     return source
-
-
-def trials_from(experiment: Experiment, epoch: int, data: bytes) -> list[Trial]:
-    """The trials of a file. Raises FaultError, with the first fault: a file is taken whole or not at all."""
-    if not data.strip():
-        raise FaultError("the file is empty")
-    try:
-        rows = json.loads(data)
-        if not isinstance(rows, list):
-            raise FaultError("not a list of trials")
-        if not rows:
-            raise FaultError("it holds no trial")
-        return [trial_of(experiment, epoch, row, f"trial {number}") for number, row in enumerate(rows, 1)]
-    except (ValueError, RecursionError) as error:  # text that is not UTF-8 and numbers too long are ValueErrors too
-        raise FaultError(f"not JSON: {error}") from None
 
 
 def trial_of(experiment: Experiment, epoch: int, row: object, which: str) -> Trial:

@@ -60,11 +60,6 @@ class LocalModel:
     def name(self) -> str:
         return f"{self.base}+{self.adapter.name}" if self.adapter else self.base
 
-    @property
-    def guide(self) -> LLTokenizer:
-        """The tokenizer as llguidance knows it."""
-        return self._guide
-
     def count(self, messages: Sequence[Message]) -> int:
         return len(self._tokens(self._chat.text(messages)))
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from deltanas.program import Program, Refused, Stage, canonical_source
 from deltanas.program.canonical import parsed
+from deltanas.program.recipes.reading import called
 from deltanas.records import Draft
 from deltanas.seams import Gate
 
@@ -64,7 +65,7 @@ class _Unseeded(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """As in `torch.Generator().manual_seed(3)`, which stays."""
-        if _seeds(node) or _called(node) in _SEEDED:
+        if _seeds(node) or called(node) in _SEEDED:
             node.args = [ast.Constant(0) if _is_literal(each) else each for each in node.args]
         return self.generic_visit(node)
 
@@ -84,13 +85,8 @@ class _Unseeded(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _called(call: ast.Call) -> str:
-    function = call.func
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-
-
 def _seeds(call: ast.Call) -> bool:
-    name = _called(call)
+    name = called(call)
     return name in _SEEDING or name.endswith("seed_everything")
 
 

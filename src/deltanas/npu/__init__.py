@@ -1,6 +1,6 @@
 """Which operators of a network an NPU takes, and the bytes that it moves through memory, by its compiler."""
 
-from deltanas.npu.catalog import FIRST, SIZE, Target, target_of, targets
+from deltanas.npu.catalog import FIRST, SIZE, target_of, targets
 from deltanas.npu.checker import Checker, UnfinishedError
 from deltanas.npu.programs import graph_of, partition_of
 from deltanas.npu.report import Placed, Report
@@ -11,7 +11,6 @@ __all__ = [
     "Checker",
     "Placed",
     "Report",
-    "Target",
     "UnfinishedError",
     "graph_of",
     "partition_of",

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import dataclass
 from typing import Self, get_args
 
-from deltanas.errors import DataError, SandboxError, installed
+from deltanas.errors import DataError, installed
 from deltanas.npu.catalog import FIRST, Target, target_of
 from deltanas.npu.child import END
 from deltanas.npu.qnn import TRAFFIC
 from deltanas.npu.report import Placed, Report, Where
 from deltanas.onnxfile import lies_outside
-from deltanas.sandbox import Bounds, Ended, ForkServer, Limits, failed_as, printable, run_child, sealed
+from deltanas.sandbox import (
+    Bounds,
+    Ended,
+    ForkServer,
+    Limits,
+    failed_as,
+    object_of,
+    printable,
+    require_tight,
+    run_alone,
+)
 
 _SERVER = ("deltanas.sandbox.zygote", "deltanas.npu.child")
 _MOST_ANSWER = 1 << 28
 """Bytes of an answer: Qualcomm's log has tens of thousands of lines."""
+_MEMORY = 8 << 30
+"""Bytes of address space that a check may take."""
 _MOST_NODES = 100_000
 _MOST_TRAFFIC = 1 << 50
 _BY_DESIGN = ("QuantizeLinear", "DequantizeLinear")
@@ -55,20 +66,19 @@ class Checker:
     """Checks networks, each in a child of one fork server without torch. A context manager.
 
     Args:
-        timeout: seconds of wall clock for a check. memory_bytes: address space that it may take.
-        unsafe: run even where the sandbox is not tight.
+        timeout: seconds of wall clock for a check. unsafe: run even where the sandbox is not tight.
 
     Raises SandboxError on entry where the sandbox can't start, or is not tight and `unsafe` is not given.
     """
 
-    def __init__(self, *, timeout: float = 300.0, memory_bytes: int = 8 << 30, unsafe: bool = False) -> None:
+    def __init__(self, *, timeout: float = 300.0, unsafe: bool = False) -> None:
         self._server = ForkServer(_SERVER)
-        self._limits = Limits(timeout, Bounds(math.ceil(timeout) + 1, memory_bytes))
+        self._limits = Limits(timeout, Bounds(math.ceil(timeout) + 1, _MEMORY))
         self._unsafe = unsafe
 
     def __enter__(self) -> Self:
         try:
-            require_tight(self._server, self._unsafe)
+            require_tight(self._server.tier, self._unsafe)
         except BaseException:
             self.__exit__()
             raise
@@ -89,16 +99,9 @@ class Checker:
         """
         wanted = target_of(target, onnx=True)
         whole(model)
-        data_fd, stop_fd = sealed([model]), os.eventfd(0)
-        try:
-            ended = run_child(
-                self._server, _Ask(wanted, size), data_fd, self._limits, due=_MOST_ANSWER, slot=0, stop_fd=stop_fd
-            )
-        finally:
-            os.close(data_fd)
-            os.close(stop_fd)
+        ended = run_alone(self._server, _Ask(wanted, size), [model], self._limits, _MOST_ANSWER)
         log, _, line = ended.answer.rpartition(END)
-        failure = failed_as(ended, header := _header(line), self._limits)
+        failure = failed_as(ended, header := object_of(line), self._limits)
         if failure is not None:
             message, hint = f"the network can't be checked for {target}: {failure[1]}", _hint(failure, wanted)
             if failure[0] in ("timeout", "memory", "crash"):
@@ -111,15 +114,6 @@ class Checker:
         return found
 
 
-def require_tight(server: ForkServer, unsafe: bool) -> None:
-    """Raises SandboxError where the sandbox is not tight, and that risk is not taken."""
-    if server.tier == "C" and not unsafe:
-        raise SandboxError(
-            "the sandbox is not tight here: the self-test could write a file, open a socket or fork",
-            "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
-        )
-
-
 def whole(model: bytes) -> None:
     """Raises DataError where the bytes are no ONNX file, or where values of it lie elsewhere."""
     try:
@@ -130,14 +124,6 @@ def whole(model: bytes) -> None:
         ) from error
     if outside is not None:
         raise DataError(f"the ONNX file keeps the values of {outside} in another file", "save it as one file")
-
-
-def _header(line: bytes) -> dict[str, object] | None:
-    try:
-        header = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    return header if isinstance(header, dict) else None
 
 
 def _hint(failure: tuple[str, str], target: Target) -> str:

@@ -129,7 +129,7 @@ class Draft:
         self.places[name] = self.activation(name, self.laid(name), code)
         self._add(code, inputs, [self.places[name]], options)
 
-    def give_all(self, names: Sequence[str], code: str, inputs: Sequence[int], options: Sequence[float] = ()) -> None:
+    def give_all(self, names: Sequence[str], code: str, inputs: Sequence[int], options: Sequence[float]) -> None:
         for name in names:
             self.places[name] = self.activation(name, self.laid(name), code)
         self._add(code, inputs, [self.places[name] for name in names], options)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 
 from deltanas.errors import DataError
 from deltanas.npu.catalog import target_of
-from deltanas.npu.checker import UnfinishedError, report_of, require_tight
+from deltanas.npu.checker import UnfinishedError, report_of
 from deltanas.npu.report import Report
 from deltanas.program import Program
-from deltanas.sandbox import Bounds, Ended, ForkServer, Limits, failed_as, parted, run_child, sealed
+from deltanas.sandbox import Bounds, Ended, ForkServer, Limits, answered, object_of, require_tight, run_alone
 from deltanas.sandbox.supervise import Asked
 from deltanas.task import DENOISE, Task
 from deltanas.train.job import Job
@@ -46,15 +46,7 @@ def graph_of(program: Program, task: Task, size: tuple[int, int], name: str, *, 
 
     Raises DataError where the program does not build or can't be written as ONNX; SandboxError.
     """
-    limits = Limits(_SECONDS, Bounds(math.ceil(_SECONDS), _MEMORY))
-    server = ForkServer()
-    try:
-        require_tight(server, unsafe)
-        ended = _answered(server, _job(program, task, size), limits, _MOST_GRAPH)
-    finally:
-        server.close()
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    _, raw, failure = _answered(ForkServer(), _job(program, task, size), _MOST_GRAPH, unsafe)
     if failure is not None:
         raise DataError(f"{name} can't be written as ONNX: {failure[1]}", f"`{_checking(name, task)}` says more")
     return raw
@@ -73,21 +65,14 @@ def partition_of(
         SandboxError: no child can be started, or the sandbox is not tight.
     """
     wanted = target_of(target)
-    limits = Limits(_SECONDS, Bounds(math.ceil(_SECONDS), _MEMORY))
-    server = ForkServer(_PARTITIONING)
-    try:
-        require_tight(server, unsafe)
-        ended = _answered(server, _Ask(_job(program, task, size), size), limits, _MOST_REPORT)
-    finally:
-        server.close()
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    asked = _Ask(_job(program, task, size), size)
+    ended, raw, failure = _answered(ForkServer(_PARTITIONING), asked, _MOST_REPORT, unsafe)
     if failure is not None:
         message = f"{name} can't be checked for {target}: {failure[1]}"
         if failure[0] in ("timeout", "memory", "crash"):
             raise UnfinishedError(message, "a smaller --size takes less of both", ended)
         raise DataError(message, f"`{_checking(name, task)}` tells whether it builds")
-    found = report_of(_object(raw), wanted)
+    found = report_of(object_of(raw) or {}, wanted)
     if found is None:
         raise DataError(f"the check for {target} gave an answer that makes no sense", f"is {name} sound?")
     return found
@@ -117,18 +102,11 @@ def _job(program: Program, task: Task, size: tuple[int, int]) -> Job:
     )
 
 
-def _answered(server: ForkServer, asked: Asked, limits: Limits, due: int) -> Ended:
-    data_fd, stop_fd = sealed([b"\0"]), os.eventfd(0)
-    try:
-        return run_child(server, asked, data_fd, limits, due=due, slot=0, stop_fd=stop_fd)
-    finally:
-        os.close(data_fd)
-        os.close(stop_fd)
-
-
-def _object(raw: bytes) -> dict[str, object]:
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _answered(server: ForkServer, asked: Asked, due: int, unsafe: bool) -> tuple[Ended, bytes, tuple[str, str] | None]:
+    """How a child of the server ended, what it answered and why it did not. The server is closed."""
+    limits = Limits(_SECONDS, Bounds(math.ceil(_SECONDS), _MEMORY))
+    with closing(server):
+        require_tight(server.tier, unsafe)
+        ended = run_alone(server, asked, [b"\0"], limits, due)
+    _, raw, failure = answered(ended, limits)
+    return ended, raw, failure

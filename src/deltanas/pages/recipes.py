@@ -61,7 +61,7 @@ def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
         "notes": found.notes,
         "sections": list(_TITLES.items()),
     }
-    write_whole(target, drawn_page(f"{table.name} · deltanas study", "recipes", top, sections, _TITLES, _ABOUT))
+    write_whole(target, drawn_page(f"{table.name} · deltanas study", top, sections, _TITLES, _ABOUT))
     return target
 
 

@@ -1,12 +1,11 @@
 """What an exported network says or makes of pictures, by ONNX Runtime, in the tool's own process, without torch."""
 
 from deltanas.prediction.denoiser import Denoiser, Restored
-from deltanas.prediction.network import Network, Prediction, pictures_in
+from deltanas.prediction.network import Prediction, pictures_in
 from deltanas.prediction.opening import exported_graph, open_export, open_network
 
 __all__ = [
     "Denoiser",
-    "Network",
     "Prediction",
     "Restored",
     "exported_graph",

@@ -66,7 +66,6 @@ class Denoiser:
         files: Iterable[Path],
         folder: Path,
         ticked: Ticked | None = None,
-        tile: int = TILE,
         below: Sequence[Path] = (),
     ) -> Iterator[Restored]:
         """Denoise photographs into a folder, one by one, under their names as PNG. Nothing there is overwritten.
@@ -90,7 +89,7 @@ class Denoiser:
                 yield Restored(str(file), error=picture)
                 continue
             count = _Count(ticked)
-            clean = self.denoised(picture.pixels, count, tile)
+            clean = self.denoised(picture.pixels, count)
             out.parent.mkdir(parents=True, exist_ok=True)
             write_whole(out, _png(clean, picture.profile))
             notes = tuple(f"{done}, read as 8 bits" if done == DEEP else done for done in picture.done)

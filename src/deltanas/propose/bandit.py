@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from deltanas.journal import Journal
 from deltanas.program import kinds_of
-from deltanas.propose.prior import RecipePrior
-from deltanas.propose.random import RandomProposer
-from deltanas.propose.screen import Screen
-from deltanas.propose.space import Space
-from deltanas.propose.strategy import Strategy
-from deltanas.seams import Ask, Builds
+from deltanas.propose.random import RANDOM, RandomProposer
+from deltanas.seams import Ask
 from deltanas.thompson import Known, thompson
 
 
 class BanditProposer(RandomProposer):
-    """An edit as the control draws it, of the kind whose gain, drawn from what the run knows of it, is the highest."""
+    """An edit as the control draws it, of the kind whose gain, drawn from what the run knows of it, is the highest.
+
+    Its space chooses kinds by `ThompsonKinds`.
+    """
 
     strategy = "bandit"
-
-    def __init__(
-        self,
-        builds: Builds | None,
-        prior: RecipePrior | None = None,
-        steps: int = 1,
-        screen: Screen | None = None,
-    ) -> None:
-        super().__init__(Space(builds, ThompsonKinds(), prior, steps, screen))
 
 
 class ThompsonKinds:
@@ -54,11 +45,9 @@ def by_step(gains: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     return found
 
 
-BANDIT = Strategy(
+BANDIT = replace(
+    RANDOM,
     name="bandit",
     about="the same draws; the kind of edit by Thompson sampling over the kinds' gains",
-    build=lambda context: BanditProposer(context.builds, context.prior, context.steps, context.screen),
-    weighs=True,
-    composes=lambda _: True,
-    screens=lambda _: True,
+    build=lambda context: BanditProposer(context.space(ThompsonKinds())),
 )

@@ -133,10 +133,8 @@ def _ranks(context: Context) -> bool:
 
 
 def _built(context: Context) -> DeltaProposer:
-    builds = context.builds if context.asking.decoding == "typed" else None
-    return DeltaProposer(
-        context.asked, Space(builds, prior=context.prior, steps=context.steps, screen=context.screen), context.asking
-    )
+    verified = context if context.asking.decoding == "typed" else replace(context, builds=None)
+    return DeltaProposer(context.asked, verified.space(), context.asking)
 
 
 DELTA = Strategy(

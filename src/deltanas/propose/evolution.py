@@ -6,6 +6,7 @@ E. Real, A. Aggarwal, Y. Huang, Q. V. Le (2019), "Regularized evolution for imag
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import islice
 from random import Random
 
@@ -13,9 +14,7 @@ from pydantic import Field
 
 from deltanas.journal import Journal
 from deltanas.program import Program
-from deltanas.propose.random import RandomProposer
-from deltanas.propose.space import Space
-from deltanas.propose.strategy import Strategy
+from deltanas.propose.random import RANDOM, RandomProposer
 from deltanas.seams import Slot
 from deltanas.settings import Section
 
@@ -48,15 +47,11 @@ class Tournament(Section):
         return winner.program
 
 
-EVOLUTION = Strategy(
+EVOLUTION = replace(
+    RANDOM,
     name="evolution",
     about="the same draws; parents by tournament among the youngest",
-    build=lambda context: EvolutionProposer(
-        Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
-    ),
+    build=lambda context: EvolutionProposer(context.space()),
     settings=Tournament,
     parent=lambda context: context.own(Tournament),
-    weighs=True,
-    composes=lambda _: True,
-    screens=lambda _: True,
 )

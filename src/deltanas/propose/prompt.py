@@ -42,7 +42,7 @@ def _filled(template: str, values: dict[str, object]) -> str:
 
 
 @cache
-def prompt_text(name: str, of: Part = "net") -> str:
+def prompt_text(name: str, of: Part) -> str:
     """The part's own file where it has one, else that of the network."""
     folder = resources.files(__package__).joinpath("prompts")
     own = folder.joinpath(of, f"{name}.md")

@@ -27,9 +27,7 @@ class RandomProposer:
 RANDOM = Strategy(
     name="random",
     about="a uniform draw from the space of edits: the control",
-    build=lambda context: RandomProposer(
-        Space(context.builds, prior=context.prior, steps=context.steps, screen=context.screen)
-    ),
+    build=lambda context: RandomProposer(context.space()),
     weighs=True,
     composes=lambda _: True,
     screens=lambda _: True,

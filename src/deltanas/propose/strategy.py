@@ -10,8 +10,10 @@ from deltanas.errors import UsageError
 from deltanas.llm import Model
 from deltanas.program import Part
 from deltanas.propose.asking import Asking
+from deltanas.propose.composed import Kinds
 from deltanas.propose.prior import RecipePrior
 from deltanas.propose.screen import Screen
+from deltanas.propose.space import Space, fair_kinds
 from deltanas.seams import Builds, Choose, ParentRule, Proposer
 from deltanas.settings import Section
 
@@ -47,6 +49,10 @@ class Context:
     def own(self, kind: type[S]) -> S:
         """The strategy's own settings, the defaults if none were given."""
         return self.settings if isinstance(self.settings, kind) else kind()
+
+    def space(self, kinds: Kinds = fair_kinds) -> Space:
+        """The edits that the strategy draws from. kinds: what chooses the kind of each."""
+        return Space(self.builds, kinds, self.prior, self.steps, self.screen)
 
     @property
     def asked(self) -> Model:

@@ -4,6 +4,6 @@ from deltanas.referee.answers import Rules
 from deltanas.referee.asked import Asked
 from deltanas.referee.court import Bench, Referee
 from deltanas.referee.evidence import ERROR, PAIRS, Trial, pairs_needed, share
-from deltanas.referee.verdict import Seeds, Verdict
+from deltanas.referee.verdict import Verdict
 
-__all__ = ["ERROR", "PAIRS", "Asked", "Bench", "Referee", "Rules", "Seeds", "Trial", "Verdict", "pairs_needed", "share"]
+__all__ = ["ERROR", "PAIRS", "Asked", "Bench", "Referee", "Rules", "Trial", "Verdict", "pairs_needed", "share"]

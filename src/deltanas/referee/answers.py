@@ -41,7 +41,7 @@ class Rules:
     settings: OutsideSettings
 
 
-def over_budget(settings: OutsideSettings, spent: Spent, more: int = 1, *, tells: bool = True) -> str:
+def over_budget(settings: OutsideSettings, spent: Spent, more: int, *, tells: bool = True) -> str:
     """Why an asker gets nothing more; "" where it does.
 
     more: number of trainings that are wanted. tells: they are for another candidate, not for a test of one.

@@ -130,21 +130,20 @@ def document(drawn: Drawn, live: Live | None = None) -> str:
 
 def drawn_page(
     title: str,
-    kind: str,
     top: Mapping[str, object],
     sections: Mapping[str, Mapping[str, object]],
     titles: Mapping[str, str],
     about: str,
 ) -> str:
-    """A page that is none of a run, self-contained: of the templates KIND-top and KIND-SECTION.
+    """A page that is none of a run, but of a study of losses and optimizers; self-contained.
 
-    sections: what each template is filled with; titles: their headings. about: foot of the page.
+    top, sections: what each template is filled with; titles: their headings. about: foot of the page.
     """
     env = environment()
-    filled = {name: env.get_template(f"{kind}-{name}.html.j2").render(held) for name, held in sections.items()}
+    filled = {name: env.get_template(f"recipes-{name}.html.j2").render(held) for name, held in sections.items()}
     parts = {name: Part(titles[name], html) for name, html in filled.items()}
     return framed(
-        title, {"top": Part("", env.get_template(f"{kind}-top.html.j2").render(top)), **parts}, None, about=about
+        title, {"top": Part("", env.get_template("recipes-top.html.j2").render(top)), **parts}, None, about=about
     )
 
 

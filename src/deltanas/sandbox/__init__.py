@@ -4,14 +4,13 @@ from deltanas.sandbox.calibration import Calibration, keep_calibration, stored_c
 from deltanas.sandbox.cluster import RayPool
 from deltanas.sandbox.device_pool import DevicePool, cuda_devices
 from deltanas.sandbox.exported import Exported, Weight
-from deltanas.sandbox.host import ForkServer, kept_warm
-from deltanas.sandbox.judge import failed_as, parted, printable
+from deltanas.sandbox.host import ForkServer, kept_warm, require_tight
+from deltanas.sandbox.judge import answered, failed_as, object_of, printable
 from deltanas.sandbox.kept import KeptTrainings
 from deltanas.sandbox.layers import Bounds
-from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.pool import LocalPool, Pool, cores
 from deltanas.sandbox.secret import machine_secret
-from deltanas.sandbox.supervise import Ended, Limits, run_child
+from deltanas.sandbox.supervise import Ended, Limits, run_alone
 
 __all__ = [
     "Bounds",
@@ -26,16 +25,17 @@ __all__ = [
     "Pool",
     "RayPool",
     "Weight",
+    "answered",
     "cores",
     "cuda_devices",
     "failed_as",
     "keep_calibration",
     "kept_warm",
     "machine_secret",
-    "parted",
+    "object_of",
     "printable",
-    "run_child",
-    "sealed",
+    "require_tight",
+    "run_alone",
     "stored_calibration",
     "this_machine",
 ]

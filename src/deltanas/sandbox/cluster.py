@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from deltanas.errors import SandboxError
 from deltanas.sandbox.connect import cluster
 from deltanas.sandbox.crew import Crew, Member, told
+from deltanas.sandbox.host import require_tight
 from deltanas.sandbox.node import Hello, versions
 from deltanas.sandbox.pool import Part, Pool
 from deltanas.sandbox.supervise import Ended, Limits
@@ -113,7 +114,7 @@ class RayPool(Pool):
         if hello.versions != versions():
             told = ", ".join(f"{name} {version}" for name, version in hello.versions.items())
             raise SandboxError(f"has {told}, unlike this machine", "install the same versions on all nodes")
-        self._refuse_leaks(hello.tier, "there")
+        require_tight(hello.tier, self.unsafe, "there")
         self._tier = max(self._tier, hello.tier)
 
 

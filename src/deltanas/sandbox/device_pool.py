@@ -17,11 +17,11 @@ import numpy as np
 from deltanas.errors import SandboxError
 from deltanas.nets import DEFAULT_PRM, baseline
 from deltanas.program import Failed, Program, prm_text
-from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import Target, due, judge_training
+from deltanas.sandbox.host import ForkServer, require_tight
+from deltanas.sandbox.judge import Target, due, judge_curve
 from deltanas.sandbox.layers import Bounds
-from deltanas.sandbox.pool import LocalPool, Part, laid_down
-from deltanas.sandbox.supervise import Ended, Limits, run_child
+from deltanas.sandbox.pool import LocalPool, Part
+from deltanas.sandbox.supervise import Ended, Limits, run_alone
 from deltanas.task import CLASSIFY
 from deltanas.train.job import Device, Job
 
@@ -67,8 +67,8 @@ class DevicePool(LocalPool):
         return self._trainer
 
     def _open(self) -> None:
-        self._refuse_leaks(self._server.tier, "here")
-        self._refuse_leaks(self._training_server.tier, f"around trainings on {self.device}")
+        require_tight(self._server.tier, self.unsafe)
+        require_tight(self._training_server.tier, self.unsafe, f"around trainings on {self.device}")
         self._prove()
 
     def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
@@ -94,14 +94,10 @@ class DevicePool(LocalPool):
         images = np.zeros((_PROOF_IMAGES, *self.dataset.in_shape[1:]), np.uint8)
         limits = self._limits(_PROOF_SECONDS)
         target = Target(CLASSIFY, job.out_shape, labels, np.arange(_PROOF_IMAGES))
-        data_fd, stop_fd = laid_down([labels, images, images]), os.eventfd(0)
-        try:
-            most = due(target.floats)
-            ended = run_child(self._training_server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
-        finally:
-            os.close(data_fd)
-            os.close(stop_fd)
-        outcome = judge_training(ended, limits, target, seed=0, tier=self.tier)
+        data = [labels.data, images.data, images.data]
+        ended = run_alone(self._training_server, job, data, limits, due(target.floats))
+        curve = judge_curve(ended, limits, target, job, self.tier)
+        outcome = curve if isinstance(curve, Failed) else curve[-1].outcome
         if isinstance(outcome, Failed):
             raise SandboxError(f"nothing trains on {self.device} in the sandbox: {outcome.reason}", _HINT)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.program import Failed, Trained
-from deltanas.sandbox.judge import Target, due, failed_as, parted, printable, scored
+from deltanas.sandbox.judge import Target, answered, due, printable, scored
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.job import DTYPES, MOST_BYTES, MOST_DIMENSIONS, MOST_NAME, MOST_TENSORS, RESERVED
 
@@ -59,8 +59,7 @@ def judge_export(
     tier: str,
 ) -> Exported | Failed:
     """Check and score an answer. tested: bool [n], which images are of the test split."""
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    header, raw, failure = answered(ended, limits)
     if failure is not None:
         return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
     size = due(target.floats) - due(0)

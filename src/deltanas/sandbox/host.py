@@ -129,6 +129,15 @@ class _Server:
         return code
 
 
+def require_tight(tier: str, unsafe: bool, where: str = "here") -> None:
+    """Raises SandboxError where the sandbox is not tight, and that risk is not taken."""
+    if tier == "C" and not unsafe:
+        raise SandboxError(
+            f"the sandbox is not tight {where}: the self-test could write a file, open a socket or fork",
+            "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
+        )
+
+
 class ForkServer(_Server):
     """One warmed interpreter for the whole pool. `launch` may be called from several threads."""
 

@@ -64,8 +64,7 @@ def due(floats: int) -> int:
 
 
 def judge_build(ended: Ended, limits: Limits) -> Built | Refused:
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    header, raw, failure = answered(ended, limits)
     if failure:
         return Refused("step" if header and header.get("step") is True else "build", failure[1])
     match header:
@@ -97,12 +96,6 @@ class Reading:
     outputs: NDArray[np.float32] = field(repr=False)
 
 
-def judge_training(ended: Ended, limits: Limits, target: Target, *, seed: int, tier: str) -> Trained | Failed:
-    """Score the outputs."""
-    outputs = outputs_of(ended, limits, len(target), target.out_shape, tier)
-    return outputs if isinstance(outputs, Failed) else scored(ended, outputs, target, seed=seed, tier=tier)
-
-
 def judge_curve(ended: Ended, limits: Limits, target: Target, job: Job, tier: str) -> tuple[Reading, ...] | Failed:
     """Score the outputs of every reading of a job."""
     together = outputs_of(ended, limits, len(job.readings) * len(target), target.out_shape, tier)
@@ -119,8 +112,7 @@ def outputs_of(
     ended: Ended, limits: Limits, n: int, out_shape: tuple[int, ...], tier: str
 ) -> NDArray[np.float32] | Failed:
     """The outputs of n images, float32 [n, *out_shape], or why there are none."""
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    _, raw, failure = answered(ended, limits)
     if failure is not None:
         return Failed(*failure, ended.seconds, ended.cpu_seconds, tier)
     if len(raw) != n * prod(out_shape) * _FLOAT:
@@ -146,16 +138,20 @@ def scored(ended: Ended, outputs: NDArray[np.float32], target: Target, *, seed: 
     return Trained(float(scores.mean()), len(target), seed, *known, further=further, picture=picture)
 
 
-def parted(answer: bytes) -> tuple[dict[str, object] | None, bytes]:
-    """The first line of an answer, None where it is not as it should be, and the rest."""
-    line, _, raw = answer.partition(b"\n")
-    if len(line) > HEADER_LIMIT:
-        return None, raw
+def answered(ended: Ended, limits: Limits) -> tuple[dict[str, object] | None, bytes, tuple[Kind, str] | None]:
+    """The first line of an answer, None where it is not as it should be; the rest; and the reason of `failed_as`."""
+    line, _, raw = ended.answer.partition(b"\n")
+    header = object_of(line) if len(line) <= HEADER_LIMIT else None
+    return header, raw, failed_as(ended, header, limits)
+
+
+def object_of(text: bytes) -> dict[str, object] | None:
+    """What a child wrote as one object of JSON; None where it is none."""
     try:
-        header = json.loads(line)
+        found = json.loads(text)
     except (ValueError, RecursionError):
-        return None, raw
-    return (header if isinstance(header, dict) else None), raw
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def failed_as(ended: Ended, header: dict[str, object] | None, limits: Limits) -> tuple[Kind, str] | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from deltanas.objective import LATENCY
 from deltanas.records import Measurement
-from deltanas.sandbox.judge import failed_as, parted
+from deltanas.sandbox.judge import answered
 from deltanas.sandbox.supervise import Ended, Limits
 from deltanas.train.job import HEADER_LIMIT, LATENCY_RUNS
 
@@ -25,14 +25,13 @@ def not_measured(name: str) -> Measurement:
 
 def cut_off(ended: Ended, limits: Limits) -> bool:
     """Whether the child ran out of time or of memory, or was ended by a signal: a busy machine may be the reason."""
-    failure = failed_as(ended, parted(ended.answer)[0], limits)
+    _, _, failure = answered(ended, limits)
     return failure is not None and failure[0] in ("timeout", "memory", "crash")
 
 
 def judge_graph(ended: Ended, limits: Limits, name: str) -> bytes | Measurement:
     """The ONNX file, or the measurement of that name that there is none of."""
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    _, raw, failure = answered(ended, limits)
     if failure is not None:
         return Measurement(name, None, detail=f"the network can't be exported: {failure[1]}")
     return raw or Measurement(name, None, detail="the exporter gave nothing")
@@ -40,8 +39,7 @@ def judge_graph(ended: Ended, limits: Limits, name: str) -> bytes | Measurement:
 
 def judge_latency(ended: Ended, limits: Limits) -> Measurement:
     """Median and quartiles of the repetitions, in milliseconds."""
-    header, raw = parted(ended.answer)
-    failure = failed_as(ended, header, limits)
+    _, raw, failure = answered(ended, limits)
     if failure is not None:
         return Measurement(LATENCY, None, detail=f"ONNX Runtime does not run it: {failure[1]}")
     fewest, most = LATENCY_RUNS

@@ -17,18 +17,17 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from deltanas.errors import SandboxError
 from deltanas.objective import LATENCY
 from deltanas.program import Failed, Program, Refused, Trained
 from deltanas.records import Measurement
 from deltanas.sandbox.exported import Exported, judge_export, most_bytes
-from deltanas.sandbox.host import ForkServer
-from deltanas.sandbox.judge import Reading, Target, due, failed_as, judge_build, judge_curve, outputs_of, parted
+from deltanas.sandbox.host import ForkServer, require_tight
+from deltanas.sandbox.judge import Reading, Target, answered, due, judge_build, judge_curve, outputs_of
 from deltanas.sandbox.latency import MOST_BYTES, MOST_GRAPH, TRIES, cut_off, judge_graph, judge_latency, not_measured
 from deltanas.sandbox.layers import Bounds
 from deltanas.sandbox.memory import sealed
 from deltanas.sandbox.secret import shuffled
-from deltanas.sandbox.supervise import Ended, Limits, run_child
+from deltanas.sandbox.supervise import Ended, Limits, run_alone, run_child
 from deltanas.seams import Built, Split
 from deltanas.task import CLASSIFY, Shows, Task
 from deltanas.train.data import Dataset, Images
@@ -222,13 +221,6 @@ class Pool(ABC):
         train = self.dataset.train
         return [self.task.target(train.x, train.y), train.x, images.x[order]]
 
-    def _refuse_leaks(self, tier: str, where: str) -> None:
-        if tier == "C" and not self.unsafe:
-            raise SandboxError(
-                f"the sandbox is not tight {where}: the self-test could write a file, open a socket or fork",
-                "use a kernel with seccomp and Landlock, or take the risk with --unsafe",
-            )
-
 
 @dataclass(eq=False, repr=False)
 class LocalPool(Pool):
@@ -255,7 +247,7 @@ class LocalPool(Pool):
             os.close(self._data.popitem()[1])
 
     def _open(self) -> None:
-        self._refuse_leaks(self.tier, "here")
+        require_tight(self.tier, self.unsafe)
 
     def _run(self, jobs: Sequence[Job], split: Part | None, limits: Limits, most: int) -> Iterator[tuple[int, Ended]]:
         return self._children(self._server, self._workers(), jobs, split, limits, most)
@@ -280,8 +272,7 @@ class LocalPool(Pool):
         """
         limits = self._limits(self.timeout + EXPORT_SECONDS)
         ended = self._run_file("quantize", model, pixels, limits, MOST_GRAPH, activations)
-        header, raw = parted(ended.answer)
-        failure = failed_as(ended, header, limits)
+        _, raw, failure = answered(ended, limits)
         if failure is None and raw:
             return raw
         kind, reason = failure or ("output", "the quantizer gave nothing")
@@ -313,7 +304,8 @@ class LocalPool(Pool):
     ) -> Measurement | Ended:
         """An `Ended` is that of a child that did not come to an answer."""
         limits = self._limits(self.timeout)
-        ended = self._run_alone(replace(self._job(program, "build", seed=0), mode="graph"), [], limits, MOST_GRAPH)
+        job = replace(self._job(program, "build", seed=0), mode="graph")
+        ended = run_alone(self._server, job, [], limits, MOST_GRAPH)
         graph = judge_graph(ended, limits, name)
         if isinstance(graph, bytes):
             return measure(graph)
@@ -338,15 +330,7 @@ class LocalPool(Pool):
         job = replace(self._job(Program.of(""), "build", seed=0), mode=mode, file=len(model), evaluation=len(pixels))
         job = replace(job, activations=activations)
         job = replace(job, threads=1) if mode == "latency" else job
-        return self._run_alone(job, [np.frombuffer(model, np.uint8), pixels], limits, most)
-
-    def _run_alone(self, job: Job, arrays: Sequence[NDArray[np.generic]], limits: Limits, most: int) -> Ended:
-        data_fd, stop_fd = laid_down(arrays), os.eventfd(0)
-        try:
-            return run_child(self._server, job, data_fd, limits, due=most, slot=0, stop_fd=stop_fd)
-        finally:
-            os.close(data_fd)
-            os.close(stop_fd)
+        return run_alone(self._server, job, [model, np.ascontiguousarray(pixels).data], limits, most)
 
     def _workers(self) -> int:
         return self.workers or cores() // self.threads or 1

@@ -11,68 +11,49 @@ Losses and optimizers over networks: `recipe_study`; `friedman`, `signed_rank` a
 
 from deltanas.intervals import Estimate
 from deltanas.program.shingles import shingles
-from deltanas.study.blocks import Friedman, critical_difference, friedman, holm, wilcoxon
-from deltanas.study.claims import HOLDS, UNKNOWN, Verdict
-from deltanas.study.components import Components, components
-from deltanas.study.concentration import Concentration, concentration
-from deltanas.study.convergence import Convergence, as_json, convergence
-from deltanas.study.coverage import Coverage, Evenness, coverage
-from deltanas.study.effects import Posterior, rank_biserial, signed_rank
+from deltanas.study.blocks import critical_difference, friedman, holm, wilcoxon
+from deltanas.study.claims import HOLDS, UNKNOWN
+from deltanas.study.components import components
+from deltanas.study.concentration import concentration
+from deltanas.study.convergence import as_json, convergence
+from deltanas.study.coverage import coverage
+from deltanas.study.effects import rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, LackingError, plain
 from deltanas.study.expert_words import GateUse, experts_described
-from deltanas.study.experts import ExpertsStudy, experts_study
+from deltanas.study.experts import experts_study
 from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
-from deltanas.study.monotone import Monotone, monotone
-from deltanas.study.nll import EliteNll, TuningNll, elite_nll
-from deltanas.study.novelty import Novelty, novelty
+from deltanas.study.monotone import monotone
+from deltanas.study.nll import EliteNll, elite_nll
+from deltanas.study.novelty import novelty
 from deltanas.study.recipe_study import RecipeStudy, failures, recipe_study, recipes_as_json
 from deltanas.study.recipe_words import friedman_words, pairs_words, recipes_described, shown
 from deltanas.study.recipes import Cells, Comparison, Share, by_network
 from deltanas.study.reliability import Reliability, reliability
 from deltanas.study.run import collapse_so_far, convergence_of, convergence_of_imported, trials_of
-from deltanas.study.separation import Separation, ranking_so_far, separation
-from deltanas.study.shares import Shares, variance_shares
-from deltanas.study.standing import Label, Scores, family_of
+from deltanas.study.separation import ranking_so_far, separation
+from deltanas.study.shares import variance_shares
+from deltanas.study.standing import Scores, family_of
 from deltanas.study.suitability import Suitability, suitability, suitability_as_json
 from deltanas.study.suitability_words import suitability_described
-from deltanas.study.trials import COLUMNS, Trials, read_trials
-from deltanas.study.validity import Validity, largest_ratio, predicted_ratio, validity
-from deltanas.study.words import Section, described, sections
+from deltanas.study.trials import read_trials
+from deltanas.study.validity import largest_ratio, validity
+from deltanas.study.words import described, sections
 
 __all__ = [
-    "COLUMNS",
     "HOLDS",
     "UNKNOWN",
     "Absent",
     "Cells",
     "Comparison",
-    "Components",
-    "Concentration",
-    "Convergence",
-    "Coverage",
     "EliteNll",
     "Estimate",
-    "Evenness",
-    "ExpertsStudy",
-    "Friedman",
     "GateUse",
-    "Label",
     "LackingError",
-    "Monotone",
-    "Novelty",
-    "Posterior",
     "RecipeStudy",
     "Reliability",
     "Scores",
-    "Section",
-    "Separation",
     "Share",
-    "Shares",
     "Suitability",
-    "Trials",
-    "TuningNll",
-    "Validity",
-    "Verdict",
     "as_json",
     "by_network",
     "collapse_so_far",
@@ -98,7 +79,6 @@ __all__ = [
     "pairs_words",
     "pearson_of",
     "plain",
-    "predicted_ratio",
     "rank_biserial",
     "ranking_so_far",
     "read_trials",

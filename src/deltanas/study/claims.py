@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from deltanas.intervals import Estimate, wilson
+from deltanas.intervals import Estimate, student, wilson
 from deltanas.study.blocks import ALPHA, LEAST, complete, wilcoxon_rows
 from deltanas.study.effects import ROPE
 from deltanas.study.estimate import Floats, LackingError
@@ -270,10 +270,7 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
         raise LackingError(_few(len(both), "all optimizers in both arms"))
     gain = _student(both[:, 0] - both[:, 1])
     before, after = both.mean(axis=0).tolist()
-    why = (
-        f"mean rank {before:.2f} of {len(names)} at the fixed rate, {after:.2f} tuned: "
-        f"better by {gain.value:.2f} [{gain.low:.2f}, {gain.high:.2f}] ranks"
-    )
+    why = f"mean rank {before:.2f} of {len(names)} at the fixed rate, {after:.2f} tuned: better by {gain:.2f} ranks"
     return _Answer(gain, _CLIMBS, gain.low >= _CLIMBS, gain.high < _CLIMBS, why, len(both), "ranks")
 
 
@@ -323,9 +320,7 @@ def _few(number: int, what: str) -> str:
 
 def _student(values: Floats, alpha: float = ALPHA) -> Estimate:
     n = len(values)
-    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * float(values.std(ddof=1)) / sqrt(n)
-    centre = float(values.mean())
-    return Estimate(centre, centre - half, centre + half)
+    return student(float(values.mean()), float(values.std(ddof=1)) / sqrt(n), n - 1, alpha)
 
 
 def _ratio(above: Floats, below: Floats) -> Estimate:

@@ -97,7 +97,7 @@ def rank_biserial(differences: ArrayLike) -> Estimate:
     return Estimate(2 * share - 1, 2 * low - 1, 2 * high - 1)
 
 
-def signed_rank(differences: ArrayLike, rope: float = ROPE) -> Posterior:
+def signed_rank(differences: ArrayLike) -> Posterior:
     """The Bayesian signed-rank test, by seeded draws.
 
     A. Benavoli, G. Corani, F. Mangili, M. Zaffalon and F. Ruggeri (2014), ICML, PMLR 32:1026-1034; A. Benavoli,
@@ -105,7 +105,7 @@ def signed_rank(differences: ArrayLike, rope: float = ROPE) -> Posterior:
     largest part of it.
     """
     values = np.asarray(differences, float)
-    draws = areas(values, _weights(len(values)), rope)
+    draws = areas(values, _weights(len(values)))
     better, equivalent, worse = (np.bincount(draws.argmax(axis=1), minlength=3) / len(draws)).tolist()
     return Posterior(better, equivalent, worse)
 

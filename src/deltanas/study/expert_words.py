@@ -35,7 +35,7 @@ def experts_described(found: ExpertsStudy, gates: Sequence[GateUse] = ()) -> str
     if found.apart:
         lines.append(f"in no mixture, as they can't share a file with others: {', '.join(found.apart)}")
     lines += ["", *_coverage(found.coverage)]
-    lines += ["", f"passed the checks: {_share(found.passed)}; trained: {_share(found.trained)}"]
+    lines += ["", f"passed the checks: {found.passed:.1%}; trained: {found.trained:.1%}"]
     lines += [f"    {JOIN.join(experts)}: {fault}" for experts, fault in found.faults]
     lines += ["", *_gains(found)]
     lines += ["", "effects of families on a mixture's score:", *_effects(found.families)]
@@ -99,7 +99,7 @@ def _foreseen(found: Foreseen | Absent) -> Iterator[str]:
         yield f"foreseen: not computed: {found.why}"
         return
     yield "foreseen: each mixture's score from all others, by its families and its experts' scores"
-    yield f"    rank correlation {_rho(found.rho)}; of its experts' mean score alone {_rho(found.alone)}"
+    yield f"    rank correlation {found.rho:+.2f}; of its experts' mean score alone {found.alone:+.2f}"
     yield f"    the worst quarter by it ({found.worst} mixtures) holds {found.top} of the best tenth"
 
 
@@ -113,15 +113,5 @@ def _gates(gates: Sequence[GateUse]) -> Iterator[str]:
         yield f"    {gate.network}: {told}"
 
 
-def _share(one: Estimate) -> str:
-    return f"{one.value:.1%} [{one.low:.1%}, {one.high:.1%}]"
-
-
 def _gain(one: Estimate | Absent) -> str:
-    return (
-        f"not computed: {one.why}" if isinstance(one, Absent) else f"{one.value:+.4f} [{one.low:+.4f}, {one.high:+.4f}]"
-    )
-
-
-def _rho(one: Estimate) -> str:
-    return f"{one.value:+.2f} [{one.low:+.2f}, {one.high:+.2f}]"
+    return f"not computed: {one.why}" if isinstance(one, Absent) else f"{one:+.4f}"

@@ -8,11 +8,10 @@ from itertools import combinations
 from statistics import fmean, median
 
 import numpy as np
-from scipy import special
 
 from deltanas.errors import UsageError
 from deltanas.foretold import rank_correlation
-from deltanas.intervals import Estimate, mean, wilson
+from deltanas.intervals import Estimate, mean, student, wilson
 from deltanas.program import Failed, Refused, Trained
 from deltanas.program.assembly import unfit
 from deltanas.records import Candidate
@@ -197,7 +196,7 @@ def _effects(done: Sequence[Mixture], names: Sequence[str]) -> tuple[tuple[Effec
     values, errors = centre @ inverse @ x.T @ y, np.sqrt(np.diag(centre @ inverse @ centre) * variance)
     counts = x.sum(axis=0)
     families = [
-        Effect((name,), _interval(values[place], errors[place], n - k), int(counts[place]))
+        Effect((name,), student(float(values[place]), float(errors[place]), n - k), int(counts[place]))
         for place, name in enumerate(names)
     ]
     pairs = [one for pair in combinations(range(k), 2) if (one := _pair(pair, names, x, residual, inverse))]
@@ -214,12 +213,7 @@ def _pair(pair: tuple[int, int], names: Sequence[str], x: Floats, residual: Floa
     value = float(own @ residual) / square
     left = residual - value * own
     error = float(np.sqrt(float(left @ left) / degrees / square))
-    return Effect((names[pair[0]], names[pair[1]]), _interval(value, error, degrees), int(both.sum()))
-
-
-def _interval(value: float, error: float, degrees: int) -> Estimate:
-    half = float(special.stdtrit(degrees, 0.975)) * float(error)
-    return Estimate(float(value), float(value) - half, float(value) + half)
+    return Effect((names[pair[0]], names[pair[1]]), student(value, error, degrees), int(both.sum()))
 
 
 def _ordered(effects: Sequence[Effect]) -> tuple[Effect, ...]:

@@ -7,9 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
+from scipy import special, stats
 
 from deltanas.intervals import Estimate, mean, welch
+from deltanas.study.blocks import holm
 from deltanas.study.estimate import Absent, Floats, LackingError, column, same_length
 from deltanas.wording import counted
 
@@ -92,8 +93,6 @@ def _by_cycle(cycle: ArrayLike, quality: ArrayLike) -> tuple[list[int], list[Flo
 
 
 def _trend(cycles: list[int], groups: list[Floats]) -> Trend:
-    from scipy import stats  # it takes longer to load than the other diagnostics take to compute
-
     when = np.repeat(cycles, [len(g) for g in groups])
     found = stats.kendalltau(when, np.concatenate(groups), method="asymptotic")
     means = [float(g.mean()) for g in groups]
@@ -105,12 +104,9 @@ def _trend(cycles: list[int], groups: list[Floats]) -> Trend:
 
 def _falls(cycles: list[int], groups: list[Floats]) -> tuple[Fall, ...]:
     steps = [_step(a, b) for a, b in pairwise(groups)]
-    corrected = _holm([p for _, p in steps])
-    return tuple(
-        Fall(cycle, -change, p)
-        for cycle, (change, _), p in zip(cycles[1:], steps, corrected, strict=True)
-        if change < 0
-    )
+    corrected = iter(holm([p for _, p in steps if p is not None]).tolist())
+    tested = [(change, None if p is None else next(corrected)) for change, p in steps]
+    return tuple(Fall(cycle, -change, p) for cycle, (change, p) in zip(cycles[1:], tested, strict=True) if change < 0)
 
 
 def _step(before: Floats, after: Floats) -> tuple[float, float | None]:
@@ -120,16 +116,6 @@ def _step(before: Floats, after: Floats) -> tuple[float, float | None]:
         return float(after.mean() - before.mean()), None
     change, error, degrees = found
     return change, float(special.stdtr(degrees, change / error))
-
-
-def _holm(values: list[float | None]) -> list[float | None]:
-    tested = sorted((p, place) for place, p in enumerate(values) if p is not None)
-    corrected: list[float | None] = [None] * len(values)
-    largest = 0.0
-    for rank, (p, place) in enumerate(tested):
-        largest = max(largest, min(1.0, (len(tested) - rank) * p))
-        corrected[place] = largest
-    return corrected
 
 
 def _verdict(trend: Trend) -> str:

@@ -48,21 +48,21 @@ def matrix(features: Sequence[Mapping[str, float]], only: Sequence[str] | None =
     return chosen
 
 
-def family_folds(families: NDArray[np.str_], count: int = FOLDS, seed: int = 0) -> Iterator[Fold]:
+def family_folds(families: NDArray[np.str_], seed: int = 0) -> Iterator[Fold]:
     """No family on both sides. seed: 0 for the one division that is quoted; others draw families at random."""
     from sklearn.model_selection import GroupKFold
 
     groups = len(set(families.tolist()))
-    kind = GroupKFold(min(count, groups), **({"shuffle": True, "random_state": seed} if seed else {}))
+    kind = GroupKFold(min(FOLDS, groups), **({"shuffle": True, "random_state": seed} if seed else {}))
     for train, test in kind.split(np.zeros(len(families)), groups=families):
         yield Fold(train, test)
 
 
-def row_folds(rows: int, count: int = FOLDS) -> Iterator[Fold]:
+def row_folds(rows: int) -> Iterator[Fold]:
     """Examples at random: those of one network stand on both sides, which is a leak."""
     from sklearn.model_selection import KFold
 
-    for train, test in KFold(count, shuffle=True, random_state=0).split(np.zeros(rows)):
+    for train, test in KFold(FOLDS, shuffle=True, random_state=0).split(np.zeros(rows)):
         yield Fold(train, test)
 
 

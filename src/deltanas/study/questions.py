@@ -214,16 +214,12 @@ def asked_described(found: Asked, label: Label) -> str:
     lines = [
         f"{found.model}: {found.majority.n} examples of {found.families} held-out families, both orders of the names;"
         f" tuned on {found.taught} examples of other families.",
-        f"    {_shown(found.majority)}  the more frequent answer of each pair, on the same examples{published}",
+        f"    {found.majority:.3f}  the more frequent answer of each pair, on the same examples{published}",
     ]
     for one in found.kinds:
-        lines.append(f"    {_shown(one.frozen)} frozen, {_shown(one.tuned)} tuned  {one.kind}")
+        lines.append(f"    {one.frozen:.3f} frozen, {one.tuned:.3f} tuned  {one.kind}")
     if found.code_less_names:
-        lines.append(f"    {_shown(found.code_less_names, '+')}  tuned on code, less tuned on names alone")
+        lines.append(f"    {found.code_less_names:+.3f}  tuned on code, less tuned on names alone")
     if found.sound is False:
         lines.append(f"    The leaked standings are read in under {LEAKED:.0%}: these answers can't be trusted.")
     return "\n".join(lines)
-
-
-def _shown(one: Figure, sign: str = "") -> str:
-    return f"{one.value:{sign}.3f} [{one.low:{sign}.3f}, {one.high:{sign}.3f}]"

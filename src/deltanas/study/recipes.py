@@ -12,7 +12,7 @@ from deltanas.intervals import Estimate, mean
 from deltanas.study.blocks import Friedman, complete, friedman, holm, mean_ranks, pairs, wilcoxon
 from deltanas.study.effects import Posterior, clustered, detectable, mean_difference, rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, Floats, LackingError, tried
-from deltanas.study.shares import effects, variance_shares
+from deltanas.study.shares import EFFECTS, variance_shares
 from deltanas.trainings import Block, GridTable, Recipe, Training
 from deltanas.wording import counted
 
@@ -284,7 +284,7 @@ def _shares(cells: Cells, dataset: str) -> Share:
         found.blocks,
         tuple(losses),
         tuple(optimizers),
-        dict(zip(effects("network", "loss", "optimizer"), found.shares, strict=True)),
+        dict(zip(EFFECTS, found.shares, strict=True)),
     )
 
 

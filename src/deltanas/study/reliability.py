@@ -279,7 +279,7 @@ def verdict(predicted: Estimate | Absent, measured: Estimate | Absent, needed: i
         said = words[2]
     else:
         said = words[1] if known.low >= USELESS else "Not decided by this data: the interval is too wide"
-    figures = f"Spearman {known.value:.2f} [{known.low:.2f}, {known.high:.2f}], {source}"
+    figures = f"Spearman {known:.2f}, {source}"
     return f"{said} ({figures}).{_remark(predicted, measured, needed)}"
 
 

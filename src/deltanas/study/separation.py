@@ -90,5 +90,5 @@ def _verdict(top: int, hits: float, regret: float, by_chance: float, snr: Estima
     words = "separates" if share >= CLEAR else "partly separates" if share >= PARTLY else "hardly separates"
     return (
         f"the ranking {words} the best {top} from the rest: about {hits:.1f} of them are truly among the best; "
-        f"expected regret {regret:.2g}, by chance {by_chance:.2g} (SNR {snr.value:.2g} [{snr.low:.2g}, {snr.high:.2g}])"
+        f"expected regret {regret:.2g}, by chance {by_chance:.2g} (SNR {snr:.2g})"
     )

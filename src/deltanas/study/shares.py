@@ -18,18 +18,20 @@ _NONE = 1e-24
 """A variance that is no more than what the order of sums makes."""
 
 
+EFFECTS = (
+    "network", "loss", "optimizer",
+    "loss x optimizer", "network x loss", "network x optimizer", "network x loss x optimizer",
+    "seed",
+)  # fmt: skip
+"""Names of the sources of scatter in a grid whose blocks are networks and whose factors are losses and optimizers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Shares of the variance, in the order of `effects`; they sum to 1. blocks: how many were complete."""
+    """Shares of the variance, in the order of `EFFECTS`; they sum to 1. blocks: how many were complete."""
 
     blocks: int
     shares: tuple[Estimate, ...]
-
-
-def effects(block: str, first: str, second: str) -> tuple[str, ...]:
-    """Names of the sources of scatter, in the order of `Shares.shares`."""
-    crossed = (f"{first} x {second}", f"{block} x {first}", f"{block} x {second}", f"{block} x {first} x {second}")
-    return block, first, second, *crossed, "seed"
 
 
 def variance_shares(cells: ArrayLike, noise: ArrayLike, seeds: float) -> Shares:

@@ -20,6 +20,8 @@ Label = Literal["relative", "quantile"]
 _MORE = "take more trials: `deltanas lemur import WHEEL` of nn-dataset 1.2.6 has seven data sets and 29 families"
 FEWEST = 5
 """Examples: one for each part of a division at random."""
+DIVISIONS = 20
+"""Times that the trials are divided into halves, to see how far these agree."""
 SEVERAL = 4
 """Trials of a network on a set from which halves can be compared."""
 
@@ -168,15 +170,15 @@ def compared(scores: Scores, label: Label) -> tuple[Table, Examples]:
     return table, examples
 
 
-def agreement(table: Table, label: Label, repeats: int = 20) -> tuple[Floats, NDArray[np.str_]]:
-    """Whether two halves of the trials give the same answer: (share of `repeats` divisions, family) of each example.
+def agreement(table: Table, label: Label) -> tuple[Floats, NDArray[np.str_]]:
+    """Whether two halves of the trials give the same answer: (share of `DIVISIONS`, family) of each example.
 
     Of networks on sets with `SEVERAL` trials or more. Two halves that agree in a share a are each right in about
     (1 + sqrt(2 a - 1)) / 2 of the cases: no predictor of one half can be told to be better.
     """
     cells = {place: trials for place, trials in table.trials.items() if len(trials) >= SEVERAL}
     agreed: defaultdict[tuple[int, int, int], list[float]] = defaultdict(list)
-    for repeat in range(repeats):
+    for repeat in range(DIVISIONS):
         rng = np.random.default_rng(repeat)
         halves = [np.full(table.best.shape, np.nan) for _ in range(2)]
         for place, trials in cells.items():

@@ -12,6 +12,7 @@ from math import sqrt
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.intervals import Estimate
 from deltanas.study.estimate import Absent, Floats, plain
 from deltanas.study.predictors import (
     PREDICTORS,
@@ -35,12 +36,9 @@ _BINS, _OF_BIN = 10, 150
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Estimate):
     """A share of right answers, or a difference of two, with its 95 % interval. n: number of examples."""
 
-    value: float
-    low: float
-    high: float
     n: int
 
 
@@ -226,7 +224,7 @@ def _of_sets(table: Table, examples: Examples, rights: Mapping[str, Floats]) -> 
 
 
 def _verdict(label: Label, named: Figure, code: Figure, gain: Figure) -> str:
-    gap = f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    gap = f"{gain:+.3f}"
     if gain.low > 0 and code.low <= 0.5:  # by quantiles the names of other families are below a guess
         said = f"Code tells more than the names of the two sets, {gap}, but is not shown to tell more than a guess."
     elif gain.low > 0:

@@ -57,6 +57,4 @@ def _limits(found: Suitability) -> Iterator[str]:
 
 
 def _row(title: str, figure: Figure, *, signed: bool = False) -> str:
-    shown = "{:+.3f}" if signed else "{:.3f}"
-    value, low, high = (shown.format(one) for one in (figure.value, figure.low, figure.high))
-    return f"    {value} [{low}, {high}]  {title}"
+    return f"    {figure:{'+.3f' if signed else '.3f'}}  {title}"

@@ -68,13 +68,6 @@ class Validity:
     verdict: str
 
 
-def predicted_ratio(eps: float, tokens: float, over_tokens: float) -> float:
-    """(1 - eps)^(tokens - over_tokens): the ratio of validities of answers of two lengths."""
-    if not 0 <= eps < 1:
-        raise DataError(f"an error rate of {eps:g} per token", "it is a share, at least 0 and under 1")
-    return float((1 - eps) ** (tokens - over_tokens))
-
-
 def largest_ratio(base_rate: float) -> float:
     """1 / base rate: no share is above 1, so no share exceeds one of `base_rate` by a larger factor."""
     return 1 / base_rate if base_rate > 0 else inf

@@ -111,4 +111,4 @@ def _reliability(part: Reliability) -> Iterator[str]:
 def _words(estimate: Estimate | Absent) -> str:
     if isinstance(estimate, Absent):
         return f"not known ({estimate.why})"
-    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"
+    return f"{estimate:.4g}"

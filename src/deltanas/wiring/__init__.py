@@ -11,7 +11,7 @@ from pathlib import Path
 from deltanas.archive import POINTER, RunArchive, RunFolder, begin_run, moved_run, read_folder
 from deltanas.askers import champion_of
 from deltanas.check import Limits
-from deltanas.config import PLACES, SearchConfig, begun_config, read_config, resumed_config
+from deltanas.config import SearchConfig, read_config
 from deltanas.errors import UsageError
 from deltanas.forecast import Forecaster
 from deltanas.learn.learner import Teaching
@@ -58,6 +58,7 @@ from deltanas.wiring.pools import (
 from deltanas.wiring.programs import builtin_programs, program_of, programs_of
 from deltanas.wiring.proposing import choice_of, model_of, proposer_of
 from deltanas.wiring.refereeing import open_referee
+from deltanas.wiring.resuming import PLACES, begun_config, resumed_config
 from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import learner_of, teaching_of
 from deltanas.wording import counted

@@ -29,16 +29,15 @@ from deltanas.grid import (
     open_table,
     rates_of,
 )
-from deltanas.nets import DEFAULT_PRM, baselines
+from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Program
 from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, decay_of, with_recipe
 from deltanas.sandbox import Pool, kept_warm
-from deltanas.sources import chosen_sources
 from deltanas.train.data import Dataset, told
 from deltanas.trainings import Recipe
 from deltanas.wiring.origin import CONTENT, manifest
 from deltanas.wiring.pools import gates, kept_builds, load_dataset, open_pool, settled_training
-from deltanas.wiring.programs import program_of
+from deltanas.wiring.programs import programs_of
 
 RATES, SEEDS = 5, 5
 """Of a grid that nobody sets."""
@@ -119,7 +118,7 @@ class OpenGrid:
 def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     """Raises UsageError where the grid can't be as it is asked for, DataError where a data set can't be read."""
     grid_of(("network",), order, config.seed)  # what is wrong with it is told before data is read
-    programs = _programs(config)
+    programs = programs_of(config)
     grid = grid_of(tuple(programs), order, config.seed)
     studied: dict[str, Any] = {"average": 0.0, "validation_size": "all"}  # as in the studies it is compared with
     asked = config.train.model_copy(
@@ -264,18 +263,6 @@ def _require_sound(name: str, programs: Mapping[str, Program], pool: Pool) -> No
                 f"the network {network} can't be trained on {name}: {'; '.join(verdict.reasons)}",
                 "name the networks of the grid with --baseline, without this one",
             )
-
-
-def _programs(config: SearchConfig) -> dict[str, Program]:
-    """The networks by name. Raises UsageError where two have one name, or as `chosen_sources` does."""
-    if not config.baselines:
-        return {name: program_of(source, config.prm) for name, source in baselines().items()}
-    programs: dict[str, Program] = {}
-    for name, source, prm in chosen_sources(config):
-        program = program_of(source, prm)
-        if programs.setdefault(name, program) != program:
-            raise UsageError(f"two networks are called {name!r}", "the rows go by the name: rename one of the files")
-    return programs
 
 
 def _chosen(what: str, given: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -17,7 +17,7 @@ import numpy as np
 from deltanas import nets
 from deltanas.archive import RunArchive
 from deltanas.check import BuildGate, ContractGate, LimitGate, Limits
-from deltanas.config import SearchConfig, TrainConfig, begun_config, read_config
+from deltanas.config import SearchConfig, TrainConfig, read_config
 from deltanas.errors import UsageError
 from deltanas.llm import cache_folder
 from deltanas.novelty import SeedGate
@@ -42,6 +42,7 @@ from deltanas.train.job import PATCH
 from deltanas.train.packages import versions
 from deltanas.wiring.origin import CONTENT, require_same_data, stored_config
 from deltanas.wiring.places import located, require_there
+from deltanas.wiring.resuming import begun_config
 
 
 def open_dataset_pool(

@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from deltanas.archive import RunFolder, read_folder
-from deltanas.config import SearchConfig, begun_config
+from deltanas.config import SearchConfig
 from deltanas.errors import UsageError
 from deltanas.novelty import NoveltyGate
 from deltanas.propose import OutsideSettings, RandomProposer, Space
@@ -20,6 +20,7 @@ from deltanas.wiring.origin import require_same_data, stored_config
 from deltanas.wiring.places import located, require_there
 from deltanas.wiring.planning import plan_of
 from deltanas.wiring.pools import gates, kept_builds, load_dataset, open_pool
+from deltanas.wiring.resuming import begun_config
 
 
 @contextmanager

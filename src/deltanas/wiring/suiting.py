@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
@@ -24,6 +23,7 @@ from deltanas.study.questions import (
     right_of,
 )
 from deltanas.study.standing import Label, Scores, compared
+from deltanas.whole import append_rows, read_rows
 
 _AT_ONCE = 8
 """Questions between two times that answers are kept."""
@@ -80,7 +80,7 @@ def asked(
             ]
 
         for tuned in (False, True):
-            if tuned and kept.lacks(kind, True, held):
+            if tuned and kept.lacking(kind, True, held):
                 learned = lessons(shown, right=True)
                 told(f"{kind}: tuning on {len(learned)} prompts")
                 adapter = tune(model, learned, tuning or Tuning(max_length=2048), into / kind, None, 0)
@@ -103,9 +103,7 @@ class _Kept:
         into.mkdir(parents=True, exist_ok=True)
         self._file = into / "answers.jsonl"
         self._margins: defaultdict[tuple[str, bool], dict[tuple[int, str], float]] = defaultdict(dict)
-        data = self._file.read_bytes() if self._file.exists() else b""
-        whole = data[: data.rfind(b"\n") + 1]
-        rows = [json.loads(line) for line in whole.splitlines()]
+        rows = read_rows(self._file)
         if rows and rows[0] != json.loads(json.dumps(plan)):
             raise UsageError(
                 f"{into} holds answers of another model, or to other questions",
@@ -113,31 +111,20 @@ class _Kept:
             )
         for row in rows[1:]:
             self._margins[row["kind"], row["tuned"]][row["example"], row["first"]] = row["margin"]
-        if len(whole) < len(data):
-            os.truncate(self._file, len(whole))
         if not rows:
-            self._append([plan])
-
-    def _append(self, rows: Sequence[Mapping[str, object]]) -> None:
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
-            file.flush()
-            os.fsync(file.fileno())
+            append_rows(self._file, [plan])
 
     def lacking(self, kind: str, tuned: bool, questions: Sequence[Question]) -> list[Sequence[Question]]:
         known = self._margins[kind, tuned]
         left = [one for one in questions if (one.number, one.shown[0]) not in known]
         return [left[place : place + _AT_ONCE] for place in range(0, len(left), _AT_ONCE)]
 
-    def lacks(self, kind: str, tuned: bool, questions: Sequence[Question]) -> bool:
-        return bool(self.lacking(kind, tuned, questions))
-
     def add(self, kind: str, tuned: bool, questions: Sequence[Question], margins: Sequence[float]) -> None:
         rows = []
         for one, margin in zip(questions, margins, strict=True):
             self._margins[kind, tuned][one.number, one.shown[0]] = margin
             rows.append({"kind": kind, "tuned": tuned, "example": one.number, "first": one.shown[0], "margin": margin})
-        self._append(rows)
+        append_rows(self._file, rows)
 
     def count(self, kind: str, tuned: bool) -> int:
         return len(self._margins[kind, tuned])

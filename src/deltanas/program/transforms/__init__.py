@@ -12,9 +12,8 @@
 normalisation are the run's.
 """
 
-from deltanas.program.transforms.menu import MENU, Operation, Parameter, Value, value_text
+from deltanas.program.transforms.menu import MENU, Parameter, Value, value_text
 from deltanas.program.transforms.text import (
-    MOST_STEPS,
     Step,
     TransformError,
     read_transform,
@@ -24,8 +23,6 @@ from deltanas.program.transforms.text import (
 
 __all__ = [
     "MENU",
-    "MOST_STEPS",
-    "Operation",
     "Parameter",
     "Step",
     "TransformError",

@@ -20,6 +20,7 @@ from deltanas.train.job import PATCH, Noise
 
 _LARGE, _REDUCED = 1_500_000, 3
 """Photographs of more pixels than this are shrunk by this factor, which takes off most of what JPEG left in them."""
+_DEBIAN = Path("/usr/share/backgrounds")
 _LOMIRI = (
     "Bridge_by_Sander_Klootwijk",
     "Dragonfly_by_Bolly",
@@ -54,10 +55,10 @@ class Making:
     secret: bytes | None = None
 
 
-def installed_photos(root: Path = Path("/usr/share/backgrounds")) -> list[Path]:
+def installed_photos() -> list[Path]:
     """The photographs that are on this machine: of Debian's packages, and those of scikit-learn and scikit-image."""
-    found = [path for name in _LOMIRI if (path := root / f"{name}.jpg").is_file()]
-    found += sorted((root / "mate" / "nature").glob("*.jpg"))
+    found = [path for name in _LOMIRI if (path := _DEBIAN / f"{name}.jpg").is_file()]
+    found += sorted((_DEBIAN / "mate" / "nature").glob("*.jpg"))
     for package, inside, names in (
         ("sklearn", "datasets/images", ("china.jpg", "flower.jpg")),
         ("skimage", "data", ("astronaut.png", "chelsea.png", "coffee.png", "rocket.jpg")),
