@@ -257,10 +257,11 @@ class _Cells:
                 raise self._wrong(name, "name")
             return ""
         value = self.row[name]
-        whole = isinstance(value, float) and value.is_integer()
-        if isinstance(value, bool) or not (isinstance(value, str | int) or whole):
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int):
             raise self._wrong(name, "name")
-        return str(int(value) if whole else value).strip()
+        return str(value).strip()
 
     def one_of(self, name: str, known: tuple[str, ...]) -> str:
         value = self.text(name).lower()
