@@ -255,14 +255,4 @@ def _two_spellings(spelled: Split, meant: Meant, rng: Random) -> None:
         meant.reasons.append("differ in capitals|is no class|has no folder")
 
 
-def _two_labels(spelled: Split, meant: Meant, rng: Random) -> None:
-    """All images of one class stand under another too."""
-    split = next(iter(spelled))
-    one, other = (spelled[split] / name for name in meant.names[:2])
-    shutil.copytree(one, other / "copied", symlinks=False)
-    meant.lost |= {(label, number) for label, number in meant.images[split] if label == 0}
-    if "" in spelled:
-        meant.reasons.append("has no image to train on|fewer than three|in folders of its own|of them are the classes")
-
-
 FAULTS = [_broken, _other_size, _empty, _unknown_splits, _split_beside_classes, _one_class, _new_class, _two_spellings]
