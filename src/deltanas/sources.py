@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -20,21 +20,24 @@ from deltanas.suggest import Evidence, Measured, suggested
 
 OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
 """Our names of data sets where LEMUR's differ."""
+Told = Callable[[str], None]
 MAX_BYTES = 1_000_000
 """Longest file that is read as a program."""
 
 
-def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+def chosen_sources(config: SearchConfig, tell: Told | None = None) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """(name, source, hyperparameters that are given) of each baseline that the settings name.
 
     Built-in ones by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`) or named there
     (`lemur:RUN#NAME`); `suggested`, `suggested:PLACE` stand for the first that `deltanas suggest` names.
 
+    tell: told of what an imported run holds and suggestions leave out.
+
     Raises:
         UsageError: none of these, or a file that can't be read as text.
     """
     sources = nets.baselines(config.task)
-    for name in _expanded(config):
+    for name in _expanded(config, tell):
         kind, _, place = name.partition(":")
         run, _, program = place.rpartition("#")
         if kind == "lemur" and run:
@@ -59,12 +62,12 @@ def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str
             yield Path(name).stem, source, config.prm
 
 
-def _expanded(config: SearchConfig) -> Iterator[str]:
+def _expanded(config: SearchConfig, tell: Told | None) -> Iterator[str]:
     """The names with `suggested` replaced by what it stands for."""
     for name in config.baselines:
         kind, _, place = name.partition(":")
         if kind == "suggested":
-            found = suggested([evidence_of(place or "lemur")], nets.baselines(), config.dataset)
+            found = suggested([evidence_of(place or "lemur", tell)], nets.baselines(), config.dataset)
             yield from (one.program for one in found[: config.suggested_programs])
         else:
             yield name
@@ -96,11 +99,11 @@ def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterato
         yield trial.experiment.program, sources[trial.experiment.program], {**trial.prm, **config.prm}
 
 
-def evidence_of(place: str) -> Evidence:
+def evidence_of(place: str, tell: Told | None = None) -> Evidence:
     """What was measured at a place: `lemur:RUN` or `lemur`, the folder of a run, or a table of `suitability_table`.
 
     Programs are named as `--baselines` takes them: those of an imported run as lemur:RUN#NAME. Of a search and of a
-    table the built-in baselines count, as others can't be named so.
+    table the built-in baselines count, as others can't be named so. tell: told of each trial that is left out.
 
     Raises:
         UsageError: there is nothing of the kind at this place.
@@ -108,9 +111,9 @@ def evidence_of(place: str) -> Evidence:
     kind, _, named = place.partition(":")
     path = Path(place)
     if kind == "lemur":
-        return _of_lemur(Path(named) if named else _imported_run())
+        return _of_lemur(Path(named) if named else _imported_run(), tell)
     if path.suffix == ".whl":
-        return _of_lemur(path)
+        return _of_lemur(path, tell)
     if path.is_file():
         return _of_table(path)
     if not (path / POINTER).exists():
@@ -122,7 +125,7 @@ def evidence_of(place: str) -> Evidence:
         manifest = run.manifest
         rows = run.baselines() if "config" in manifest else []
     if "config" not in manifest:
-        return _of_lemur(path)
+        return _of_lemur(path, tell)
     return _of_run(str(_setting(manifest, "dataset")), rows)
 
 
@@ -131,29 +134,35 @@ def _setting(manifest: Mapping[str, object], key: str) -> object:
     return config.get(key) if isinstance(config, Mapping) else None
 
 
-def _of_lemur(path: Path) -> Evidence:
-    """Raises UsageError for what was not imported: a search could not take programs from there."""
+def _of_lemur(path: Path, tell: Told | None) -> Evidence:
+    """Without the trials that are misfiled.
+
+    Raises:
+        UsageError: it was not imported, so that a search could not take programs from there.
+    """
     if not (path / POINTER).exists():
         raise UsageError(
             f"{path} is no imported run", "make one with `deltanas lemur import WHEEL`, and name it as lemur:RUN"
         )
     trials, sources = trials_in(path)
+    kept, wrong = lemur.sifted(trials)
+    for line in lemur.told_misfiled(wrong) if tell else ():
+        tell(line)
     rows = []
-    for trial in trials:
-        task, dataset, metric, name = trial.experiment
-        if (task, metric, trial.failure) == (lemur.TASK, lemur.METRIC, None):
-            ours = OURS.get(dataset, dataset)
-            rows.append(Measured(f"lemur:{path}#{name}", ours, trial.epoch, trial.accuracy))
+    for trial in kept:
+        _, dataset, _, name = trial.experiment
+        rows.append(Measured(f"lemur:{path}#{name}", OURS.get(dataset, dataset), trial.epoch, trial.accuracy))
     return Evidence(rows, {f"lemur:{path}#{name}": text for name, text in sources.items()}, tuned=True)
 
 
 def _of_run(dataset: str, rows: Iterable[Candidate]) -> Evidence:
-    """The baselines that are built in, by the text as it is now."""
+    """The baselines that are built in, by the text as it is now, but for those that failed in a longer training."""
     known = {source: name for name, source in nets.baselines().items()}
     measured = [
         Measured(known[row.program.net], dataset, training.epochs, training.score)
         for row in rows
-        if row.program and row.program.net in known and not row.program.transform
+        if isinstance(row.outcome, Trained) and row.program
+        if row.program.net in known and not row.program.transform
         for training in row.trainings
         if isinstance(training, Trained)
     ]

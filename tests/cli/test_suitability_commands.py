@@ -15,8 +15,11 @@ from deltanas import nets
 from deltanas.cli import app
 from deltanas.config import read_config
 from deltanas.errors import DeltanasError, UsageError
+from deltanas.program import Failed, Trained
+from deltanas.records import Candidate, Draft
+from deltanas.sources import _of_run, evidence_of
 from deltanas.study.predictors import TREES
-from deltanas.wiring import programs_of
+from deltanas.wiring import program_of, programs_of
 from lemur_wheels import net, rows, trial, write_wheel
 
 Command = Callable[..., str]
@@ -132,6 +135,42 @@ def test_suggested_stands_for_the_first_suggestions(deltanas: Command, tmp_path:
         assert list(programs_of(config)) == ["FNet-1", "ENet-1"]
     first = programs_of(config)["FNet-1"].hyperparameters
     assert first["lr"] == pytest.approx(3.1), "the settings of its best trial"
+
+
+def test_a_misfiled_trial_suggests_nothing_and_is_told(deltanas: Command, tmp_path: Path) -> None:
+    files = {f"ab/nn/nn/{name}.py": net(8 + place).encode() for place, name in enumerate([*NAMES, "Wrong"])}
+    for place, name in enumerate(NAMES):
+        where = f"ab/nn/stat/img-classification_svhn_acc_{name}"
+        files[f"{where}/1.json"] = rows(trial(0.4 + 0.01 * place)).encode()
+        files[f"{where}/5.json"] = rows(*(trial(0.5 + 0.001 * more, lr=0.1 + more) for more in range(9))).encode()
+    files["ab/nn/stat/img-classification_svhn_acc_Wrong/1.json"] = rows(trial(0.93)).encode()
+    wheel = write_wheel(tmp_path / "nn_dataset-9.9.9-py3-none-any.whl", files)
+    deltanas("lemur", "import", wheel)
+    said: list[str] = []
+    assert evidence_of("lemur", said.append).rows
+    programs_of(read_config({"dataset": "svhn", "baselines": ["suggested"]}), said.append)
+    assert [line for line in said if "misfiled: Wrong with 0.930 on svhn" in line] == said[:1] * 2
+    for options in (["--dataset", "folder:x", "--epochs", "1"], ["--dataset", "svhn"]):
+        told = deltanas("suggest", *options, "--top", "99", "--json")
+        assert "#Wrong" not in told
+    assert "#FNet-2" in told
+
+
+def test_a_network_that_failed_in_a_longer_training_is_not_suggested() -> None:
+    held = dict(list(nets.baselines().items())[:5])
+    failed = Failed("timeout", "300 s", 300, 300, "C")
+    made = []
+    for place, (name, source) in enumerate(held.items()):
+        short, long = (Trained(score - 0.01 * place, 1000, 0, 1.0, 1.0, "C", epochs=epochs)
+                       for score, epochs in ((0.9, 4), (0.95, 19)))  # fmt: skip
+        last = failed if place == 0 else long
+        made.append(
+            Candidate(
+                0, place, "baseline", None, Draft(program_of(source)), name=name, outcome=last, trainings=(short, last)
+            )
+        )
+    names = [row.program for row in _of_run("digits", made).rows]
+    assert set(names) == {*list(held)[1:]}
 
 
 def test_a_table_of_trainings_is_evidence_and_its_last_row_may_be_cut_short(deltanas: Command, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.errors import UsageError
-from deltanas.lemur import METRIC, TASK, csv_rows, curves, scored
+from deltanas.lemur import METRIC, TASK, csv_rows, curves, scored, told_misfiled
 from deltanas.llm import Tunable, open_model, parse_spec
 from deltanas.pages import write_recipes
 from deltanas.program.features import SIZES, network_features, skeleton
@@ -204,11 +204,8 @@ def _trials_after(source: Path, epoch: int) -> tuple[list[Trial], int, dict[str,
             if known
             else "`deltanas lemur import WHEEL` of nn-dataset 1.2.6 holds some",
         )
-    for trial in wrong:
-        say(
-            f"left out as misfiled: {trial.experiment.program} with {trial.accuracy:.3f} on {trial.experiment.dataset},"
-            " which no longer training reaches"
-        )
+    for line in told_misfiled(wrong):
+        say(line)
     return kept, len(wrong), sources
 
 

@@ -52,7 +52,7 @@ def suggest(
 
     A score is the share of the other networks that one is expected to beat, with its 95 % interval.
     """
-    evidence = [evidence_of(place) for place in places or ["lemur"]]
+    evidence = [evidence_of(place, say) for place in places or ["lemur"]]
     _require_known(dataset, evidence)
     if check:
         _print_check(evidence, epochs, as_json=as_json)

@@ -29,7 +29,7 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
 
     Where nothing but the transform is edited, each network comes with each of the transforms that such a search begins
     with (`STARTS`, or those of the setting `transforms`), and is one network if none is named. tell: told of each
-    hyperparameter that is declared, and that nobody gave.
+    hyperparameter that is declared and that nobody gave, and of trials that suggestions leave out.
 
     Raises UsageError as `chosen_sources` does, where two have one name, and where the strategy needs more of them.
     """
@@ -38,7 +38,7 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     chosen = config.transforms or START_NAMES
     starts = {name: STARTS[name] for name in STARTS if (name or "none") in chosen} if augmenting else {"": ""}
     programs: dict[str, Program] = {}
-    for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names})):
+    for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names}), tell):
         program = program_of(source, prm)
         for start, transform in starts.items():
             label, begun = f"{name} {start}".rstrip(), Program({**program.parts, "transform": transform})
