@@ -16,7 +16,8 @@ from deltanas.lemur.layout import PUBLISHED
 from deltanas.program import Refused, Trained
 from deltanas.program.trial import Trial
 from deltanas.records import Candidate
-from deltanas.suggest import Evidence, Measured, suggested
+from deltanas.standings import Evidence, Measured
+from deltanas.suggest import suggested
 
 OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
 """Our names of data sets where LEMUR's differ."""

@@ -14,7 +14,8 @@ from deltanas.cli.output import Json, print_json, print_table, print_text, say
 from deltanas.errors import UsageError
 from deltanas.intervals import Estimate
 from deltanas.sources import evidence_of
-from deltanas.suggest import TOP, Evidence, left_out, suggested
+from deltanas.standings import Evidence
+from deltanas.suggest import TOP, Left, left_out, suggested
 from deltanas.train.data import available
 
 _PAIRS = {"photos", "pairs"}
@@ -97,11 +98,19 @@ def _print_check(evidence: list[Evidence], epochs: int | None, *, as_json: bool)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    say(f"each data set as if nothing had been measured on it; best: of the first {TOP}, over the best of all")
-    print_table(
-        ("data set", "networks", "rank correlation [95 %]", "by code alone, families held out", "best"),
-        ((row.dataset, row.n, _shown(row.rho), _shown(row.by_code), f"{row.best:.3f}") for row in rows),
+    say(
+        "each data set as if nothing had been measured on it: the networks of the longest trainings, all of them, code"
+        f" with families held out; best: of the first {TOP}, over the best of all"
     )
+    print_table(
+        ("data set", "networks", "rank correlation [95 %]", "of all", "rank correlation", "by code alone", "best"),
+        map(_line, rows),
+    )
+
+
+def _line(row: Left) -> tuple[object, ...]:
+    told = row.n, _shown(row.rho), row.every_n, _shown(row.every), _shown(row.by_code)
+    return row.dataset, *told, f"{row.best:.3f}"
 
 
 def _shown(rho: Estimate | None) -> str:
