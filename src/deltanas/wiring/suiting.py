@@ -105,14 +105,21 @@ class _Kept:
         self._margins: defaultdict[tuple[str, bool], dict[tuple[int, str], float]] = defaultdict(dict)
         data = self._file.read_bytes() if self._file.exists() else b""
         whole = data[: data.rfind(b"\n") + 1]
-        rows = [json.loads(line) for line in whole.splitlines()]
+        try:
+            rows = [json.loads(line) for line in whole.splitlines()]
+            known = [((row["kind"], row["tuned"]), (row["example"], row["first"]), row["margin"]) for row in rows[1:]]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UsageError(
+                f"{self._file} holds a line that is no answer: {error!r}",
+                f"name another --out, or put it aside: {aside(into)}",
+            ) from None
         if rows and rows[0] != json.loads(json.dumps(plan)):
             raise UsageError(
                 f"{into} holds answers of another model, or to other questions",
                 f"name another --out, or put it aside: {aside(into)}",
             )
-        for row in rows[1:]:
-            self._margins[row["kind"], row["tuned"]][row["example"], row["first"]] = row["margin"]
+        for asked_as, which, margin in known:
+            self._margins[asked_as][which] = margin
         if len(whole) < len(data):
             os.truncate(self._file, len(whole))
         if not rows:
