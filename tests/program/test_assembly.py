@@ -15,6 +15,7 @@ from deltanas.nets import DEFAULT_PRM, baseline, baselines
 from deltanas.program import Program, canonical_source
 from deltanas.program.assembly import Expert, assembled
 from deltanas.program.renaming import AssemblyError
+from lemur_wheels import net as lemur_net
 
 NAMES = list(baselines())
 PLAIN = 'def supported_hyperparameters():\n    return {"lr"}\n\nclass Net:\n    pass\n'
@@ -86,7 +87,6 @@ class Thing:
         return SCALE
 ''',
 ]  # fmt: skip
-from lemur_wheels import net as lemur_net
 
 
 def test_clashing_names_mean_what_they_meant_and_the_text_stays() -> None:
