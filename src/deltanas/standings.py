@@ -182,7 +182,7 @@ def wins(scores: Sequence[Sequence[float]], tuned: bool) -> Floats:
     for k in np.unique(number):
         able, few = np.flatnonzero(number >= k), np.flatnonzero(number[number >= k] == k)
         chance = np.zeros((len(able), len(values)))
-        for row, which in enumerate(able):
+        for row, which in enumerate(able.tolist()):
             np.add.at(chance[row], np.searchsorted(values, np.sort(scores[which])), best_of(len(scores[which]), int(k)))
         below = np.cumsum(chance, axis=1) - chance / 2
         beaten = chance[few] @ below.T
