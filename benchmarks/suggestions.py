@@ -12,7 +12,8 @@ from pathlib import Path
 from statistics import fmean, variance
 
 from deltanas.sources import evidence_of
-from deltanas.suggest import Evidence, Measured, suggested
+from deltanas.standings import Evidence, Measured
+from deltanas.suggest import suggested
 
 FIRST = 3
 _WIDE = 1.96

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-from math import comb
+from itertools import combinations
 
 import numpy as np
 import pytest
 
 from deltanas import nets
 from deltanas.errors import UsageError
-from deltanas.suggest import Evidence, Measured, common_epochs, evened, left_out, suggested
+from deltanas.standings import Evidence, Measured, best_of, common_epochs, pieces_of, standings, wins
+from deltanas.suggest import left_out, suggested
 from lemur_wheels import net
 
 SETS = ("a", "b", "c", "d")
@@ -86,16 +87,99 @@ def test_a_set_that_is_left_out_is_told_by_the_others() -> None:
     assert [row.n for row in left_out([more])] == [14] * 4, "of the longest trainings"
 
 
-def test_the_number_of_trials_is_evened_out() -> None:
-    scores = [number / 20 for number in range(20)]
-    mean_of_best = sum(max(scores[:place]) * comb(place - 1, 9) for place in range(10, 21)) / comb(20, 10)
-    assert evened(scores, True) == pytest.approx(mean_of_best)
-    assert evened(scores[:10], True) == scores[9]
-    assert evened(scores, False) == pytest.approx(np.mean(scores))
+def shares(*pieces: Evidence, dataset: str = "a", epochs: int | None = None) -> dict[str, float]:
+    return {name: one.share for name, one in standings(pieces_of(pieces, epochs)[dataset]).items()}
+
+
+def table(scores: dict[int, list[float]], dataset: str = "a") -> Evidence:
+    """By number of epochs, the scores of the first networks."""
+    return Evidence(
+        [
+            Measured(name, dataset, epochs, score)
+            for epochs, those in scores.items()
+            for name, score in zip(NAMES, those, strict=False)
+        ],
+        SOURCES,
+        False,
+    )
+
+
+def test_a_network_does_not_win_by_having_been_tried_more_often() -> None:
     rng = np.random.default_rng(1)
-    often, seldom = rng.random((400, 100)), rng.random((400, 10))
-    gap = np.mean([evened(row, True) for row in often]) - np.mean([evened(row, True) for row in seldom])
-    assert abs(gap) < 0.02
+    won = [wins([rng.random(40).tolist(), rng.random(few).tolist()], True)[0, 1] for _ in range(400) for few in (1, 4)]
+    assert np.mean(won) == pytest.approx(0.5, abs=0.04)
+    often, seldom = [0.1, 0.2, 0.5, 0.6], [0.3, 0.4]
+    pairs = [(max(ours), max(seldom)) for ours in combinations(often, 2)]
+    expected = np.mean([mine > theirs for mine, theirs in pairs])
+    assert wins([often, seldom], True)[0, 1] == pytest.approx(expected)
+    assert wins([often, seldom], True)[1, 0] == pytest.approx(1 - expected)
+    assert wins([often, often, often], True).ravel() == pytest.approx([0.5] * 9)
+    assert wins([[0.1, 0.5], [0.3], [0.4]], False).tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [1, 1, 0.5]]
+    assert best_of(12, 10).sum() == pytest.approx(1)
+    assert best_of(3, 3).tolist() == [0, 0, 1]
+
+
+def test_the_best_of_a_wide_run_trained_again_leave_the_order_as_it_was() -> None:
+    wide = table({5: [0.9 - 0.01 * place for place in range(14)]})
+    again = Evidence(wide.rows[:3], SOURCES, False)
+    alone = shares(wide)
+    assert shares(wide, again) == shares(again, wide) == alone
+    found = suggested([wide, again], {}, "a")
+    assert [one.program for one in found] == NAMES
+    turned = Evidence([Measured(row.program, "a", 5, 1 - row.score) for row in again.rows], SOURCES, False)
+    both = shares(wide, turned)
+    assert both["F0"] == both["F1"] == both["F2"] == pytest.approx(np.mean([alone[name] for name in NAMES[:3]]))
+    assert [both[name] for name in NAMES[3:]] == [alone[name] for name in NAMES[3:]]
+
+
+def test_who_is_trained_longer_is_ordered_by_that_and_stays_above_the_others() -> None:
+    first = [0.9 - 0.01 * place for place in range(14)]
+    alone, longer = shares(table({1: first})), shares(table({1: first, 9: [0.95, 0.97, 0.94, 0.96]}))
+    assert sorted(longer, key=lambda name: -longer[name]) == ["F1", "F3", "F0", "F2", *NAMES[4:]]
+    assert sorted(longer.values()) == pytest.approx(sorted(alone.values()))
+    assert longer["F1"] == alone["F0"]
+
+
+def test_what_one_other_set_tells_counts_less_than_what_several_do_and_is_less_sure() -> None:
+    rng = np.random.default_rng(3)
+    level = {f"N{number}": rng.normal() for number in range(60)}
+    sources = {name: net(8) for name in level}
+    many = [chr(97 + number) for number in range(7)]
+    rows = [Measured(name, dataset, 5, value + rng.normal(0, 1)) for name, value in level.items() for dataset in many]
+    best = max(row.score for row in rows)
+    luck = [Measured(name, dataset, 5, score) for name, dataset, score in
+            [("Once", "a", best + 1), *(("Always", dataset, 2.0) for dataset in many)]]  # fmt: skip
+    found = suggested([Evidence([*rows, *luck], {**sources, "Once": net(8), "Always": net(8)}, False)], {}, "new")
+    once, always = (next(one for one in found if one.program == name) for name in ("Once", "Always"))
+    assert 0.5 < once.score < always.score - 0.05
+    assert once.score - once.low > always.score - always.low + 0.02
+
+
+def test_what_is_told_by_one_set_comes_out_on_others() -> None:
+    rng = np.random.default_rng(4)
+    level = {f"N{number}": rng.normal() for number in range(60)}
+    many = [chr(97 + number) for number in range(7)]
+    rows = [Measured(name, dataset, 5, value + rng.normal(0, 1)) for name, value in level.items() for dataset in many]
+    every = [shares(Evidence(rows, {}, False), dataset=dataset) for dataset in many[1:]]
+    known = [row for row in rows if row.dataset == "a" or row.program < "N4"]
+    found = suggested([Evidence(known, {name: net(8) for name in level}, False)], {}, "new")
+    first = [one for one in found if one.program >= "N4"][:8]
+    told = np.mean([one.score for one in first])
+    came = np.mean([[held[one.program] for held in every] for one in first])
+    assert told == pytest.approx(came, abs=0.08)
+    inside = [one.low <= held[one.program] <= one.high for one in found for held in every]
+    assert 0.88 < np.mean(inside) < 0.99
+
+
+def test_a_set_that_is_left_out_is_judged_by_networks_of_shorter_trainings_too() -> None:
+    short = [Measured(f"G{number}", dataset, 1, 0.1 * number) for number in range(5) for dataset in SETS]
+    one_epoch = evidence(*SETS, epochs=1).rows
+    more = Evidence(
+        [*evidence(*SETS).rows, *one_epoch, *short], {**SOURCES, **{f"G{n}": net(3) for n in range(5)}}, True
+    )
+    rows = left_out([more])
+    assert [(row.n, row.every_n) for row in rows] == [(14, 19)] * 4
+    assert all(row.every is not None and row.every.value > 0.9 for row in rows)
 
 
 def test_the_longest_common_training_counts_and_who_lacks_it_by_what_it_has() -> None:

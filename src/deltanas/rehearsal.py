@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from math import comb
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from deltanas.task import TASKS
 from deltanas.trackers import require_trackers
 from deltanas.train.data import told
 from deltanas.wiring import allocation_of, epochs_of, programs_of, settled_lengths
-from deltanas.wiring.choosing import require_askable, require_objectives
+from deltanas.wiring.choosing import joins_of, require_askable, require_objectives
 from deltanas.wiring.pools import load_dataset, require_fit
 from deltanas.wiring.proposing import context_of, first_request
 from deltanas.wiring.screening import forecast_of
@@ -167,6 +168,9 @@ def _does(config: SearchConfig, programs: int | None, images: str) -> Iterator[s
         bits = " in 4 bits" if model.four_bit else ""
         drawn = f"temperature {model.temperature:g}, top-p {model.top_p:g}, top-k {model.top_k or 'all'}"
         yield f"model: {model.spec}{bits}, decoding {model.decoding}, {drawn}"
+    if programs is not None and (filled := _filled(config, programs)) < (slots := config.cycles * config.candidates):
+        mixtures = f"{counted(programs, 'baseline')} give {counted(filled, 'mixture')} of {joins_of(config)}"
+        yield f"{mixtures} at most: {slots - filled} of {slots} slots stay empty"
     plan = allocation_of(config)
     more = f", and {plan.budget} a cycle where they tell most" if plan.budget else ""
     size = f"{counted(config.cycles, 'cycle')} of {counted(config.candidates, 'candidate')}"
@@ -190,16 +194,24 @@ def counts_of(config: SearchConfig, programs: int | None) -> dict[str, int]:
     """Upper bounds. programs: number of baselines; None: they are not here to count, and neither is what they need."""
     slots, plan = config.cycles * config.candidates, allocation_of(config)
     first = (max(2, plan.each) if plan.budget else plan.each) * max(1, len(plan.rungs))
-    cycle = plan.each * sum(plan.sizes(config.candidates)) + plan.budget
     counts = {}
     if programs is not None:
-        counts["trainings"] = programs * first + config.cycles * cycle + _finals(config, programs)
+        whole, rest = divmod(_filled(config, programs), config.candidates)
+        sizes = [*[config.candidates] * whole, *([rest] if rest else [])]
+        cycles = sum(plan.each * sum(plan.sizes(size)) + plan.budget for size in sizes)
+        counts["trainings"] = programs * first + cycles + _finals(config, programs)
     if calls := config.proposing.calls:
         each = MOST_PROPOSALS if config.proposals == "auto" else config.proposals
         counts["calls of the model"] = slots * calls * each * (1 + config.retries)
     if config.learn.enabled:
         counts["tunings"] = config.cycles
     return counts
+
+
+def _filled(config: SearchConfig, programs: int) -> int:
+    """Number of slots that can be filled: no two mixtures join the same baselines."""
+    slots, joined = config.cycles * config.candidates, joins_of(config)
+    return min(slots, comb(programs, joined)) if joined else slots
 
 
 def _finals(config: SearchConfig, programs: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 from random import Random
@@ -16,33 +16,48 @@ from deltanas.lemur.layout import PUBLISHED
 from deltanas.program import Refused, Trained
 from deltanas.program.trial import Trial
 from deltanas.records import Candidate
-from deltanas.suggest import Evidence, Measured, suggested
+from deltanas.standings import Evidence, Measured
+from deltanas.suggest import suggested
 
 OURS = {theirs: ours for ours, theirs in PUBLISHED.items()}
 """Our names of data sets where LEMUR's differ."""
+Told = Callable[[str], None]
+_PLACED = ("folder", "npz")
 MAX_BYTES = 1_000_000
 """Longest file that is read as a program."""
 
 
-def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str, float]]]:
+def chosen_sources(config: SearchConfig, tell: Told | None = None) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """(name, source, hyperparameters that are given) of each baseline that the settings name.
 
     Built-in ones by name, others by file, LEMUR's drawn from an imported run (`lemur`, `lemur:RUN`) or named there
-    (`lemur:RUN#NAME`); `suggested`, `suggested:PLACE` stand for the first that `deltanas suggest` names.
+    (`lemur:RUN#NAME`), and called RUN#NAME where another program has this name; `suggested`, `suggested:PLACE` stand
+    for the first that `deltanas suggest` names.
+
+    tell: told of what an imported run holds and suggestions leave out.
 
     Raises:
         UsageError: none of these, or a file that can't be read as text.
     """
+    found = list(_chosen(config, tell))
+    for name, source, prm, run in found:
+        others = [one for one in found if one[0] == name and one[1:3] != (source, prm)]
+        yield f"{run}#{name}" if run and others else name, source, prm
+
+
+def _chosen(config: SearchConfig, tell: Told | None) -> Iterator[tuple[str, str, Mapping[str, float], str]]:
+    """As `chosen_sources`, with the name of the imported run that a program is from, or ""."""
     sources = nets.baselines(config.task)
-    for name in _expanded(config):
+    for name in _expanded(config, tell):
         kind, _, place = name.partition(":")
         run, _, program = place.rpartition("#")
         if kind == "lemur" and run:
-            yield from _lemur_programs(Path(run), config, program)
+            yield from ((*one, Path(run).name) for one in _lemur_programs(Path(run), config, program))
         elif kind == "lemur":
-            yield from _lemur_programs(Path(place) if place else _imported_run(), config)
+            path = Path(place) if place else _imported_run()
+            yield from ((*one, path.name) for one in _lemur_programs(path, config))
         elif name in sources:
-            yield name, sources[name], config.prm
+            yield name, sources[name], config.prm, ""
         elif not Path(name).exists():
             known = (
                 f"built in: {', '.join(sources)}; lemur:RUN draws from imported programs, `suggested` takes the best"
@@ -56,15 +71,15 @@ def chosen_sources(config: SearchConfig) -> Iterator[tuple[str, str, Mapping[str
             source = read_source(Path(name))
             if isinstance(source, Refused):
                 raise UsageError(f"the baseline {name} can't be used: {source.reason}")
-            yield Path(name).stem, source, config.prm
+            yield Path(name).stem, source, config.prm, ""
 
 
-def _expanded(config: SearchConfig) -> Iterator[str]:
+def _expanded(config: SearchConfig, tell: Told | None) -> Iterator[str]:
     """The names with `suggested` replaced by what it stands for."""
     for name in config.baselines:
         kind, _, place = name.partition(":")
         if kind == "suggested":
-            found = suggested([evidence_of(place or "lemur")], nets.baselines(), config.dataset)
+            found = suggested([evidence_of(place or "lemur", tell)], nets.baselines(), data_at(config.dataset))
             yield from (one.program for one in found[: config.suggested_programs])
         else:
             yield name
@@ -77,11 +92,11 @@ def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterato
     with read_folder(path).open() as run:
         if run.trials.part != "net":
             raise UsageError(f"{path} holds transforms and no networks", "name a run of `deltanas lemur import WHEEL`")
-        order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
-        chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
         if name:
-            chosen = [trial for trial in lemur.ranked(run.trials.trials(), config.dataset, epoch=None)
-                      if trial.experiment.program == name]  # fmt: skip
+            chosen = _best_named(run.trials.trials(), name, config.dataset)
+        else:
+            order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
+            chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
         sources = run.trials.sources([trial.experiment.program for trial in chosen])
     if not chosen and name:
         raise UsageError(
@@ -96,11 +111,20 @@ def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterato
         yield trial.experiment.program, sources[trial.experiment.program], {**trial.prm, **config.prm}
 
 
-def evidence_of(place: str) -> Evidence:
+def _best_named(trials: Sequence[Trial], name: str, dataset: str) -> list[Trial]:
+    """The best trial of one program: on the data set, or where it ranks highest if it was not measured there."""
+    for where in (dataset, ""):  # no data set is called so: all are taken
+        for trial in lemur.ranked(trials, where, epoch=None):
+            if trial.experiment.program == name:
+                return [trial]
+    return []
+
+
+def evidence_of(place: str, tell: Told | None = None) -> Evidence:
     """What was measured at a place: `lemur:RUN` or `lemur`, the folder of a run, or a table of `suitability_table`.
 
     Programs are named as `--baselines` takes them: those of an imported run as lemur:RUN#NAME. Of a search and of a
-    table the built-in baselines count, as others can't be named so.
+    table the built-in baselines count, as others can't be named so. tell: told of each trial that is left out.
 
     Raises:
         UsageError: there is nothing of the kind at this place.
@@ -108,9 +132,9 @@ def evidence_of(place: str) -> Evidence:
     kind, _, named = place.partition(":")
     path = Path(place)
     if kind == "lemur":
-        return _of_lemur(Path(named) if named else _imported_run())
+        return _of_lemur(Path(named) if named else _imported_run(), tell)
     if path.suffix == ".whl":
-        return _of_lemur(path)
+        return _of_lemur(path, tell)
     if path.is_file():
         return _of_table(path)
     if not (path / POINTER).exists():
@@ -122,8 +146,18 @@ def evidence_of(place: str) -> Evidence:
         manifest = run.manifest
         rows = run.baselines() if "config" in manifest else []
     if "config" not in manifest:
-        return _of_lemur(path)
-    return _of_run(str(_setting(manifest, "dataset")), rows)
+        return _of_lemur(path, tell)
+    begun = manifest.get("began")
+    start = Path(str(begun["in"])) if isinstance(begun, Mapping) else Path()
+    return _of_run(data_at(str(_setting(manifest, "dataset")), start), rows)
+
+
+def data_at(dataset: str, start: Path | None = None) -> str:
+    """A data set by one name: folder:PATH and npz:PATH with the whole path, from `start` or the working directory."""
+    kind, _, place = dataset.partition(":")
+    if kind in _PLACED and place:
+        return f"{kind}:{((start or Path()) / Path(place).expanduser()).resolve()}"
+    return dataset
 
 
 def _setting(manifest: Mapping[str, object], key: str) -> object:
@@ -131,29 +165,35 @@ def _setting(manifest: Mapping[str, object], key: str) -> object:
     return config.get(key) if isinstance(config, Mapping) else None
 
 
-def _of_lemur(path: Path) -> Evidence:
-    """Raises UsageError for what was not imported: a search could not take programs from there."""
+def _of_lemur(path: Path, tell: Told | None) -> Evidence:
+    """Without the trials that are misfiled.
+
+    Raises:
+        UsageError: it was not imported, so that a search could not take programs from there.
+    """
     if not (path / POINTER).exists():
         raise UsageError(
             f"{path} is no imported run", "make one with `deltanas lemur import WHEEL`, and name it as lemur:RUN"
         )
     trials, sources = trials_in(path)
+    kept, wrong = lemur.sifted(trials)
+    for line in lemur.told_misfiled(wrong) if tell else ():
+        tell(line)
     rows = []
-    for trial in trials:
-        task, dataset, metric, name = trial.experiment
-        if (task, metric, trial.failure) == (lemur.TASK, lemur.METRIC, None):
-            ours = OURS.get(dataset, dataset)
-            rows.append(Measured(f"lemur:{path}#{name}", ours, trial.epoch, trial.accuracy))
+    for trial in kept:
+        _, dataset, _, name = trial.experiment
+        rows.append(Measured(f"lemur:{path}#{name}", OURS.get(dataset, dataset), trial.epoch, trial.accuracy))
     return Evidence(rows, {f"lemur:{path}#{name}": text for name, text in sources.items()}, tuned=True)
 
 
 def _of_run(dataset: str, rows: Iterable[Candidate]) -> Evidence:
-    """The baselines that are built in, by the text as it is now."""
+    """The baselines that are built in, by the text as it is now, but for those that failed in a longer training."""
     known = {source: name for name, source in nets.baselines().items()}
     measured = [
         Measured(known[row.program.net], dataset, training.epochs, training.score)
         for row in rows
-        if row.program and row.program.net in known and not row.program.transform
+        if isinstance(row.outcome, Trained) and row.program
+        if row.program.net in known and not row.program.transform
         for training in row.trainings
         if isinstance(training, Trained)
     ]
@@ -167,14 +207,22 @@ def _of_table(path: Path) -> Evidence:
     try:
         for line in path.read_text("utf-8").splitlines(keepends=True):
             row = json.loads(line) if line.endswith("\n") else {}  # a kill cuts the last line short
-            if row.get("score") is not None and row["program"] in held:
-                rows.append(Measured(row["program"], row["dataset"], int(row["epochs"]), _finite(row["score"])))
+            if row.get("score") is not None and _text(row["program"]) in held:
+                place = data_at(_text(row["dataset"]))
+                rows.append(Measured(row["program"], place, int(row["epochs"]), _finite(row["score"])))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no table of trainings: {error!r}",
             "take a table of `python -m benchmarks suitability_table`: JSON lines with program, dataset, epochs, score",
         ) from None
     return Evidence(rows, held, tuned=False)
+
+
+def _text(value: object) -> str:
+    """Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no name")
+    return value
 
 
 def _finite(value: object) -> float:

@@ -1,14 +1,23 @@
 """Which networks to begin with on a data set: by how they stand where they were measured, else by their code.
 
-A network's standing on a data set is the share of the others there that it beats, after equally many epochs.
+A network's standing on a data set is the share of the others there that it beats (`standings`). Where it was measured
+on other sets alone, what it is expected to beat is
+
+    .5 + sum of weight * (standing - .5) / (sum of weights + pull)
+
+over these sets: as if it stood in the middle on `pull` further ones. One high standing among few networks is luck more
+often than six of them; so it is pulled to the middle more. A set weighs 1 with ten trials of the network or more, less
+with fewer. The pull is the one that tells standings on sets that are left out best, each by one of the network's other
+sets and by all of them; the interval is how far these lay from what was told by about as much. This is the posterior
+mean of a network's own level among normal deviations from set to set, as in B. Efron, C. Morris (1975), "Data analysis
+using Stein's estimator and its generalizations", JASA 70:311-319.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import comb, inf
 from typing import Literal
 
 import numpy as np
@@ -17,43 +26,17 @@ from deltanas.errors import UsageError
 from deltanas.foretold import rank_correlation
 from deltanas.intervals import Estimate
 from deltanas.program.features import network_features
+from deltanas.standings import FEWEST, Evidence, Standing, noise, pieces_of, reached, standings
 from deltanas.task import Floats
 
-TEN = 10
-"""Trials to which their number is evened out."""
 TOP = 8
-_SEVERAL = 4
-_FEWEST = 3
-"""Networks of a data set that have an order."""
 _LEARNED = 10
-"""Measured networks that code is judged by at least."""
-_COMMON = 1 / 3
-"""Share of the networks on several sets that a common number of epochs reaches."""
-_DRAWS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A score of one training. program: as `--baselines` takes it."""
-
-    program: str
-    dataset: str
-    epochs: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """Scores that are comparable within a data set.
-
-    Attributes:
-        tuned: trainings of a network differ in hyperparameters: the best counts, of ten. Else in the seed: their mean.
-        sources: text of each program.
-    """
-
-    rows: Sequence[Measured]
-    sources: Mapping[str, str]
-    tuned: bool
+"""Measured networks that code is judged by at least, and standings that a pull is fitted to."""
+_PULLS = tuple(np.geomspace(0.05, 50, 61).tolist())
+_NOT_KNOWN = 1.0
+"""Pull and reach where too few networks were measured on several sets."""
+_NEAR = 100
+"""Cases told by about as much, whose gaps make an interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +57,22 @@ class Suggestion:
 class Left:
     """How well a data set that is left out is foretold by the others.
 
-    n: networks of the longest trainings there that others tell of. rho: rank correlation, None where they are too few.
-    best: what the best of the first `TOP` reached, over what the best of all did. by_code: rank correlation of what
-    code alone foretells, families held out.
+    n, rho: networks of the longest trainings there that others tell of; their rank correlation, None where they are too
+    few. every_n, every: of all networks there, those of shorter trainings among them, as suggestions name them too.
+    best: what the best of the first `TOP` reached in its own longest training there, over what the best of all did.
+    by_code: rank correlation of what code alone foretells, families held out.
     """
 
     dataset: str
     n: int
     rho: Estimate | None
+    every_n: int
+    every: Estimate | None
     best: float
     by_code: Estimate | None
 
 
-Standings = Mapping[str, Mapping[str, float]]
+Standings = Mapping[str, Mapping[str, Standing]]
 """By data set and program."""
 
 
@@ -100,182 +86,114 @@ def suggested(
     Raises:
         UsageError: nothing was measured that could be compared.
     """
-    cells = [_cells(one, epochs) for one in evidence]
-    found = [_standings(each) for each in cells]
-    if not any(found):
+    pieces = pieces_of(evidence, epochs)
+    if not pieces:
         raise UsageError(
             "no three networks were measured on one data set after equally many epochs",
             (f"give more --epochs than {epochs}, or none; or " if epochs else "")
             + "give trials: `deltanas lemur import WHEEL` and --from lemur:RUN",
         )
-    here, elsewhere = _by_program(found, dataset), _by_program(found, dataset, others=True)
-    reach = _reach(found)
-    noise: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for each in cells:
-        for program, bounds in _noise(each, dataset, reach).items():
-            noise[program].append(bounds)
+    found = {name: standings(those) for name, those in pieces.items()}
+    here, elsewhere = found.get(dataset, {}), _by_program(found, dataset)
+    pull = _Pull(_by_program(found))
+    bounds = noise(pieces[dataset], pull.reach(1.0)) if here else {}
+    means = {program: _mean([*elsewhere.get(program, ()), *([here[program]] if program in here else [])])
+             for program in {*here, *elsewhere}}  # fmt: skip
     made = []
-    for program in sorted({*here, *elsewhere}):
-        score = float(np.mean(here.get(program) or elsewhere[program]))
-        low, high = np.mean(noise[program], axis=0).tolist() if program in here else (score - reach, score + reach)
-        made.append(_bounded(program, score, low, high, "measured"))
-    known = {program: float(np.mean([*here.get(program, ()), *elsewhere.get(program, ())])) for program in
-             {*here, *elsewhere}}  # fmt: skip
+    for program in means:
+        if program in here:
+            made.append(_bounded(program, here[program].share, *bounds[program], "measured"))
+        else:
+            score, reach = pull.told(elsewhere[program])
+            made.append(_bounded(program, score, score - reach, score + reach, "measured"))
     sources = {name: text for one in evidence for name, text in one.sources.items()}
-    made += _by_code(known, sources, {name: text for name, text in others.items() if name not in known})
-    return sorted(made, key=lambda one: (-one.score, one.program))
+    made += _by_code(means, sources, {name: text for name, text in others.items() if name not in means})
+    return sorted(made, key=lambda one: (-one.score, -means.get(one.program, 0.0), one.program))
 
 
 def left_out(evidence: Sequence[Evidence], epochs: int | None = None) -> list[Left]:
-    """Each data set in turn, as if nothing had been measured on it: the networks that were trained longest there."""
-    cells = [_cells(one, epochs) for one in evidence]
-    found = [_standings(each) for each in cells]
+    """Each data set in turn, as if nothing had been measured on it: what `suggested` would have named, and how it went.
+
+    Sets with fewer than three networks of the longest trainings that others tell of are passed over.
+    """
+    pieces = pieces_of(evidence, epochs)
+    found = {name: standings(those) for name, those in pieces.items()}
     sources = {name: text for one in evidence for name, text in one.sources.items()}
     rows = []
-    for dataset in sorted({name for each in found for name in each}):
-        here, elsewhere = _by_program(found, dataset), _by_program(found, dataset, others=True)
-        scores = _scores_on(cells, dataset)
-        known = sorted({*here} & {*elsewhere} & {*scores})
-        if len(known) < _FEWEST:
+    for dataset in sorted(found):
+        here, elsewhere = found[dataset], _by_program(found, dataset)
+        scores, longest = reached(pieces[dataset])
+        every = sorted({*here} & {*elsewhere})
+        known = [program for program in every if program in longest]
+        if len(known) < FEWEST:
             continue
-        told = np.array([np.mean(elsewhere[program]) for program in known])
-        own = np.array([np.mean(here[program]) for program in known])
-        first = [known[place] for place in np.argsort(-told, kind="stable")[:TOP]]
+        pull = _Pull(elsewhere)
+        means = {program: _mean(those) for program, those in elsewhere.items()}
+        told = {program: pull.told(elsewhere[program])[0] for program in every}
+        first = sorted(every, key=lambda program: (-told[program], -means[program], program))[:TOP]
         best = max(scores[program] for program in first) / max(scores.values())
-        code = _code_correlation(
-            {program: float(np.mean(those)) for program, those in elsewhere.items()}, here, sources
+        shares = {program: standing.share for program, standing in here.items()}
+        rho, of_all = (
+            rank_correlation([[(told[program], shares[program]) for program in some]]) for some in (known, every)
         )
-        rho = rank_correlation([list(zip(told.tolist(), own.tolist(), strict=True))])
-        rows.append(Left(dataset, len(known), rho, best, code))
+        code = _code_correlation(means, shares, sources)
+        rows.append(Left(dataset, len(known), rho, len(every), of_all, best, code))
     return rows
 
 
-def common_epochs(rows: Iterable[Measured]) -> int:
-    """The most epochs that a third of the networks reach, of those that were measured on several sets if there are any.
-
-    A rank after more epochs says more; networks that were measured for fewer count by what they have.
-    """
-    sets: defaultdict[int, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for row in rows:
-        sets[row.epochs][row.program].add(row.dataset)
-    for several in (2, 1):
-        counts = {epochs: sum(len(those) >= several for those in held.values()) for epochs, held in sets.items()}
-        if most := max(counts.values(), default=0):
-            return max(epochs for epochs, count in counts.items() if count >= _COMMON * most)
-    return 1
-
-
-def evened(scores: Sequence[float], tuned: bool) -> float:
-    """What the best of `TEN` trials drawn from these scores on average; all of them where there are fewer.
-
-    So a network does not rank higher for having been tried more often than `TEN` times.
-    """
-    if not tuned:
-        return float(np.mean(scores))
-    ordered, number = sorted(scores), len(scores)
-    if number <= TEN:
-        return ordered[-1]
-    return sum(comb(place, TEN - 1) * ordered[place] for place in range(TEN - 1, number)) / comb(number, TEN)
-
-
-@dataclass(frozen=True, slots=True)
-class _Cells:
-    """The trials by data set, epochs and program; `longest` of each data set and program."""
-
-    trials: Mapping[tuple[str, int], Mapping[str, Sequence[float]]]
-    longest: Mapping[tuple[str, str], int]
-    tuned: bool
-
-
-def _cells(one: Evidence, epochs: int | None) -> _Cells:
-    """What has an order: `_FEWEST` networks or more on a data set after equally many epochs.
-
-    Of tuned networks after the common number of epochs or fewer; others were trained alike on purpose.
-    """
-    most = epochs or (common_epochs(one.rows) if one.tuned else inf)
-    every: defaultdict[tuple[str, int], defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in one.rows:
-        if row.epochs <= most:
-            every[row.dataset, row.epochs][row.program].append(row.score)
-    trials = {place: held for place, held in every.items() if len(held) >= _FEWEST}
-    longest: dict[tuple[str, str], int] = {}
-    for (dataset, length), held in trials.items():
-        for program in held:
-            longest[dataset, program] = max(longest.get((dataset, program), 0), length)
-    return _Cells(trials, longest, one.tuned)
-
-
-def _standings(cells: _Cells) -> Standings:
-    """Of each program after the longest training that it has on a set."""
-    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for (dataset, epochs), held in cells.trials.items():
-        ends = [program for program in held if cells.longest[dataset, program] == epochs]
-        places = _shares({program: evened(scores, cells.tuned) for program, scores in held.items()})
-        found[dataset].update((program, places[program]) for program in ends)
-    return found
-
-
-def _shares(scores: Mapping[str, float]) -> dict[str, float]:
-    """The share that each beats, and half of those that it equals, itself among them."""
-    from scipy.stats import rankdata
-
-    ranks = (rankdata(list(scores.values())) - 0.5) / len(scores)
-    return dict(zip(scores, map(float, ranks), strict=True))
-
-
-def _by_program(found: Sequence[Standings], dataset: str, *, others: bool = False) -> dict[str, list[float]]:
-    """Standings on the data set; others: on all others."""
-    made: defaultdict[str, list[float]] = defaultdict(list)
-    for each in found:
-        for name, held in each.items():
-            if (name == dataset) is not others:
-                for program, share in held.items():
-                    made[program].append(share)
+def _by_program(found: Standings, but: str | None = None) -> dict[str, list[Standing]]:
+    """Each program's standings on all sets but one."""
+    made: defaultdict[str, list[Standing]] = defaultdict(list)
+    for name, held in found.items():
+        if name != but:
+            for program, standing in held.items():
+                made[program].append(standing)
     return dict(made)
 
 
-def _reach(found: Sequence[Standings]) -> float:
-    """How far a standing lies from the mean of the network's others, at most in 95 % of the cases; 1 if not known."""
-    gaps = []
-    for dataset in {name for each in found for name in each}:
-        here, elsewhere = _by_program(found, dataset), _by_program(found, dataset, others=True)
-        gaps += [
-            abs(share - float(np.mean(elsewhere[p]))) for p, those in here.items() if p in elsewhere for share in those
-        ]
-    return float(np.quantile(gaps, 0.95)) if len(gaps) >= _LEARNED else 1.0
+def _mean(those: Sequence[Standing]) -> float:
+    return float(np.average([one.share for one in those], weights=[one.weight for one in those]))
 
 
-def _noise(cells: _Cells, dataset: str, reach: float) -> dict[str, tuple[float, float]]:
-    """Bounds of the standings on the data set for other trials: drawn again, with repetition.
+class _Pull:
+    """What standings on some sets tell of one on another set, fitted to networks that were measured on several.
 
-    Of a network with few trials: as far as those with several move; as far as other sets do where there are none.
+    A case is a network on a set, told by one of its other sets, or by all of them.
     """
-    rng = np.random.default_rng(0)
-    found: dict[str, tuple[float, float]] = {}
-    for (name, epochs), held in cells.trials.items():
-        ends = [program for program in held if cells.longest[name, program] == epochs]
-        if name != dataset or not ends:
-            continue
-        own = _shares({program: evened(scores, cells.tuned) for program, scores in held.items()})
-        drawn = [
-            _shares({p: evened(list(rng.choice(scores, len(scores))), cells.tuned) for p, scores in held.items()})
-            for _ in range(_DRAWS)
-        ]
-        moves = [abs(one[p] - own[p]) for p, scores in held.items() if len(scores) >= _SEVERAL for one in drawn]
-        wide = float(np.quantile(moves, 0.95)) if moves else reach
-        for program in ends:
-            places = [one[program] for one in drawn] if len(held[program]) >= _SEVERAL else []
-            low, high = np.quantile(places, [0.025, 0.975]) if places else (own[program] - wide, own[program] + wide)
-            found[program] = min(float(low), own[program]), max(float(high), own[program])
-    return found
+
+    def __init__(self, held: Mapping[str, Sequence[Standing]]) -> None:
+        cases = []
+        targets = 0
+        for _, those in sorted(held.items()):
+            for place, target in enumerate(those if len(those) > 1 else ()):
+                others = [*those[:place], *those[place + 1 :]]
+                tellers = [[one] for one in others] + ([others] if len(others) > 1 else [])
+                cases += [(*_sums(some), target.share - 0.5) for some in tellers]
+                targets += 1
+        self._pull = _NOT_KNOWN
+        self._weights = self._gaps = np.zeros(0)
+        if targets >= _LEARNED:
+            moved, weights, off = np.array(cases).T
+            self._pull = min(_PULLS, key=lambda pull: float(((moved / (weights + pull) - off) ** 2).mean()))
+            self._weights, self._gaps = weights, np.abs(moved / (weights + self._pull) - off)
+
+    def told(self, those: Sequence[Standing]) -> tuple[float, float]:
+        """The share that is expected, and how far from it another set may be in 95 % of the cases; 1 if not known."""
+        moved, weight = _sums(those)
+        return 0.5 + moved / (weight + self._pull), self.reach(weight)
+
+    def reach(self, weight: float) -> float:
+        """By the `_NEAR` cases that were told by most nearly as much, and those that are as near."""
+        if not len(self._gaps):
+            return _NOT_KNOWN
+        apart = np.abs(self._weights - weight)
+        furthest = np.sort(apart)[min(_NEAR, len(apart)) - 1]
+        return float(np.quantile(self._gaps[apart <= furthest + 1e-9], 0.95))
 
 
-def _scores_on(cells: Sequence[_Cells], dataset: str) -> dict[str, float]:
-    """What the networks that were trained longest reached: by their best trial, or by the mean over their seeds."""
-    held = [(epochs, each) for each in cells for name, epochs in each.trials if name == dataset]
-    epochs, longest = max(held, key=lambda one: one[0])
-    reached = max if longest.tuned else np.mean
-    return {program: float(reached(scores)) for program, scores in longest.trials[dataset, epochs].items()}
+def _sums(those: Sequence[Standing]) -> tuple[float, float]:
+    """Of weight * (share - .5), and of weights."""
+    return sum(one.weight * (one.share - 0.5) for one in those), sum(one.weight for one in those)
 
 
 def _by_code(known: Mapping[str, float], sources: Mapping[str, str], asked: Mapping[str, str]) -> list[Suggestion]:
@@ -304,7 +222,7 @@ def _by_code(known: Mapping[str, float], sources: Mapping[str, str], asked: Mapp
 
 
 def _code_correlation(
-    known: Mapping[str, float], here: Mapping[str, Sequence[float]], sources: Mapping[str, str]
+    known: Mapping[str, float], here: Mapping[str, float], sources: Mapping[str, str]
 ) -> Estimate | None:
     from deltanas.study.predictors import matrix
 
@@ -315,9 +233,9 @@ def _code_correlation(
         matrix([network_features(sources[name]) for name in names]), np.array([known[name] for name in names]), names
     )
     both = [place for place, name in enumerate(names) if name in here]
-    if held_out is None or len(both) < _FEWEST:
+    if held_out is None or len(both) < FEWEST:
         return None
-    return rank_correlation([[(float(held_out[place]), float(np.mean(here[names[place]]))) for place in both]])
+    return rank_correlation([[(float(held_out[place]), here[names[place]]) for place in both]])
 
 
 def _held_out(features: Floats, target: Floats, names: Sequence[str]) -> Floats | None:

@@ -115,3 +115,13 @@ def test_the_command_ends_with_what_was_found(deltanas: Command) -> None:
 def test_presets_are_plain_toml_files_that_can_be_given_as_one() -> None:
     for path in presets().values():
         assert read_config(given_settings(path)) == read_config(tomllib.loads(path.read_text("utf-8")))
+
+
+def test_slots_that_no_mixture_can_fill_are_told_and_not_counted() -> None:
+    config = {"dataset": "digits", "strategy": "experts", "cycles": 3, "candidates": 8, "finals": 0, "rungs": "off"}
+    four = rehearse({**config, "baselines": ["mlp", "nin", "vgg", "vit"]})
+    assert "4 baselines give 1 mixture of 4 at most: 23 of 24 slots stay empty" in four.does
+    assert four.counts["trainings"] == 5
+    more = rehearse({**config, "baselines": ["mlp", "nin", "vgg", "vit", "mixer", "resnet", "densenet"]})
+    assert not any("stay empty" in line for line in more.does)
+    assert more.counts["trainings"] == 7 + 24

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,11 @@ import pytest
 from deltanas import nets
 from deltanas.config import read_config
 from deltanas.errors import DeltanasError, UsageError
+from deltanas.program import Failed, Trained
+from deltanas.records import Candidate, Draft
+from deltanas.sources import _of_run, data_at, evidence_of
 from deltanas.study.predictors import TREES
-from deltanas.wiring import programs_of
+from deltanas.wiring import program_of, programs_of
 from lemur_wheels import net, rows, trial, write_wheel
 from support import invoked
 
@@ -126,6 +130,42 @@ def test_suggested_stands_for_the_first_suggestions(deltanas: Command, tmp_path:
     assert first["lr"] == pytest.approx(3.1), "the settings of its best trial"
 
 
+def test_a_misfiled_trial_suggests_nothing_and_is_told(deltanas: Command, tmp_path: Path) -> None:
+    files = {f"ab/nn/nn/{name}.py": net(8 + place).encode() for place, name in enumerate([*NAMES, "Wrong"])}
+    for place, name in enumerate(NAMES):
+        where = f"ab/nn/stat/img-classification_svhn_acc_{name}"
+        files[f"{where}/1.json"] = rows(trial(0.4 + 0.01 * place)).encode()
+        files[f"{where}/5.json"] = rows(*(trial(0.5 + 0.001 * more, lr=0.1 + more) for more in range(9))).encode()
+    files["ab/nn/stat/img-classification_svhn_acc_Wrong/1.json"] = rows(trial(0.93)).encode()
+    wheel = write_wheel(tmp_path / "nn_dataset-9.9.9-py3-none-any.whl", files)
+    deltanas("lemur", "import", wheel)
+    said: list[str] = []
+    assert evidence_of("lemur", said.append).rows
+    programs_of(read_config({"dataset": "svhn", "baselines": ["suggested"]}), said.append)
+    assert [line for line in said if "misfiled: Wrong with 0.930 on svhn" in line] == said[:1] * 2
+    for options in (["--dataset", "folder:x", "--epochs", "1"], ["--dataset", "svhn"]):
+        told = deltanas("suggest", *options, "--top", "99", "--json")
+        assert "#Wrong" not in told
+    assert "#FNet-2" in told
+
+
+def test_a_network_that_failed_in_a_longer_training_is_not_suggested() -> None:
+    held = dict(list(nets.baselines().items())[:5])
+    failed = Failed("timeout", "300 s", 300, 300, "C")
+    made = []
+    for place, (name, source) in enumerate(held.items()):
+        short, long = (Trained(score - 0.01 * place, 1000, 0, 1.0, 1.0, "C", epochs=epochs)
+                       for score, epochs in ((0.9, 4), (0.95, 19)))  # fmt: skip
+        last = failed if place == 0 else long
+        made.append(
+            Candidate(
+                0, place, "baseline", None, Draft(program_of(source)), name=name, outcome=last, trainings=(short, last)
+            )
+        )
+    names = [row.program for row in _of_run("digits", made).rows]
+    assert set(names) == {*list(held)[1:]}
+
+
 def test_a_table_of_trainings_is_evidence_and_its_last_row_may_be_cut_short(deltanas: Command, tmp_path: Path) -> None:
     table = tmp_path / "table.jsonl"
     lines = [
@@ -195,3 +235,92 @@ def test_evidence_that_is_not_there_is_said(deltanas: Command, tmp_path: Path) -
     deltanas("lemur", "import", one, "--run", "runs/one")
     with pytest.raises(UsageError, match="no data set can be left out"):
         deltanas("suggest", "--dataset", "digits", "--from", "lemur:runs/one", "--check")
+
+
+def test_a_network_that_was_measured_elsewhere_alone_is_taken_up_by_a_search(deltanas: Command, tmp_path: Path) -> None:
+    files = {f"ab/nn/nn/{name}.py": net(8 + place).encode() for place, name in enumerate(NAMES)}
+    for place, name in enumerate(NAMES):
+        for dataset in SETS if name != "FNet-2" else SETS[1:]:
+            text = rows(trial(0.4 + 0.02 * place, lr=0.1 if dataset == "mnist" else 0.3))
+            files[f"ab/nn/stat/img-classification_{dataset}_acc_{name}/1.json"] = text.encode()
+    deltanas("lemur", "import", write_wheel(tmp_path / "nn_dataset-9.9.9-py3-none-any.whl", files))
+    told = json.loads(deltanas("suggest", "--dataset", "cifar10", "--top", "3", "--json"))
+    assert "lemur:runs/lemur-9.9.9#FNet-2" in [one["program"] for one in told]
+    found = programs_of(read_config({"dataset": "cifar10", "baselines": [one["program"] for one in told]}))
+    assert list(found) == [one["program"].partition("#")[2] for one in told]
+    suggested = read_config({"dataset": "cifar10", "baselines": ["suggested"]})
+    assert list(programs_of(suggested)) == list(found)
+
+
+def test_programs_of_two_runs_that_share_a_name_are_searched_together(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    again = wheel_of(tmp_path).rename(tmp_path / "nn_dataset-9.9.8-py3-none-any.whl")
+    deltanas("lemur", "import", again, "--run", "runs/lemur-9.9.8")
+    names = [f"lemur:runs/lemur-9.9.{number}#FNet-1" for number in (9, 8)]
+    assert list(programs_of(read_config({"baselines": names}))) == ["FNet-1"], "one program"
+    other = wheel_of(tmp_path)
+    with zipfile.ZipFile(other) as held:
+        files = {
+            name: held.read(name).replace(b"(19,", b"(190,").replace(b" 19)", b" 190)") for name in held.namelist()
+        }
+    deltanas("lemur", "import", write_wheel(other, files), "--run", "runs/lemur-9.9.7")
+    names = [f"lemur:runs/lemur-9.9.{number}#FNet-{one}" for number in (9, 7) for one in (2, 1)]
+    found = programs_of(read_config({"baselines": [*names, "mlp"]}))
+    clash = [name for name in found if "#" in name]
+    assert set(found) == {*clash, "FNet-1", "FNet-2", "mlp"} - {one.partition("#")[2] for one in clash}
+    assert {one.partition("#")[0] for one in clash} == {"lemur-9.9.9", "lemur-9.9.7"}
+
+
+def test_a_folder_of_images_is_one_data_set_however_it_is_written(deltanas: Command, tmp_path: Path) -> None:
+    table = tmp_path / "table.jsonl"
+    lines = [
+        {
+            "program": name,
+            "dataset": dataset,
+            "epochs": 1,
+            "score": 0.5 + (-0.01 if "photos" in dataset else 0.01) * place,
+        }
+        for dataset in ("digits", "folder:photos")
+        for place, name in enumerate(nets.baselines())
+    ]
+    table.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name in ("folder:photos", "folder:photos/", f"folder:{tmp_path}/photos", "folder:other/../photos"):
+        told = json.loads(deltanas("suggest", "--dataset", name, "--from", table, "--json"))
+        assert told[0]["program"] == next(iter(nets.baselines())), name
+    assert data_at("folder:photos", Path("/a/b")) == "folder:/a/b/photos"
+    assert data_at("npz:/c/d.npz", Path("/a")) == "npz:/c/d.npz"
+    assert data_at("digits", Path("/a")) == "digits"
+
+
+def test_a_table_whose_data_set_is_no_text_is_refused(deltanas: Command, tmp_path: Path) -> None:
+    for wrong in ({"dataset": ["x"]}, {"program": ["mlp"]}, {"dataset": 3}):
+        line = {"program": "mlp", "dataset": "digits", "epochs": 1, "score": 0.5} | wrong
+        (tmp_path / "table.jsonl").write_text(json.dumps(line) + "\n")
+        with pytest.raises(UsageError, match="no table of trainings"):
+            deltanas("suggest", "--dataset", "digits", "--from", "table.jsonl")
+
+
+def test_options_without_effect_are_refused_and_a_check_needs_no_data_set(deltanas: Command, tmp_path: Path) -> None:
+    wheel = wheel_of(tmp_path)
+    for option, value in (("--taught", 20), ("--asked", 20), ("--out", "there")):
+        with pytest.raises(UsageError, match=f"{option} is of \\w+, and no language model is asked"):
+            deltanas("study", "suitability", wheel, option, value)
+    deltanas("lemur", "import", wheel)
+    assert json.loads(deltanas("suggest", "--check", "--json"))
+    with pytest.raises(UsageError, match="--check judges the first 8, whatever --top says"):
+        deltanas("suggest", "--check", "--top", 3)
+    with pytest.raises(UsageError, match="no data set is named") as caught:
+        deltanas("suggest")
+    assert "--dataset NAME" in caught.value.hint
+    with pytest.raises(UsageError, match="strategy experts edits net alone") as caught:
+        read_config({"strategy": "experts", "edits": "net,transform"})
+    assert "--edits net" in caught.value.hint
+
+
+def test_mixtures_of_too_few_suggestions_are_mended_by_more_of_them(deltanas: Command, tmp_path: Path) -> None:
+    deltanas("lemur", "import", wheel_of(tmp_path))
+    given = {"dataset": "digits", "strategy": "experts", "baselines": ["suggested"]}
+    with pytest.raises(UsageError, match="joins 4 baselines, and 3 are given that fit") as caught:
+        programs_of(read_config(given))
+    [number] = re.findall(r"--set suggested_programs=(\d)", caught.value.hint)
+    assert len(programs_of(read_config({**given, "suggested_programs": int(number)}))) == 4

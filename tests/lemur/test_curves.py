@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from deltanas.lemur import csv_rows, curves, drawn, ranked, scored
+from deltanas.lemur import csv_rows, curves, drawn, ranked, scored, sifted, told_misfiled
 from deltanas.program.trial import Experiment, Trial
 
 
@@ -98,3 +98,13 @@ def test_a_score_that_no_longer_training_reaches_is_misfiled_and_a_good_one_is_n
     near = [at("A", 1, 0.90), at("B", 1, 0.93)]
     assert scored([*longer, *near], 1) == (near, []), "two networks that agree are no slip"
     assert scored([at("A", 1, 0.5), replace(at("A", 1, 0.6), settings='{"error": "x"}')], 1)[0] == [at("A", 1, 0.5)]
+
+
+def test_what_is_misfiled_is_left_out_of_every_number_of_epochs() -> None:
+    longer = [made("A", 0.5 + 0.003 * number, epoch=6 + number % 5) for number in range(100)]
+    some = [made("A", 0.7, epoch=2), made("B", 0.6, epoch=2), made("C", 0.93, epoch=2), made("C", 0.4)]
+    kept, wrong = sifted([*longer, *some, made("D", 0.99, task="img-denoising")])
+    assert wrong == some[2:3]
+    assert sorted(kept, key=repr) == sorted([*longer, *some[:2], some[3]], key=repr)
+    [line] = told_misfiled(wrong)
+    assert line == "left out as misfiled: C with 0.930 on mnist, which no longer training reaches"

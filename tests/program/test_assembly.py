@@ -15,6 +15,7 @@ from deltanas.nets import DEFAULT_PRM, baseline, baselines
 from deltanas.program import Program, canonical_source
 from deltanas.program.assembly import Expert, assembled
 from deltanas.program.renaming import AssemblyError
+from lemur_wheels import net as lemur_net
 
 NAMES = list(baselines())
 PLAIN = 'def supported_hyperparameters():\n    return {"lr"}\n\nclass Net:\n    pass\n'
@@ -141,6 +142,31 @@ REFUSED = {
         "line 2: `set_default_dtype`",
         "",
     ),
+    "a default by getattr": (
+        "import torch\ngetattr(torch, 'set_default_dtype')(torch.float64)\n",
+        "line 2: `set_default_dtype`",
+        "import torch\nx = getattr(torch, 'float64')\n",
+    ),
+    "gradients for all": (
+        "import torch\ntorch.set_grad_enabled(True)\n",
+        "line 2: `set_grad_enabled` holds for all",
+        "import torch\nwith torch.set_grad_enabled(True):\n    x = 1\n",
+    ),
+    "setattr of a library": (
+        "from torch import nn\nsetattr(nn.Linear, 'mine', 1)\n",
+        r"line 2: `setattr\(nn.Linear, 'mine', 1\)` is set",
+        "from torch import nn\nclass A(nn.Linear): ...\nsetattr(A, 'mine', 1)\n",
+    ),
+    "a name by getattr": (
+        "class A: ...\ny = getattr(A, '__name__') == 'A'\n",
+        "line 2: the name 'A' is compared with",
+        "class A: ...\ny = isinstance(A(), A)\n",
+    ),
+    "a private name as text": (
+        "class A:\n    __v = 1\ny = getattr(A(), '_A__v')\n",
+        "line 3: `_A__v` holds the name of a class",
+        "class A:\n    v = 1\ny = getattr(A(), 'v')\n",
+    ),
     "a default for all": (
         "import torch\ntorch.set_default_dtype(torch.float64)\n",
         "line 2: `set_default_dtype`",
@@ -257,6 +283,14 @@ def test_a_mixture_has_one_identity_whatever_the_order_and_the_names_and_keeps_e
     assert Program.of(other).id != Program.of(source).id
     twice = assembled([*experts, experts[1]])
     assert len(module_of(twice).EXPERTS) == 4
+
+
+def test_an_optimizer_that_a_program_keeps_twice_steps_once() -> None:
+    line = '        self.optimizer = torch.optim.SGD(self.parameters(), lr=prm["lr"], momentum=prm["momentum"])\n'
+    assert line in lemur_net(8)
+    twice = lemur_net(8).replace(line, f"{line}        self.optimizers = [self.optimizer]\n")
+    net = net_of(assembled([Expert("twice", twice, DEFAULT_PRM), *experts_of(["mlp"])]))
+    assert len(net.optimizers) == len({id(one) for one in net.optimizers})
 
 
 def test_a_mixture_of_mixtures_keeps_all_of_their_optimizers() -> None:

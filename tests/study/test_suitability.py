@@ -19,7 +19,7 @@ from deltanas.study.predictors import (
     trees,
 )
 from deltanas.study.standing import Examples, agreement, examples_of, standing_of, table_of
-from deltanas.study.suitability import Figure, _verdict
+from deltanas.study.suitability import Figure, _verdict, figure
 
 SETS = ("a", "b", "c", "d")
 
@@ -82,9 +82,45 @@ def test_code_that_tells_is_told_from_names_that_do_not(telling: Suitability) ->
 
 def test_code_that_is_above_names_below_a_guess_is_not_said_to_tell_more(telling: Suitability) -> None:
     gain = Figure(0.15, 0.1, 0.2, 900)
-    guess, more = (_verdict("quantile", telling.majority, Figure(0.55, low, 0.6, 900), gain) for low in (0.49, 0.51))
+    guess, more = (
+        _verdict("quantile", telling.majority, Figure(0.55, low, 0.6, 900), gain, 10) for low in (0.49, 0.51)
+    )
     assert "not shown to tell more than a guess" in guess
     assert more == "Code tells more than the names of the two sets: +0.150 [+0.100, +0.200]."
+
+
+def test_of_few_families_no_verdict_is_given(telling: Suitability) -> None:
+    gain = Figure(-0.2, -0.5, -0.125, 10)
+    few, enough = (_verdict("quantile", telling.majority, telling.code, gain, families) for families in (5, 6))
+    assert few.startswith(
+        "Too few families to tell (5) whether code adds anything to the names of the two sets: -0.200"
+    )
+    assert enough.startswith("Code tells less than the names")
+
+
+@pytest.mark.parametrize("families", [2, 3, 5, 8, 12])
+def test_intervals_of_few_families_hold_the_truth_about_as_often_as_they_say(families: int) -> None:
+    rng = np.random.default_rng(1)
+    missed = 0
+    for _ in range(300):
+        level = rng.normal(0, 0.1, families)
+        found = figure(np.repeat(level, 10), np.repeat(np.arange(families).astype(str), 10))
+        missed += found.low > 0 or found.high < 0
+    assert missed / 300 < 0.09
+    one = figure(np.array([0.0, 1, 1]), np.array(["a"] * 3))
+    assert (one.low, one.high) == (0, 1), "one family tells nothing of others"
+    assert figure(np.array([0.0, -1, 1]), np.array(["a"] * 3)).low == -1
+
+
+def test_intervals_of_many_families_are_those_of_families_drawn_again() -> None:
+    rng = np.random.default_rng(2)
+    values, families = rng.random(300), np.repeat(np.arange(20).astype(str), 15)
+    means = values.reshape(20, 15).mean(axis=1)
+    drawn = np.random.default_rng(0).integers(0, 20, (2000, 20))
+    order = np.argsort(np.unique(families).astype(int))
+    low, high = np.quantile(means[np.argsort(order)][drawn].mean(axis=1), [0.025, 0.975])
+    found = figure(values, families)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.01)
 
 
 def test_code_that_tells_nothing_is_not_said_to_and_without_repeats_there_is_no_ceiling() -> None:

@@ -171,3 +171,8 @@ def test_a_model_is_asked_tuned_and_asked_again_and_goes_on_where_it_was_killed(
     run(line, tmp_path)
     assert ask("relative") != first
     assert (tmp_path / "out.1/answers.jsonl").read_text() == "".join(lines), "nothing is lost by the hint"
+    for line in ("no JSON\n", '{"kind": "names"}\n', "[1]\n"):
+        file.write_text("".join(lines[:3]) + line)
+        with pytest.raises(UsageError, match=r"answers\.jsonl holds a line that is no answer") as caught:
+            ask("relative")
+        assert code_in(caught.value.hint)

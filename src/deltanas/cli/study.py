@@ -13,7 +13,7 @@ import typer
 from deltanas.archive import read_folder
 from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.errors import UsageError
-from deltanas.lemur import METRIC, TASK, csv_rows, curves, scored
+from deltanas.lemur import METRIC, TASK, csv_rows, curves, scored, told_misfiled
 from deltanas.llm import Tunable, open_model, parse_spec
 from deltanas.pages import write_recipes
 from deltanas.program.features import SIZES, network_features, skeleton
@@ -152,11 +152,19 @@ def suitability(
         list[str] | None,
         typer.Option(help="With --llm: only code, metadata, names, leaked or nonsense; may be repeated."),
     ] = None,
-    taught: Annotated[int, typer.Option(help="With --llm: number of examples to tune on.", min=8)] = 400,
-    asked: Annotated[int, typer.Option(help="With --llm: number of held-out examples.", min=8)] = 500,
+    taught: Annotated[
+        int | None, typer.Option(help="With --llm: number of examples to tune on; default: 400.", min=8)
+    ] = None,
+    asked: Annotated[
+        int | None, typer.Option(help="With --llm: number of held-out examples; default: 500.", min=8)
+    ] = None,
     out: Annotated[
-        Path, typer.Option(help="With --llm: folder of answers and adapters, which a killed command goes on with.")
-    ] = Path("runs/suitability"),
+        Path | None,
+        typer.Option(
+            help="With --llm: folder of answers and adapters, which a killed command goes on with; default:"
+            " runs/suitability."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """On which of two data sets does a network stand higher? Its code against the names of the sets, families held out.
@@ -168,17 +176,16 @@ def suitability(
     from deltanas.study.questions import asked_described, kinds_of
     from deltanas.study.standing import compared
 
+    if llm is None:
+        _refuse_of_model({"--kind": kind, "--taught": taught, "--asked": asked, "--out": out})
     kept, wrong, sources = _trials_after(source, epoch)
     scores = Scores.of(kept)
     compared(scores, label)  # before a model is opened
     answered = None
-    if llm is None and kind:
-        raise UsageError(
-            "--kind is of prompts, and no language model is asked", "add --llm smollm2, or leave --kind out"
-        )
     if llm is not None:
-        how = {"label": label, "epochs": epoch, "kinds": kinds_of(kind or ()), "taught": taught, "number": asked}
-        answered = _ask(llm, scores, sources, out, **how)
+        how = {"label": label, "epochs": epoch, "kinds": kinds_of(kind or ()), "taught": taught or 400,
+               "number": asked or 500}  # fmt: skip
+        answered = _ask(llm, scores, sources, out or Path("runs/suitability"), **how)
     names = sorted({trial.experiment.program for trial in kept})
     features = {name: network_features(sources[name]) for name in names}
     skeletons = {name: skeleton(sources[name]) for name in names}
@@ -190,6 +197,19 @@ def suitability(
         print_text(suitability_described(found))
         if answered is not None:
             print_text(f"\n{asked_described(answered, label)}")
+
+
+_ABOUT = {"--kind": "prompts", "--taught": "tuning", "--asked": "questions", "--out": "answers"}
+
+
+def _refuse_of_model(given: Mapping[str, object]) -> None:
+    """Raises UsageError for options that say nothing where no language model is asked."""
+    for option, value in given.items():
+        if value:
+            raise UsageError(
+                f"{option} is of {_ABOUT[option]}, and no language model is asked",
+                f"add --llm smollm2, or leave {option} out",
+            )
 
 
 def _trials_after(source: Path, epoch: int) -> tuple[list[Trial], int, dict[str, str]]:
@@ -204,11 +224,8 @@ def _trials_after(source: Path, epoch: int) -> tuple[list[Trial], int, dict[str,
             if known
             else "`deltanas lemur import WHEEL` of nn-dataset 1.2.6 holds some",
         )
-    for trial in wrong:
-        say(
-            f"left out as misfiled: {trial.experiment.program} with {trial.accuracy:.3f} on {trial.experiment.dataset},"
-            " which no longer training reaches"
-        )
+    for line in told_misfiled(wrong):
+        say(line)
     return kept, len(wrong), sources
 
 

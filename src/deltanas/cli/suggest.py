@@ -13,8 +13,9 @@ from deltanas import nets
 from deltanas.cli.output import Json, print_json, print_table, print_text, say
 from deltanas.errors import UsageError
 from deltanas.intervals import Estimate
-from deltanas.sources import evidence_of
-from deltanas.suggest import TOP, Evidence, left_out, suggested
+from deltanas.sources import data_at, evidence_of
+from deltanas.standings import Evidence
+from deltanas.suggest import TOP, Left, left_out, suggested
 from deltanas.train.data import available
 
 _PAIRS = {"photos", "pairs"}
@@ -26,7 +27,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def suggest(
-    dataset: Annotated[str, typer.Option(help="The data set to be searched on: a name, folder:PATH or npz:PATH.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="The data set to be searched on: a name, folder:PATH or npz:PATH. --check does without."),
+    ] = None,
     places: Annotated[
         list[str] | None,
         typer.Option(
@@ -35,7 +39,9 @@ def suggest(
             metavar="PLACE",
         ),
     ] = None,
-    top: Annotated[int, typer.Option(help="Number of programs to name.", min=1)] = TOP,
+    top: Annotated[
+        int | None, typer.Option(help=f"Number of programs to name; default: {TOP}.", show_default=False, min=1)
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(
@@ -52,12 +58,17 @@ def suggest(
 
     A score is the share of the other networks that one is expected to beat, with its 95 % interval.
     """
-    evidence = [evidence_of(place) for place in places or ["lemur"]]
-    _require_known(dataset, evidence)
-    if check:
+    if check and top is not None:
+        raise UsageError(f"--check judges the first {TOP}, whatever --top says", "leave --top out")
+    if dataset is None and not check:
+        raise UsageError("no data set is named", "give one to search on: --dataset NAME, folder:PATH or npz:PATH")
+    evidence = [evidence_of(place, say) for place in places or ["lemur"]]
+    if dataset is not None:
+        _require_known(dataset, evidence)
+    if check or dataset is None:
         _print_check(evidence, epochs, as_json=as_json)
         return
-    found = suggested(evidence, nets.baselines(), dataset, epochs)[:top]
+    found = suggested(evidence, nets.baselines(), data_at(dataset), epochs)[: top or TOP]
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -97,11 +108,19 @@ def _print_check(evidence: list[Evidence], epochs: int | None, *, as_json: bool)
     if as_json:
         print_json([asdict(row) for row in rows])
         return
-    say(f"each data set as if nothing had been measured on it; best: of the first {TOP}, over the best of all")
-    print_table(
-        ("data set", "networks", "rank correlation [95 %]", "by code alone, families held out", "best"),
-        ((row.dataset, row.n, _shown(row.rho), _shown(row.by_code), f"{row.best:.3f}") for row in rows),
+    say(
+        "each data set as if nothing had been measured on it: the networks of the longest trainings, all of them, code"
+        f" with families held out; best: of the first {TOP}, over the best of all"
     )
+    print_table(
+        ("data set", "networks", "rank correlation [95 %]", "of all", "rank correlation", "by code alone", "best"),
+        map(_line, rows),
+    )
+
+
+def _line(row: Left) -> tuple[object, ...]:
+    told = row.n, _shown(row.rho), row.every_n, _shown(row.every), _shown(row.by_code)
+    return row.dataset, *told, f"{row.best:.3f}"
 
 
 def _shown(rho: Estimate | None) -> str:

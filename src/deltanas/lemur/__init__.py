@@ -5,7 +5,19 @@ Trials come from a broad search over hyperparameters, leave out failed trainings
 prior, not a controlled comparison (docs/lemur.md).
 """
 
-from deltanas.lemur.curves import CSV_COLUMNS, METRIC, TASK, Curve, csv_rows, curves, drawn, ranked, scored
+from deltanas.lemur.curves import (
+    CSV_COLUMNS,
+    METRIC,
+    TASK,
+    Curve,
+    csv_rows,
+    curves,
+    drawn,
+    ranked,
+    scored,
+    sifted,
+    told_misfiled,
+)
 from deltanas.lemur.exporting import of_networks, own_meaning, own_programs, write_layout
 from deltanas.lemur.importing import Imported, Memory, import_tree
 from deltanas.lemur.transforms import TRANSFORMS
@@ -29,5 +41,7 @@ __all__ = [
     "own_programs",
     "ranked",
     "scored",
+    "sifted",
+    "told_misfiled",
     "write_layout",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from math import inf
@@ -97,27 +97,57 @@ def scored(trials: Iterable[Trial], epoch: int) -> tuple[list[Trial], list[Trial
     of these or more, and what lies a tenth above all other networks: 2.1.2 holds one of .928 "after one epoch" on
     CIFAR-10, where the next has .780 and the best after five .858. One such row would move the label of all networks.
     """
-    found: list[Trial] = []
-    longer: defaultdict[str, list[float]] = defaultdict(list)
-    best: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    held = _by_epoch(trial for trial in trials if epoch <= trial.epoch <= _LONGER * epoch)
+    return _parted(held, epoch)
+
+
+def sifted(trials: Iterable[Trial]) -> tuple[list[Trial], list[Trial]]:
+    """As `scored`, of each number of epochs that classifiers were trained for, the fewest first."""
+    held = _by_epoch(trials)
+    parts = [_parted(held, epoch) for epoch in sorted(held)]
+    return [trial for kept, _ in parts for trial in kept], [trial for _, wrong in parts for trial in wrong]
+
+
+def _by_epoch(trials: Iterable[Trial]) -> dict[int, list[Trial]]:
+    """Those of classifiers that did not fail."""
+    held: defaultdict[int, list[Trial]] = defaultdict(list)
     for trial in trials:
-        if trial.failure is not None or trial.experiment[::2] != (TASK, METRIC):
-            continue
-        _, dataset, _, program = trial.experiment
-        if trial.epoch == epoch:
-            found.append(trial)
-            best[dataset][program] = max(trial.accuracy, best[dataset].get(program, 0.0))
-        elif epoch < trial.epoch <= _LONGER * epoch:
-            longer[dataset].append(trial.accuracy)
+        if trial.experiment[::2] == (TASK, METRIC) and trial.failure is None:
+            held[trial.epoch].append(trial)
+    return dict(held)
+
+
+def _parted(held: Mapping[int, list[Trial]], epoch: int) -> tuple[list[Trial], list[Trial]]:
+    found = held.get(epoch, [])
+    longer: defaultdict[str, list[float]] = defaultdict(list)
+    for length, those in held.items():
+        if epoch < length <= _LONGER * epoch:
+            for trial in those:
+                longer[trial.experiment.dataset].append(trial.accuracy)
+    best: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for trial in found:
+        here, program = best[trial.experiment.dataset], trial.experiment.program
+        here[program] = max(trial.accuracy, here.get(program, 0.0))
     most = {dataset: max(those) for dataset, those in longer.items() if len(those) >= _ENOUGH}
-    wrong = []
+    kept: list[Trial] = []
+    wrong: list[Trial] = []
     for trial in found:
         _, dataset, _, program = trial.experiment
+        if trial.accuracy <= most.get(dataset, inf):
+            kept.append(trial)
+            continue
         others = max((score for name, score in best[dataset].items() if name != program), default=inf)
-        if trial.accuracy > max(most.get(dataset, inf), _BEYOND * others):
-            wrong.append(trial)
-    left = set(map(id, wrong))
-    return [trial for trial in found if id(trial) not in left], wrong
+        (wrong if trial.accuracy > _BEYOND * others else kept).append(trial)
+    return kept, wrong
+
+
+def told_misfiled(wrong: Iterable[Trial]) -> list[str]:
+    """A line for each trial that `scored` calls misfiled."""
+    return [
+        f"left out as misfiled: {trial.experiment.program} with {trial.accuracy:.3f} on {trial.experiment.dataset},"
+        " which no longer training reaches"
+        for trial in wrong
+    ]
 
 
 def ranked(trials: Iterable[Trial], dataset: str, epoch: int | None = 1) -> list[Trial]:

@@ -123,7 +123,7 @@ class Net(nn.Module):
             expert.train_setup(own)
             held = [value if isinstance(value, list | tuple) else [value] for value in vars(expert).values()]
             found = [one for some in held for one in some if isinstance(one, torch.optim.Optimizer)]
-            self.optimizers += found or [torch.optim.AdamW(expert.parameters(), lr=own["lr"])]
+            self.optimizers += dict.fromkeys(found) or [torch.optim.AdamW(expert.parameters(), lr=own["lr"])]
 {optimizer}
     def learn(self, train_data: Iterable[tuple[torch.Tensor, torch.Tensor]]) -> None:
         self.train()

@@ -109,7 +109,11 @@ class Source:
     def _refuse_said(self) -> None:
         """A program that asks for names of classes or functions, and says one of its own as a text."""
         nodes = list(ast.walk(self.tree))
-        if not any(isinstance(node, ast.Attribute) and node.attr in _NAME for node in nodes):
+        if not any(
+            (isinstance(node, ast.Attribute) and node.attr in _NAME)
+            or (isinstance(node, ast.Constant) and node.value in _NAME)  # as getattr(x, "__name__") says it
+            for node in nodes
+        ):
             return
         defined = {node.name for node in nodes if isinstance(node, ast.ClassDef | ast.FunctionDef)}
         own = defined & self.names.scope.bound
@@ -133,8 +137,16 @@ class Source:
         if isinstance(node, ast.expr) and whole.removeprefix("builtins.") in _SEES_NAMES and "." in whole:
             self._sees(node, ast.unparse(node))
         if isinstance(node, ast.expr) and (last := whole.rpartition(".")[2]).startswith("set_default_"):
-            self.fails(node.lineno, f"`{last}` holds for all programs of a file", f"take `{last}` out")
+            self._holds_for_all(node, last)
         match node:
+            case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(last)), *_]) if last.startswith(
+                "set_default_"
+            ):
+                self._holds_for_all(node, last)
+            case ast.Expr(value=ast.Call(func=called)) if _dotted(called, imported).endswith(".set_grad_enabled"):
+                self._holds_for_all(node, "set_grad_enabled")
+            case ast.Call(func=ast.Name(id="setattr" | "delattr"), args=[of, *_]) if _root(of) in imported:
+                self._set(node, ast.unparse(node))
             case ast.ImportFrom(names=names) if any(alias.name == "*" for alias in names):
                 self.fails(
                     node.lineno,
@@ -143,18 +155,26 @@ class Source:
                 )
             case ast.ImportFrom(module="__future__", names=names) if any(one.name == "barry_as_FLUFL" for one in names):
                 self.fails(node.lineno, "`barry_as_FLUFL` holds for a whole file", "take the line out")
-            case ast.Attribute(attr=attr) if any(attr.startswith(f"_{name.lstrip('_')}__") for name in own):
+            case ast.Attribute(attr=attr) | ast.Constant(value=str(attr)) if attr.isidentifier() and any(
+                attr.startswith(f"_{name.lstrip('_')}__") for name in own
+            ):
                 self.fails(
                     node.lineno, f"`{attr}` holds the name of a class, which is renamed", "write `self.__` there"
                 )
             case ast.Attribute(ctx=ast.Store() | ast.Del()) if _root(
                 node
             ) in imported and ".backends." not in ast.unparse(node):
-                self.fails(
-                    node.lineno,
-                    f"`{ast.unparse(node)}` is set, and all programs of a file share it",
-                    f"derive a class, or write a function, that does without `{ast.unparse(node)}`",
-                )
+                self._set(node, ast.unparse(node))
+
+    def _set(self, node: ast.expr, what: str) -> NoReturn:
+        self.fails(
+            node.lineno,
+            f"`{what}` is set, and all programs of a file share it",
+            f"derive a class, or write a function, that does without `{what}`",
+        )
+
+    def _holds_for_all(self, node: ast.expr | ast.stmt, what: str) -> NoReturn:
+        self.fails(node.lineno, f"`{what}` holds for all programs of a file", f"take `{what}` out")
 
     def _imports(self) -> Iterator[Import]:
         """Those of the module level whose names nothing else in the program binds to another object."""

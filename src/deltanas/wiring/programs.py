@@ -29,7 +29,7 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
 
     Where nothing but the transform is edited, each network comes with each of the transforms that such a search begins
     with (`STARTS`, or those of the setting `transforms`), and is one network if none is named. tell: told of each
-    hyperparameter that is declared, and that nobody gave.
+    hyperparameter that is declared and that nobody gave, and of trials that suggestions leave out.
 
     Raises UsageError as `chosen_sources` does, where two have one name, and where the strategy needs more of them.
     """
@@ -38,12 +38,15 @@ def programs_of(config: SearchConfig, tell: Callable[[str], None] | None = None)
     chosen = config.transforms or START_NAMES
     starts = {name: STARTS[name] for name in STARTS if (name or "none") in chosen} if augmenting else {"": ""}
     programs: dict[str, Program] = {}
-    for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names})):
+    for name, source, prm in chosen_sources(config.model_copy(update={"baselines": names}), tell):
         program = program_of(source, prm)
         for start, transform in starts.items():
             label, begun = f"{name} {start}".rstrip(), Program({**program.parts, "transform": transform})
             if programs.setdefault(label, begun) != begun:
-                raise UsageError(f"two baselines that differ have one name, {name}", "give one file another name")
+                raise UsageError(
+                    f"two baselines that differ have one name, {name}",
+                    "give one file, or the folder of one run, another name",
+                )
         if tell:
             for line in told_assumed(assumed_of(program, prm)):
                 tell(f"{name}: {line}")
@@ -59,9 +62,11 @@ def _require_fit(
     faults = {name: fault for name, program in programs.items() if (fault := unfit(name, program.net))}
     if len(programs) - len(faults) < least:
         reasons = "".join(f"; {fault.message}: {fault.hint}" for fault in faults.values())
+        suggests = any(name.partition(":")[0] == "suggested" for name in config.baselines)
         raise UsageError(
             f"strategy {config.strategy} joins {least} baselines, and {len(programs) - len(faults)} are given that fit",
-            f"give {least} or more --baselines, or leave them out for all built-in ones{reasons}",
+            (f"take `--set suggested_programs={least + len(faults)}`, or " if suggests else "")
+            + f"give {least} or more --baselines, or leave them out for all built-in ones{reasons}",
         )
     if tell:
         for fault in faults.values():

@@ -103,14 +103,21 @@ class _Kept:
         into.mkdir(parents=True, exist_ok=True)
         self._file = into / "answers.jsonl"
         self._margins: defaultdict[tuple[str, bool], dict[tuple[int, str], float]] = defaultdict(dict)
-        rows = read_rows(self._file)
+        try:
+            rows = read_rows(self._file)
+            known = [((row["kind"], row["tuned"]), (row["example"], row["first"]), row["margin"]) for row in rows[1:]]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise UsageError(
+                f"{self._file} holds a line that is no answer: {error!r}",
+                f"name another --out, or put it aside: {aside(into)}",
+            ) from None
         if rows and rows[0] != json.loads(json.dumps(plan)):
             raise UsageError(
                 f"{into} holds answers of another model, or to other questions",
                 f"name another --out, or put it aside: {aside(into)}",
             )
-        for row in rows[1:]:
-            self._margins[row["kind"], row["tuned"]][row["example"], row["first"]] = row["margin"]
+        for asked_as, which, margin in known:
+            self._margins[asked_as][which] = margin
         if not rows:
             append_rows(self._file, [plan])
 
