@@ -250,18 +250,12 @@ def _of_sets(table: Table, examples: Examples, rights: Mapping[str, Floats]) -> 
     return found
 
 
-<<<<<<< HEAD
-def _verdict(label: Label, named: Figure, code: Figure, gain: Figure) -> str:
-    gap = f"{gain:+.3f}"
-    if gain.low > 0 and code.low <= 0.5:  # by quantiles the names of other families are below a guess
-=======
 def _verdict(label: Label, named: Figure, code: Figure, gain: Figure, families: int) -> str:
     """families: number of those that the examples are of."""
-    gap = f"{gain.value:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"
+    gap = f"{gain:+.3f}"
     if families < _FEWEST:
         said = f"Too few families to tell ({families}) whether code adds anything to the names of the two sets: {gap}."
     elif gain.low > 0 and code.low <= 0.5:  # by quantiles the names of other families are below a guess
->>>>>>> suggest
         said = f"Code tells more than the names of the two sets, {gap}, but is not shown to tell more than a guess."
     elif gain.low > 0:
         said = f"Code tells more than the names of the two sets: {gap}."
