@@ -177,8 +177,9 @@ def _of_lemur(path: Path, tell: Told | None) -> Evidence:
         )
     trials, sources = trials_in(path)
     kept, wrong = lemur.sifted(trials)
-    for line in lemur.told_misfiled(wrong) if tell else ():
-        tell(line)
+    if tell is not None:
+        for line in lemur.told_misfiled(wrong):
+            tell(line)
     rows = []
     for trial in kept:
         _, dataset, _, name = trial.experiment
