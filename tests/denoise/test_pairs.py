@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from PIL import Image
 from deltanas.errors import DataError, DeltanasError, UsageError
 from deltanas.train.data import Dataset, Making, load, noise
 from deltanas.train.data.noise import noisy, with_evaluation_noise, with_training_noise
+from deltanas.train.data.patches import cut, split_three
+from deltanas.train.data.photos import installed_photos
 from pairs_of_images import folders, saved, sidd, smooth
 
 GREY = np.full((3, 64, 64), 128, np.uint8)
@@ -94,6 +98,80 @@ def test_photographs_are_split_by_photograph(tmp_path: Path) -> None:
     assert any("evaluation noise with SHA-256" in note for note in data.record["notes"])  # type: ignore[attr-defined]
     assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s")).fingerprint == data.fingerprint
     assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"t")).fingerprint != data.fingerprint
+
+
+def test_grey_photographs_are_grey(tmp_path: Path) -> None:
+    for place, image in enumerate(smooth(5, 192, channels=1)):
+        saved(image, tmp_path / f"{place}.png")
+    saved(smooth(1, 1500, channels=1)[0], tmp_path / "large.png")
+    data = load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s"))
+    assert data.in_shape == (1, 1, 32, 32)
+    assert not any("as RGB" in note for note in data.source.notes)
+    assert np.array_equal(data.train.x, with_training_noise(data.train.y, "independent", "photos:train"))
+    with pytest.raises(DataError, match="grey photographs alone, and noise as after a Bayer mosaic") as caught:
+        load(f"photos:{tmp_path}", making=Making(patch=32, kind="mosaic"))
+    assert "leave --noise mosaic" in caught.value.hint
+
+
+def test_of_two_grey_photographs_the_halves_are_grey(tmp_path: Path) -> None:
+    for place, image in enumerate(smooth(2, 256, channels=1)):
+        saved(image, tmp_path / f"{place}.png")
+    making = Making(patch=32)
+    assert load(f"photos:{tmp_path}", making=making).in_shape[1] == 1
+    saved(smooth(1, 256)[0], tmp_path / "0.png")
+    data = load(f"photos:{tmp_path}", making=making)
+    assert data.in_shape[1] == 3
+    assert "1 grey photograph read as RGB" in data.source.notes
+
+
+def in_colours(paths: Sequence[Path], making: Making) -> list[np.ndarray]:
+    """Noisy and clean patches of the three splits, made of photographs that are each read as RGB."""
+    photographs = []
+    for path in paths:
+        image = Image.open(path).convert("RGB")
+        photographs.append(np.asarray(image.reduce(3) if image.width * image.height > 1_500_000 else image))
+    dealt: Sequence[Sequence[np.ndarray]] = (
+        (photographs[:1], [photographs[1][:, :width]], [photographs[1][:, width:]])
+        if len(photographs) == 2 and (width := (photographs[1].shape[1] + 1) // 2)
+        else split_three(photographs)
+    )
+    found = []
+    for part, most, name in zip(dealt, (2048 // len(dealt[0]), 12, 12), ("train", "validation", "test"), strict=True):
+        clean = np.concatenate([cut(one.transpose(2, 0, 1), making.patch, most, "a photograph") for one in part])
+        key = (making.kind, f"photos:{name}")
+        noisy_side = (
+            with_training_noise(clean, *key) if name == "train" else with_evaluation_noise(clean, *key, making.secret)
+        )
+        found += [noisy_side, clean]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["independent", "mosaic"])
+@pytest.mark.parametrize("grey", [0, 3])
+def test_photographs_with_colours_among_them_are_rgb_to_the_byte(
+    tmp_path: Path, grey: int, kind: Literal["independent", "mosaic"]
+) -> None:
+    levels = np.random.RandomState(0)
+    for place in range(4):
+        saved(levels.randint(0, 256, (3, 100, 130)).astype(np.uint8), tmp_path / f"{place}.png")
+    saved(levels.randint(0, 256, (3, 1300, 1200)).astype(np.uint8), tmp_path / "large.png")
+    for place in range(grey):
+        size = (1, 1300, 1200) if place == 0 else (1, 100, 130)
+        saved(levels.randint(0, 256, size).astype(np.uint8), tmp_path / f"grey{place}.png")
+    making = Making(32, kind, b"s")
+    data = load(f"photos:{tmp_path}", making=making)
+    made = [side for part in (data.train, data.validation, data.test) for side in (part.x, part.y)]
+    expected = in_colours(sorted(tmp_path.iterdir()), making)
+    assert all(np.array_equal(one, other) for one, other in zip(made, expected, strict=True))
+    assert [note for note in data.source.notes if "grey" in note] == ["3 grey photographs read as RGB"] * bool(grey)
+
+
+def test_installed_photographs_are_rgb_to_the_byte() -> None:
+    making = Making(secret=b"s")
+    data = load("photos", making=making)
+    made = [side for part in (data.train, data.validation, data.test) for side in (part.x, part.y)]
+    expected = in_colours(installed_photos(), making)
+    assert all(np.array_equal(one, other) for one, other in zip(made, expected, strict=True))
 
 
 def test_the_photographs_that_libraries_bring_are_enough() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three, together
 from deltanas.train.data.picture import read_picture, taken_out
 from deltanas.train.data.records import Images, Provenance, Splits
 from deltanas.train.data.tree import LeftOuts, content, scan
@@ -62,9 +62,7 @@ def read_pairs(folder: Path, patch: int) -> Splits:
     notes = [f"{len(pairs)} pairs of {len(scenes)} scenes, no scene in two splits"]
     if grey:
         notes.append(f"{grey} grey photographs read as RGB")
-    train, validation, test = (
-        Images(_together(channels, part[::2]), _together(channels, part[1::2])) for part in sides
-    )
+    train, validation, test = (Images(together(channels, part[::2]), together(channels, part[1::2])) for part in sides)
     return Splits(train, validation, test, 0, source=Provenance(notes=tuple(notes), left_out=left.told()))
 
 
@@ -136,8 +134,3 @@ def _read(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
             taken_out(pair.noisy, pair.clean),
         )
     return noisy.pixels, clean.pixels
-
-
-def _together(channels: int, patches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Of all photographs, grey ones repeated where others have colours."""
-    return np.concatenate([some.repeat(channels // some.shape[1], axis=1) for some in patches])

@@ -38,6 +38,14 @@ def cut(image: NDArray[np.uint8], size: int, most: int, name: str, files: Sequen
     return np.stack([image[:, row : row + size, column : column + size] for row, column in places])
 
 
+def together(channels: int, patches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Patches of all photographs, each [n, 1 or channels, h, w], as one array [n, channels, h, w].
+
+    Grey ones are repeated where others have colours.
+    """
+    return np.concatenate([some.repeat(channels // some.shape[1], axis=1) for some in patches])
+
+
 def split_three(items: Sequence[T]) -> tuple[list[T], list[T], list[T]]:
     """60 % to train on, 20 % to validate, 20 % to test, one of each at least, in an order that never changes.
 
