@@ -174,6 +174,53 @@ def test_installed_photographs_are_rgb_to_the_byte() -> None:
     assert all(np.array_equal(one, other) for one, other in zip(made, expected, strict=True))
 
 
+@pytest.mark.parametrize("side", [128, 1300])
+def test_a_copy_of_a_photograph_in_another_format_counts_once(tmp_path: Path, side: int) -> None:
+    levels = np.random.RandomState(0)
+    for place in range(5):
+        image = levels.randint(0, 256, (3, side, side)).astype(np.uint8)
+        saved(image, tmp_path / "own" / f"{place}.png")
+        saved(image, tmp_path / "own" / "more" / f"{place}.tif")
+    saved(levels.randint(0, 256, (1, side, side)).astype(np.uint8), tmp_path / "own" / "5.png")
+    Image.open(tmp_path / "own" / "5.png").convert("RGB").save(tmp_path / "own" / "more" / "5.bmp")
+    data = load(f"photos:{tmp_path / 'own'}", making=Making(patch=16))
+    assert data.source.notes[0] == "6 photographs, none in two splits"
+    assert [(out.reason, out.number) for out in data.source.left_out] == [("a copy of another photograph", 6)]
+    seen = [{patch.tobytes() for patch in part.y} for part in (data.train, data.validation, data.test)]
+    assert not any(one & other for one, other in itertools.combinations(seen, 2))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp"])
+def test_pairs_of_one_clean_photograph_are_in_one_split(tmp_path: Path, ending: str) -> None:
+    for place, image in enumerate(smooth(10, 64)):
+        for time, kind in enumerate(("png", ending)):
+            saved(image + np.uint8(time), tmp_path / "noisy" / f"{time}{place}.png")
+            saved(image, tmp_path / "clean" / f"{time}{place}.{kind}")
+    data = load(f"pairs:{tmp_path}", making=Making(patch=16))
+    assert data.source.notes[0] == "20 pairs of 10 scenes, no scene in two splits"
+    seen = [{patch.tobytes() for patch in part.y} for part in (data.train, data.validation, data.test)]
+    assert not any(one & other for one, other in itertools.combinations(seen, 2))
+
+
+def test_pairs_of_photographs_of_their_own_come_out_to_the_byte(tmp_path: Path) -> None:
+    root = folders(tmp_path)
+    parts = split_three([f"{place:02d}.png" for place in range(20)])
+    data = load(f"pairs:{root}", making=Making(patch=16))
+    for part, names, most in zip((data.train, data.validation, data.test), parts, (2048 // 12, 12, 12), strict=True):
+        for made, side in ((part.x, "noisy"), (part.y, "clean")):
+            images = [np.asarray(Image.open(root / side / name)).transpose(2, 0, 1) for name in names]
+            assert np.array_equal(made, np.concatenate([cut(image, 16, most, side) for image in images]))
+
+
+def test_clean_photographs_of_more_than_8_bits_are_told_before_copies_are_looked_for(tmp_path: Path) -> None:
+    root = folders(tmp_path, n=4)
+    for place in range(4):
+        Image.fromarray(np.full((64, 64), place, np.uint16)).save(root / "clean" / f"{place:02d}.png")
+    with pytest.raises(DataError, match=r"clean/00\.png has more than 8 bits") as caught:
+        load(f"pairs:{root}")
+    assert str(root / "noisy" / "00.png") in caught.value.hint
+
+
 def test_the_photographs_that_libraries_bring_are_enough() -> None:
     data = load("photos")
     assert len(data.train) >= 32

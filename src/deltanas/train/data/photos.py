@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.noise import fingerprint, with_evaluation_noise, with_training_noise
-from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three, together
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, originals, split_three, together
 from deltanas.train.data.picture import pillow, read_picture, taken_out
 from deltanas.train.data.records import DatasetInfo, Images, Provenance, Splits
-from deltanas.train.data.tree import LeftOuts, content, scan
+from deltanas.train.data.tree import LeftOuts, scan
 from deltanas.train.job import PATCH, Noise
 
 _LARGE, _REDUCED = 1_500_000, 3
@@ -124,12 +124,14 @@ def read_photos(folder: Path | None, making: Making) -> Splits:
 
 
 def _once(paths: Iterable[Path], left: LeftOuts) -> list[Path]:
-    """Without copies of others: one would be trained on, and the other one judged by."""
-    found: dict[bytes, Path] = {}
-    for path in paths:
-        if found.setdefault(content(path), path) != path:
+    """Without copies of others, in any format: one would be trained on, and the other one judged by."""
+    found = []
+    for path, first in originals(paths, _read):
+        if first == path:
+            found.append(path)
+        else:
             left.add("a copy of another photograph", path)
-    return list(found.values())
+    return found
 
 
 def _reader(path: Path) -> Callable[[], NDArray[np.uint8]]:
