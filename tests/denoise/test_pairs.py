@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -341,6 +341,41 @@ def test_arrays_of_several_scales_are_mended_each_by_its_own(tmp_path: Path) -> 
         data = mended(_saved(tmp_path / f"{name}.npz", {"x": x, "y": y}), tmp_path, "float64, and denoisers")
         assert data.train.y.max() == clean.max()
         assert abs(data.train.x.mean() - data.train.y.mean()) < 2
+
+
+def test_arrays_from_minus_one_to_one_are_mended_by_their_scale(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    noise = np.random.RandomState(0).normal(0, 0.1, clean.shape)
+    for name, x, y in (
+        ("one", clean / 127.5 - 1, clean / 127.5 - 1),
+        ("two", clean / 127.5 - 1 + noise, clean / 127.5 - 1),
+        ("three", clean, clean / 127.5 - 1),
+    ):
+        data = mended(_saved(tmp_path / f"{name}.npz", {"x": x, "y": y}), tmp_path, "float64, and denoisers")
+        assert np.array_equal(np.unique(data.train.y), np.unique(clean))
+        assert abs(data.train.x.mean() - data.train.y.mean()) < 1
+    splits = {split: smooth(40, 20, seed) for seed, split in enumerate(("_train", "_val", "_test"))}
+    parts = {f"{kind}{split}": images / 127.5 - 1 for kind in "xy" for split, images in splits.items()}
+    data = mended(_saved(tmp_path / "splits.npz", parts), tmp_path, "float64, and denoisers")
+    assert np.array_equal(data.test.y, splits["_test"])
+
+
+def test_clean_values_just_below_zero_are_clipped(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    resized = np.where(clean < 50, -0.03, clean / 255)
+    data = mended(_saved(tmp_path / "own.npz", {"x": resized, "y": resized}), tmp_path, "float64, and denoisers")
+    assert set(np.unique(data.train.y)) == {0, *np.unique(clean[clean >= 50])}
+
+
+@pytest.mark.parametrize("scaled", [lambda x: (x - 128.0) / 60, lambda x: x.astype(np.int16) - 128])
+def test_a_scale_that_is_not_known_is_told_without_code(
+    tmp_path: Path, scaled: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    own = scaled(smooth(60, 20))
+    with pytest.raises(DataError, match=f"clean images go from {own.min():.4g} to {own.max():.4g}, so") as caught:
+        load(_saved(tmp_path / "own.npz", {"x": own, "y": own}))
+    assert not commands(caught.value.hint)
+    assert caught.value.hint.startswith("save x, y as uint8, with black as 0 and white as 255")
 
 
 @pytest.mark.parametrize(
