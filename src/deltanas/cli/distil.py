@@ -88,7 +88,7 @@ def _source(teacher: str) -> str | None:
         raise UsageError(
             f"no teacher {teacher!r}: no built-in denoiser, no file and no folder", f"built in: {', '.join(known)}"
         )
-    if path.is_dir() or path.suffix == ".onnx":
+    if path.is_dir() or path.suffix.lower() == ".onnx":
         return None
     source = read_source(path)
     if isinstance(source, Refused):
