@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -218,6 +219,12 @@ def test_the_command_takes_a_program_or_an_export(deltanas: Command, tmp_path: P
     done = deltanas("distil", "plain", *given, "--epochs", 1, "--out", "two.npz")
     assert done.returncode == 0, done.stderr
     assert load(f"npz:{tmp_path / 'two.npz'}").paired
+    done = deltanas("distil", "best", *given[:-1], "--out", "th ree.npz")
+    (named,) = (shlex.split(line) for line in done.stdout.splitlines() if "to train on it" in line)
+    assert named[-2:] == ["--dataset", "npz:th ree.npz"]
+    (tmp_path / "best" / "model.onnx").rename(tmp_path / "BEST.ONNX")
+    done = deltanas("distil", "BEST.ONNX", *given, "--out", "four.npz")
+    assert done.returncode == 0, done.stderr
     for wrong, says in (
         (("nobody", "--out", "x.npz"), "built in: gate, half, lite, plain, teacher"),
         (("plain", "--out", "x.zip"), "give --out x.zip.npz"),

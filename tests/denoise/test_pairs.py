@@ -7,7 +7,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,6 +18,8 @@ from PIL import Image
 from deltanas.errors import DataError, DeltanasError, UsageError
 from deltanas.train.data import Dataset, Making, load, noise
 from deltanas.train.data.noise import noisy, with_evaluation_noise, with_training_noise
+from deltanas.train.data.patches import cut, split_three
+from deltanas.train.data.photos import installed_photos
 from pairs_of_images import folders, saved, sidd, smooth
 
 GREY = np.full((3, 64, 64), 128, np.uint8)
@@ -94,6 +98,127 @@ def test_photographs_are_split_by_photograph(tmp_path: Path) -> None:
     assert any("evaluation noise with SHA-256" in note for note in data.record["notes"])  # type: ignore[attr-defined]
     assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s")).fingerprint == data.fingerprint
     assert load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"t")).fingerprint != data.fingerprint
+
+
+def test_grey_photographs_are_grey(tmp_path: Path) -> None:
+    for place, image in enumerate(smooth(5, 192, channels=1)):
+        saved(image, tmp_path / f"{place}.png")
+    saved(smooth(1, 1500, channels=1)[0], tmp_path / "large.png")
+    data = load(f"photos:{tmp_path}", making=Making(patch=32, secret=b"s"))
+    assert data.in_shape == (1, 1, 32, 32)
+    assert not any("as RGB" in note for note in data.source.notes)
+    assert np.array_equal(data.train.x, with_training_noise(data.train.y, "independent", "photos:train"))
+    with pytest.raises(DataError, match="grey photographs alone, and noise as after a Bayer mosaic") as caught:
+        load(f"photos:{tmp_path}", making=Making(patch=32, kind="mosaic"))
+    assert "leave --noise mosaic" in caught.value.hint
+
+
+def test_of_two_grey_photographs_the_halves_are_grey(tmp_path: Path) -> None:
+    for place, image in enumerate(smooth(2, 256, channels=1)):
+        saved(image, tmp_path / f"{place}.png")
+    making = Making(patch=32)
+    assert load(f"photos:{tmp_path}", making=making).in_shape[1] == 1
+    saved(smooth(1, 256)[0], tmp_path / "0.png")
+    data = load(f"photos:{tmp_path}", making=making)
+    assert data.in_shape[1] == 3
+    assert "1 grey photograph read as RGB" in data.source.notes
+
+
+def in_colours(paths: Sequence[Path], making: Making) -> list[np.ndarray]:
+    """Noisy and clean patches of the three splits, made of photographs that are each read as RGB."""
+    photographs = []
+    for path in paths:
+        image = Image.open(path).convert("RGB")
+        photographs.append(np.asarray(image.reduce(3) if image.width * image.height > 1_500_000 else image))
+    dealt: Sequence[Sequence[np.ndarray]] = (
+        (photographs[:1], [photographs[1][:, :width]], [photographs[1][:, width:]])
+        if len(photographs) == 2 and (width := (photographs[1].shape[1] + 1) // 2)
+        else split_three(photographs)
+    )
+    found = []
+    for part, most, name in zip(dealt, (2048 // len(dealt[0]), 12, 12), ("train", "validation", "test"), strict=True):
+        clean = np.concatenate([cut(one.transpose(2, 0, 1), making.patch, most, "a photograph") for one in part])
+        key = (making.kind, f"photos:{name}")
+        noisy_side = (
+            with_training_noise(clean, *key) if name == "train" else with_evaluation_noise(clean, *key, making.secret)
+        )
+        found += [noisy_side, clean]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["independent", "mosaic"])
+@pytest.mark.parametrize("grey", [0, 3])
+def test_photographs_with_colours_among_them_are_rgb_to_the_byte(
+    tmp_path: Path, grey: int, kind: Literal["independent", "mosaic"]
+) -> None:
+    levels = np.random.RandomState(0)
+    for place in range(4):
+        saved(levels.randint(0, 256, (3, 100, 130)).astype(np.uint8), tmp_path / f"{place}.png")
+    saved(levels.randint(0, 256, (3, 1300, 1200)).astype(np.uint8), tmp_path / "large.png")
+    for place in range(grey):
+        size = (1, 1300, 1200) if place == 0 else (1, 100, 130)
+        saved(levels.randint(0, 256, size).astype(np.uint8), tmp_path / f"grey{place}.png")
+    making = Making(32, kind, b"s")
+    data = load(f"photos:{tmp_path}", making=making)
+    made = [side for part in (data.train, data.validation, data.test) for side in (part.x, part.y)]
+    expected = in_colours(sorted(tmp_path.iterdir()), making)
+    assert all(np.array_equal(one, other) for one, other in zip(made, expected, strict=True))
+    assert [note for note in data.source.notes if "grey" in note] == ["3 grey photographs read as RGB"] * bool(grey)
+
+
+def test_installed_photographs_are_rgb_to_the_byte() -> None:
+    making = Making(secret=b"s")
+    data = load("photos", making=making)
+    made = [side for part in (data.train, data.validation, data.test) for side in (part.x, part.y)]
+    expected = in_colours(installed_photos(), making)
+    assert all(np.array_equal(one, other) for one, other in zip(made, expected, strict=True))
+
+
+@pytest.mark.parametrize("side", [128, 1300])
+def test_a_copy_of_a_photograph_in_another_format_counts_once(tmp_path: Path, side: int) -> None:
+    levels = np.random.RandomState(0)
+    for place in range(5):
+        image = levels.randint(0, 256, (3, side, side)).astype(np.uint8)
+        saved(image, tmp_path / "own" / f"{place}.png")
+        saved(image, tmp_path / "own" / "more" / f"{place}.tif")
+    saved(levels.randint(0, 256, (1, side, side)).astype(np.uint8), tmp_path / "own" / "5.png")
+    Image.open(tmp_path / "own" / "5.png").convert("RGB").save(tmp_path / "own" / "more" / "5.bmp")
+    data = load(f"photos:{tmp_path / 'own'}", making=Making(patch=16))
+    assert data.source.notes[0] == "6 photographs, none in two splits"
+    assert [(out.reason, out.number) for out in data.source.left_out] == [("a copy of another photograph", 6)]
+    seen = [{patch.tobytes() for patch in part.y} for part in (data.train, data.validation, data.test)]
+    assert not any(one & other for one, other in itertools.combinations(seen, 2))
+
+
+@pytest.mark.parametrize("ending", ["png", "tif", "bmp"])
+def test_pairs_of_one_clean_photograph_are_in_one_split(tmp_path: Path, ending: str) -> None:
+    for place, image in enumerate(smooth(10, 64)):
+        for time, kind in enumerate(("png", ending)):
+            saved(image + np.uint8(time), tmp_path / "noisy" / f"{time}{place}.png")
+            saved(image, tmp_path / "clean" / f"{time}{place}.{kind}")
+    data = load(f"pairs:{tmp_path}", making=Making(patch=16))
+    assert data.source.notes[0] == "20 pairs of 10 scenes, no scene in two splits"
+    seen = [{patch.tobytes() for patch in part.y} for part in (data.train, data.validation, data.test)]
+    assert not any(one & other for one, other in itertools.combinations(seen, 2))
+
+
+def test_pairs_of_photographs_of_their_own_come_out_to_the_byte(tmp_path: Path) -> None:
+    root = folders(tmp_path)
+    parts = split_three([f"{place:02d}.png" for place in range(20)])
+    data = load(f"pairs:{root}", making=Making(patch=16))
+    for part, names, most in zip((data.train, data.validation, data.test), parts, (2048 // 12, 12, 12), strict=True):
+        for made, side in ((part.x, "noisy"), (part.y, "clean")):
+            images = [np.asarray(Image.open(root / side / name)).transpose(2, 0, 1) for name in names]
+            assert np.array_equal(made, np.concatenate([cut(image, 16, most, side) for image in images]))
+
+
+def test_clean_photographs_of_more_than_8_bits_are_told_before_copies_are_looked_for(tmp_path: Path) -> None:
+    root = folders(tmp_path, n=4)
+    for place in range(4):
+        Image.fromarray(np.full((64, 64), place, np.uint16)).save(root / "clean" / f"{place:02d}.png")
+    with pytest.raises(DataError, match=r"clean/00\.png has more than 8 bits") as caught:
+        load(f"pairs:{root}")
+    assert str(root / "noisy" / "00.png") in caught.value.hint
 
 
 def test_the_photographs_that_libraries_bring_are_enough() -> None:
@@ -216,6 +341,41 @@ def test_arrays_of_several_scales_are_mended_each_by_its_own(tmp_path: Path) -> 
         data = mended(_saved(tmp_path / f"{name}.npz", {"x": x, "y": y}), tmp_path, "float64, and denoisers")
         assert data.train.y.max() == clean.max()
         assert abs(data.train.x.mean() - data.train.y.mean()) < 2
+
+
+def test_arrays_from_minus_one_to_one_are_mended_by_their_scale(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    noise = np.random.RandomState(0).normal(0, 0.1, clean.shape)
+    for name, x, y in (
+        ("one", clean / 127.5 - 1, clean / 127.5 - 1),
+        ("two", clean / 127.5 - 1 + noise, clean / 127.5 - 1),
+        ("three", clean, clean / 127.5 - 1),
+    ):
+        data = mended(_saved(tmp_path / f"{name}.npz", {"x": x, "y": y}), tmp_path, "float64, and denoisers")
+        assert np.array_equal(np.unique(data.train.y), np.unique(clean))
+        assert abs(data.train.x.mean() - data.train.y.mean()) < 1
+    splits = {split: smooth(40, 20, seed) for seed, split in enumerate(("_train", "_val", "_test"))}
+    parts = {f"{kind}{split}": images / 127.5 - 1 for kind in "xy" for split, images in splits.items()}
+    data = mended(_saved(tmp_path / "splits.npz", parts), tmp_path, "float64, and denoisers")
+    assert np.array_equal(data.test.y, splits["_test"])
+
+
+def test_clean_values_just_below_zero_are_clipped(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    resized = np.where(clean < 50, -0.03, clean / 255)
+    data = mended(_saved(tmp_path / "own.npz", {"x": resized, "y": resized}), tmp_path, "float64, and denoisers")
+    assert set(np.unique(data.train.y)) == {0, *np.unique(clean[clean >= 50])}
+
+
+@pytest.mark.parametrize("scaled", [lambda x: (x - 128.0) / 60, lambda x: x.astype(np.int16) - 128])
+def test_a_scale_that_is_not_known_is_told_without_code(
+    tmp_path: Path, scaled: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    own = scaled(smooth(60, 20))
+    with pytest.raises(DataError, match=f"clean images go from {own.min():.4g} to {own.max():.4g}, so") as caught:
+        load(_saved(tmp_path / "own.npz", {"x": own, "y": own}))
+    assert not commands(caught.value.hint)
+    assert caught.value.hint.startswith("save x, y as uint8, with black as 0 and white as 255")
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from typer.main import get_command
 from typer.testing import CliRunner
 
 pytest.importorskip("ethosu")
@@ -146,6 +147,20 @@ def test_the_command_tells_it_as_json_and_as_a_table(tmp_path: Path) -> None:
     made = CliRunner().invoke(app, ["npu", "check", str(file), "--target", "mediatek"])
     assert "1 on the processor; memory traffic not known" in made.stdout
     assert "list, not compiler" in made.stderr
+
+
+def test_the_name_of_an_onnx_file_may_be_in_capitals(tmp_path: Path) -> None:
+    file = tmp_path / "NET.ONNX"
+    file.write_bytes(graph("depthtospace", None))
+    made = CliRunner().invoke(app, ["npu", "check", str(file), "--target", "mediatek"])
+    assert "1 on the processor" in made.stdout
+    made = CliRunner().invoke(app, ["npu", "check", str(file), "--target", "xnnpack"])
+    assert "xnnpack takes programs, not ONNX" in str(made.exception)
+
+
+def test_the_size_of_each_task_is_told() -> None:
+    (size,) = (one for one in get_command(app).commands["npu"].commands["check"].params if one.name == "size")  # type: ignore[attr-defined]
+    assert "default: 1088x1920 for --task denoise, 32x32 for --task classify." in size.help
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from deltanas import nets, npu
 from deltanas.cli import app
 from deltanas.config import read_config
 from deltanas.errors import DataError, SandboxError, UsageError
-from deltanas.npu import Report, partition_of, programs, targets
+from deltanas.npu import Report, graph_of, partition_of, programs, targets
 from deltanas.program import Program
 from deltanas.sandbox import Ended
 from deltanas.task import CLASSIFY, DENOISE
@@ -73,6 +74,20 @@ def test_a_program_is_not_run_where_the_sandbox_is_not_tight(target: str, monkey
     assert ran == []
     option = made.exception.hint.rpartition(" ")[2]
     assert "ran" in str(CliRunner().invoke(app, [*command, option]).exception)
+
+
+@pytest.mark.parametrize("name", ["my p.py", "half.py"])
+def test_the_command_that_says_more_can_be_pasted(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = b'{"failed": "error", "reason": "no"}\n'
+    monkeypatch.setattr(programs, "run_alone", lambda *_, **__: Ended("exit", 0, 1.0, 1.0, line, ""))
+    for ask in (
+        lambda program: graph_of(program, DENOISE, (64, 64), name, unsafe=True),
+        lambda program: partition_of(program, DENOISE, (64, 64), name, "mediatek", unsafe=True),
+    ):
+        with pytest.raises(DataError) as caught:
+            ask(_u("nearest"))
+        command = shlex.split(caught.value.hint.split("`")[1])
+        assert command == ["deltanas", "check", name, "--task", "denoise", "--dataset", "photos"]
 
 
 def _u(mode: str) -> Program:

@@ -75,7 +75,7 @@ def distil(
         print_json({"out": str(out), "alpha": alpha, "images": len(found), "teacher_psnr": score})
     else:
         print_text(f"{out}: {len(found):,} targets, {alpha:g} of a teacher with {score:.2f} dB on them")
-        print_text(f"to train on it: --task denoise --dataset npz:{out}")
+        print_text(f"to train on it: --task denoise --dataset {quote(f'npz:{out}')}")
 
 
 def _source(teacher: str) -> str | None:
@@ -88,7 +88,7 @@ def _source(teacher: str) -> str | None:
         raise UsageError(
             f"no teacher {teacher!r}: no built-in denoiser, no file and no folder", f"built in: {', '.join(known)}"
         )
-    if path.is_dir() or path.suffix == ".onnx":
+    if path.is_dir() or path.suffix.lower() == ".onnx":
         return None
     source = read_source(path)
     if isinstance(source, Refused):

@@ -40,7 +40,11 @@ def check(
     target: Annotated[str, typer.Option(help=f"Processor: {', '.join(targets())}.")] = FIRST,
     size: Annotated[
         str | None,
-        typer.Option(help="Height x width of the image, where the network leaves them open; default: 1088x1920."),
+        typer.Option(
+            help="Height x width of the image, where the network leaves them open; default: "
+            + ", ".join(f"{height}x{width} for --task {name}" for name, (height, width) in _SIZES.items())
+            + "."
+        ),
     ] = None,
     task: Annotated[str, typer.Option(help="Of a program: denoise or classify.")] = DENOISE.name,
     unsafe: Annotated[bool, typer.Option(help="Run even where the sandbox is not tight.")] = False,
@@ -50,7 +54,7 @@ def check(
 
     A target of kind `list` has no compiler: operators are looked up in a published list. Status 0, fallbacks or none.
     """
-    wanted = target_of(target, onnx=Path(model).is_dir() or model.endswith(".onnx"))
+    wanted = target_of(target, onnx=_is_export(Path(model)))
     if task not in TASKS:
         raise UsageError(f"unknown task {task!r}", f"known: {', '.join(TASKS)}")
     image = _size(size) if size else _SIZES[task]
@@ -93,6 +97,11 @@ def _size(text: str) -> tuple[int, int]:
     return sides
 
 
+def _is_export(path: Path) -> bool:
+    """Whether it is an ONNX file by its name, in capitals too, or a folder."""
+    return path.is_dir() or path.suffix.lower() == ".onnx"
+
+
 def _read(model: str, task: Task) -> Program | bytes:
     """A program, or an ONNX file."""
     path, known = Path(model), nets.baselines(task.name)
@@ -103,7 +112,7 @@ def _read(model: str, task: Task) -> Program | bytes:
         raise UsageError(
             f"no network {model!r}: no file, no folder and no built-in one", f"built in: {', '.join(known)}{others}"
         )
-    if path.is_dir() or path.suffix == ".onnx":
+    if _is_export(path):
         return exported_graph(path)
     source = read_source(path)
     if isinstance(source, Refused):

@@ -6,6 +6,7 @@ import json
 import math
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from shlex import quote
 
 from deltanas.errors import DataError
 from deltanas.npu.catalog import target_of
@@ -80,7 +81,7 @@ def partition_of(
 
 def _checking(name: str, task: Task) -> str:
     """The command that builds a program; a denoiser takes its shapes from a data set."""
-    return f"deltanas check {name} --task {task.name}" + " --dataset photos" * (task is DENOISE)
+    return f"deltanas check {quote(name)} --task {task.name}" + " --dataset photos" * (task is DENOISE)
 
 
 def _job(program: Program, task: Task, size: tuple[int, int]) -> Job:

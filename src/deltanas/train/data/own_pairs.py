@@ -20,6 +20,9 @@ _ALONE = (
     " then (x_train, x_val and x_test say what belongs where)"
 )
 
+_RINGING = 0.05
+"""How far below 0 resizing brings clean values, as a share of the largest."""
+
 
 def paired_splits(
     mender: Mender, x: Mapping[str, NDArray[Any]], y: Mapping[str, NDArray[Any]], layout: str | None
@@ -74,15 +77,35 @@ def _require_levels(mender: Mender, arrays: Mapping[str, NDArray[Any]]) -> None:
                 f"{mender.where}: {mender.names[each]} holds values that are no real, finite numbers",
                 "save it without them",
             )
-    factor = _factor([array for each, array in others.items() if each[0] == "y"] or [*others.values()])
-    changes = {each: f"({mender[each]} * {factor}).clip(0, 255).round().astype('uint8')" for each in others}
-    raise DataError(
-        f"{mender.where}: {mender.names[role]} is {arrays[role].dtype}, and denoisers are trained and scored on 8 bits",
-        f"save all sides by one scale: {mender.hint(changes)}",
+    scale = _scale([array for each, array in others.items() if each[0] == "y"], [*others.values()])
+    message = (
+        f"{mender.where}: {mender.names[role]} is {arrays[role].dtype}, and denoisers are trained and scored on 8 bits"
     )
+    if not scale:
+        clean = [array for each, array in others.items() if each[0] == "y" and array.size]
+        low, high = min(float(array.min()) for array in clean), max(float(array.max()) for array in clean)
+        raise DataError(
+            f"{message}; the clean images go from {low:.4g} to {high:.4g}, so what is black and what is white in them"
+            " is not known",
+            f"save {', '.join(mender.names[each] for each in others)} as uint8, with black as 0 and white as 255, by"
+            " one scale for both sides",
+        )
+    changes = {each: f"({scale.format(mender[each])}).clip(0, 255).round().astype('uint8')" for each in others}
+    raise DataError(message, f"save all sides by one scale: {mender.hint(changes)}")
 
 
-def _factor(arrays: Sequence[NDArray[Any]]) -> str:
-    """What brings the largest value there can be to 255. Noise that was not clipped goes beyond 1."""
-    largest = max(float(array.max(initial=0)) for array in arrays)
-    return "255" if largest <= 2 else "1" if largest <= 255 else f"(255 / {2 ** int(largest).bit_length() - 1})"
+def _scale(clean: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> str:
+    """Code with a place for an array, which brings black to 0 and the largest value there can be to 255.
+
+    "" where what is black can't be told. Noise that was not clipped goes beyond both ends, so clean images tell where
+    there are some; a clean value just below 0 is of an image that was resized, and is clipped.
+
+    clean: the clean sides that are not of 8 bits. others: all sides that are not.
+    """
+    judged = clean or others
+    low = min(float(array.min(initial=0)) for array in judged)
+    high = max(float(array.max(initial=0)) for array in judged)
+    if clean and low < -_RINGING * high:
+        return "({} + 1) * 127.5" if low >= -1 and high <= 1 else ""
+    factor = "255" if high <= 2 else "1" if high <= 255 else f"(255 / {2 ** int(high).bit_length() - 1})"
+    return f"{{}} * {factor}"

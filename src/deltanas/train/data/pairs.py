@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, originals, split_three, together
 from deltanas.train.data.picture import read_picture, taken_out
 from deltanas.train.data.records import Images, Provenance, Splits
-from deltanas.train.data.tree import LeftOuts, content, scan
+from deltanas.train.data.tree import LeftOuts, scan
 
 SIDES = (("noisy", "clean"), ("original", "denoised"))
 """The folders of a set: one's own, and those of Mobile AI's denoising sets."""
@@ -62,9 +62,7 @@ def read_pairs(folder: Path, patch: int) -> Splits:
     notes = [f"{len(pairs)} pairs of {len(scenes)} scenes, no scene in two splits"]
     if grey:
         notes.append(f"{grey} grey photographs read as RGB")
-    train, validation, test = (
-        Images(_together(channels, part[::2]), _together(channels, part[1::2])) for part in sides
-    )
+    train, validation, test = (Images(together(channels, part[::2]), together(channels, part[1::2])) for part in sides)
     return Splits(train, validation, test, 0, source=Provenance(notes=tuple(notes), left_out=left.told()))
 
 
@@ -80,7 +78,10 @@ def _found(folder: Path, left: LeftOuts) -> list[Pair]:
 
 
 def _by_name(noisy: Sequence[Path], clean: Sequence[Path], folder: Path, *names: str) -> Iterator[Pair]:
-    """By the path below the side's folder, less what it ends with. Pairs of one clean photograph are one scene."""
+    """By the path below the side's folder, less what it ends with.
+
+    Pairs of one clean photograph, in whatever format, are one scene.
+    """
     sides = [
         {str(path.relative_to(folder / name).with_suffix("")): path for path in files}
         for name, files in zip(names, (noisy, clean), strict=True)
@@ -90,10 +91,9 @@ def _by_name(noisy: Sequence[Path], clean: Sequence[Path], folder: Path, *names:
             twice = next(path for path in files if path not in side.values())
             raise DataError(f"{folder}/{name} holds two photographs by the name {twice.stem}", taken_out(twice))
     _require_twins(sides[0], sides[1])
-    scenes: dict[bytes, str] = {}
-    for name, path in sorted(sides[0].items()):
-        clean_one = sides[1][name]
-        yield Pair(path, clean_one, scenes.setdefault(content(clean_one), name))
+    names_of = {sides[1][name]: name for name in sorted(sides[0])}
+    for path, first in originals(names_of, lambda path: _pixels(path, sides[0][names_of[path]], path)):
+        yield Pair(sides[0][names_of[path]], path, names_of[first])
 
 
 def _sidd(files: Sequence[Path]) -> Iterator[Pair]:
@@ -117,27 +117,24 @@ def _require_twins(noisy: dict[str, Path], clean: dict[str, Path]) -> None:
         raise DataError(f"{alone[0]} has no twin on the other side{more}", taken_out(*alone))
 
 
+def _pixels(path: Path, *pair: Path) -> NDArray[np.uint8]:
+    """Grey [1, h, w] or RGB [3, h, w]. pair: what to take out where the file has more than 8 bits."""
+    picture = read_picture(path)
+    if picture.deep:
+        raise DataError(f"{path} {TOO_DEEP}", taken_out(*pair))
+    return picture.pixels
+
+
 def _read(pair: Pair) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    noisy, clean = read_picture(pair.noisy), read_picture(pair.clean)
-    for path, picture in ((pair.noisy, noisy), (pair.clean, clean)):
-        if picture.deep:
-            raise DataError(
-                f"{path} {TOO_DEEP}",
-                taken_out(pair.noisy, pair.clean),
-            )
-    if noisy.pixels.shape[1:] != clean.pixels.shape[1:]:
-        sizes = [f"{picture.pixels.shape[2]} x {picture.pixels.shape[1]}" for picture in (noisy, clean)]
+    noisy, clean = (_pixels(path, pair.noisy, pair.clean) for path in (pair.noisy, pair.clean))
+    if noisy.shape[1:] != clean.shape[1:]:
+        sizes = [f"{side.shape[2]} x {side.shape[1]}" for side in (noisy, clean)]
         raise DataError(
             f"{pair.noisy} has {sizes[0]} pixels, its twin {pair.clean} {sizes[1]}", taken_out(pair.noisy, pair.clean)
         )
-    if len(noisy.pixels) < len(clean.pixels):
+    if len(noisy) < len(clean):
         raise DataError(
             f"{pair.noisy} is grey, its twin {pair.clean} has colours, and a denoiser makes none",
             taken_out(pair.noisy, pair.clean),
         )
-    return noisy.pixels, clean.pixels
-
-
-def _together(channels: int, patches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-    """Of all photographs, grey ones repeated where others have colours."""
-    return np.concatenate([some.repeat(channels // some.shape[1], axis=1) for some in patches])
+    return noisy, clean

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.picture import taken_out
+from deltanas.train.data.tree import content
 
 LEAST = 8
 """Height and width of the smallest patches."""
@@ -36,6 +38,36 @@ def cut(image: NDArray[np.uint8], size: int, most: int, name: str, files: Sequen
     top, left = (height - rows * size) // 2, (width - columns * size) // 2
     places = [(top + size * (place // columns), left + size * (place % columns)) for place in sorted(order)]
     return np.stack([image[:, row : row + size, column : column + size] for row, column in places])
+
+
+def originals(paths: Iterable[Path], read: Callable[[Path], NDArray[np.uint8]]) -> Iterator[tuple[Path, Path]]:
+    """Each path beside the first one of the same pixels, whatever the format; beside itself where there is no other.
+
+    A grey image and one whose three channels are equal are the same. Of files of equal bytes one is read.
+
+    read: the pixels of a file, [1 or 3, h, w]; what it raises goes through.
+    """
+    files: dict[bytes, Path] = {}
+    images: dict[bytes, Path] = {}
+    for path in paths:
+        key = content(path)
+        if key not in files:
+            files[key] = images.setdefault(_digest(read(path)), path)
+        yield path, files[key]
+
+
+def _digest(image: NDArray[np.uint8]) -> bytes:
+    grey = image[:1]
+    image = np.ascontiguousarray(grey if (image == grey).all() else image)
+    return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest()
+
+
+def together(channels: int, patches: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Patches of all photographs, each [n, 1 or channels, h, w], as one array [n, channels, h, w].
+
+    Grey ones are repeated where others have colours.
+    """
+    return np.concatenate([some.repeat(channels // some.shape[1], axis=1) for some in patches])
 
 
 def split_three(items: Sequence[T]) -> tuple[list[T], list[T], list[T]]:

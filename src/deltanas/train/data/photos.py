@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.noise import fingerprint, with_evaluation_noise, with_training_noise
-from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, split_three
+from deltanas.train.data.patches import EVALUATED, TOO_DEEP, cut, each_of, originals, split_three, together
 from deltanas.train.data.picture import pillow, read_picture, taken_out
 from deltanas.train.data.records import DatasetInfo, Images, Provenance, Splits
-from deltanas.train.data.tree import LeftOuts, content, scan
+from deltanas.train.data.tree import LeftOuts, scan
 from deltanas.train.job import PATCH, Noise
 
 _LARGE, _REDUCED = 1_500_000, 3
@@ -103,10 +103,20 @@ def read_photos(folder: Path | None, making: Making) -> Splits:
         notes[0] = f"two photographs: {paths[0].name} to train on, the halves of {path.name} to validate and to test on"
     else:
         parts = list(split_three(named))
-    clean = [
-        np.concatenate([cut(read(), making.patch, most, name, [path] * bool(folder)) for name, path, read in part])
+    patches = [
+        [(path, cut(read(), making.patch, most, name, [path] * bool(folder))) for name, path, read in part]
         for part, most in zip(parts, (each_of(len(parts[0])), EVALUATED, EVALUATED), strict=True)
     ]
+    channels = max(some.shape[1] for part in patches for _, some in part)
+    if channels == 1 and making.kind == "mosaic":
+        raise DataError(
+            f"{folder} has grey photographs alone, and noise as after a Bayer mosaic is noise of colours",
+            "leave --noise mosaic (train.noise) out, or add photographs with colours",
+        )
+    grey = len({path for part in patches for path, some in part if some.shape[1] < channels})
+    if grey:
+        notes.append(f"{grey} grey photograph{'s' * (grey != 1)} read as RGB")
+    clean = [together(channels, [some for _, some in part]) for part in patches]
     train, validation, test = _with_noise(clean, making)
     notes += [*_told(making), f"evaluation noise with SHA-256 {fingerprint(validation.x, test.x)[:16]}"]
     source = Provenance(notes=tuple(notes), left_out=left.told())
@@ -114,12 +124,14 @@ def read_photos(folder: Path | None, making: Making) -> Splits:
 
 
 def _once(paths: Iterable[Path], left: LeftOuts) -> list[Path]:
-    """Without copies of others: one would be trained on, and the other one judged by."""
-    found: dict[bytes, Path] = {}
-    for path in paths:
-        if found.setdefault(content(path), path) != path:
+    """Without copies of others, in any format: one would be trained on, and the other one judged by."""
+    found = []
+    for path, first in originals(paths, _read):
+        if first == path:
+            found.append(path)
+        else:
             left.add("a copy of another photograph", path)
-    return list(found.values())
+    return found
 
 
 def _reader(path: Path) -> Callable[[], NDArray[np.uint8]]:
@@ -131,15 +143,15 @@ def _half(read: Callable[[], NDArray[np.uint8]], place: int) -> Callable[[], NDA
 
 
 def _read(path: Path) -> NDArray[np.uint8]:
-    """RGB [3, h, w]. Large ones are shrunk."""
-    picture = read_picture(path, colour=True)
+    """Grey [1, h, w] or RGB [3, h, w]. Large ones are shrunk."""
+    picture = read_picture(path)
     if picture.deep:
         raise DataError(f"{path} {TOO_DEEP}", taken_out(path))
     pixels = picture.pixels
     if pixels[0].size <= _LARGE:
         return pixels
-    small = pillow().fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))).reduce(_REDUCED)
-    return np.asarray(small).transpose(2, 0, 1)
+    channels = [pillow().fromarray(np.ascontiguousarray(channel)).reduce(_REDUCED) for channel in pixels]
+    return np.stack([np.asarray(channel) for channel in channels])
 
 
 def _with_noise(clean: Sequence[NDArray[np.uint8]], making: Making) -> list[Images]:
