@@ -68,12 +68,14 @@ def test_a_folder_in_place_of_the_page_is_told_and_is_no_page(tmp_path: Path) ->
     assert [file.name for file in folder.path.iterdir() if file.name.startswith(".")] == []
 
 
-def test_a_damaged_manifest_is_told_with_its_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 200_000], ids=["cut", "list", "null", "deep"])
+def test_a_damaged_manifest_is_told_with_its_row(tmp_path: Path, text: str) -> None:
     folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
     run.close()
     connection = sqlite3.connect(tmp_path / "run" / DATABASE)
     with connection:
-        connection.execute("UPDATE runs SET manifest = '{'")
+        connection.execute("UPDATE runs SET manifest = ?", (text,))
     connection.close()
     with pytest.raises(ArchiveError, match="table runs, key 1: the stored manifest is damaged"):
         read_folder(folder.path).open()
+    assert "the stored manifest is damaged" in Followed(folder.path).draw().parts["top"]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -203,9 +205,17 @@ def unknown_task(path: Path) -> None:
     run.close()
 
 
+def changed(path: Path, values: str) -> None:
+    """Put other values in the row of the run."""
+    with closing(sqlite3.connect(path / DATABASE)) as connection, connection:
+        connection.execute(f"UPDATE runs SET {values}")
+
+
 BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "pointer": (lambda path: (path / "run.json").write_text("{"), "run.json is damaged"),
     "not text": (lambda path: (path / "run.json").write_bytes(b"\xff\xfe"), "can&#39;t be read"),
+    "deep pointer": (lambda path: (path / "run.json").write_text("[" * 200_000), "run.json is damaged"),
+    "manifest": (lambda path: changed(path, "manifest = 'null'"), "the stored manifest is damaged"),
     "newer": (newer, "written in run format 99"),
     "no archive": (lambda path: (path / DATABASE).unlink(), "it is missing"),
     "empty archive": (lambda path: (path / DATABASE).write_bytes(b""), "is empty"),

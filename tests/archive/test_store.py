@@ -337,6 +337,19 @@ class StoreContract(SchemaContract, ArchiveContract):
         with pytest.raises(ArchiveError, match="table programs"):  # to go on would lead elsewhere
             open_run(url, "first", writer=True)
 
+    def test_a_damaged_time_of_the_end_is_told_with_its_row(self, url: str, run: RunArchive) -> None:
+        run.finish()
+        run.close()
+        sql(url, "UPDATE runs SET finished = 'x'")
+        told = "table runs, key 1: 'x' is no time at which the run ended"
+        with open_run(url, "first") as reader:
+            with pytest.raises(ArchiveError, match=told):
+                _ = reader.finished
+            with pytest.raises(ArchiveError, match=told):
+                reader.overview()
+        with pytest.raises(ArchiveError, match=told):
+            list_runs(url)
+
     def test_a_recorded_identity_stays_in_force(self, url: str, run: RunArchive) -> None:
         """A later canonical form, or another Python's, gives the same text another identity."""
         old = Program({"net": "class Net: pass\n"}, identity="00000000000000aa")

@@ -75,13 +75,19 @@ def _pointer(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{pointer} can't be read: {error}") from None
     try:
-        values: dict[str, Any] = json.loads(text)
-        _ = values["format"], values["name"], values["archive"]
-    except (ValueError, KeyError, TypeError):
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not (isinstance(values, dict) and values.keys() >= {"format", "name", "archive"} and _is_sound(values)):
         raise ArchiveError(
             f"{pointer} is damaged", f"the run itself is in the archive ({DATABASE}); put the file back from a backup"
-        ) from None
+        )
     return values
+
+
+def _is_sound(values: dict[str, Any]) -> bool:
+    """Is the name of the run a text, and its archive a URL or none? Another format may have other ones."""
+    return values["format"] != FORMAT or (isinstance(values["name"], str) and isinstance(values["archive"], str | None))
 
 
 def list_folders(root: Path) -> list[Path]:

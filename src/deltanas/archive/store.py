@@ -57,7 +57,7 @@ class RunArchive:
         """When the search ended, in UTC; None while it goes on or was cut off."""
         with self.session.read() as connection:
             moment = connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one()
-        return None if moment is None else datetime.fromisoformat(moment)
+        return None if moment is None else records.moment_of(self._run, moment, "ended")
 
     @property
     def is_written(self) -> bool:
@@ -375,9 +375,11 @@ def manifest_text(manifest: dict[str, object]) -> str:
 
 def _manifest(row: Row[Any]) -> dict[str, object]:
     try:
-        found: dict[str, object] = json.loads(row.manifest)
-    except ValueError:
+        found = json.loads(row.manifest)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
         raise ArchiveError(
             f"table runs, key {row.id}: the stored manifest is damaged", "Restore the archive from a copy."
-        ) from None
+        )
     return found

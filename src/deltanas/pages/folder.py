@@ -9,7 +9,7 @@ from time import monotonic
 from urllib.parse import quote
 
 from deltanas.archive import DATABASE, POINTER, Overview, RunArchive, list_folders, read_folder
-from deltanas.errors import DeltanasError
+from deltanas.errors import MALFORMED, DeltanasError
 from deltanas.gains import interval, measured_candidate
 from deltanas.pages.run import Followed
 from deltanas.propose import STRATEGIES
@@ -21,8 +21,6 @@ REMOTE = 5.0
 """Seconds between two looks at a run in a database of its own, that has not ended."""
 LATER = 60.0
 """The same of a run that has ended or can't be read; one in a file is looked at when the file has changed."""
-_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a record of another form than this version's raises: it breaks its own run's row, and no other."""
 
 
 def holds_runs(path: Path) -> bool:
@@ -91,7 +89,7 @@ class _Watched:
             self._state = found.state
         except DeltanasError as error:
             self._break(str(error))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             self._break(f"{type(error).__name__}: {error}")
         self.reads += 1
         self._seen = written, self._moment()
