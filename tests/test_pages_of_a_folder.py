@@ -195,6 +195,18 @@ def test_a_write_is_noticed_where_the_times_of_files_stand_still(
     followed.close()
 
 
+def test_a_run_that_was_removed_and_begun_again_is_read_anew(tmp_path: Path) -> None:
+    begun(tmp_path / "run", 0.7, finished=False)
+    followed = FollowedFolder(tmp_path)
+    followed.stamp()
+    assert "70.0%" in row(followed, "run")
+    shutil.rmtree(tmp_path / "run")
+    begun(tmp_path / "run", 0.6, finished=False)
+    followed.stamp()
+    assert "60.0%" in row(followed, "run")
+    followed.close()
+
+
 def newer(path: Path) -> None:
     (path / "run.json").write_text(json.dumps({"format": 99, "name": "x", "archive": None}))
 

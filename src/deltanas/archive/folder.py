@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.place import place_of
 from deltanas.archive.store import RunArchive
 from deltanas.errors import ArchiveError, UsageError
 from deltanas.whole import write_whole
@@ -29,6 +30,11 @@ class RunFolder:
     @property
     def url(self) -> str:
         return self.archive or sqlite_url(self.path / DATABASE)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file of the archive, None for a server. Raises ArchiveError: the URL is none of an archive."""
+        return place_of(self.url).path
 
     @property
     def report(self) -> Path:
