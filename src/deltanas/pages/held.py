@@ -25,7 +25,7 @@ class Held:
         self.mark: object = None
 
     def open(self) -> RunArchive:
-        """The archive of the run that is there now. Raises UsageError: there is none. ArchiveError: it can't be read."""
+        """The archive of the run that is there now. Raises UsageError: there is none; ArchiveError: it is damaged."""
         if self.archive is None or self.mark != (self._written(), self._file()):
             self.close()
             written = self._written()  # before they are read: what changes meanwhile is another one next time
