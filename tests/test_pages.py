@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from deltanas.archive import DATABASE, begin_run, read_folder
+from deltanas.archive import DATABASE, begin_run, read_folder, sqlite_url
 from deltanas.errors import ArchiveError, UsageError
 from deltanas.pages import Followed, current_report, write_report
 from deltanas.program import Program, Refused, Trained
@@ -57,6 +58,42 @@ def test_each_state_of_a_run_is_told(tmp_path: Path) -> None:
     assert "missing" in str(again.stamp())
 
 
+@pytest.mark.parametrize("is_shared", [False, True], ids=["own file", "shared file"])
+def test_a_run_that_is_removed_is_gone_and_the_next_one_is_followed(tmp_path: Path, is_shared: bool) -> None:
+    def begun(number: int) -> None:
+        """Runs with as many rows, each with a name of its own for its network."""
+        url = sqlite_url(tmp_path / f"{number}.db") if is_shared else None
+        _, run = begin_run(tmp_path / "run", url, {"version": "1"})
+        with run:
+            run.open(
+                [Candidate(0, 0, "baseline", None, Draft(BASE), (Attempt("", None, "", None),), name=f"n{number}")]
+            )
+            run.record(0, 0, SCORE, SCORE)
+
+    def name_of(page: Followed) -> object:
+        found = page.draw().candidate("0.0")
+        return found and found["name"]
+
+    begun(1)
+    followed = Followed(tmp_path / "run")
+    first = followed.stamp()
+    assert name_of(followed) == "n1"
+    shutil.rmtree(tmp_path / "run")
+    gone = followed.stamp()
+    page = followed.draw()
+    assert "is gone: this page waits for another one" in page.parts["top"]
+    assert page.candidate("0.0") is not None, "what was read last stands"
+    begun(2)
+    second = followed.stamp()
+    assert name_of(followed) == "n2"
+    shutil.rmtree(tmp_path / "run")
+    begun(3)
+    third = followed.stamp()
+    assert name_of(followed) == "n3", "nobody looked between the two"
+    assert len({first, gone, second, third}) == 4
+    followed.close()
+
+
 def test_a_folder_in_place_of_the_page_is_told_and_is_no_page(tmp_path: Path) -> None:
     folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
     with run:
@@ -68,12 +105,14 @@ def test_a_folder_in_place_of_the_page_is_told_and_is_no_page(tmp_path: Path) ->
     assert [file.name for file in folder.path.iterdir() if file.name.startswith(".")] == []
 
 
-def test_a_damaged_manifest_is_told_with_its_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 200_000], ids=["cut", "list", "null", "deep"])
+def test_a_damaged_manifest_is_told_with_its_row(tmp_path: Path, text: str) -> None:
     folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
     run.close()
     connection = sqlite3.connect(tmp_path / "run" / DATABASE)
     with connection:
-        connection.execute("UPDATE runs SET manifest = '{'")
+        connection.execute("UPDATE runs SET manifest = ?", (text,))
     connection.close()
     with pytest.raises(ArchiveError, match="table runs, key 1: the stored manifest is damaged"):
         read_folder(folder.path).open()
+    assert "the stored manifest is damaged" in Followed(folder.path).draw().parts["top"]

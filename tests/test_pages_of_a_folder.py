@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,18 @@ def test_a_write_is_noticed_where_the_times_of_files_stand_still(
     followed.close()
 
 
+def test_a_run_that_was_removed_and_begun_again_is_read_anew(tmp_path: Path) -> None:
+    begun(tmp_path / "run", 0.7, finished=False)
+    followed = FollowedFolder(tmp_path)
+    followed.stamp()
+    assert "70.0%" in row(followed, "run")
+    shutil.rmtree(tmp_path / "run")
+    begun(tmp_path / "run", 0.6, finished=False)
+    followed.stamp()
+    assert "60.0%" in row(followed, "run")
+    followed.close()
+
+
 def newer(path: Path) -> None:
     (path / "run.json").write_text(json.dumps({"format": 99, "name": "x", "archive": None}))
 
@@ -203,9 +217,17 @@ def unknown_task(path: Path) -> None:
     run.close()
 
 
+def changed(path: Path, values: str) -> None:
+    """Put other values in the row of the run."""
+    with closing(sqlite3.connect(path / DATABASE)) as connection, connection:
+        connection.execute(f"UPDATE runs SET {values}")
+
+
 BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "pointer": (lambda path: (path / "run.json").write_text("{"), "run.json is damaged"),
     "not text": (lambda path: (path / "run.json").write_bytes(b"\xff\xfe"), "can&#39;t be read"),
+    "deep pointer": (lambda path: (path / "run.json").write_text("[" * 200_000), "run.json is damaged"),
+    "manifest": (lambda path: changed(path, "manifest = 'null'"), "the stored manifest is damaged"),
     "newer": (newer, "written in run format 99"),
     "no archive": (lambda path: (path / DATABASE).unlink(), "it is missing"),
     "empty archive": (lambda path: (path / DATABASE).write_bytes(b""), "is empty"),

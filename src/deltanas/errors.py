@@ -52,6 +52,10 @@ class LibraryError(DeltanasError):
         )
 
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a record of another form than this version's raises. In a list it breaks its own row, and no other."""
+
+
 def unused(places: Iterable[Path]) -> Path:
     """The first of them where nothing is yet: what a hint writes overwrites nothing."""
     return next(place for place in places if not place.exists())

@@ -55,6 +55,24 @@ def test_a_folder_with_something_else_is_not_touched(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        "null",
+        '{"format": 1, "name": 5, "archive": null}',
+        '{"format": 1, "name": null, "archive": null}',
+        '{"format": 1, "name": "one", "archive": 5}',
+    ],
+    ids=["deep", "null", "number for a name", "no name", "number for an archive"],
+)
+def test_a_pointer_of_another_form_is_damaged(tmp_path: Path, text: str) -> None:
+    begin_run(tmp_path / "one", None, {})[1].close()
+    (tmp_path / "one" / POINTER).write_text(text)
+    with pytest.raises(ArchiveError, match=r"run\.json is damaged"):
+        read_folder(tmp_path / "one")
+
+
 def test_the_runs_of_a_folder(tmp_path: Path) -> None:
     for name in ("b", "a"):
         begin_run(tmp_path / name, None, {})[1].close()

@@ -34,7 +34,7 @@ from deltanas.archive import RunArchive, create_run, list_runs, open_run, sqlite
 from deltanas.archive.place import place_of
 from deltanas.errors import ArchiveError
 from deltanas.program import Program, Refused, combined
-from deltanas.records import Attempt, Candidate, Draft, Final, Measurement
+from deltanas.records import Attempt, Candidate, Draft, Duel, Final, Lease, Measurement, Pair
 from deltanas.seams import Archive
 from deltanas.testing import ArchiveContract
 from schema_contract import SchemaContract
@@ -172,6 +172,32 @@ class StoreContract(SchemaContract, ArchiveContract):
         assert not run.finished
         with open_run(url, "first") as reader:
             assert (reader.manifest, reader.finished) == ({"config": {"cycles": 9}}, False)
+
+    def test_the_pulse_moves_with_every_write(self, url: str, run: RunArchive) -> None:
+        run.open(CANDIDATES)
+        lease = Lease(1, 0, "ada", "t", BASE.id, "2026-01-01T00:00:00+00:00")
+        writes: tuple[Callable[[], None], ...] = (
+            lambda: run.ledger.lease(lease),
+            lambda: run.ledger.lease(replace(lease, owner="process 1")),
+            lambda: run.ledger.lease(replace(lease, asker="bob")),
+            lambda: run.ledger.begin(Duel(0, 1, 0, BASE.id, 0.05, 0.01)),
+            lambda: run.ledger.add(0, Pair(1, 0.5, 0.5, 2.0)),
+            lambda: run.ledger.close(0, "failed", 12.5),
+            lambda: run.amend({"config": {"cycles": 2}}),
+            lambda: run.amend({"config": {"cycles": 9}}),
+        )
+        with open_run(url, "first") as reader:
+            pulses = [reader.pulse()]
+            for write in writes:
+                write()
+                pulses.append(reader.pulse())
+                assert reader.pulse() == pulses[-1]
+            assert len(set(pulses)) == len(pulses)
+            assert reader.view().manifest == {"config": {"cycles": 9}}
+            assert reader.manifest == {"config": {"cycles": 9}}
+            run.amend({"config": {"cycles": 10}})
+            reader.overview()
+            assert reader.manifest == {"config": {"cycles": 10}}
 
     def test_a_program_is_one_row_and_keeps_its_first_text(self, url: str, run: RunArchive) -> None:
         again = Program.of(f"# a comment\n{BASE.net}", prm=BASE.prm)
@@ -336,6 +362,19 @@ class StoreContract(SchemaContract, ArchiveContract):
         assert list(view.candidates) == without
         with pytest.raises(ArchiveError, match="table programs"):  # to go on would lead elsewhere
             open_run(url, "first", writer=True)
+
+    def test_a_damaged_time_of_the_end_is_told_with_its_row(self, url: str, run: RunArchive) -> None:
+        run.finish()
+        run.close()
+        sql(url, "UPDATE runs SET finished = 'x'")
+        told = "table runs, key 1: 'x' is no time at which the run ended"
+        with open_run(url, "first") as reader:
+            with pytest.raises(ArchiveError, match=told):
+                _ = reader.finished
+            with pytest.raises(ArchiveError, match=told):
+                reader.overview()
+        with pytest.raises(ArchiveError, match=told):
+            list_runs(url)
 
     def test_a_recorded_identity_stays_in_force(self, url: str, run: RunArchive) -> None:
         """A later canonical form, or another Python's, gives the same text another identity."""

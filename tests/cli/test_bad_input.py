@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from deltanas import nets
+from deltanas.archive import DATABASE, begin_run
 from support import Command
 
 RANDOM = ("search", "--strategy", "random", "--baseline", "mlp", "--cycles", "1", "--candidates", "2", "--rungs", "off")
@@ -143,6 +146,26 @@ def small_run(deltanas: Command, tmp_path: Path) -> Path:
     done = deltanas(*RANDOM, "--run", "run", "--train-size", "50")
     assert done.returncode == 0, done.stderr
     return tmp_path / "run"
+
+
+def test_a_damaged_run_is_told_in_the_list_and_the_others_stand(deltanas: Command, tmp_path: Path) -> None:
+    for name in ("whole", "ended", "scored"):
+        begin_run(tmp_path / "runs" / name, None, {})[1].close()
+    damages = {
+        "ended": ("UPDATE runs SET finished = 'x'",),
+        "scored": (
+            "PRAGMA ignore_check_constraints = 1",
+            "INSERT INTO candidates (run, cycle, 'index', strategy, opened, status, score) "
+            "VALUES (1, 1, 0, 'random', '', 'trained', 'abc')",
+        ),
+    }
+    for name, statements in damages.items():
+        with closing(sqlite3.connect(tmp_path / "runs" / name / DATABASE)) as connection, connection:
+            for statement in statements:
+                connection.execute(statement)
+    done = deltanas("runs", "list")
+    complained(done, 0, "runs/ended is broken: table runs, key 1: 'x' is no time", "runs/scored is broken: ")
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["run", "runs/whole"]
 
 
 def test_a_truncated_database_is_named_and_left_as_it_is(deltanas: Command, small_run: Path) -> None:

@@ -27,6 +27,9 @@ def test_runs(deltanas: Command, run: Path, undisturbed: tuple[RunView, str, flo
     assert row["finished"] is True
     assert row["trained"] + row["failed"] + row["refused"] == 8
     assert "finished" in deltanas("runs", "list", "--runs", run.parent).stdout
+    told = deltanas("runs", "list", "--runs", run)
+    assert told.returncode != 0
+    assert f"{run} is a run, not a folder of runs" in told.stderr
 
     shown = json.loads(deltanas("runs", "show", run, "--json").stdout)
     assert {"version", "commit", "torch", "device", "tier", "seed", "config"} <= shown["manifest"].keys()

@@ -134,7 +134,7 @@ def test_killed_in_a_tuning_and_behind_one_it_ends_as_the_undisturbed_one(
 @pytest.mark.timeout(600)
 def test_corpus_tune_and_export(installed: Command, undisturbed: RunView, place: Path, tiny_folder: Path) -> None:
     run = place / "whole"
-    made = json.loads(installed("learn", "corpus", run, "--out", "c.jsonl", "--json").stdout)
+    made = json.loads(installed("learn", "corpus", run, f"{run}/.", "--out", "c.jsonl", "--json").stdout)
     trained = [c for c in undisturbed.candidates if c.cycle and c.score is not None]
     assert made["edits"] == len(trained)
     settings = ("--config", place / "my.toml", "--llm", f"path:{tiny_folder}")

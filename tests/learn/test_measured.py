@@ -70,6 +70,15 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "source": "", "prm": "lr"}', "`prm` is no JSON"),
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "source": "", "prm": "5"}', "`prm` is no JSON object"),
         ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "parent": "0f"}', "text of its parent 0f"),
+        ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "parent": ["0f"]}', "text of its parent"),
+        (
+            '{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "prm": "{\\"lr\\": \\"x\\"}"}',
+            "`prm` is no JSON object",
+        ),
+        ('{"family": "a", "edit": "x", "gain": 0, "accuracy": 1, "noise": -1}', "`noise` is -1"),
+        ('{"family": "a", "edit": "x", "gain": 0, "accuracy": 1, "part": "bogus"}', "`part` is 'bogus'"),
+        ('{"family": "a", "edit": "x", "accuracy": 1, "gain": 1' + "0" * 400 + "}", "`gain` is no number"),
+        ("[" * 200_000, "not JSON"),
     ],
 )
 def test_a_line_that_is_none_is_named(tmp_path: Path, line: str, said: str) -> None:

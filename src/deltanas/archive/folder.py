@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from deltanas.archive.opening import create_run, list_runs, open_run, sqlite_url
+from deltanas.archive.place import place_of
 from deltanas.archive.store import RunArchive
 from deltanas.errors import ArchiveError, UsageError
 from deltanas.whole import write_whole
@@ -29,6 +30,11 @@ class RunFolder:
     @property
     def url(self) -> str:
         return self.archive or sqlite_url(self.path / DATABASE)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file of the archive, None for a server. Raises ArchiveError: the URL is none of an archive."""
+        return place_of(self.url).path
 
     @property
     def report(self) -> Path:
@@ -75,13 +81,19 @@ def _pointer(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ArchiveError(f"{pointer} can't be read: {error}") from None
     try:
-        values: dict[str, Any] = json.loads(text)
-        _ = values["format"], values["name"], values["archive"]
-    except (ValueError, KeyError, TypeError):
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not (isinstance(values, dict) and values.keys() >= {"format", "name", "archive"} and _is_sound(values)):
         raise ArchiveError(
             f"{pointer} is damaged", f"the run itself is in the archive ({DATABASE}); put the file back from a backup"
-        ) from None
+        )
     return values
+
+
+def _is_sound(values: dict[str, Any]) -> bool:
+    """Is the name of the run a text, and its archive a URL or none? Another format may have other ones."""
+    return values["format"] != FORMAT or (isinstance(values["name"], str) and isinstance(values["archive"], str | None))
 
 
 def list_folders(root: Path) -> list[Path]:

@@ -122,8 +122,8 @@ def list_runs(url: str) -> list[RunSummary]:
     return [
         RunSummary(
             name=row.name,
-            created=datetime.fromisoformat(row.created),
-            finished=None if row.finished is None else datetime.fromisoformat(row.finished),
+            created=records.moment_of(row.id, row.created, "began"),
+            finished=None if row.finished is None else records.moment_of(row.id, row.finished, "ended"),
             counts=counts.get(row.id, dict(none)),
         )
         for row in rows

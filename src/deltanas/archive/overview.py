@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, func, select
 
+from deltanas.archive.records import moment_of
 from deltanas.archive.tables import candidates, trainings
 from deltanas.records import Candidate
 from deltanas.task import Better
@@ -40,8 +41,8 @@ def overview(connection: Connection, row: Row[Any], best: Candidate | None, *, i
     seconds = connection.execute(select(func.sum(trainings.c.seconds)).where(trainings.c.run == row.id)).scalar_one()
     return Overview(
         state="finished" if row.finished else "running" if is_written else "stopped",
-        created=datetime.fromisoformat(row.created),
-        ended=datetime.fromisoformat(row.finished) if row.finished else None,
+        created=moment_of(row.id, row.created, "began"),
+        ended=moment_of(row.id, row.finished, "ended") if row.finished else None,
         counts=tally(connection, row.id),
         seconds=float(seconds or 0.0),
         best=best,

@@ -22,6 +22,17 @@ Values = dict[str, Any]
 Slot = tuple[int, int]
 
 
+def moment_of(run: int, moment: str, event: str) -> datetime:
+    """A time of a run's row. event: what the run did then. Raises ArchiveError for what is no time."""
+    try:
+        return datetime.fromisoformat(moment)
+    except (TypeError, ValueError):
+        raise ArchiveError(
+            f"table runs, key {run}: {moment!r} is no time at which the run {event}",
+            "Restore the archive from a copy.",
+        ) from None
+
+
 def now() -> str:
     """This moment in UTC as ISO 8601; such texts sort as the moments do."""
     return datetime.now(UTC).isoformat(timespec="microseconds")

@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal, Self
+from zlib import crc32
 
 from sqlalchemy import ColumnElement, Connection, Result, Row, Table, delete, func, insert, select, update
 
 from deltanas.archive import records
 from deltanas.archive.adapters import adapters, adapters_of, add_adapter
-from deltanas.archive.ledger import Ledger, duels_of, leases, leases_of, pairs
+from deltanas.archive.ledger import Ledger, duels, duels_of, leases, leases_of, pairs
 from deltanas.archive.lock import FileLock, is_locked
 from deltanas.archive.measurements import add_measurement, measurements
 from deltanas.archive.overview import Overview, best_slot, overview, tally
@@ -57,7 +58,7 @@ class RunArchive:
         """When the search ended, in UTC; None while it goes on or was cut off."""
         with self.session.read() as connection:
             moment = connection.execute(select(runs.c.finished).where(runs.c.id == self._run)).scalar_one()
-        return None if moment is None else datetime.fromisoformat(moment)
+        return None if moment is None else records.moment_of(self._run, moment, "ended")
 
     @property
     def is_written(self) -> bool:
@@ -107,19 +108,32 @@ class RunArchive:
             return self._finals(connection)
 
     def pulse(self) -> tuple[int, ...]:
-        """Counts; one of them moves whenever something is written. To ask for them costs little."""
-        counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters, leases, pairs)
+        """Figures; one of them moves whenever something is written. To ask for them costs little.
+
+        What is written over moves no count: on PostgreSQL the token of the last transaction tells of it, in a file
+        a checksum of what can be, the manifest and who has which slot.
+        """
+        counted = (_CANDIDATES, attempts, trainings, measurements, finals, adapters, leases, duels, pairs)
         counts = [select(func.count()).where(table.c.run == self._run).scalar_subquery() for table in counted]
-        settled = select(func.count(_CANDIDATES.c.settled)).where(_CANDIDATES.c.run == self._run).scalar_subquery()
+        for closed in (_CANDIDATES.c.settled, duels.c.closed):
+            counts.append(select(func.count(closed)).where(closed.table.c.run == self._run).scalar_subquery())
+        mine = runs.c.id == self._run
         with self.session.read() as connection:
-            return (*connection.execute(select(*counts, settled)).one(), self._is_finished(connection))
+            found = connection.execute(select(*counts)).one()
+            if self.session.place.path is None:
+                ended, told = connection.execute(select(runs.c.finished, runs.c.written).where(mine)).one()
+            else:
+                ended, told = connection.execute(select(runs.c.finished, runs.c.manifest).where(mine)).one()
+                told += repr(connection.execute(select(*_HANDED).where(leases.c.run == self._run)).all())
+        return (*found, ended is not None, crc32((told or "").encode("utf-8", "surrogatepass")))
 
     def overview(self) -> Overview:
         """What a list of runs says of this one, at one moment; no text of it is read."""
         with self.session.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == self._run)).one()
+            self.manifest = _manifest(row)  # it may have been lengthened
             slot = best_slot(connection, self._run, task_of(self.manifest).metric.better)
             best = None if slot is None else self._one(connection, slot)
-            row = connection.execute(select(runs).where(runs.c.id == self._run)).one()
             written = is_locked(connection, self.session.place.path, self._run)
             return overview(connection, row, best, is_written=written)
 
@@ -143,6 +157,8 @@ class RunArchive:
         """The whole run at one moment. A damaged program is absent from `programs` (see `damage`)."""
         with self.session.read() as connection:
             intact, _ = self._programs(connection)
+            query = select(runs.c.id, runs.c.manifest).where(runs.c.id == self._run)
+            self.manifest = _manifest(connection.execute(query).one())  # it may have been lengthened
             return RunView(
                 name=self.name,
                 finished=self._is_finished(connection),
@@ -362,6 +378,7 @@ def _at(table: Table, slot: tuple[int, int] | None) -> list[ColumnElement[bool]]
 
 
 _STREAMED: dict[str, Any] = {"execution_options": {"stream_results": True}}
+_HANDED = (leases.c.cycle, leases.c.index, leases.c.token, leases.c.asker, leases.c.until, leases.c.owner)
 _LONG = frozenset(("prompt", "reply", "per_image"))
 """Columns of long values that the loop does without."""
 _MADE = (attempts, calls, trainings, measurements)
@@ -373,11 +390,13 @@ def manifest_text(manifest: dict[str, object]) -> str:
     return json.dumps(manifest, sort_keys=True, allow_nan=False)
 
 
-def _manifest(row: Row[Any]) -> dict[str, object]:
+def _manifest(row: Any) -> dict[str, object]:
     try:
-        found: dict[str, object] = json.loads(row.manifest)
-    except ValueError:
+        found = json.loads(row.manifest)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
         raise ArchiveError(
             f"table runs, key {row.id}: the stored manifest is damaged", "Restore the archive from a copy."
-        ) from None
+        )
     return found

@@ -60,7 +60,14 @@ def corpus(
 
     if as_json and out is None:
         raise UsageError("--json tells of a file that is written", "name it with --out, or leave --json out")
-    found = [edit for place in sources for edit in measured_edits(place, _left_out, distance=distance, parents=parents)]
+    places: dict[Path, Path] = {}
+    for place in sources:  # one that is named twice counts once
+        places.setdefault(place.resolve(), place)
+    found = [
+        edit
+        for place in places.values()
+        for edit in measured_edits(place, _left_out, distance=distance, parents=parents)
+    ]
     if not found:
         raise UsageError("there is no measured edit", "a search measures some; `deltanas lemur import` brings others")
     if out is None:

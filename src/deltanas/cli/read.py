@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
 
-from deltanas.archive import list_folders, read_folder
+from deltanas.archive import POINTER, list_folders, read_folder
 from deltanas.cli.front import print_front
 from deltanas.cli.networks import handed_line, print_networks
 from deltanas.cli.output import Against, Json, RunArgument, RunOption, keyed, print_json, print_table, print_text, say
 from deltanas.doctor import examine
-from deltanas.errors import DeltanasError, UsageError
+from deltanas.errors import MALFORMED, DeltanasError, UsageError
 from deltanas.journal import Journal
 from deltanas.pages import write_report
 from deltanas.prices import ratios, told_growth
@@ -59,14 +60,20 @@ def view_of(path: Path) -> RunView:
 @runs.command("list")
 def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
     """List the runs in a folder, the newest last."""
+    if (root / POINTER).exists():
+        raise UsageError(f"{root} is a run, not a folder of runs", f"`deltanas runs show {quote(str(root))}` shows it")
     found = []
     for path in list_folders(root):
         try:
             with read_folder(path).open() as run:
                 metric = task_of(run.manifest).metric
-                found.append((str(path), run.finished, run.tally(), run.best(), metric))
+                best = run.best()
+                shown = None if best is None else metric.shown(best)
+                found.append((str(path), run.finished, run.tally(), best, shown, metric.name))
         except DeltanasError as error:  # the others are shown
             say(f"{path} is broken: {error}")
+        except MALFORMED as error:
+            say(f"{path} is broken: {type(error).__name__}: {error}")
     columns = ("trained", "failed", "refused")
     if as_json:
         print_json(
@@ -76,9 +83,9 @@ def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
                     "finished": finished,
                     **{name: counts[name] for name in columns},
                     "best": best,
-                    "metric": metric.name,
+                    "metric": metric,
                 }
-                for path, finished, counts, best, metric in found
+                for path, finished, counts, best, _, metric in found
             ]
         )
         return
@@ -89,9 +96,9 @@ def runs_list(root: Root = Path("runs"), as_json: Json = False) -> None:
                 path,
                 "finished" if finished else "not finished",
                 *(counts[name] for name in columns),
-                None if best is None else metric.shown(best),
+                shown,
             )
-            for path, finished, counts, best, metric in found
+            for path, finished, counts, _, shown, _ in found
         ),
     )
 

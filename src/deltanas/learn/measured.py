@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -132,7 +132,7 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
     place = f"{path}, line {number}"
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         cut = "; the file seems cut short: it has no newline at its end" if last else ""
         new = unused(path.with_name(f"{path.stem}-{n}{path.suffix}") for n in count(2))
         code = f"`sed {number}d {quote(str(path))} > {quote(str(new))}`"
@@ -149,8 +149,13 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
             raise DataError(f"{place}: `{name}` is no {'text' if wanted == (str,) else 'number'}")
     if not _is_object(row.get("prm") or "{}"):
         raise DataError(f"{place}: `prm` is no JSON object of names and numbers")
+    if row.get("noise") is not None and row["noise"] < 0:
+        raise DataError(f"{place}: `noise` is {row['noise']}, and a standard error is 0 or more")
+    parts = sorted({space.of for space in SPACES.values()})
+    if row.get("part") is not None and row["part"] not in parts:
+        raise DataError(f"{place}: `part` is {row['part']!r}, no part that can be edited", f"known: {', '.join(parts)}")
     texts = {name: row[name] for name in _PARENT if row.get(name) is not None}
-    parent = row.get("parent")
+    parent = str(row.get("parent"))
     if "source" in texts:
         parents[Program.of(texts["source"], texts.get("transform", ""), texts.get("prm", "{}")).id] = texts
     elif parent in parents:
@@ -164,11 +169,15 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
 
 
 def _is_finite(value: object) -> bool:
-    return not isinstance(value, float) or math.isfinite(value)
+    return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
 def _is_object(text: str) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        found = json.loads(text)
+        return isinstance(found, dict) and all(
+            isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
+            for value in found.values()
+        )
     except (ValueError, RecursionError):
         return False

@@ -8,9 +8,10 @@ from pathlib import Path
 from time import monotonic
 from urllib.parse import quote
 
-from deltanas.archive import DATABASE, POINTER, Overview, RunArchive, list_folders, read_folder
-from deltanas.errors import DeltanasError
+from deltanas.archive import DATABASE, POINTER, Overview, list_folders
+from deltanas.errors import MALFORMED, DeltanasError
 from deltanas.gains import interval, measured_candidate
+from deltanas.pages.held import Held
 from deltanas.pages.run import Followed
 from deltanas.propose import STRATEGIES
 from deltanas.records import RunView
@@ -21,8 +22,6 @@ REMOTE = 5.0
 """Seconds between two looks at a run in a database of its own, that has not ended."""
 LATER = 60.0
 """The same of a run that has ended or can't be read; one in a file is looked at when the file has changed."""
-_MALFORMED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
-"""What a record of another form than this version's raises: it breaks its own run's row, and no other."""
 
 
 def holds_runs(path: Path) -> bool:
@@ -73,7 +72,7 @@ class _Watched:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._archive: RunArchive | None = None
+        self._held = Held(path)
         self._seen: object = None
         self._state = ""
         self._is_remote = False
@@ -91,7 +90,7 @@ class _Watched:
             self._state = found.state
         except DeltanasError as error:
             self._break(str(error))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             self._break(f"{type(error).__name__}: {error}")
         self.reads += 1
         self._seen = written, self._moment()
@@ -104,26 +103,24 @@ class _Watched:
     def _written(self) -> object:
         """What is another one when the run was written; no row is read for it."""
         known: object = None
-        if self._archive is not None and not self._is_remote:
+        if self._held.archive is not None and not self._is_remote:
             with suppress(DeltanasError):
-                known = self._archive.is_written, self._archive.revision
+                known = self._held.archive.is_written, self._held.archive.revision
         return (*(_changed(self._path / name) for name in (POINTER, DATABASE, f"{DATABASE}-wal")), known)
 
     def _moment(self) -> int:
         """What is another one when it is time to look again at what tells nothing of itself."""
         if not self._is_remote and self._state != "broken":
             return 0
-        return int(monotonic() // (LATER if self._archive is None else REMOTE))
+        return int(monotonic() // (LATER if self._held.archive is None else REMOTE))
 
     def _read(self) -> tuple[Mapping[str, object], Overview]:
-        if self._archive is None:
-            folder = read_folder(self._path)
-            self._is_remote = folder.archive is not None
-            self._archive = folder.open()
-        found = self._archive.overview()
-        manifest = self._archive.manifest
+        archive = self._held.open()
+        self._is_remote = self._held.folder is not None and self._held.folder.archive is not None
+        found = archive.overview()
+        manifest = archive.manifest
         if found.ended:
-            self.close()  # when it goes on, it may be to other ends
+            self._held.close()  # when it goes on, it may be to other ends
         return manifest, found
 
     def _show(self, manifest: Mapping[str, object], found: Overview) -> None:
@@ -151,10 +148,7 @@ class _Watched:
         )
 
     def close(self) -> None:
-        if self._archive is not None:
-            with suppress(DeltanasError):
-                self._archive.close()
-            self._archive = None
+        self._held.close()
 
 
 def _score(task: Task, found: Overview) -> Score | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
-from deltanas.archive import POINTER, RunArchive, RunFolder, read_folder
+from deltanas.archive import POINTER, RunArchive, RunFolder
 from deltanas.errors import DeltanasError, UsageError
+from deltanas.pages.held import Held
 from deltanas.records import RunView
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
 from deltanas.task import task_of
@@ -66,14 +68,16 @@ class Followed:
     def __init__(self, path: Path, against: Sequence[RunView] = (), home: str = "") -> None:
         """home: address of the page that lists the runs."""
         self._path, self._against, self._home = path, against, home
-        self._archive: RunArchive | None = None
+        self._held = Held(path)
+        self._was_there = False
         self._view = RunView(path.resolve().name, False, {}, (), {})
         self._studied: object = None
         self._diagnostics: list[Diagnostic] = []
 
     def stamp(self) -> object:
         try:
-            return self._open().pulse()
+            pulse = self._open().pulse()
+            return self._held.mark, pulse
         except DeltanasError as error:
             self.close()
             return str(error)
@@ -90,19 +94,21 @@ class Followed:
         return LivePage(draw(self._view, self._diagnosed, self._against, notice), self._home)
 
     def _open(self) -> RunArchive:
-        if self._archive is None:
-            if not (self._path / POINTER).exists():
-                raise UsageError(
-                    f"there is no run at {self._path} yet: this page waits for it",
-                    f"begin it with `deltanas search --run {self._path}`",
-                )
-            self._archive = read_folder(self._path).open()
-        return self._archive
+        if not (self._path / POINTER).exists():
+            raise UsageError(
+                f"the run at {self._path} is gone: this page waits for another one"
+                if self._was_there
+                else f"there is no run at {self._path} yet: this page waits for it",
+                f"begin it with `deltanas search --run {quote(str(self._path))}`",
+            )
+        held = self._held.mark
+        archive = self._held.open()
+        if self._held.mark != held:
+            self._was_there, self._studied = True, None
+        return archive
 
     def close(self) -> None:
-        if self._archive is not None:
-            self._archive.close()
-            self._archive = None
+        self._held.close()
 
     def _diagnosed(self) -> list[Diagnostic]:
         """Anew when a cycle has ended: they cost more than all the rest, and speak of cycles."""
