@@ -302,7 +302,7 @@ def _has_one_length(config: SearchConfig) -> bool:
 def _require_consistent(config: SearchConfig) -> None:
     if config.task == DENOISE.name:
         _require_no_classifiers(config)
-    if config.parts != config.edits:
+    if not config.parts:
         only = config.proposing.only
         raise UsageError(
             f"strategy {config.strategy} edits {', '.join(only)} alone, and `edits` = {','.join(config.edits)}",

@@ -312,9 +312,6 @@ def test_options_without_effect_are_refused_and_a_check_needs_no_data_set(deltan
     with pytest.raises(UsageError, match="no data set is named") as caught:
         deltanas("suggest")
     assert "--dataset NAME" in caught.value.hint
-    with pytest.raises(UsageError, match="strategy experts edits net alone") as caught:
-        read_config({"strategy": "experts", "edits": "net,transform"})
-    assert "--edits net" in caught.value.hint
 
 
 def test_mixtures_of_too_few_suggestions_are_mended_by_more_of_them(deltanas: Command, tmp_path: Path) -> None:
