@@ -242,6 +242,10 @@ def test_a_softmax_at_the_end_is_seen_however_it_is_written(init: str, out: str)
         ("self.all = nn.ModuleDict({'gate': nn.Softmax(1), 'head': self.head})", "self.all['head'](x)"),
         ("self.norm = nn.Softmax(1)", "self.head(F.normalize(self.norm(x), p=2, dim=1))"),
         ("pass", "F.normalize(self.head(x), dim=1)"),
+        ("pass", "F.normalize(self.head(x), 2.0, 1)"),
+        ("pass", "F.normalize(*[self.head(x)])"),
+        ("self.all = nn.ModuleList([nn.Softmax(1), self.head])", "self.all[-1](x)"),
+        ("self.all = nn.ModuleList([self.head])\nself.all = nn.ModuleList(self.all)", "self.all[0](x)"),
     ],
 )
 def test_a_softmax_elsewhere_in_a_list_of_layers_is_none_at_the_end(init: str, out: str) -> None:

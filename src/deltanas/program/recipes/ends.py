@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator
 
 from deltanas.program.recipes.reading import RecipeSource, called, short
+from deltanas.program.space.source import given
 
 _KEEPS = frozenset(
     """view reshape squeeze unsqueeze flatten contiguous float double half to cpu cuda clone clamp clip dropout log
@@ -68,7 +69,7 @@ def ends(source: RecipeSource, node: ast.expr, depth: int = _DEEP) -> Iterator[t
 def _end_of(source: RecipeSource, call: ast.Call, func: ast.expr, name: str) -> str:
     """What a function of torch's, a method or a layer of this name makes of values; "" where that is not known here."""
     if name == "normalize":
-        by = source.arguments(call, ("input", "p")).get("p")
+        by = (given(call, ("input", "p", "dim", "eps", "out")) or {}).get("p")
         return "softmax" if isinstance(by, ast.Constant) and by.value == 1 else ""
     return _ENDS.get(name, "") if isinstance(func, ast.Attribute) or source.dotted(func).startswith("torch.") else ""
 
@@ -118,8 +119,10 @@ def _last(source: RecipeSource, node: ast.expr) -> Iterator[ast.expr]:
             yield node
 
 
-def _elements(source: RecipeSource, node: ast.expr, index: ast.expr) -> Iterator[ast.expr]:
+def _elements(source: RecipeSource, node: ast.expr, index: ast.expr, depth: int) -> Iterator[ast.expr]:
     """What a list or a dict of layers may hold at an index: all of it where the text does not tell which."""
+    if depth == 0:
+        return
     match node, index:
         case ((ast.Name() | ast.Attribute(value=ast.Name(id="self"))), _):
             held = list(_set_to(source, node))
@@ -131,6 +134,9 @@ def _elements(source: RecipeSource, node: ast.expr, index: ast.expr) -> Iterator
             held = [inner]
         case ((ast.List(elts=several) | ast.Tuple(elts=several)), ast.Constant(value=int(place))):
             yield from several[place : place + 1]
+            return
+        case ((ast.List(elts=[*_, last]) | ast.Tuple(elts=[*_, last])), ast.UnaryOp(ast.USub(), ast.Constant(value=1))):
+            yield last
             return
         case ((ast.List(elts=several) | ast.Tuple(elts=several)), _):
             yield from several
@@ -145,7 +151,7 @@ def _elements(source: RecipeSource, node: ast.expr, index: ast.expr) -> Iterator
             yield node
             return
     for one in held:
-        yield from _elements(source, one, index)
+        yield from _elements(source, one, index, depth - 1)
 
 
 def _ends_of_call(source: RecipeSource, call: ast.Call, func: ast.expr, depth: int) -> Iterator[tuple[ast.AST, str]]:
@@ -164,7 +170,7 @@ def _ends_of_call(source: RecipeSource, call: ast.Call, func: ast.expr, depth: i
         case ast.Attribute(value=held) if known in _HOLDS:
             inside = [held]
         case ast.Subscript(value=held, slice=index):
-            inside = list(_elements(source, held, index))
+            inside = list(_elements(source, held, index, depth))
         case ast.Name(id=name) if name in source.classes or name == "self":
             owner, method = source.classes.get(name) or source.class_of(call), "forward"
         case ast.Name(id=name):
