@@ -22,6 +22,19 @@ Values = dict[str, Any]
 Slot = tuple[int, int]
 
 
+def manifest_of(row: Any) -> dict[str, object]:
+    """Of a row of runs, by its `id` and `manifest`. Raises ArchiveError where it is damaged."""
+    try:
+        found = json.loads(row.manifest)
+    except (TypeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ArchiveError(
+            f"table runs, key {row.id}: the stored manifest is damaged", "Restore the archive from a copy."
+        )
+    return found
+
+
 def moment_of(run: int, moment: str, event: str) -> datetime:
     """A time of a run's row. event: what the run did then. Raises ArchiveError for what is no time."""
     try:

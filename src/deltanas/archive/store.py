@@ -41,7 +41,7 @@ class RunArchive:
     ) -> None:
         self.name: str = row.name
         self.created: str = row.created
-        self.manifest: dict[str, object] = _manifest(row)
+        self.manifest: dict[str, object] = records.manifest_of(row)
         self.session = Session(place, connection, row, writer=writer, lock=lock)
         self.ledger = Ledger(self.session)
         self._run: int = row.id
@@ -131,7 +131,7 @@ class RunArchive:
         """What a list of runs says of this one, at one moment; no text of it is read."""
         with self.session.read() as connection:
             row = connection.execute(select(runs).where(runs.c.id == self._run)).one()
-            self.manifest = _manifest(row)  # it may have been lengthened
+            self.manifest = records.manifest_of(row)  # it may have been lengthened
             slot = best_slot(connection, self._run, task_of(self.manifest).metric.better)
             best = None if slot is None else self._one(connection, slot)
             written = is_locked(connection, self.session.place.path, self._run)
@@ -158,7 +158,7 @@ class RunArchive:
         with self.session.read() as connection:
             intact, _ = self._programs(connection)
             query = select(runs.c.id, runs.c.manifest).where(runs.c.id == self._run)
-            self.manifest = _manifest(connection.execute(query).one())  # it may have been lengthened
+            self.manifest = records.manifest_of(connection.execute(query).one())  # it may have been lengthened
             return RunView(
                 name=self.name,
                 finished=self._is_finished(connection),
@@ -388,15 +388,3 @@ _CANDIDATES = candidates  # inside the class the name is a method's
 
 def manifest_text(manifest: dict[str, object]) -> str:
     return json.dumps(manifest, sort_keys=True, allow_nan=False)
-
-
-def _manifest(row: Any) -> dict[str, object]:
-    try:
-        found = json.loads(row.manifest)
-    except (TypeError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise ArchiveError(
-            f"table runs, key {row.id}: the stored manifest is damaged", "Restore the archive from a copy."
-        )
-    return found
