@@ -389,6 +389,18 @@ class TestSqlite(StoreContract):
     def url(self, tmp_path: Path) -> str:
         return sqlite_url(tmp_path / "a ?%&#run" / "archive.db")
 
+    @pytest.mark.parametrize("table", ["candidates", "trainings"])
+    def test_a_score_that_is_a_text_is_told_with_its_row(self, url: str, run: RunArchive, table: str) -> None:
+        """PostgreSQL holds a column to its type, SQLite does not."""
+        run.open(CANDIDATES)
+        run.record(1, 0, TRAINED, TRAINED)
+        run.close()
+        sql(url, f"UPDATE {table} SET score = 'x' WHERE score IS NOT NULL")
+        with open_run(url, "first") as reader:
+            with pytest.raises(ArchiveError, match=r"\(run 1, cycle \d, .*\): the stored score, 'x', is no number"):
+                reader.view()
+            assert reader.program(BASE.id) == BASE
+
 
 class TestPostgres(StoreContract):
     @pytest.fixture

@@ -20,6 +20,7 @@ from deltanas.records import Attempt, Call, Candidate, Draft, Final, Measurement
 
 Values = dict[str, Any]
 Slot = tuple[int, int]
+_KEYS = ("run", "cycle", "index", "repeat", "program")
 
 
 def manifest_of(row: Any) -> dict[str, object]:
@@ -131,6 +132,14 @@ def outcome_from(row: Row[Any]) -> Outcome | None:
 
 
 def scored_from(row: Row[Any]) -> Trained | Failed:
+    """The outcome of a training. Raises ArchiveError where a figure of it is a text: SQLite keeps what is put there."""
+    for name in ("score", "n", "seed", "seconds", "cpu_seconds", "epochs"):
+        if isinstance(value := row._mapping.get(name), str | bytes):
+            key = ", ".join(f"{each} {row._mapping[each]}" for each in _KEYS if each in row._mapping)
+            raise ArchiveError(
+                f"a training of the run ({key}): the stored {name}, {value!r}, is no number",
+                "Restore the archive from a copy.",
+            )
     if row.status == "trained":
         per_image = row._mapping.get("per_image")
         made = (row.score, row.n, row.seed, row.seconds, row.cpu_seconds, intern(row.tier), per_image)
