@@ -67,6 +67,9 @@ def test_ask_tell_and_tell_again(deltanas: Command, tmp_path: Path) -> None:
     answered = deltanas("ask", "run").stdout
     assert "no slot: all slots are told" in answered
     assert "or end it" not in answered
+    untried = deltanas("try", "run", "edit.txt")
+    assert untried.returncode == 1
+    assert "no slot: all slots are told" in untried.stdout
 
 
 def test_a_run_of_another_strategy_is_not_open(deltanas: Command) -> None:

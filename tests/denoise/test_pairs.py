@@ -378,6 +378,13 @@ def test_a_scale_that_is_not_known_is_told_without_code(
     assert caught.value.hint.startswith("save x, y as uint8, with black as 0 and white as 255")
 
 
+def test_noisy_values_from_minus_one_to_one_beside_clean_levels_are_told_without_code(tmp_path: Path) -> None:
+    clean = smooth(60, 20)
+    with pytest.raises(DataError, match="the values go from -") as caught:
+        load(_saved(tmp_path / "own.npz", {"x": clean / 127.5 - 1, "y": clean}))
+    assert not commands(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     ("x", "says"),
     [

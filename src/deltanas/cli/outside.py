@@ -89,7 +89,7 @@ def try_(
         asked = referee.ask(_name(asker))
         if asked.slot is None:
             _print_asked(run, asked, as_json)
-            return
+            raise typer.Exit(1)  # nothing was tried
         found = referee.tell(asked.slot, **given, note=note, kind=kind, settle=settle)
         _print(referee, found, as_json)
 

@@ -83,9 +83,10 @@ def _require_levels(mender: Mender, arrays: Mapping[str, NDArray[Any]]) -> None:
     )
     if not scale:
         clean = [array for each, array in others.items() if each[0] == "y" and array.size]
-        low, high = min(float(array.min()) for array in clean), max(float(array.max()) for array in clean)
+        judged, named = (clean, "clean images") if clean else ([*others.values()], "values")
+        low, high = min(float(array.min()) for array in judged), max(float(array.max()) for array in judged)
         raise DataError(
-            f"{message}; the clean images go from {low:.4g} to {high:.4g}, so what is black and what is white in them"
+            f"{message}; the {named} go from {low:.4g} to {high:.4g}, so what is black and what is white in them"
             " is not known",
             f"save {', '.join(mender.names[each] for each in others)} as uint8, with black as 0 and white as 255, by"
             " one scale for both sides",
@@ -107,5 +108,7 @@ def _scale(clean: Sequence[NDArray[Any]], others: Sequence[NDArray[Any]]) -> str
     high = max(float(array.max(initial=0)) for array in judged)
     if clean and low < -_RINGING * high:
         return "({} + 1) * 127.5" if low >= -1 and high <= 1 else ""
+    if not clean and low < -high / 2:  # much noise, or values from -1 to 1
+        return ""
     factor = "255" if high <= 2 else "1" if high <= 255 else f"(255 / {2 ** int(high).bit_length() - 1})"
     return f"{{}} * {factor}"
