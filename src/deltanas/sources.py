@@ -52,10 +52,10 @@ def _chosen(config: SearchConfig, tell: Told | None) -> Iterator[tuple[str, str,
         kind, _, place = name.partition(":")
         run, _, program = place.rpartition("#")
         if kind == "lemur" and run:
-            yield from ((*one, Path(run).name) for one in _lemur_programs(Path(run), config, program))
+            yield from ((*one, Path(run).name) for one in _lemur_programs(Path(run), config, tell, program))
         elif kind == "lemur":
             path = Path(place) if place else _imported_run()
-            yield from ((*one, path.name) for one in _lemur_programs(path, config))
+            yield from ((*one, path.name) for one in _lemur_programs(path, config, tell))
         elif name in sources:
             yield name, sources[name], config.prm, ""
         elif not Path(name).exists():
@@ -85,9 +85,11 @@ def _expanded(config: SearchConfig, tell: Told | None) -> Iterator[str]:
             yield name
 
 
-def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterator[tuple[str, str, Mapping[str, float]]]:
+def _lemur_programs(
+    path: Path, config: SearchConfig, tell: Told | None, name: str = ""
+) -> Iterator[tuple[str, str, Mapping[str, float]]]:
     """Classifiers of an imported run, drawn by rank or the one that is named, each with the hyperparameters of its best
-    trial.
+    trial. None is drawn for a trial that is misfiled.
     """
     with read_folder(path).open() as run:
         if run.trials.part != "net":
@@ -95,7 +97,9 @@ def _lemur_programs(path: Path, config: SearchConfig, name: str = "") -> Iterato
         if name:
             chosen = _best_named(run.trials.trials(), name, config.dataset)
         else:
-            order = lemur.ranked(run.trials.trials(epoch=1), config.dataset)
+            kept, wrong = lemur.scored(run.trials.trials(), 1)
+            _tell_misfiled(wrong, tell)
+            order = lemur.ranked(kept, config.dataset)
             chosen = lemur.drawn(order, config.lemur_programs, Random(f"{config.seed}:lemur"))
         sources = run.trials.sources([trial.experiment.program for trial in chosen])
     if not chosen and name:
@@ -177,14 +181,18 @@ def _of_lemur(path: Path, tell: Told | None) -> Evidence:
         )
     trials, sources = trials_in(path)
     kept, wrong = lemur.sifted(trials)
-    if tell is not None:
-        for line in lemur.told_misfiled(wrong):
-            tell(line)
+    _tell_misfiled(wrong, tell)
     rows = []
     for trial in kept:
         _, dataset, _, name = trial.experiment
         rows.append(Measured(f"lemur:{path}#{name}", OURS.get(dataset, dataset), trial.epoch, trial.accuracy))
     return Evidence(rows, {f"lemur:{path}#{name}": text for name, text in sources.items()}, tuned=True)
+
+
+def _tell_misfiled(wrong: Sequence[Trial], tell: Told | None) -> None:
+    if tell is not None:
+        for line in lemur.told_misfiled(wrong):
+            tell(line)
 
 
 def _of_run(dataset: str, rows: Iterable[Candidate]) -> Evidence:

@@ -142,7 +142,9 @@ def test_a_misfiled_trial_suggests_nothing_and_is_told(deltanas: Command, tmp_pa
     said: list[str] = []
     assert evidence_of("lemur", said.append).rows
     programs_of(read_config({"dataset": "svhn", "baselines": ["suggested"]}), said.append)
-    assert [line for line in said if "misfiled: Wrong with 0.930 on svhn" in line] == said[:1] * 2
+    drawn = programs_of(read_config({"dataset": "svhn", "baselines": ["lemur"], "lemur_programs": 99}), said.append)
+    assert {*drawn} == {*NAMES}
+    assert [line for line in said if "misfiled: Wrong with 0.930 on svhn" in line] == said[:1] * 3
     for options in (["--dataset", "folder:x", "--epochs", "1"], ["--dataset", "svhn"]):
         told = deltanas("suggest", *options, "--top", "99", "--json")
         assert "#Wrong" not in told
