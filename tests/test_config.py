@@ -106,9 +106,9 @@ def test_epochs_are_a_number_or_auto(epochs: object) -> None:
 
 
 def test_any_setting_is_set_by_its_dotted_key() -> None:
-    said = ("model.top_k=50", "train.augment=['flip']", "seeds=auto", 'dataset="npz:a=b.npz"', "learn.enabled=true")
+    said = ("model.top_k=50", "train.augment=flip,crop", "seeds=auto", 'dataset="npz:a=b.npz"', "learn.enabled=true")
     config = read_config(given_settings(options=dict(map(setting, said))))
-    assert (config.model.top_k, config.train.augment, config.seeds) == (50, ("flip",), "auto")
+    assert (config.model.top_k, config.train.augment, config.seeds) == (50, ("flip", "crop"), "auto")
     assert (config.dataset, config.learn.enabled) == ("npz:a=b.npz", True)
     assert setting("prm={lr = 0.1}") == ("prm", {"lr": 0.1})
     assert setting("archive=postgresql://host/name?a=b") == ("archive", "postgresql://host/name?a=b"), "no TOML"

@@ -72,6 +72,30 @@ def test_ask_tell_and_tell_again(deltanas: Command, tmp_path: Path) -> None:
     assert "no slot: all slots are told" in untried.stdout
 
 
+def test_where_a_transform_is_edited_one_is_asked_for_and_tried(deltanas: Command, tmp_path: Path) -> None:
+    begun = "search --strategy outside --edits transform --dataset digits --baseline mlp --cycles 1 --candidates 2"
+    sets = "--epochs 1 --set outside.control=0 --set transforms=none --set train.size=200 --run run --quiet"
+    found = deltanas(*begun.split(), *sets.split())
+    assert found.returncode == 0, found.stderr
+    asked = json.loads(deltanas("ask", "run", "--json").stdout)
+    program = asked["limits"]["answer"]["program"]
+    assert "transforms.RandomInvert(p=0.5)" in program
+    assert "class Net" not in program
+    (tmp_path / "net.py").write_text("class Net: ...\ndef supported_hyperparameters(): ...\n")
+    wrong = deltanas("try", "run", "net.py")
+    assert (wrong.returncode, "neither an edit nor a transform" in wrong.stderr) == (2, True)
+    text = (
+        "import torchvision.transforms as transforms\n\n\ndef transform(norm):\n    return transforms.Compose([{}])\n"
+    )
+    (tmp_path / "long.py").write_text(text.format(f"transforms.RandomSolarize(threshold=0x{'f' * 3600})"))
+    told = deltanas("tell", "run", asked["slot"], "--program", "long.py")
+    assert "verdict: refused" in told.stdout, told.stderr
+    assert "line 5: syntax error: a whole number of more than 4,300 digits" in told.stdout
+    (tmp_path / "invert.py").write_text(text.format("transforms.RandomInvert(p=0.5)"))
+    tried = deltanas("try", "run", "invert.py")
+    assert "status: trained" in tried.stdout, tried.stderr
+
+
 def test_a_run_of_another_strategy_is_not_open(deltanas: Command) -> None:
     begun = "search --strategy random --dataset digits --baseline mlp --cycles 1 --candidates 1 --run run --quiet"
     assert deltanas(*begun.split(), "--set", "finals=0").returncode == 0

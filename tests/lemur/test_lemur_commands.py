@@ -65,7 +65,7 @@ def test_import_is_read_by_the_other_commands(deltanas: Command, wheel: Path, tm
         ("Wide-1f", "2", "0.4"),
     ]
     out = deltanas("lemur", "export", run, "--out", "out", "--json")
-    assert json.loads(out) == {"folder": "out", "programs": 3, "trials": 8}
+    assert json.loads(out) == {"folder": "out", "programs": 3, "transforms": 0, "trials": 8}
     assert (tmp_path / "out/ab/nn/nn/Wide-1f.py").read_bytes() == PROGRAMS["Wide-1f"].encode()
 
 

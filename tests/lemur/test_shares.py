@@ -71,7 +71,7 @@ SEVERAL = [
 ]
 
 
-@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 24, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 24, 40), (1, 2, 2), (3, 6, 10)], ids=str)
 def test_torchvision_builds_what_is_written_and_keeps_the_size(
     shape: tuple[int, int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +89,27 @@ def test_torchvision_builds_what_is_written_and_keeps_the_size(
         built = importlib.import_module(name).transform(((0.5,) * channels, (0.25,) * channels))
         sys.modules.pop(name)
         assert tuple(built(image).shape) == shape, written
+
+
+@pytest.mark.parametrize(("colour", "channels"), [(True, 3), (False, 1)])
+def test_images_are_made_what_the_run_reads_them_as(
+    colour: bool, channels: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchvision")
+    from PIL import Image
+
+    monkeypatch.syspath_prepend(tmp_path)
+    steps = (Step("Pad", (0.125, 128.0, "constant")), Step("Grayscale", ()))
+    (tmp_path / f"read_{channels}.py").write_text(pixels_text(steps, (channels, 8, 8), resized=False, colour=colour))
+    built = importlib.import_module(f"read_{channels}").transform(((0.5,) * channels, (0.25,) * channels))
+    for mode in ("L", "RGB"):
+        assert tuple(built(Image.new(mode, (8, 8))).shape) == (channels, 8, 8)
+
+
+def test_what_needs_three_channels_is_left_out_for_two_and_four() -> None:
+    steps = (Step("Grayscale", ()), Step("RandomGrayscale", (0.5,)))
+    for channels in (2, 4):
+        assert "Grayscale" not in pixels_text(steps, (channels, 8, 8), resized=False)
 
 
 @pytest.mark.parametrize("side", [8, 24, 28, 32])

@@ -150,6 +150,8 @@ def test_steps_go_to_the_neighbours_or_onto_the_grid() -> None:
 
 def test_what_is_not_of_the_menu_has_no_edit_and_line_ends_are_kept() -> None:
     assert SPACE.edits(program("def transform(norm):\n    return norm\n")) == ()
+    for odd in ("\ufeff" + STARTS["flip"], STARTS["flip"].replace("\n", "\r")):
+        assert SPACE.edits(program("").edited("transform", odd)) == SPACE.edits(program(STARTS["flip"]))
     windows = program(STARTS["crop+flip"].replace("\n", "\r\n"))
     assert len(SPACE.edits(windows)) == len(SPACE.edits(program(STARTS["crop+flip"])))
     assert all("\r\n" in edit.apply(windows).transform for edit in SPACE.edits(windows))

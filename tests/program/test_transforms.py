@@ -75,8 +75,11 @@ def test_a_text_of_operations_is_read_back_as_they_are(strength: int | None) -> 
 
 
 REFUSED = [
-    ("def transform(norm:\n", "does not parse"),
-    ("x = 1\n", "is not one function"),
+    ("def transform(norm:\n", r"line 1: syntax error: '\(' was never closed"),
+    ("x = 1\n", "line 1: the transform is not one function"),
+    (f"import os\nsize = 32\n{transform()}", "line 2: the transform is not one function"),
+    (f"{transform()}size = 32\n", "line 3: the transform is not one function"),
+    (f"{transform()}{transform()}", "line 3: the transform is not one function"),
     ("import os\n", "is not one function"),
     (f"import os\nos.system('x')\n{transform()}", "is not one function"),
     (f"@print\n{transform()}", "is not one function"),
@@ -85,6 +88,10 @@ REFUSED = [
     (transform(argument="norm, more"), "does not take one argument"),
     (transform(argument="norm=print(1)"), "does not take one argument"),
     (transform(argument="*norm"), "does not take one argument"),
+    (transform(argument="norm: print(1)"), "line 1: an annotation that is no plain type"),
+    (transform().replace("):", ") -> print(1):", 1), "line 1: an annotation that is no plain type"),
+    (transform(f"RandomSolarize(threshold=0x{'f' * 3600})"), "line 2: syntax error: a whole number of more than 4,300"),
+    (transform("RandomCrop()", f"0x{'f' * 3600}"), "line 2: syntax error: a whole number of more than 4,300"),
     ("def transform(norm):\n    print(1)\n    return transforms.Compose([])\n", "does more than return"),
     ("def transform(norm):\n    return [f() for f in norm]\n", "does more than return"),
     ("def transform(norm):\n    'Said.'\n", "does more than return"),
@@ -101,7 +108,13 @@ REFUSED = [
     (transform("os.RandomCrop()"), "not an operation of the menu"),
     (transform("RandomCrop()", before="from os import RandomCrop\n"), "not an operation of the menu"),
     (transform("(lambda: 1)()"), "not an operation of the menu"),
+    (transform("RandomCrop()", before="from .transforms import RandomCrop\n"), "not an operation of the menu"),
+    (transform("RandomCrop()", before="import RandomCrop\n"), "not an operation of the menu"),
+    (transform("RandomCrop()", before="import transforms\n"), "does more than return"),
+    (transform("RandomCrop()", argument="transforms"), "does more than return"),
     (transform("RandomCrop"), "not an operation of the menu"),
+    (transform("RandomCrop()", "Resize()"), "not an operation of the menu"),
+    (transform("RandomCrop()", "Resize(8, other=True)"), "not an operation of the menu"),
     (transform("*norm"), "not an operation of the menu"),
 ]
 
@@ -161,6 +174,7 @@ def test_a_wrong_parameter_is_refused_and_what_the_hint_gives_stands_in_its_plac
         ("transforms.ColourJitter()", "ColorJitter"),
         ("GrayScale()", "Grayscale"),
         ("Rotation((-5, 5))", "RandomRotation"),
+        *((f"transforms.{name}", name) for name in MENU),
     ],
 )
 def test_of_a_name_that_is_nearly_one_of_the_menu_that_one_is_offered(call: str, name: str) -> None:
@@ -168,6 +182,17 @@ def test_of_a_name_that_is_nearly_one_of_the_menu_that_one_is_offered(call: str,
         read_transform(transform(call))
     (offered,) = re.findall("`(.*?)`", caught.value.hint)
     assert [step.name for step in read_transform(transform(offered))] == [name]
+
+
+def test_the_line_is_that_of_the_argument_and_the_ending_is_that_of_this_transform() -> None:
+    with pytest.raises(TransformError, match=r"line 4: `brightness` is `0\.2`"):
+        read_transform(transform("ColorJitter(\ncontrast=(0.5, 1.5),\nbrightness=0.2)"))
+    with pytest.raises(TransformError) as caught:
+        read_transform(transform("Normalize(*norm)", argument="stats"))
+    assert "Normalize(*stats)" in caught.value.hint
+    with pytest.raises(TransformError) as caught:
+        read_transform(transform("RandomAffine(degrees=(-5, 5), translate=0)"))
+    assert "torchvision takes" not in caught.value.hint
 
 
 def test_of_any_other_name_the_menu_is_told() -> None:

@@ -8,9 +8,9 @@ A program is one Python module with `supported_hyperparameters() -> set[str]` an
 from __future__ import annotations
 
 import ast
-import warnings
 
 from deltanas.program import names_bound, net_class
+from deltanas.program.canonical import tree_of
 
 MAX_CHARACTERS = 200_000
 """Longest source that is looked at; LEMUR's longest program has under 40,000 characters."""
@@ -30,9 +30,7 @@ def contract_faults(source: str) -> tuple[str, ...]:
     if len(source) > MAX_CHARACTERS:
         return (f"the source has {len(source):,} characters; the limit is {MAX_CHARACTERS:,}",)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in a candidate is not this process's concern
-            tree = ast.parse(source)
+        tree = tree_of(source)
     except SyntaxError as error:
         return (f"line {error.lineno or 1}: syntax error: {error.msg}",)
     except (ValueError, RecursionError, MemoryError) as error:

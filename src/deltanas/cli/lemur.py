@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -70,21 +71,24 @@ def export_lemur(
 ) -> None:
     """Write programs and trials in LEMUR's layout: imported ones unchanged, or those that a search trained."""
     folder = out or run / "lemur"
+    transforms: Mapping[str, str] = {}
     with read_folder(run).open() as opened:
         if opened.trials.part == "transform":
-            texts = opened.trials.sources()
-            _, trials = write_layout(folder, {}, of_networks(opened.trials.trials()), transforms=texts)
-            programs = len(texts)
+            transforms = opened.trials.sources()
+            programs, trials = write_layout(folder, {}, of_networks(opened.trials.trials()), transforms=transforms)
         elif SOURCE in opened.manifest:
             programs, trials = write_layout(folder, opened.trials.sources(), opened.trials.trials())
         else:
             view = opened.view()
             own = own_programs(view)
-            programs, trials = write_layout(folder, own.sources, own.trials, own_meaning(view), own.transforms)
+            transforms = own.transforms
+            programs, trials = write_layout(folder, own.sources, own.trials, own_meaning(view), transforms)
     if as_json:
-        print_json({"folder": str(folder), "programs": programs, "trials": trials})
+        print_json({"folder": str(folder), "programs": programs, "transforms": len(transforms), "trials": trials})
     else:
-        print_text(f"{counted(programs, 'program')} and {counted(trials, 'trial')} written to {folder}")
+        written = [(programs, "program"), (len(transforms), "transform"), (trials, "trial")]
+        said = ", ".join(counted(number, what) for number, what in written if number)
+        print_text(f"{said or 'nothing'} written to {folder}")
 
 
 @lemur.command("trials")

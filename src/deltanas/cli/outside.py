@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from shlex import quote
@@ -13,6 +14,7 @@ import typer
 from deltanas.cli.output import Json, RunArgument, print_json, print_text, say
 from deltanas.cli.work import text_of
 from deltanas.errors import UsageError
+from deltanas.program import Part
 from deltanas.referee import Asked, Referee, Verdict
 from deltanas.wiring import open_referee
 
@@ -78,13 +80,11 @@ def try_(
     """Ask and tell in one: what is this edit of the champion, or this program, worth?"""
     text = _answer_in(file)
     is_edit = _is_edit(text)
-    if not is_edit and not all(name in text for name in ("class Net", "def supported_hyperparameters")):
-        raise UsageError(
-            f"{file} holds neither an edit nor a program by the contract",
-            "give SEARCH/REPLACE blocks, a unified diff or a program; `deltanas adapt` makes one of a plain Module",
-        )
     given = {"edit" if is_edit else "program": text}
     with open_referee(run) as referee:
+        marks, what, hint = _WHOLE[referee.part]
+        if not is_edit and not all(mark in text for mark in marks):
+            raise UsageError(f"{file} holds neither an edit nor {what}", f"give SEARCH/REPLACE blocks, {hint}")
         referee.require(note, kind)  # before a slot is given out that nobody else gets meanwhile
         asked = referee.ask(_name(asker))
         if asked.slot is None:
@@ -154,6 +154,18 @@ def _answer_in(file: Path) -> str:
     if not text.strip():
         raise UsageError(f"{file} is empty", "write an edit or a program into it; nothing was told")
     return text
+
+
+_WHOLE: Mapping[Part, tuple[tuple[str, ...], str, str]] = {
+    "net": (
+        ("class Net", "def supported_hyperparameters"),
+        "a program by the contract",
+        "a unified diff or a program; `deltanas adapt` makes one of a plain Module",
+    ),
+    "transform": (("def transform",), "a transform", "a unified diff or `def transform(norm): ...`"),
+    "prm": (("{",), "hyperparameters", "a unified diff or one JSON object of numbers"),
+}
+"""Of each text that may be edited: what a whole one holds, what it is called, and what to give."""
 
 
 def _is_edit(text: str) -> bool:

@@ -131,10 +131,11 @@ def _transform_text(program: Program, view: RunView) -> str:
     manifest: Mapping[str, Any] = view.manifest
     try:
         channels, height, width = manifest["data"]["shape"]
-        resized = manifest["config"]["train"]["resize"] is not None
+        train = manifest["config"]["train"]
+        resized, colour = train["resize"] is not None, train.get("colour")
     except (KeyError, TypeError, ValueError):
         raise DataError("the run does not say what size its images have", "name another RUN") from None
-    return pixels_text(read_transform(program.transform), (channels, height, width), resized=resized)
+    return pixels_text(read_transform(program.transform), (channels, height, width), resized=resized, colour=colour)
 
 
 def _protocol(manifest: Mapping[str, Any]) -> tuple[str, int, str]:

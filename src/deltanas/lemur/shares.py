@@ -122,15 +122,23 @@ def _absent(operation: str, name: str) -> Value:
     return _DEFAULTS.get((operation, name), default)
 
 
-def pixels_text(steps: Sequence[Step], shape: tuple[int, int, int], *, resized: bool) -> str:
+_READ_AS = {True: "Lambda(lambda image: image.convert('RGB'))", False: "Grayscale(num_output_channels=1)"}
+
+
+def pixels_text(
+    steps: Sequence[Step], shape: tuple[int, int, int], *, resized: bool, colour: bool | None = None
+) -> str:
     """LEMUR's text of a policy on images of this shape (channels, height, width), for torchvision.
 
-    Images are scaled before the operations where the run does so (`resized`), and after them where these change a size.
+    Images are made RGB or grey first where the run reads them so (`colour`). They are scaled before the operations
+    where the run does so (`resized`), and after them where these change a size. Operations on colours are left out
+    where channels are neither one nor three.
     """
     channels, height, width = shape
     size = [height, width]
-    calls = [f"Resize(({size[0]}, {size[1]}))"] if resized else []
-    calls += [_pixels_call(step, size, channels) for step in steps]
+    calls = [] if colour is None else [_READ_AS[colour]]
+    calls += [f"Resize(({size[0]}, {size[1]}))"] if resized else []
+    calls += [_pixels_call(step, size, channels) for step in steps if MENU[step.name].singles or channels in (1, 3)]
     if any(step.name in _SIDES for step in steps) and size != [height, width]:
         calls.append(f"Resize(({height}, {width}))")
     lines = "".join(f"        transforms.{call},\n" for call in [*calls, "ToTensor()", "Normalize(*norm)"])
@@ -167,6 +175,8 @@ def _pixels_call(step: Step, size: list[int], channels: int) -> str:
             texts = {"size": _size(size), "padding": str(padding)}
         case "RandomResizedCrop":
             texts = {"size": _size(size), **texts}
+        case "GaussianBlur":  # torchvision mirrors the image at its edge, and no further than once
+            texts["kernel_size"] = str(min(int(cast("float", named["kernel_size"])), 2 * min(size) - 1))
         case "Grayscale":
             texts = {"num_output_channels": "3" if channels == 3 else "1"}
     return f"{step.name}({', '.join(f'{name}={text}' for name, text in texts.items())})"

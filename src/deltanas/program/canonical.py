@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Iterator
 from itertools import count
 
 from deltanas.program.scopes import Names, Scope, children
 
+_LONG_NUMBER = re.compile(r"0[xob][0-9a-f_]{3000}", re.IGNORECASE)
 _READS_NAMES = frozenset({"locals", "vars", "eval", "exec", "dir", "globals"})
 
 
 def parsed(source: str) -> ast.Module | None:
     """The syntax tree, or None where the source does not parse. Never warns and never runs anything."""
+    try:
+        return tree_of(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def tree_of(source: str) -> ast.Module:
+    """As `parsed`, but that it raises what `ast.parse` does.
+
+    A number of too many digits is a SyntaxError in hexadecimals too, where Python reads it: no message could show it.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            return ast.parse(source)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+        tree = ast.parse(source)
+    if _LONG_NUMBER.search(source):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, int):
+                try:
+                    str(node.value)
+                except ValueError:
+                    raise SyntaxError("a whole number of more than 4,300 digits", ("", node.lineno, 0, "")) from None
+    return tree
 
 
 def unparsed(source: str) -> tuple[int, str]:
     """The line, and why the source does not parse."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ast.parse(source)
-        except SyntaxError as error:
-            return error.lineno or 1, error.msg
-        except (ValueError, RecursionError, MemoryError) as error:
-            return 1, str(error) or type(error).__name__
+    try:
+        tree_of(source)
+    except SyntaxError as error:
+        return error.lineno or 1, error.msg
+    except (ValueError, RecursionError, MemoryError) as error:
+        return 1, str(error) or type(error).__name__
     return 1, "it is nested too deeply"
 
 

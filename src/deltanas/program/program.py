@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -182,8 +183,11 @@ def _shared(names: tuple[Part, ...]) -> tuple[Part, ...]:
 def _settled(part: Part, text: str) -> str:
     if part == "prm":
         return text if prm_faults(text) else prm_text(prm_values(text))
+    if part != "transform":
+        return text
+    text = re.sub(r"\r(?!\n)", "\n", text.removeprefix("\ufeff"))
     with suppress(TransformError):
-        return "" if part == "transform" and not read_transform(text) else text
+        return text if read_transform(text) else ""
     return text
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from deltanas.gains import interval, measured
-from deltanas.program import Failed, Refused, text_of
+from deltanas.program import Failed, Part, Refused, text_of
+from deltanas.program.transforms import MENU
 from deltanas.propose.goals import goals
 from deltanas.records import Candidate
 from deltanas.referee.standing import Standing
@@ -17,13 +18,23 @@ SAID = {"better": "better", "worse": "worse"}
 """What is said of a candidate by how its test ended; of any other end that it is not shown."""
 LATEST = 20
 """Number of candidates, the latest ones, that an asker is told of."""
-ANSWER = {
-    "edit": "SEARCH/REPLACE blocks, or a unified diff of `source`; it must fit exactly",
-    "program": "or the whole program: supported_hyperparameters() -> set[str]; class Net(torch.nn.Module) with"
+_WHOLE: Mapping[Part, str] = {
+    "net": "or the whole program: supported_hyperparameters() -> set[str]; class Net(torch.nn.Module) with"
     " __init__(self, in_shape, out_shape, prm, device), forward(self, x), train_setup(self, prm),"
     " learn(self, train_data)",
-    "kind": "which of `goals` it is for; may be left out",
+    "transform": "or the whole transform: def transform(norm), which returns transforms.Compose([...]) of"
+    f" {', '.join(one.call for one in MENU.values())}",
+    "prm": "or all hyperparameters: one JSON object of numbers by name",
 }
+
+
+def answer_of(part: Part) -> dict[str, str]:
+    """What an answer may be where this text is edited."""
+    return {
+        "edit": "SEARCH/REPLACE blocks, or a unified diff of `source`; it must fit exactly",
+        "program": _WHOLE[part],
+        "kind": "which of `goals` it is for; may be left out",
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from deltanas.propose.edits import proposal_of
 from deltanas.propose.goals import goals
 from deltanas.records import Candidate, Draft, Lease
 from deltanas.referee.answers import Rules, answer, noise_at, over_budget
-from deltanas.referee.asked import ANSWER, Asked, known_of
+from deltanas.referee.asked import Asked, answer_of, known_of
 from deltanas.referee.control import draw_beside
 from deltanas.referee.settling import settled
 from deltanas.referee.standing import Place, Standing, moment_after, this_process
@@ -103,7 +103,7 @@ class Referee:
             now, moment = Standing(run, self.plan), moment_after(0)
             spent = now.spent(name, moment)
             known = known_of(self.rules.task, now, noise_at(self.rules, run, now))
-            limits = {**self.limits, "answer": ANSWER, "left": self._left(now, name)}
+            limits = {**self.limits, "answer": answer_of(self.part), "left": self._left(now, name)}
             place = now.free(moment)
             if len(spent.held) >= MOST_HELD:
                 place = spent.held[0].cycle, spent.held[0].index
@@ -115,7 +115,7 @@ class Referee:
             until, token = moment_after(self.rules.settings.lease), secrets.token_hex(8)
             run.ledger.lease(Lease(*place, name, token, champion.program.id, until))
         slot = f"{place[0]}.{place[1]}.{token}"
-        return Asked(slot, champion.label, champion.program.editable(self._part), known, limits)
+        return Asked(slot, champion.label, champion.program.editable(self.part), known, limits)
 
     def check(self, slot: str, *, edit: str | None = None, program: str | None = None) -> Verdict:
         """What the gates say of an answer. Nothing is kept, and nothing of a budget is spent."""
@@ -176,7 +176,7 @@ class Referee:
         """Raises UsageError for a note or a kind that no answer may have."""
         if len(note) > MOST_NOTE:
             raise UsageError(f"a note of {len(note):,} characters", f"give {MOST_NOTE:,} or fewer")
-        if kind and kind not in (known := goals(self._part)):
+        if kind and kind not in (known := goals(self.part)):
             raise UsageError(f"{kind[:60]!r} is no kind of edit", f"known: {', '.join(known)}; or leave it out")
 
     def verdict(self, slot: str) -> Verdict:
@@ -248,11 +248,11 @@ class Referee:
             raise UsageError("an answer is either an edit or a program", "give one of --edit FILE and --program FILE")
         if len(text) > MOST_EDIT:
             refusal = Refused("parse", f"{len(text):,} characters; {MOST_EDIT:,} are read at most")
-            return Proposal(None, "", None, refusal=refusal, part=self._part)
+            return Proposal(None, "", None, refusal=refusal, part=self.part)
         ask = self.ask_of(now, lease)
         if program is None:
             return proposal_of(ask, text)
-        return Proposal(ask.parent.edited(self._part, text), diff(ask.text, text), "exact", part=self._part)
+        return Proposal(ask.parent.edited(self.part, text), diff(ask.text, text), "exact", part=self.part)
 
     def ask_of(self, now: Standing, lease: Lease) -> Ask:
         """The slot as a proposer is asked to fill it."""
@@ -263,7 +263,8 @@ class Referee:
         return Ask(lease.cycle, lease.index, 0, key, parent.program, parts=self.plan.parts[:1], journal=now.journal)
 
     @property
-    def _part(self) -> Part:
+    def part(self) -> Part:
+        """The text of a program that answers edit: "net", "transform" or "prm"."""
         return text_of(self.plan.parts[0])
 
     def _held(self, run: RunArchive, slot: str) -> tuple[Standing, Lease]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from deltanas.settings import Section, numbers
+from deltanas.settings import Section, listed, numbers
 from deltanas.train.epochs import CROP, LEAST_STEPS, LEAST_STEPS_OF_PAIRS
 from deltanas.train.job import PATCH, Augment, Noise
 from deltanas.wording import counted
@@ -42,7 +42,7 @@ class TrainConfig(Section):
         f" recipe (or of `prm`) gives {LEAST_STEPS} optimizer steps, with pairs of images {LEAST_STEPS_OF_PAIRS}; the"
         " same for all, but that a search with `rungs` trains some for longer",
     )
-    augment: tuple[Augment, ...] = Field(
+    augment: Annotated[tuple[Augment, ...], BeforeValidator(listed)] = Field(
         (),
         description="augmentation of training images, if the program has no transform: flip (left to right)"
         " | crop (padded, at a random place); not with edits of the transform",

@@ -59,7 +59,7 @@ class Operation:
     """An operation on training images.
 
     Attributes:
-        singles: whether it does something to images of one channel.
+        singles: whether it does something to images of other than three channels.
         by_place: torchvision has the parameters in this order too, so a call may give them without their names.
     """
 

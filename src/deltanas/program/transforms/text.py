@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from deltanas.errors import DeltanasError
-from deltanas.program.canonical import parsed
+from deltanas.program.canonical import tree_of
 from deltanas.program.transforms.menu import MENU, Parameter, Value, value_text
 
 MOST_STEPS = 16
 """Operations in one transform."""
 
 _MOST_CHARACTERS = 20_000
+_RANGES = ("brightness", "contrast", "saturation", "hue", "degrees", "shear")
+"""Parameters of which torchvision makes a range of one number."""
 _PROTOCOL = ("Resize", "ToTensor", "Normalize")
 _HOMES = ("torchvision.transforms.v2.", "torchvision.transforms.", "transforms.v2.", "transforms.")
+_ANNOTATION = (ast.Name, ast.Attribute, ast.Constant, ast.Subscript, ast.Tuple, ast.expr_context)
 _FORM = "write `def transform(norm): return transforms.Compose([...])`, with nothing but imports before it"
 
 
@@ -53,11 +56,12 @@ def read_transform(text: str) -> tuple[Step, ...]:
         return ()
     if len(text) > _MOST_CHARACTERS:
         raise TransformError(f"the transform has {len(text):,} characters; {_MOST_CHARACTERS:,} are allowed", _FORM)
-    tree = parsed(text.removeprefix("\ufeff"))
-    if tree is None:
-        raise TransformError("the transform does not parse", _FORM)
     try:
-        return _steps(tree)
+        return _steps(tree_of(text.removeprefix("\ufeff")))
+    except SyntaxError as error:
+        raise TransformError(f"line {error.lineno or 1}: syntax error: {error.msg}", _FORM) from None
+    except (ValueError, MemoryError) as error:
+        raise TransformError(f"the transform does not parse ({error})", _FORM) from None
     except RecursionError:
         raise TransformError("the transform is nested too deep", _FORM) from None
 
@@ -66,9 +70,13 @@ def _steps(tree: ast.Module) -> tuple[Step, ...]:
     body = _undocumented(tree.body)
     imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
     rest = [node for node in body if node not in imports]
-    function = rest[0] if len(rest) == 1 else None
-    if not isinstance(function, ast.FunctionDef) or function.name != "transform" or function.decorator_list:
-        raise TransformError("the transform is not one function `transform` with imports before it", _FORM)
+    functions = [node for node in rest if isinstance(node, ast.FunctionDef) and node.name == "transform"]
+    function = functions[0] if functions else None
+    others = [node for node in rest if node is not function]
+    if function is None or others or function.decorator_list:
+        line = (others or functions or body or [None])[0]
+        where = f"line {line.lineno}: " if line is not None else ""
+        raise TransformError(f"{where}the transform is not one function `transform` with imports before it", _FORM)
     return _Reader(_imported(imports), _argument(function)).steps(function)
 
 
@@ -93,6 +101,9 @@ def _argument(function: ast.FunctionDef) -> str:
     others = (*given.posonlyargs, *given.kwonlyargs, *given.defaults)
     if len(given.args) != 1 or others or given.vararg or given.kwarg:
         raise TransformError(f"line {function.lineno}: `transform` does not take one argument", _FORM)
+    for said in (given.args[0].annotation, function.returns):
+        if said is not None and not all(isinstance(node, _ANNOTATION) for node in ast.walk(said)):
+            raise TransformError(f"line {said.lineno}: an annotation that is no plain type", "leave it out")
     return given.args[0].arg
 
 
@@ -102,7 +113,7 @@ def _imported(imports: Iterable[ast.Import | ast.ImportFrom]) -> Mapping[str, st
     for node in imports:
         for one in node.names:
             if isinstance(node, ast.ImportFrom):
-                names[one.asname or one.name] = f"{node.module or ''}.{one.name}"
+                names[one.asname or one.name] = f"{'.' * node.level}{node.module or ''}.{one.name}"
             else:
                 first = one.name.partition(".")[0]
                 names[one.asname or first] = one.name if one.asname else first
@@ -141,7 +152,8 @@ class _Reader:
             return False
         name, given = self._name(node.func), [*node.args, *(one.value for one in node.keywords if one.arg)]
         if name == "Resize":
-            return len(given) == len(node.args) + len(node.keywords) and all(map(_is_plain, given))
+            known = {one.arg for one in node.keywords} <= {"size", "interpolation", "max_size", "antialias"}
+            return known and 0 < len(given) <= 4 and all(map(_is_plain, given))
         said = [ast.unparse(one) for one in node.args]
         return not node.keywords and (name, said) in (("ToTensor", []), ("Normalize", [f"*{self.argument}"]))
 
@@ -149,7 +161,7 @@ class _Reader:
         name = self._name(node.func) if isinstance(node, ast.Call) else ""
         if not isinstance(node, ast.Call) or name not in MENU:
             told = f"line {node.lineno}: `{ast.unparse(node)[:80]}` is not an operation of the menu"
-            raise TransformError(told, _instead(node, name))
+            raise TransformError(told, self._instead(node))
         operation = MENU[name]
         known = [one.name for one in operation.parameters]
         given = dict(zip(known, node.args, strict=False))
@@ -160,7 +172,19 @@ class _Reader:
             takes = f"{', '.join(known)}, {how}" if known else "nothing"
             raise TransformError(f"line {node.lineno}: `{name}` takes {takes}", f"for instance `{operation.call}`")
         given |= {str(key): value for key, value in named.items()}
-        return Step(name, tuple(_value(node, one, given.get(one.name)) for one in operation.parameters))
+        return Step(name, tuple(_value(one, given.get(one.name)) for one in operation.parameters))
+
+    def _instead(self, node: ast.expr) -> str:
+        function = node.func if isinstance(node, ast.Call) else node
+        name = self._name(function)
+        if name in _PROTOCOL:
+            last = f"Normalize(*{self.argument})"
+            return f"Resize(...) of plain values, ToTensor() and {last} stand at the end or are left out"
+        said = name or ast.unparse(function).rpartition(".")[2]
+        bare = {_bare(one): one for one in reversed(MENU)}
+        like = get_close_matches(_bare(said), bare, n=1, cutoff=0.75)
+        near = [said] if said in MENU else [bare[one] for one in like]
+        return f"for instance `{MENU[near[0]].call}`" if near else f"the menu: {', '.join(MENU)}"
 
     def _name(self, function: ast.expr) -> str:
         """The name in torchvision's transforms, "" for anything else."""
@@ -168,35 +192,27 @@ class _Reader:
         first, dot, rest = dotted.partition(".")
         full = f"{self.imported.get(first, first)}{dot}{rest}"
         name = next((full.removeprefix(home) for home in _HOMES if full.startswith(home)), full)
-        return name if name.isidentifier() else ""
-
-
-def _instead(node: ast.expr, name: str) -> str:
-    if name in _PROTOCOL:
-        return "Resize(...) of plain values, ToTensor() and Normalize(*norm) stand at the end or are left out"
-    said = name or (ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ast.unparse(node))
-    bare = {_bare(one): one for one in reversed(MENU)}
-    near = [bare[one] for one in get_close_matches(_bare(said), bare, n=1, cutoff=0.75)]
-    return f"for instance `{MENU[near[0]].call}`" if near else f"the menu: {', '.join(MENU)}"
+        foreign = first == self.argument or (first in self.imported and not full.startswith("torchvision."))
+        return name if name.isidentifier() and not foreign else ""
 
 
 def _bare(name: str) -> str:
     return name.lower().removeprefix("random")
 
 
-def _value(call: ast.Call, parameter: Parameter, given: ast.expr | None) -> Value:
+def _value(parameter: Parameter, given: ast.expr | None) -> Value:
     if given is None:
         return parameter.default
     value = _literal(given)
     if value is None or not _fits(parameter, value):
-        told = f"line {call.lineno}: `{parameter.name}` is `{ast.unparse(given)[:80]}`, not {parameter.bounds}"
+        told = f"line {given.lineno}: `{parameter.name}` is `{ast.unparse(given)[:80]}`, not {parameter.bounds}"
         raise TransformError(told, f"for instance `{parameter.assigned}`{_meant(parameter, value)}")
     return value
 
 
 def _meant(parameter: Parameter, value: Value | None) -> str:
     """What torchvision makes of one number where a range is asked for."""
-    if not isinstance(value, float) or not isinstance(parameter.default, tuple):
+    if not isinstance(value, float) or parameter.name not in _RANGES:
         return ""
     middle = 1.0 if parameter.name in ("brightness", "contrast", "saturation") else 0.0
     meant = (max(0.0, middle - value) if middle else -value, middle + value)
