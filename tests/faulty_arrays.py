@@ -15,6 +15,7 @@ Array = NDArray[Any]
 Arrays = dict[str, Array]
 GREY, RGB, Y = pixels(90, 8, 6), pixels(90, 3, 8, 6), np.arange(90) % 3
 PETS = np.array(["cat", "dog", "yak"])[Y]
+ACCENTED = np.array(["e\u0301", "dog", "yak"])[Y]
 NORMAL = (GREY / 255 - 0.4) / 0.3
 HOLED = GREY / 255
 HOLED[5, 1, 2], HOLED[7, 0, 0] = np.nan, np.inf
@@ -90,10 +91,17 @@ FAULTS: dict[str, tuple[Arrays, str, int, Array | None]] = {
     "shares": ({"x": GREY, "y": SHARES}, "rows of y are shares of 3 classes", 0, GREY),
     "spellings": ({"x": GREY, "y": at(PETS, "Cat")}, "labels 'Cat' and 'cat' may mean one class", 0, GREY),
     "spaces": ({"x": GREY, "y": at(PETS.astype("U4"), "cat ")}, "labels 'cat' and 'cat ' may mean one class", 0, GREY),
+    "accents": ({"x": GREY, "y": at(ACCENTED, "\u00e9")}, "may mean one class", 0, GREY),
     "new class": (split(y_test=at(Y[60:], 7)), "label 7 of 6 images in y_test is no class of y_train", 6, None),
     "new name": (split(y_train=PETS[:60], y_test=at(PETS[60:], "ox")), "label ox of 6 images", 6, None),
     "names and numbers": (split(y_train=Y[:60].astype(str)), "names in one split and numbers in another", 0, GREY),
     "few names": ({"x": GREY, "y": Y, "names": np.array(["a", "b"])}, "names names 2 classes", 0, GREY),
+    "one name twice": (
+        {"x": GREY, "y": Y, "names": np.array(["a", "a", "b"])},
+        "gives the name 'a' to several",
+        0,
+        GREY,
+    ),
     "whole and split": (split(x=GREY, y=Y), "images with and without a split", 0, GREY),
     "two of a kind": (
         {"x": GREY, "images": GREY[::-1].copy(), "y": Y},

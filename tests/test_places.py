@@ -105,6 +105,21 @@ def test_data_that_moved_is_given_anew(project: Path) -> None:
     assert searched("runs/r", cycles=3) == 4, "the new place is kept"
 
 
+@pytest.mark.usefixtures("quick")
+def test_data_that_is_given_anew_from_another_directory_is_found_from_there(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun()
+    elsewhere = project / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move("data.npz", elsewhere / "data.npz")
+    monkeypatch.chdir(elsewhere)
+    assert searched("../runs/r", cycles=2, dataset="npz:data.npz") == 3
+    assert searched("../runs/r", cycles=3, dataset="npz:../elsewhere/data.npz") == 4
+    monkeypatch.chdir(project.parent)
+    assert searched("project/runs/r", cycles=4) == 5
+
+
 @pytest.mark.parametrize("way", ["from another directory", "project moved", "data and run moved", "project copied"])
 @pytest.mark.usefixtures("quick")
 def test_relative_data_is_found_again(project: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:

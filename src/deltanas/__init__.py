@@ -170,13 +170,14 @@ def open_referee(path: str | Path) -> AbstractContextManager[Referee]:
     return opened(Path(path))
 
 
-def predict(export: str | Path, images: Sequence[str | Path]) -> list[Prediction]:
+def predict(export: str | Path, images: str | Path | Sequence[str | Path]) -> list[Prediction]:
     """What an exported network says of pictures, by ONNX Runtime in this process; torch is not imported.
 
     Args:
         export: the folder that `deltanas runs export` wrote, of one network or of several (the best one is used), or
             an ONNX file of it.
-        images: files, and folders of pictures at any depth. A file that can't be used has its reason in `error`.
+        images: a file or a folder of pictures at any depth, or several. A file that can't be used has its reason in
+            `error`.
 
     Raises:
         UsageError: there is no such export.
@@ -184,4 +185,5 @@ def predict(export: str | Path, images: Sequence[str | Path]) -> list[Prediction
     """
     from deltanas.prediction import open_network, pictures_in
 
-    return list(open_network(Path(export)).predict(pictures_in(map(Path, images))))
+    several = [images] if isinstance(images, str | Path) else images
+    return list(open_network(Path(export)).predict(pictures_in(map(Path, several))))

@@ -113,6 +113,12 @@ def test_a_file_that_is_not_there(deltanas: Command) -> None:
     complained(deltanas("evaluate", "."), 2, "directory")
 
 
+def test_a_check_has_no_option_without_effect(deltanas: Command, tmp_path: Path) -> None:
+    (tmp_path / "good.py").write_text(nets.baseline("mlp"))
+    complained(deltanas("check", "good.py", "--resize", "64"), 2, "--resize and --colour read a data set")
+    complained(deltanas("check", "good.py", "--dataset", "digits", "--classes", "5"), 2, "leave them or --dataset out")
+
+
 def test_a_built_in_network_where_a_file_is_asked_for(deltanas: Command, tmp_path: Path) -> None:
     done = deltanas("check", "half")
     complained(done, 2, "half can't be read", "it is a built-in network")

@@ -32,6 +32,7 @@ def known(tmp_path: Path) -> Callable[..., Known]:
         (place / "model.onnx").write_bytes(with_metadata(onnx_bytes(meaning, weights), texts))
         (place / "config.json").write_text(json.dumps(config), "utf-8")
         (place / "net.py").write_text("")
+        (place / "README.md").write_text("")
         return Known(place, meaning, weights)
 
     return made

@@ -25,8 +25,19 @@ def test_of_several_networks_the_best_is_taken(known: Make) -> None:
     best = known(folder="export/01-a")
     network = open_network(best.folder.parent)
     assert (network.file, network.beside) == (best.folder / "model.onnx", 2)
+    known(folder="export/named-d")
+    assert open_network(best.folder.parent).file.parent.name == "01-a", "who was named has no rank"
     (best.folder / "model.onnx").unlink()
     assert open_network(best.folder.parent).file.parent.name == "02-b"
+
+
+def test_of_sources_alone_it_is_said_that_nothing_was_trained(known: Make) -> None:
+    net = known()
+    for name in ("model.onnx", "README.md"):
+        (net.folder / name).unlink()
+    for place in (net.folder, net.folder.parent):
+        with pytest.raises(DataError, match="only sources were exported"):
+            open_network(place)
 
 
 @pytest.mark.parametrize("kept", ["both", "config.json", "metadata", "renamed"])

@@ -48,6 +48,7 @@ def test_probabilities_are_those_of_the_pixels_that_training_reads(
     file = picture(tmp_path / f"new.{suffix}", *size)
     (read,) = read_images([file], resize=resize).x
     (found,) = deltanas.predict(net.folder, [file])
+    assert deltanas.predict(net.folder, str(file)) == [found], "one that is given by itself"
     expected = net.probabilities(read)
     assert found.error == ""
     assert list(found.probabilities) == list(net.meaning.names)

@@ -145,10 +145,13 @@ BROKEN = {
 }
 
 
-def test_all_broken_files_are_named_and_the_hint_takes_them_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["cat", "dog"], ids=["first", "later"])
+def test_all_broken_files_are_named_and_the_hint_takes_them_out(tmp_path: Path, place: str) -> None:
     classes_in(tmp_path)
     for name, content in BROKEN.items():
-        (tmp_path / "dog" / name).write_bytes(content)
+        (tmp_path / place / (f"000-{name}" if place == "cat" else name)).write_bytes(content)
+    if place == "cat":
+        (tmp_path / "cat" / "000.png").rename(tmp_path / "cat" / "z.png")
     before = files_of(tmp_path)
     with pytest.raises(DataError, match=r"cut.png can't be read as an image: .*; nor can 4 more: ") as caught:
         load(f"folder:{tmp_path}")

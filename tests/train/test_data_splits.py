@@ -141,6 +141,14 @@ def test_conflicts_within_a_given_split_are_told(split: str, said: str) -> None:
     assert data.source.notes == (f"3 {said} images repeat another under another label",)
 
 
+def test_many_repeats_within_a_given_test_split_are_told() -> None:
+    x, y = pixels(300, 4, 4), np.arange(300) % 2
+    for repeats, told in ((1, ()), (2, ("2 test images repeat another, so intervals on them are too narrow",))):
+        part = [*range(200, 300), *[200] * repeats]
+        data = dataset_of("given", x_train=x[:200], y_train=y[:200], x_test=x[part], y_test=y[part])
+        assert (data.source.notes, len(data.test)) == (told, 100 + repeats)
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_class_that_a_given_split_lacks_is_told(split: str) -> None:
     y = {name: np.arange(90) % 3 for name in ("train", "val", "test")}

@@ -269,6 +269,15 @@ def test_floats_and_integers_have_no_one_scale(tmp_path: Path) -> None:
     assert left_out(load(f"folder:{tmp_path}")) == {"hidden, or a system's own": 1}
 
 
+def test_the_fewer_of_floats_and_integers_are_taken_out(tmp_path: Path) -> None:
+    deep(tmp_path, lambda x: x.astype(np.float32), ".tif")
+    Image.fromarray(np.zeros((6, 5), np.uint16)).save(tmp_path / "a" / "i.png")
+    with pytest.raises(DataError, match=r"i.png integers") as caught:
+        load(f"folder:{tmp_path}")
+    follow(caught.value.hint)
+    assert left_out(load(f"folder:{tmp_path}")) == {"hidden, or a system's own": 1}
+
+
 def test_a_file_is_put_aside_where_its_name_is_taken_already(tmp_path: Path) -> None:
     classes_in(tmp_path, 40, 6, 5, names=("a", "b"))
     for content in (b"one", b"another"):

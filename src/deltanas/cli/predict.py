@@ -37,7 +37,7 @@ def predict(
     """
     network = open_export(export)
     if network.beside:
-        say(f"{network.file}: the best of {network.beside + 1} exported networks, as the search ranked them")
+        say(f"{network.file}: the first of {network.beside + 1} exported networks by rank, of the latest export")
     left = LeftOuts()
     if isinstance(network, Denoiser):
         _restore(network, images, left, out, as_json)

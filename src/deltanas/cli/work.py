@@ -156,8 +156,12 @@ def check(
     files: Files,
     dataset: Annotated[str | None, typer.Option(help="Data set that gives the shapes.")] = None,
     task: Annotated[str, typer.Option(help="What the networks are asked to do, on the data set.")] = CLASSIFY.name,
-    shape: Annotated[str, typer.Option(help="Shape of an image: channels x height x width.")] = "3x32x32",
-    classes: Annotated[int, typer.Option(help="Number of classes.", min=1)] = 10,
+    shape: Annotated[
+        str | None, typer.Option(help="Without a data set: channels x height x width.", show_default="3x32x32")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(help="Without a data set: number of classes.", min=1, show_default="10")
+    ] = None,
     resize: Annotated[int | None, typer.Option(help="Height and width to resize images to, in pixels.")] = None,
     colour: Annotated[bool | None, typer.Option("--colour/--grey", help="Read images as RGB, or as grey.")] = None,
     prm: Prm = None,
@@ -171,10 +175,14 @@ def check(
     programs = _programs(files, values)
     if not dataset and task != CLASSIFY.name:
         raise UsageError(f"--task {task} takes its shapes from a data set", "name one: --dataset photos")
+    if dataset and (shape is not None or classes is not None):
+        raise UsageError("--shape and --classes are for checks without a data set", "leave them or --dataset out")
+    if not dataset and (resize is not None or colour is not None):
+        raise UsageError("--resize and --colour read a data set", "name it with --dataset, or give --shape")
     pool = (
         open_dataset_pool(dataset, config, values, TASKS[task])
         if dataset
-        else open_shape_pool(_shape(shape), classes, config)
+        else open_shape_pool(_shape(shape or "3x32x32"), classes or 10, config)
     )
     good = True
     with pool as runner:

@@ -44,7 +44,7 @@ NEAR = 0.01
 
 def write_sources(view: RunView, wanted: int | Sequence[str], out: Path) -> list[Net]:
     """The parts of each of the networks, in a folder of its own; wanted as in `export_best`. Raises as that does."""
-    return [_begun(rank, c, p, out) for rank, c, p in _chosen(view, wanted)]
+    return [_begun(*each, out, ranked=isinstance(wanted, int)) for each in _chosen(view, wanted)]
 
 
 def export_best(
@@ -62,7 +62,7 @@ def export_best(
         kinds: of quantised files that are written beside each, and scored.
     """
     best, named = _chosen(view, wanted), not isinstance(wanted, int)
-    nets = [_begun(rank, c, p, out) for rank, c, p in best]
+    nets = [_begun(*each, out, ranked=not named) for each in best]
     fresh = training_seed(seed, "test")
     for place, found in pool.export([program for _, _, program in best], seed=fresh):
         candidate = best[place][1]
@@ -128,8 +128,9 @@ def _best(view: RunView, top: int) -> list[Candidate]:
     return best
 
 
-def _begun(rank: int, candidate: Candidate, program: Program, out: Path) -> Net:
-    folder = out / f"{rank:02d}-{program.id}"
+def _begun(rank: int, candidate: Candidate, program: Program, out: Path, *, ranked: bool) -> Net:
+    """ranked: by the search; the folder of one that was named stands behind these, and tells no rank."""
+    folder = out / f"{f'{rank:02d}' if ranked else 'named'}-{program.id}"
     folder.mkdir(parents=True, exist_ok=True)
     for part, text in program.parts.items():
         write_whole(folder / FILES.get(part, f"{part}.txt"), text)

@@ -95,7 +95,10 @@ def _located(export: Path) -> tuple[Path, int]:
     able = [folder for folder in folders if (folder / MODEL).is_file()]
     if able:
         return able[0] / MODEL, len(folders) - 1
-    if folders or (export / SOURCE).is_file():
+    made = folders or ([export] if (export / SOURCE).is_file() else [])
+    if made and not (made[0] / "README.md").is_file():
+        raise DataError(f"{export}: only sources were exported, without a training (--epochs 0)", AGAIN)
+    if made:
         raise DataError(
             f"{export}: the network was exported without an ONNX file; its README.md says why",
             f"{_HINT} if it says that onnx or onnxruntime is missing, and {AGAIN}",

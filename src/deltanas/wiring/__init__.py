@@ -39,6 +39,7 @@ from deltanas.wiring.places import (
     require_same_contents,
     require_same_server,
     require_there,
+    told_here,
 )
 from deltanas.wiring.planning import allocation_of, plan_of
 from deltanas.wiring.pools import (
@@ -304,8 +305,9 @@ def _amend(run: RunArchive, now: dict[str, object], *, reopen: bool = False) -> 
 
 def _changed(run: RunArchive, begun: SearchConfig, config: SearchConfig) -> dict[str, object]:
     """The run's manifest with what it may have otherwise than at the start: its length, and the places that moved."""
-    then, now = flat(begun.model_dump(mode="json")), flat(config.model_dump(mode="json"))
-    changes = {key: now[key] for key in ("cycles", *PLACES) if now[key] != then[key]}
+    each = (begun, config, told_here(config, run.manifest))
+    then, now, kept = (flat(one.model_dump(mode="json")) for one in each)
+    changes = {key: kept[key] for key in ("cycles", *PLACES) if now[key] != then[key]}
     return {**run.manifest, "config": merged(stored_config(run), given_settings(options=changes))}
 
 

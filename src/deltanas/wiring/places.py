@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from deltanas.archive import RunArchive
@@ -40,11 +40,23 @@ def located(config: SearchConfig, manifest: Mapping[str, object], folder: Path) 
     start = manifest.get("began")
     if not isinstance(start, dict):
         return config
-    values, places = flat(config.model_dump()), dict[str, object]()
 
     def found(place: str) -> str:
         return str(_found(Path(place).expanduser(), Path(start["in"]), folder.resolve() / start["from_run"]))
 
+    return _moved(config, found)
+
+
+def told_here(config: SearchConfig, manifest: Mapping[str, object]) -> SearchConfig:
+    """The settings with whole paths in place of relative ones, where the run was begun in another working directory."""
+    start = manifest.get("began")
+    if isinstance(start, dict) and start["in"] == str(Path.cwd()):
+        return config
+    return _moved(config, lambda place: str(Path(place).expanduser().absolute()))
+
+
+def _moved(config: SearchConfig, found: Callable[[str], str]) -> SearchConfig:
+    values, places = flat(config.model_dump()), dict[str, object]()
     for key, kinds in _KINDS.items():
         kind, _, place = values[key].partition(":")
         if kind in kinds and place:

@@ -29,6 +29,7 @@ from deltanas.train.data.pictures import read_images
 from deltanas.train.data.records import Images, Provenance, Splits
 from deltanas.train.data.splits import as_given, in_three
 from deltanas.train.data.tree import Folder, LeftOuts, scan
+from deltanas.wording import counted
 
 
 def read_folder(folder: Path, *, resize: int | None, colour: bool | None = None) -> Splits:
@@ -55,7 +56,10 @@ def read_folder(folder: Path, *, resize: int | None, colour: bool | None = None)
     within = list[Path]()
     files = {part: [_files(one, top, within) for one in inside] for part, inside in found.items()}
     if within:
-        notes.append(f"{len(within):,} folders inside classes are parts of these, as {within[0]}")
+        told = counted(
+            len(within), "folder inside a class is a part of it", "folders inside classes are parts of these"
+        )
+        notes.append(f"{told}, as {within[0]}")
     names = tuple(one.name for one in classes.values())
     # Read as one, so that sizes and kinds are compared across the splits too.
     pictures = read_images(

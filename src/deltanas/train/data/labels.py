@@ -11,8 +11,13 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.mending import Mender
+from deltanas.train.data.names import same
+from deltanas.wording import counted
 
 _UNKNOWN = ("", "nan", "none", "null", "<na>", "unlabeled", "unlabelled")
+_LOWER = "numpy.char.lower(numpy.char.strip({}))"
+_COMPOSED = "numpy.array([__import__('unicodedata').normalize('NFC', name) for name in {}.ravel()])"
+"""Code that gives one spelling to names that differ in case or in spaces around them, or in how accents are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +178,15 @@ def _labelled(mender: Mender, labels: Mapping[str, NDArray[Any]]) -> None:
 
 
 def _spelled(mender: Mender, labels: Mapping[str, NDArray[Any]]) -> None:
-    """Raises DataError where two names differ in case or in spaces around them alone."""
+    """Raises DataError where two names differ in case, in spaces around them or in how accents are written alone."""
     spellings: dict[str, str] = {}
     for name in {str(label) for y in labels.values() if y.dtype.kind == "U" for label in np.unique(y)}:
-        other = spellings.setdefault(name.strip().casefold(), name)
+        other = spellings.setdefault(same(name), name)
         if other != name:
-            changes = {f"y{suffix}": f"numpy.char.lower(numpy.char.strip({mender[f'y{suffix}']}))" for suffix in labels}
+            accents = name.strip().casefold() != other.strip().casefold()
+            changes = {
+                f"y{suffix}": (_COMPOSED if accents else _LOWER).format(mender[f"y{suffix}"]) for suffix in labels
+            }
             raise DataError(
                 f"{mender.where}: labels {min(name, other)!r} and {max(name, other)!r} may mean one class",
                 f"if they do: {mender.hint(changes)}; if not, give them names that differ in more",
@@ -201,6 +209,11 @@ def _given_names(
     if names is None or present.dtype.kind == "U":
         return ()
     given = [str(name) for name in _plain(mender, "names", names).ravel().tolist()]
+    if twice := next((name for name in given if given.count(name) > 1), None):
+        raise DataError(
+            f"{mender.where}: {mender.names['names']} gives the name {twice!r} to several classes",
+            f"give each a name of its own, or leave the names out: {_without_names(mender)}",
+        )
     start = 1 if present[0] == 1 and len(given) == present[-1] else 0
     if present[0] < 0 or present[-1] - start >= len(given):
         array, largest = mender.names["names"], present[-1]
@@ -210,7 +223,8 @@ def _given_names(
         )
     unused = len(given) - len(present)
     if unused:
-        notes.append(f"{unused} named classes have no image")
+        told = counted(unused, "named class has", "named classes have")
+        notes.append(f"{told} no image; label {present[0]} is named {given[present[0] - start]}")
     return tuple(given[label - start] for label in present.tolist())
 
 

@@ -21,8 +21,8 @@ def unsure_splits(top: Folder, splits: Sequence[str], others: Sequence[str]) -> 
         f"classes have other names ({_renamed(top, splits)})",
         f"what is neither a class nor a split is taken out ({_moved(top, others)})",
     ]
-    if any(top.folders[name].filled for name in splits):
-        both.reverse()
+    # Without classes in it no folder is a split.
+    both = both[::-1] if any(top.folders[name].filled for name in splits) else both[:1]
     return DataError(
         f"{top.path}: {_listed(splits)} spelt as a split is, {_listed(others)} not, so it is not sure what is a class",
         "; ".join(both),

@@ -67,7 +67,11 @@ class _ColourError(Exception):
 
 def _read(paths: Sequence[Path], size: tuple[int, int] | None, colour: bool | None, span: Span | None) -> Pictures:
     read = partial(read_picture, size=size, colour=colour, span=span)
-    first = read(paths[0])
+    try:
+        first = read(paths[0])
+    except UnreadableError:
+        _each(lambda path: read(path).kind, paths)  # the others that can't be read are told with it
+        raise
     need = len(paths) * first.pixels.nbytes
     if need > memory() / COPIES:
         height, width = first.pixels.shape[1:]
@@ -131,7 +135,7 @@ def _span_of(paths: Sequence[Path]) -> Span:
     if floats and len(floats) < len(found):
         raise DataError(
             f"{min(floats)} holds floats, {min(found.keys() - floats)} integers of more than 8 bits",
-            taken_out(*sorted(floats)),
+            taken_out(*sorted(min(floats, found.keys() - floats, key=len))),
         )
     low, high = min(span.low for span in found.values()), max(span.high for span in found.values())
     if floats:

@@ -14,6 +14,7 @@ from deltanas.errors import DataError
 from deltanas.imagery import psnr
 from deltanas.nets import DEFAULT_PRM
 from deltanas.train.data.records import Dataset, Images, Splits
+from deltanas.wording import counted
 
 BATCH = int(DEFAULT_PRM["batch"])
 UNEVEN = 1.5
@@ -246,13 +247,18 @@ def _digest(image: NDArray[Any]) -> bytes:
 
 
 def _torn(splits: Splits, digests: Sequence[list[bytes]]) -> Iterator[str]:
-    """Which splits hold an image under two labels."""
+    """Which splits hold an image under two labels, and whether the test split holds many twice."""
+    repeats = len(digests[2]) - len({*zip(digests[2], _labels(splits.test), strict=True)})
+    if splits.classes and repeats > len(digests[2]) / 100:
+        said = counted(repeats, "test image repeats", "test images repeat")
+        yield f"{said} another, so intervals on them are too narrow"
     parts = ("training", splits.train), ("validation", splits.validation), ("test", splits.test)
     for (split, part), hashed in zip(parts if splits.classes else (), digests, strict=False):
         first = dict(zip(reversed(hashed), reversed(part.y.tolist()), strict=True))
         number = sum(first[digest] != label for digest, label in zip(hashed, part.y.tolist(), strict=True))
         if number:
-            yield f"{number} {split} images repeat another under another label"
+            said = f"{split} image repeats", f"{split} images repeat"
+            yield f"{counted(number, *said)} another under another label"
 
 
 def _without(images: Images, digests: list[bytes], others: Mapping[bytes, object]) -> tuple[Images, int]:
