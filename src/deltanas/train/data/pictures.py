@@ -132,10 +132,11 @@ def _span_of(paths: Sequence[Path]) -> Span:
     """
     found = {path: span for path, span in zip(paths, _each(span_in, paths), strict=True) if span}
     floats = {path for path, span in found.items() if span.floats}
-    if floats and len(floats) < len(found):
+    whole = found.keys() - floats
+    if floats and whole:
+        fewer = floats if len(floats) <= len(whole) else whole
         raise DataError(
-            f"{min(floats)} holds floats, {min(found.keys() - floats)} integers of more than 8 bits",
-            taken_out(*sorted(min(floats, found.keys() - floats, key=len))),
+            f"{min(floats)} holds floats, {min(whole)} integers of more than 8 bits", taken_out(*sorted(fewer))
         )
     low, high = min(span.low for span in found.values()), max(span.high for span in found.values())
     if floats:

@@ -250,8 +250,8 @@ def _torn(splits: Splits, digests: Sequence[list[bytes]]) -> Iterator[str]:
     """Which splits hold an image under two labels, and whether the test split holds many twice."""
     repeats = len(digests[2]) - len({*zip(digests[2], _labels(splits.test), strict=True)})
     if splits.classes and repeats > len(digests[2]) / 100:
-        said = counted(repeats, "test image repeats", "test images repeat")
-        yield f"{said} another, so intervals on them are too narrow"
+        told = counted(repeats, "test image repeats", "test images repeat")
+        yield f"{told} another, so intervals on them are too narrow"
     parts = ("training", splits.train), ("validation", splits.validation), ("test", splits.test)
     for (split, part), hashed in zip(parts if splits.classes else (), digests, strict=False):
         first = dict(zip(reversed(hashed), reversed(part.y.tolist()), strict=True))
