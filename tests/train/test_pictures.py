@@ -70,6 +70,23 @@ def test_an_image_is_turned_upright(tmp_path: Path, suffix: str, orientation: in
     assert squeezed.shape == (3, 3, 4)
 
 
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32, "RGB", "CMYK"])
+def test_a_tiff_of_any_kind_is_turned_upright(tmp_path: Path, kind: Any, orientation: int) -> None:
+    upright = pixels(1, 24, 32, {"RGB": 3, "CMYK": 4}.get(kind, 1))[0]
+    stored = np.ascontiguousarray(TURNS[orientation](upright))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if isinstance(kind, str):
+        Image.fromarray(stored, kind).save(tmp_path / "x.tif", exif=exif)
+        expected = np.asarray(Image.fromarray(upright, kind).convert("RGB"))
+    else:
+        Image.fromarray(stored[..., 0].astype(kind)).save(tmp_path / "x.tif", exif=exif)
+        expected = upright
+    found = read_picture(tmp_path / "x.tif", span=(0, 255)).pixels
+    assert found.transpose(1, 2, 0).tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize(
     "exif", [b"", b"Exif\0\0", b"Exif\0\0MM\0*", b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\xff" * 40, b"x" * 99]
 )

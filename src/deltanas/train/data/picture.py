@@ -160,6 +160,8 @@ def _opened(path: Path) -> Iterator[Any]:
     image = pillow()
     try:
         with image.open(path, formats=formats()) as file:
+            # With a name, Pillow maps a TIFF into memory, its rows as wide as those of the upright image.
+            file.filename = ""
             yield file
     except (*_FAULTS, image.DecompressionBombError) as error:
         raise UnreadableError(path, error) from None
