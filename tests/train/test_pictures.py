@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
 from deltanas.errors import DataError
-from deltanas.train.data import Dataset, load
-from deltanas.train.data.picture import read_picture
+from deltanas.train.data import Dataset, load, meaning_of
+from deltanas.train.data.picture import Span, read_picture
 from own_data import classes_in, follow, left_out, number_of, pixels
 
 EXACT = [".png", ".bmp", ".ppm", ".pnm", ".tif", ".TIFF", ".webp", ".apng", ".dib"]
@@ -83,7 +83,7 @@ def test_a_tiff_of_any_kind_is_turned_upright(tmp_path: Path, kind: Any, orienta
     else:
         Image.fromarray(stored[..., 0].astype(kind)).save(tmp_path / "x.tif", exif=exif)
         expected = upright
-    found = read_picture(tmp_path / "x.tif", span=(0, 255)).pixels
+    found = read_picture(tmp_path / "x.tif", span=Span(0, 255)).pixels
     assert found.transpose(1, 2, 0).tolist() == expected.tolist()
 
 
@@ -258,7 +258,10 @@ def test_values_of_more_than_8_bits_have_one_scale(
     tmp_path: Path, values: Callable[[NDArray[np.float64]], NDArray[np.generic]], suffix: str, span: tuple[int, int]
 ) -> None:
     data = deep(tmp_path, values, suffix)
-    assert data.source.span == span
+    assert data.source.span == Span(*span, values(np.zeros(1)).dtype.kind == "f")
+    meaning = meaning_of(data.record, None)
+    assert meaning
+    assert meaning.span == data.source.span
     (note,) = data.source.notes
     assert note == f"60 images of more than 8 bits, scaled from {span[0]:,g} to {span[1]:,g} to 0 to 255"
     found = np.concatenate([part.x for part in (data.train, data.validation, data.test)])[:, 0]

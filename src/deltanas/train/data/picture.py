@@ -39,6 +39,7 @@ _GREY = ("1", "L", "LA", "La")
 DEPTHS = (8, 10, 12, 14, 16)
 FULL = 2 ** DEPTHS[-1] - 1
 DEEP = "of more than 8 bits"
+_NUMBERS = {True: "floats", False: f"integers {DEEP}"}
 _COMMANDS = 5
 
 
@@ -75,15 +76,12 @@ def white_of(value: float) -> int:
     return int(2 ** next((depth for depth in DEPTHS if bits <= depth), bits)) - 1
 
 
-Span = tuple[float, float]
-
-
-class Range(NamedTuple):
-    """The least and the largest value of a file of more than 8 bits, and whether they are floats."""
+class Span(NamedTuple):
+    """The least and the largest of values of more than 8 bits, and whether they are floats, None where not known."""
 
     low: float
     high: float
-    floats: bool
+    floats: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,7 @@ def read_picture(
         span: values of more than 8 bits that become 0 and 255; None: 0 and 65,535, of floats 0 and 1.
 
     Raises:
-        UnreadableError: no image, or a broken one.
+        UnreadableError: no image, a broken one, or floats where `span` is of integers, or the other way round.
     """
     image = pillow()
     with _opened(path) as file:
@@ -141,7 +139,7 @@ def read_picture(
     return Picture(pixels, kind, tuple(done), deep, profile if profile and space == plain.mode else b"")
 
 
-def span_in(path: Path) -> Range | None:
+def span_in(path: Path) -> Span | None:
     """The values of a file; None where it has 8 bits.
 
     Raises:
@@ -151,7 +149,7 @@ def span_in(path: Path) -> Range | None:
         if not _deep(file.mode):
             return None
         values = _values(file)
-        return Range(float(values.min()), float(values.max()), file.mode[:1] == "F")
+        return Span(float(values.min()), float(values.max()), file.mode[:1] == "F")
 
 
 @contextmanager
@@ -227,8 +225,12 @@ def _plain(file: Any, span: Span | None) -> tuple[Any, str, list[str]]:
     mode = file.mode
     kind = _KINDS.get(mode, "grey" if mode in _GREY or _deep(mode) else "RGB" if mode[:3] == "RGB" else mode)
     if _deep(mode):
+        floats = mode[:1] == "F"
+        low, high, meant = span or (0, 1 if floats else FULL, None)
+        if meant not in (None, floats):
+            held, wanted = (_NUMBERS[each] for each in (floats, not floats))
+            raise ValueError(f"it holds {held}, and the pictures of the training hold {wanted}: save it as they are")
         values = _values(file)
-        low, high = span or (0, 1 if mode[:1] == "F" else FULL)
         shares = np.clip((values - low) / (high - low), 0, 1)
         return pillow().fromarray(np.rint(shares * 255).astype(np.uint8)), kind, [DEEP]
     if file.has_transparency_data:
