@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,8 @@ _GREY = ("1", "L", "LA", "La")
 DEPTHS = (8, 10, 12, 14, 16)
 FULL = 2 ** DEPTHS[-1] - 1
 DEEP = "of more than 8 bits"
+_CUT = f"{DEEP} a channel, of which the upper 8 are read"
+_CUT_MODE = re.compile(";16[BLN]")
 _NUMBERS = {True: "floats", False: f"integers {DEEP}"}
 _COMMANDS = 5
 
@@ -118,6 +121,7 @@ def read_picture(
     """
     image = pillow()
     with _opened(path) as file:
+        cut = _cut(file)
         turn = _turn(file)
         several = file.format != "MPO" and getattr(file, "is_animated", False)
         file.load()
@@ -130,6 +134,8 @@ def read_picture(
         plain = plain if file.format == "TIFF" else plain.transpose(_turns(image)[turn])
     if several:
         done.append("of several frames or pages, of which the first is read")
+    if cut:
+        done.append(_CUT)
     if colour is not None:
         plain = plain.convert("RGB" if colour else "L")
     if size is not None:
@@ -250,6 +256,14 @@ def _plain(file: Any, span: Span | None) -> tuple[Any, str, list[str]]:
 def _deep(mode: str) -> bool:
     """Whether pixels of this mode of Pillow's are grey and have more than 8 bits."""
     return mode[:1] in "IF"
+
+
+def _cut(file: Any) -> bool:
+    """Whether Pillow, whose pixels of several channels have 8 bits each, will read 8 of more as it loads the file."""
+    return not _deep(file.mode) and any(
+        bool(_CUT_MODE.search(str(how))) or (decoder[:3] == "ppm" and file.mode == "RGB" and how[1] > 255)
+        for decoder, _, _, how in file.tile
+    )
 
 
 def _values(file: Any) -> NDArray[np.float64]:
