@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from deltanas.errors import DataError
-from deltanas.train.data import Meaning, class_names, meaning_of, order_told
+from deltanas.train.data import Meaning, class_names, load, meaning_of, order_told
 from deltanas.train.data.picture import Span
+from own_data import images_of, pixels
 
 NAMES = ("cat", "köttbulle", "猫", " two  blanks ", 'quo"te', "a|b`c", "10", "9", "class 1")
 
@@ -121,6 +125,23 @@ def test_an_older_export_does_not_say_whether_its_span_is_of_floats() -> None:
     config = meaning.config()
     del config["deep_floats"]
     assert Meaning.of(config, "config.json").span == Span(0.0, 1.0)
+
+
+@pytest.mark.parametrize("colour", [None, False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_a_network_of_arrays_become_the_pixels_that_it_was_trained_on(
+    tmp_path: Path, channels: int, colour: bool | None
+) -> None:
+    x = pixels(60, channels, 16, 20)
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(60) % 2)
+    data = load(f"npz:{tmp_path / 'own.npz'}", resize=9, colour=colour)
+    meaning = meaning_of(data.record, {"colour": colour})
+    assert meaning
+    read = set()
+    for image in x:
+        Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(tmp_path / "new.png")
+        read.add(meaning.read(tmp_path / "new.png").tobytes())
+    assert read == set.union(*images_of(data))
 
 
 def test_a_run_of_an_older_version_does_not_know_it() -> None:
