@@ -7,6 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
@@ -161,6 +162,21 @@ def test_other_data_is_refused_at_any_place(project: Path) -> None:
     with pytest.raises(DataError, match="is not what the run was begun with"):
         searched("runs/r", dataset="digits")
     assert stored("runs/r", "dataset") == "npz:data.npz"
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("version", [metadata.version("deltanas"), "0.1.0"])
+def test_data_that_another_version_may_have_read_otherwise_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    known = metadata.version
+    with monkeypatch.context() as then:
+        then.setattr(metadata, "version", lambda name: version if name == "deltanas" else known(name))
+        begun()
+    np.savez(project / "data.npz", x=X[::-1], y=Y)
+    with pytest.raises(DataError, match="`sha256` was") as told:
+        searched("runs/r", cycles=2)
+    assert ("deltanas 0.1.0, which began it," in told.value.hint) == (version == "0.1.0")
 
 
 def test_a_finished_run_learns_where_its_data_is_and_exports(project: Path) -> None:

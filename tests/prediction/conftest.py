@@ -11,6 +11,7 @@ import pytest
 
 from deltanas.onnxfile import with_metadata
 from deltanas.train.data import Meaning
+from deltanas.train.data.picture import Span
 from known_export import Known, config_of, onnx_bytes
 
 
@@ -22,7 +23,7 @@ def known(tmp_path: Path) -> Callable[..., Known]:
         folder: str = "export/01-abc",
         resize: int | None = None,
         grey: bool = False,
-        span: tuple[float, float] | None = None,
+        span: Span | None = None,
     ) -> Known:
         meaning = Meaning(names, shape, (0.0,) * shape[0], (1.0,) * shape[0], resize, grey, span)
         weights = np.random.RandomState(3).normal(size=(int(np.prod(shape)), len(names))).astype(np.float32)

@@ -110,6 +110,16 @@ def test_what_cannot_be_used_is_refused_with_a_way_out(
     assert capfd.readouterr().err == "", "ONNX Runtime is quiet"
 
 
+@pytest.mark.parametrize("channels", [2, 4])
+def test_a_network_of_channels_that_no_picture_has_is_told_to_take_arrays(known: Make, channels: int) -> None:
+    net = known(shape=(channels, 5, 6))
+    with pytest.raises(DataError) as told:
+        open_network(net.folder)
+    file = net.folder / "model.onnx"
+    assert told.value.message == f"{file} takes images of {channels} channels, which no picture file gives"
+    assert told.value.hint == "give it arrays by ONNX Runtime: its input `pixels` is float32 [n, c, h, w] from 0 to 255"
+
+
 def test_outputs_that_fit_no_class_are_refused(known: Make, tmp_path: Path) -> None:
     net = known()
     (net.folder / "model.onnx").write_bytes(onnx_bytes(net.meaning, np.ones((90, 7), np.float32)))

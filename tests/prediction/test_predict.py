@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from PIL import Image
 
 import deltanas
 from deltanas.prediction import open_network, pictures_in
+from deltanas.train.data.picture import Span
 from deltanas.train.data.pictures import read_images
 from known_export import Known
 from own_data import pixels
@@ -139,12 +141,31 @@ def test_a_picture_lies_upright_as_in_training(known: Make, tmp_path: Path) -> N
 
 
 def test_more_than_eight_bits_are_scaled_as_in_training(known: Make, tmp_path: Path) -> None:
-    net, file = known(shape=(1, 5, 6), span=(0, 1023)), tmp_path / "deep.png"
+    net, file = known(shape=(1, 5, 6), span=Span(0, 1023)), tmp_path / "deep.png"
     deep = (pixels(1, 5, 6)[0].astype(np.uint16) << 2) + 3
     Image.fromarray(deep).save(file)
     (found,) = deltanas.predict(net.folder, [file])
     expected = net.probabilities(np.rint(deep * (255 / 1023)).astype(np.uint8)[None])
     np.testing.assert_allclose(list(found.probabilities.values()), expected, rtol=1e-3)
+
+
+def test_floats_and_integers_are_not_read_on_the_scale_of_the_other(known: Make, tmp_path: Path) -> None:
+    eight = pixels(1, 5, 6)[0]
+    values = {"8.png": eight, "16.png": eight.astype(np.uint16) * 257, "floats.tif": eight.astype(np.float32) / 255}
+    for name, image in values.items():
+        Image.fromarray(image).save(tmp_path / name)
+    files = [tmp_path / name for name in values]
+    told = {"16.png": "16.png .*holds integers of more than 8 bits", "floats.tif": "floats.tif .*holds floats"}
+    spans = {"floats.tif": Span(0, 1, floats=True), "16.png": Span(0, 65_535, floats=False), "8.png": None}
+    for fits, span in spans.items():
+        net = known(shape=(1, 5, 6), span=span, folder=f"trained on {fits}")
+        refused = set() if span is None else told.keys() - {fits}
+        for file, found in zip(files, deltanas.predict(net.folder, files), strict=True):
+            if file.name in refused:
+                assert re.search(told[file.name], found.error)
+            else:
+                shares = list(found.probabilities.values())
+                np.testing.assert_allclose(shares, net.probabilities(eight[None]), rtol=1e-3, err_msg=found.error)
 
 
 def test_more_pictures_than_are_computed_at_a_time_are_what_they_are_alone(known: Make, tmp_path: Path) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from deltanas.errors import DataError
-from deltanas.train.data import Meaning, class_names, meaning_of, order_told
+from deltanas.train.data import Meaning, class_names, load, meaning_of, order_told
+from deltanas.train.data.picture import Span
+from own_data import images_of, pixels
 
 NAMES = ("cat", "köttbulle", "猫", " two  blanks ", 'quo"te', "a|b`c", "10", "9", "class 1")
 
@@ -20,8 +25,8 @@ NAMES = ("cat", "köttbulle", "猫", " two  blanks ", 'quo"te', "a|b`c", "10", "
         Meaning(NAMES, (3, 16, 16), (1.5, 2.25, 3.0), (4.0, 5.0, 6.0)),
         Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,)),
         Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), resize=32),
-        Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), resize=32, span=(0.0, 4095.0)),
-        Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,), grey=True, span=(-1.5, 1.0)),
+        Meaning(NAMES[:2], (3, 32, 32), (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), 32, span=Span(0.0, 4095.0, floats=False)),
+        Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,), grey=True, span=Span(-1.5, 1.0, floats=True)),
         Meaning(tuple(map(str, range(1000))), (3, 4, 4), (0.0,) * 3, (1.0,) * 3),
     ],
 )
@@ -52,6 +57,7 @@ def without(name: str) -> Callable[[dict[str, Any]], None]:
         lambda config: config.update(num_channels="three"),
         lambda config: config.update(deep_span=[1]),
         lambda config: config.update(deep_span=[5, 5]),
+        lambda config: config.update(deep_span=[0, 1], deep_floats="no"),
         lambda config: config.update(deep_span=[0, float("nan")]),
     ],
 )
@@ -109,8 +115,33 @@ RECORD = {"names": ["a", "b"], "classes": 2, "shape": [1, 8, 9], "mean": [1.0], 
 def test_a_run_tells_it_by_its_record(train: dict[str, object] | None) -> None:
     grey = (train or {}).get("colour") is False
     assert meaning_of(RECORD, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), None, grey)
-    deep = {**RECORD, "span": [0, 255.5], "resize": 8}
-    assert meaning_of(deep, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), 8, grey, (0, 255.5))
+    for span in (Span(0, 255.5), Span(0, 255.5, floats=True)):
+        deep = {**RECORD, "span": [each for each in span if each is not None], "resize": 8}
+        assert meaning_of(deep, train) == Meaning(("a", "b"), (1, 8, 9), (1.0,), (2.0,), 8, grey, span)
+
+
+def test_an_older_export_does_not_say_whether_its_span_is_of_floats() -> None:
+    meaning = Meaning(NAMES[:2], (1, 8, 9), (0.1,), (1.0,), span=Span(0.0, 1.0, floats=True))
+    config = meaning.config()
+    del config["deep_floats"]
+    assert Meaning.of(config, "config.json").span == Span(0.0, 1.0)
+
+
+@pytest.mark.parametrize("colour", [None, False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_of_a_network_of_arrays_become_the_pixels_that_it_was_trained_on(
+    tmp_path: Path, channels: int, colour: bool | None
+) -> None:
+    x = pixels(60, channels, 16, 20)
+    np.savez(tmp_path / "own.npz", x=x, y=np.arange(60) % 2)
+    data = load(f"npz:{tmp_path / 'own.npz'}", resize=9, colour=colour)
+    meaning = meaning_of(data.record, {"colour": colour})
+    assert meaning
+    read = set()
+    for image in x:
+        Image.fromarray(image.transpose(1, 2, 0).squeeze()).save(tmp_path / "new.png")
+        read.add(meaning.read(tmp_path / "new.png").tobytes())
+    assert read == set.union(*images_of(data))
 
 
 def test_a_run_of_an_older_version_does_not_know_it() -> None:

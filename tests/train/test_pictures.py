@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, features
 
 from deltanas.errors import DataError
-from deltanas.train.data import Dataset, load
-from deltanas.train.data.picture import read_picture
+from deltanas.train.data import Dataset, load, meaning_of
+from deltanas.train.data.picture import Span, read_picture
 from own_data import classes_in, follow, left_out, number_of, pixels
 
 EXACT = [".png", ".bmp", ".ppm", ".pnm", ".tif", ".TIFF", ".webp", ".apng", ".dib"]
@@ -68,6 +70,23 @@ def test_an_image_is_turned_upright(tmp_path: Path, suffix: str, orientation: in
     assert found.done == (("turned as the EXIF orientation says",) if orientation > 1 else ())
     squeezed = read_picture(tmp_path / f"x{suffix}", size=(4, 3)).pixels
     assert squeezed.shape == (3, 3, 4)
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32, "RGB", "CMYK"])
+def test_a_tiff_of_any_kind_is_turned_upright(tmp_path: Path, kind: Any, orientation: int) -> None:
+    upright = pixels(1, 24, 32, {"RGB": 3, "CMYK": 4}.get(kind, 1))[0]
+    stored = np.ascontiguousarray(TURNS[orientation](upright))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    if isinstance(kind, str):
+        Image.fromarray(stored, kind).save(tmp_path / "x.tif", exif=exif)
+        expected = np.asarray(Image.fromarray(upright, kind).convert("RGB"))
+    else:
+        Image.fromarray(stored[..., 0].astype(kind)).save(tmp_path / "x.tif", exif=exif)
+        expected = upright
+    found = read_picture(tmp_path / "x.tif", span=Span(0, 255)).pixels
+    assert found.transpose(1, 2, 0).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize(
@@ -241,7 +260,10 @@ def test_values_of_more_than_8_bits_have_one_scale(
     tmp_path: Path, values: Callable[[NDArray[np.float64]], NDArray[np.generic]], suffix: str, span: tuple[int, int]
 ) -> None:
     data = deep(tmp_path, values, suffix)
-    assert data.source.span == span
+    assert data.source.span == Span(*span, values(np.zeros(1)).dtype.kind == "f")
+    meaning = meaning_of(data.record, None)
+    assert meaning
+    assert meaning.span == data.source.span
     (note,) = data.source.notes
     assert note == f"60 images of more than 8 bits, scaled from {span[0]:,g} to {span[1]:,g} to 0 to 255"
     found = np.concatenate([part.x for part in (data.train, data.validation, data.test)])[:, 0]
@@ -276,6 +298,63 @@ def test_the_fewer_of_floats_and_integers_are_taken_out(tmp_path: Path) -> None:
         load(f"folder:{tmp_path}")
     follow(caught.value.hint)
     assert left_out(load(f"folder:{tmp_path}")) == {"hidden, or a system's own": 1}
+
+
+def png_of_16_bits(values: NDArray[np.uint16]) -> bytes:
+    """values: [h, w, 2 to 4] of grey with alpha, RGB, or RGB with alpha."""
+    height, width, channels = values.shape
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    made = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + made
+
+
+CUT = "of more than 8 bits a channel, of which the upper 8 are read"
+
+
+def test_colours_of_16_bits_lose_the_lower_ones_which_is_told(tmp_path: Path) -> None:
+    classes_in(tmp_path)
+    for number in range(7):
+        values = pixels(1, 5, 6, 3)[0].astype(np.uint16) << 4
+        (tmp_path / "cat" / f"deep {number}.png").write_bytes(png_of_16_bits(values))
+    data = load(f"folder:{tmp_path}")
+    assert data.source.notes == (f"7 images {CUT}",)
+    assert read_picture(tmp_path / "cat" / "deep 6.png").pixels.tolist() == (values >> 8).transpose(2, 0, 1).tolist()
+
+
+@pytest.mark.parametrize("channels", [2, 3, 4])
+def test_channels_of_16_bits_are_told_in_pngs(tmp_path: Path, channels: int) -> None:
+    (tmp_path / "x").write_bytes(png_of_16_bits(np.full((5, 6, channels), 65_535, np.uint16)))
+    assert read_picture(tmp_path / "x").done == (CUT,)
+
+
+@pytest.mark.parametrize(("head", "told"), [("P6 6 5 255\n", ()), ("P6 6 5 254\n", ()), ("P6 6 5 4095\n", (CUT,))])
+def test_channels_of_16_bits_are_told_in_ppms(tmp_path: Path, head: str, told: tuple[str, ...]) -> None:
+    (tmp_path / "x").write_bytes(head.encode() + bytes(6 * 5 * 3 * 2))
+    assert read_picture(tmp_path / "x").done == told
+
+
+@pytest.mark.parametrize(("photometric", "channels"), [(2, 3), (2, 4), (5, 4)])
+def test_channels_of_16_bits_are_told_in_tiffs(tmp_path: Path, photometric: int, channels: int) -> None:
+    size = 6 * 5 * channels * 2
+    tags = {256: 6, 257: 5, 259: 1, 262: photometric, 273: 8, 277: channels, 278: 5, 279: size}
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    entries.insert(2, struct.pack("<HHII", 258, 3, channels, 8 + size))
+    folder = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    depths = struct.pack(f"<{channels}H", *[16] * channels)
+    start = struct.pack("<I", 8 + size + len(depths))
+    (tmp_path / "x").write_bytes(b"II*\0" + start + bytes([0, 255]) * (size // 2) + depths + folder)
+    assert read_picture(tmp_path / "x").done == (CUT,)
+
+
+def test_a_bitmap_of_16_bits_for_all_channels_has_no_more_than_8_for_each(tmp_path: Path) -> None:
+    head = struct.pack("<IiiHHIIiiII", 40, 6, 5, 1, 16, 3, 60, 0, 0, 0, 0) + struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    (tmp_path / "x").write_bytes(b"BM" + struct.pack("<IHHI", 126, 0, 0, 66) + head + bytes(60))
+    assert read_picture(tmp_path / "x").done == ()
 
 
 def test_a_file_is_put_aside_where_its_name_is_taken_already(tmp_path: Path) -> None:

@@ -62,6 +62,11 @@ def open_export(export: Path) -> Network | Denoiser:
     if _own(config).get("task") == DENOISE.name:
         return _denoiser(file, config, beside, session)
     meaning = Meaning.of(config, str(where))
+    if meaning.shape[0] not in (1, 3):
+        raise DataError(
+            f"{file} takes images of {meaning.shape[0]} channels, which no picture file gives",
+            "give it arrays by ONNX Runtime: its input `pixels` is float32 [n, c, h, w] from 0 to 255",
+        )
     takes = [(each.name, each.type, list(each.shape[1:])) for each in session.get_inputs()]
     if takes != [("pixels", "tensor(float)", list(meaning.shape))] or len(session.get_outputs()) != 1:
         raise DataError(f"{file} does not take the images that {where} tells of, but {takes}", AGAIN)

@@ -74,7 +74,9 @@ def require_same_data(run: RunArchive, data: Mapping[str, object]) -> None:
     assert isinstance(begun, dict)
     first = next((key for key in CONTENT if begun.get(key) != data[key]), None)
     if first:
+        then, now = run.manifest.get("version"), metadata.version("deltanas")
+        otherwise = f" (deltanas {then}, which began it, may have read the same data otherwise)" if then != now else ""
         raise DataError(
             f"the data is not what the run was begun with: `{first}` was {begun.get(first)}, and is {data[first]}",
-            "put the data back as it was, or begin another run with --run",
+            f"put the data back as it was, or begin another run with --run{otherwise}",
         )

@@ -73,7 +73,7 @@ def prepared(
             "leave --resize and --colour or --grey out; --patch is the size of the patches of photographs",
         )
     train, validation, test = (
-        Images(coloured(resized(part.x, resize), colour), part.y)
+        Images(resized(coloured(part.x, colour), resize), part.y)
         for part in (splits.train, splits.validation, splits.test)
     )
     source = replace(splits.source, resize=resize or splits.source.resize)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deltanas.errors import DataError
-from deltanas.train.data.picture import read_picture
+from deltanas.train.data.picture import Span, read_picture
 
 _AGAIN = "export it again with `deltanas runs export RUN --out FOLDER`, which writes it"
 _BILINEAR = 2
@@ -37,7 +37,7 @@ class Meaning:
     std: tuple[float, ...]
     resize: int | None = None
     grey: bool = False
-    span: tuple[float, float] | None = None
+    span: Span | None = None
 
     def read(self, file: Path) -> NDArray[np.uint8]:
         """A picture as the training pictures were read, [c, h, w]; of another kind or size if it does not fit.
@@ -61,7 +61,8 @@ class Meaning:
             "do_exif_transpose": True,
             "do_convert_rgb": channels == 3,
             "do_convert_grey": self.grey,
-            "deep_span": self.span and list(self.span),
+            "deep_span": self.span and [self.span.low, self.span.high],
+            "deep_floats": self.span and self.span.floats,
             "do_resize": self.resize is not None,
             "size": {"height": height, "width": width},
             "resample": _BILINEAR,
@@ -80,8 +81,8 @@ class Meaning:
             shape = (int(config["num_channels"]), int(height), int(width))
             mean, std = (tuple(map(float, config[name])) for name in ("image_mean", "image_std"))
             resize = height if config["do_resize"] else None
-            low_high = config.get("deep_span")
-            span = None if low_high is None else (float(low_high[0]), float(low_high[1]))
+            low_high, floats = config.get("deep_span"), config.get("deep_floats")
+            span = None if low_high is None else Span(float(low_high[0]), float(low_high[1]), floats)
             found = cls(names, shape, mean, std, resize, bool(config["do_convert_grey"]), span)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
@@ -89,7 +90,7 @@ class Meaning:
                 _AGAIN,
             ) from None
         wrong = len(set(names)) < len(names) or len(names) < 1 or len(mean) != shape[0] or min(shape) < 1
-        if wrong or (span is not None and not span[0] < span[1]):
+        if wrong or (span and not (span.low < span.high and span.floats in (None, True, False))):
             raise DataError(f"{where}: the classes or the sizes in it contradict each other", _AGAIN)
         return found
 
@@ -111,7 +112,7 @@ def meaning_of(record: Mapping[str, Any], train: object) -> Meaning | None:
         tuple(record["std"]),
         record.get("resize"),
         isinstance(train, Mapping) and train.get("colour") is False,
-        None if span is None else (span[0], span[1]),
+        None if span is None else Span(*span),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ _GREY = ("1", "L", "LA", "La")
 DEPTHS = (8, 10, 12, 14, 16)
 FULL = 2 ** DEPTHS[-1] - 1
 DEEP = "of more than 8 bits"
+_CUT = f"{DEEP} a channel, of which the upper 8 are read"
+_CUT_MODE = re.compile(";16[BLN]")
+_NUMBERS = {True: "floats", False: f"integers {DEEP}"}
 _COMMANDS = 5
 
 
@@ -75,15 +79,12 @@ def white_of(value: float) -> int:
     return int(2 ** next((depth for depth in DEPTHS if bits <= depth), bits)) - 1
 
 
-Span = tuple[float, float]
-
-
-class Range(NamedTuple):
-    """The least and the largest value of a file of more than 8 bits, and whether they are floats."""
+class Span(NamedTuple):
+    """The least and the largest of values of more than 8 bits, and whether they are floats, None where not known."""
 
     low: float
     high: float
-    floats: bool
+    floats: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +117,11 @@ def read_picture(
         span: values of more than 8 bits that become 0 and 255; None: 0 and 65,535, of floats 0 and 1.
 
     Raises:
-        UnreadableError: no image, or a broken one.
+        UnreadableError: no image, a broken one, or floats where `span` is of integers, or the other way round.
     """
     image = pillow()
     with _opened(path) as file:
+        cut = _cut(file)
         turn = _turn(file)
         several = file.format != "MPO" and getattr(file, "is_animated", False)
         file.load()
@@ -132,6 +134,8 @@ def read_picture(
         plain = plain if file.format == "TIFF" else plain.transpose(_turns(image)[turn])
     if several:
         done.append("of several frames or pages, of which the first is read")
+    if cut:
+        done.append(_CUT)
     if colour is not None:
         plain = plain.convert("RGB" if colour else "L")
     if size is not None:
@@ -141,7 +145,7 @@ def read_picture(
     return Picture(pixels, kind, tuple(done), deep, profile if profile and space == plain.mode else b"")
 
 
-def span_in(path: Path) -> Range | None:
+def span_in(path: Path) -> Span | None:
     """The values of a file; None where it has 8 bits.
 
     Raises:
@@ -151,7 +155,7 @@ def span_in(path: Path) -> Range | None:
         if not _deep(file.mode):
             return None
         values = _values(file)
-        return Range(float(values.min()), float(values.max()), file.mode[:1] == "F")
+        return Span(float(values.min()), float(values.max()), file.mode[:1] == "F")
 
 
 @contextmanager
@@ -160,6 +164,8 @@ def _opened(path: Path) -> Iterator[Any]:
     image = pillow()
     try:
         with image.open(path, formats=formats()) as file:
+            # With a name, Pillow maps a TIFF into memory, its rows as wide as those of the upright image.
+            file.filename = ""
             yield file
     except (*_FAULTS, image.DecompressionBombError) as error:
         raise UnreadableError(path, error) from None
@@ -225,8 +231,12 @@ def _plain(file: Any, span: Span | None) -> tuple[Any, str, list[str]]:
     mode = file.mode
     kind = _KINDS.get(mode, "grey" if mode in _GREY or _deep(mode) else "RGB" if mode[:3] == "RGB" else mode)
     if _deep(mode):
+        floats = mode[:1] == "F"
+        low, high, meant = span or (0, 1 if floats else FULL, None)
+        if meant not in (None, floats):
+            held, wanted = (_NUMBERS[each] for each in (floats, not floats))
+            raise ValueError(f"it holds {held}, and the pictures of the training hold {wanted}: save it as they are")
         values = _values(file)
-        low, high = span or (0, 1 if mode[:1] == "F" else FULL)
         shares = np.clip((values - low) / (high - low), 0, 1)
         return pillow().fromarray(np.rint(shares * 255).astype(np.uint8)), kind, [DEEP]
     if file.has_transparency_data:
@@ -246,6 +256,14 @@ def _plain(file: Any, span: Span | None) -> tuple[Any, str, list[str]]:
 def _deep(mode: str) -> bool:
     """Whether pixels of this mode of Pillow's are grey and have more than 8 bits."""
     return mode[:1] in "IF"
+
+
+def _cut(file: Any) -> bool:
+    """Whether Pillow, whose pixels of several channels have 8 bits each, will read 8 of more as it loads the file."""
+    return not _deep(file.mode) and any(
+        bool(_CUT_MODE.search(str(how))) or (decoder[:3] == "ppm" and file.mode == "RGB" and how[1] > 255)
+        for decoder, _, _, how in file.tile
+    )
 
 
 def _values(file: Any) -> NDArray[np.float64]:

@@ -142,10 +142,10 @@ def _span_of(paths: Sequence[Path]) -> Span:
     if floats:
         usual = ((0, 1, 1 / 16), (-1, 1, 0.9), (0, 255, 64))
         fits = ((least, most) for least, most, near in usual if least <= low and near < high <= most)
-        return next(fits, (min(0, low), high or 1))
-    if low < 0:
-        return low, high
-    return 0, white_of(high)
+        low, high = next(fits, (min(0, low), high or 1))
+    elif low >= 0:
+        low, high = 0, white_of(high)
+    return Span(low, high, bool(floats))
 
 
 def _notes(done: Sequence[_Done], channels: int, span: Span | None) -> Iterable[str]:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deltanas.train.data.picture import Span
+
 
 @dataclass(frozen=True)
 class Images:
@@ -57,7 +59,7 @@ class Provenance:
     resize: int | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-    span: tuple[float, float] | None = None
+    span: Span | None = None
     before: tuple[float, float] | None = None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deltanas.errors import DataError
 from deltanas.train.data.mending import Mender
-from deltanas.train.data.picture import FULL, white_of
+from deltanas.train.data.picture import FULL, Span, white_of
 
 _LAYOUTS = {"nhw": None, "nchw": 1, "nhwc": 3}
 
@@ -50,7 +50,7 @@ class Scaled:
 
     x: dict[str, NDArray[np.uint8]]
     notes: tuple[str, ...]
-    span: tuple[float, float] | None
+    span: Span | None
 
 
 def in_order(mender: Mender, arrays: Mapping[str, NDArray[Any]], layout: str | None) -> list[NDArray[np.uint8]]:
@@ -83,7 +83,7 @@ def scaled(mender: Mender, arrays: Mapping[str, NDArray[Any]], layout: str | Non
     if all(x.shape[1] == 4 and (x[:, 3] == 255).all() for x in images.values()):
         images = {suffix: np.ascontiguousarray(x[:, :3]) for suffix, x in images.items()}
         notes.append("the fourth channel left out, as it is full everywhere (an alpha channel of opaque images)")
-    span = (scale.low, scale.high) if scale.high > 255 else None
+    span = Span(scale.low, scale.high, floats=False) if scale.high > 255 else None
     return Scaled(images, tuple(notes), span)
 
 
