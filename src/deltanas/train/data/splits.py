@@ -248,12 +248,14 @@ def _digest(image: NDArray[Any]) -> bytes:
 
 def _torn(splits: Splits, digests: Sequence[list[bytes]]) -> Iterator[str]:
     """Which splits hold an image under two labels, and whether the test split holds many twice."""
-    repeats = len(digests[2]) - len({*zip(digests[2], _labels(splits.test), strict=True)})
-    if splits.classes and repeats > len(digests[2]) / 100:
+    if not splits.classes:
+        return
+    repeats = len(digests[2]) - len({*zip(digests[2], splits.test.y.tolist(), strict=True)})
+    if repeats > len(digests[2]) / 100:
         told = counted(repeats, "test image repeats", "test images repeat")
         yield f"{told} another, so intervals on them are too narrow"
     parts = ("training", splits.train), ("validation", splits.validation), ("test", splits.test)
-    for (split, part), hashed in zip(parts if splits.classes else (), digests, strict=False):
+    for (split, part), hashed in zip(parts, digests, strict=True):
         first = dict(zip(reversed(hashed), reversed(part.y.tolist()), strict=True))
         number = sum(first[digest] != label for digest, label in zip(hashed, part.y.tolist(), strict=True))
         if number:
