@@ -76,6 +76,8 @@ def test_programs_of_a_run_include_its_baselines_on_request(deltanas: Command, r
     assert "0 programs of run have the name 'ffffffffffffffff'" in done.stderr
     done = deltanas("runs", "export", run, "--out", "both", "--top", "1", "--program", "mlp")
     assert (done.returncode, "--top and --program exclude each other" in done.stderr) == (2, True)
+    done = deltanas("runs", "export", run, "--out", "one", "--program", "mlp", "--epochs", "0", "--json")
+    assert [Path(net["folder"]).name for net in json.loads(done.stdout)] == [f"named-{rows[0]['program']}"]
     shown = deltanas("programs", "show", rows[0]["program"], "--run", run).stdout
     assert deltanas("programs", "show", "mlp", "--run", run).stdout == shown, "by the name in the run"
     done = deltanas("programs", "diff", rows[0]["program"], "--run", run)
