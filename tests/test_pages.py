@@ -14,6 +14,7 @@ from deltanas.errors import ArchiveError, UsageError
 from deltanas.pages import Followed, current_report, write_report
 from deltanas.program import Program, Refused, Trained
 from deltanas.records import Attempt, Candidate, Draft, Final
+from hinted import code_in
 
 BASE = Program.of("x = 1")
 SCORE = Trained(0.5, 100, 0, 1.0, 1.0, "A")
@@ -103,6 +104,21 @@ def test_a_folder_in_place_of_the_page_is_told_and_is_no_page(tmp_path: Path) ->
         with pytest.raises(UsageError, match=r"report\.html is a folder"):
             write_report(folder, run.view())
     assert [file.name for file in folder.path.iterdir() if file.name.startswith(".")] == []
+
+
+def test_a_page_named_by_its_user_takes_the_place_of_no_other_file(tmp_path: Path) -> None:
+    folder, run = begin_run(tmp_path / "run", None, {"version": "1"})
+    own = tmp_path / "mine.py"
+    own.write_text("of value")
+    with run:
+        for place in (own, tmp_path):
+            with pytest.raises(UsageError, match=r"no page of ours|is a folder") as caught:
+                write_report(folder, run.view(), place)
+            (code,) = code_in(caught.value.hint)
+            page = Path(code.removeprefix("--out "))
+            assert not page.exists()
+            assert write_report(folder, run.view(), page) == write_report(folder, run.view(), page) == page
+    assert own.read_text() == "of value"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "null", "[" * 200_000], ids=["cut", "list", "null", "deep"])

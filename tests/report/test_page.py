@@ -15,6 +15,7 @@ from deltanas.program import Failed, Program, Refused, Trained, combined
 from deltanas.records import Attempt, Call, Candidate, Draft, Final, RunView
 from deltanas.report import cards, page
 from deltanas.report.reading import Reading
+from sortable import unsorted
 
 Make = Callable[..., RunView]
 VOID = {"meta", "link", "br", "input", "hr", "img"}
@@ -68,6 +69,7 @@ def checked(view: RunView) -> str:
     html = report.render(view)
     tree = Tree(html)
     assert (tree.scripts, tree.data) == (1, 1)
+    assert unsorted(html) == []
     assert len(set(tree.ids)) == len(tree.ids)
     assert {link[1:] for link in tree.links if link.startswith("#")} <= set(tree.ids)
     assert set(tree.labels) <= set(tree.ids)
@@ -75,6 +77,16 @@ def checked(view: RunView) -> str:
     assert re.search(r"\bnan\b|\binf\b|\bNone\b", tree.prose) is None
     assert "could not be" not in tree.prose
     return " ".join(tree.text.split())
+
+
+def test_scores_of_several_seeds_and_lengths_are_sorted_as_numbers(story: RunView) -> None:
+    long = tuple(Trained(score, 1000, seed, 4.0, 3.0, "A", epochs=9) for seed, score in enumerate((0.85, 0.87)))
+    mean = Trained(0.86, 1000, 0, 8.0, 6.0, "A", epochs=9)
+    candidates = tuple(
+        replace(c, outcome=mean, trainings=long) if (c.cycle, c.index) == (2, 0) else c for c in story.candidates
+    )
+    text = checked(replace(story, candidates=candidates))
+    assert "86.00 ± 1.00 (9 epochs)" in text
 
 
 def test_a_run_with_everything_shows_everything(story: RunView) -> None:

@@ -14,6 +14,7 @@ from deltanas.report import compared
 from deltanas.study import recipe_study
 from deltanas.trainings import read_grid
 from hinted import code_in
+from sortable import unsorted
 from study.recipe_tables import Row, failed, rows_of, written
 
 
@@ -30,6 +31,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_shows_verdicts_diagrams_map_and_curves(page: Path) -> None:
     html = page.read_text("utf-8")
+    assert unsorted(html) == []
     assert "&lt;b&gt;table.jsonl" in html
     assert "NGL is bad under SGD" in html
     diagrams = html.count('<svg class="ranks"')
@@ -61,11 +63,11 @@ def test_the_page_takes_the_place_of_a_page_and_of_nothing_else(
     assert not target.exists()
     assert write_recipes(target, path, study) == write_recipes(target, path, study)
     assert path.read_bytes() == before
-    (tmp_path / "recipes.html").write_text("mine")
+    (tmp_path / "page.html").write_text("mine")
     with pytest.raises(UsageError, match="is a folder") as caught:
         write_recipes(tmp_path, path, study)
     (code,) = code_in(caught.value.hint)
-    assert write_recipes(Path(code.removeprefix("--html ")), path, study) == tmp_path / "recipes-1.html"
+    assert write_recipes(Path(code.removeprefix("--html ")), path, study) == tmp_path / "page-1.html"
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="is a folder"):
         write_recipes(Path(), path, study)

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deltanas.errors import UsageError, unused
 from deltanas.intervals import Estimate, mean
+from deltanas.pages.place import require_page
 from deltanas.report import charts, compared, drawn_page
 from deltanas.whole import write_whole
 
 if TYPE_CHECKING:
     from deltanas.study import Cells, Comparison, RecipeStudy
 
-_MADE = b'<meta name="generator" content="deltanas">'
-"""In the head of each of our pages; another page is not overwritten."""
 _TITLES = {
     "verdicts": "Do the published claims hold?",
     "scores": "Accuracy of each recipe on each network",
@@ -37,13 +34,7 @@ _ABOUT = (
 
 def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
     """Write the page whole or not at all. Raises UsageError where something else than a page is there."""
-    if target.is_dir():
-        names = ("recipes.html", *(f"recipes-{n}.html" for n in range(1, 1000)))
-        free = unused(target / name for name in names)
-        raise UsageError(f"{target} is a folder", f"name a page in it: `--html {quote(str(free))}`")
-    if target.exists() and not _is_page(target):
-        free = unused(target.with_name(f"{target.stem}-{n}.html") for n in range(1, 1000))
-        raise UsageError(f"{target} is there and is no page of ours", f"write elsewhere: `--html {quote(str(free))}`")
+    require_page(target, "--html")
     sections = {
         "verdicts": _verdicts(found),
         "scores": _scores(found),
@@ -63,11 +54,6 @@ def write_recipes(target: Path, table: Path, found: RecipeStudy) -> Path:
     }
     write_whole(target, drawn_page(f"{table.name} · deltanas study", top, sections, _TITLES, _ABOUT))
     return target
-
-
-def _is_page(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _MADE in file.read(4096)
 
 
 def _verdicts(found: RecipeStudy) -> Mapping[str, object]:

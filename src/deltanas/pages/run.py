@@ -10,6 +10,7 @@ from shlex import quote
 from deltanas.archive import POINTER, RunArchive, RunFolder
 from deltanas.errors import DeltanasError, UsageError
 from deltanas.pages.held import Held
+from deltanas.pages.place import require_page
 from deltanas.records import RunView
 from deltanas.report import Diagnostic, Drawn, Live, document, draw, render
 from deltanas.task import task_of
@@ -17,9 +18,17 @@ from deltanas.whole import write_whole
 
 
 def write_report(folder: RunFolder, view: RunView, path: Path | None = None, against: Sequence[RunView] = ()) -> Path:
-    """Write the page whole or not at all. against: runs to compare it with. Raises UsageError: a folder is there."""
+    """Write the page whole or not at all.
+
+    path: where to, if not in the folder of the run. against: runs to compare it with.
+
+    Raises:
+        UsageError: something else than a page is there.
+    """
     target = path or folder.report
-    if target.is_dir():
+    if path is not None:
+        require_page(path, "--out")
+    elif target.is_dir():
         raise UsageError(f"{target} is a folder, so the report can't be written there", "move it away and try again")
     write_whole(target, render(view, lambda: _diagnostics(view), against))
     return target
