@@ -28,19 +28,22 @@ class Estimate:
         return f"{self.value:{form}} [{self.low:{form}}, {self.high:{form}}]"
 
 
-def wilson(successes: float, n: float) -> Estimate:
-    """The share `successes / n` with its 95 % score interval; all in [0, 1].
+def wilson(successes: float, n: float, z: float = Z) -> Estimate:
+    """The share `successes / n` with its score interval; all in [0, 1].
 
     E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22:209-212.
+
+    Args:
+        z: quantile of the interval's upper end; 95 % if not given.
 
     Raises:
         ValueError: if n < 1 or `successes` is outside [0, n].
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"{successes} of {n} is no share")
-    share = successes / n
-    centre = (share + CHI2 / (2 * n)) / (1 + CHI2 / n)
-    half = Z / (1 + CHI2 / n) * sqrt(share * (1 - share) / n + CHI2 / (4 * n * n))
+    share, square = successes / n, z * z
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    half = z / (1 + square / n) * sqrt(share * (1 - share) / n + square / (4 * n * n))
     return Estimate(share, max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half)))
 
 

@@ -125,6 +125,14 @@ def test_scores_that_are_no_table() -> None:
         friedman([[0.1, np.inf, 0.2]])
 
 
+def test_blocks_that_lack_one_of_the_two_are_left_out() -> None:
+    gaps = [0.04, -0.01, 0.02, 0.03, 0.05]
+    for measure in (wilcoxon, signed_rank, rank_biserial, detectable):
+        assert measure([np.nan, *gaps]) == measure(gaps)
+        with pytest.raises(DataError, match="infinite at position 1"):
+            measure([0.1, np.inf, 0.2, 0.3])
+
+
 def test_the_order_of_a_sum_breaks_no_tie() -> None:
     one, other = 0.1 + 0.2 + 0.3, 0.3 + 0.2 + 0.1
     assert one != other

@@ -17,8 +17,8 @@ from deltanas.study import (
     components,
     pearson_of,
     reliability,
+    repeats_for,
     separation,
-    snr_for,
     spearman_of,
     truncated,
 )
@@ -112,16 +112,21 @@ def test_the_closed_forms() -> None:
     assert pearson_of(float("inf")) == 1
     assert spearman_of(1.0) == pytest.approx(1.0)
     assert spearman_of(0.5) == pytest.approx(6 / pi * asin(0.25))
-    for form in ("noiseless target", "both noisy"):
-        assert spearman_of(pearson_of(snr_for(0.7, form), form)) == pytest.approx(0.7)
+    for snr in (0.5, 3.0):
+        assert spearman_of(pearson_of(repeats_for(0.7, snr) * snr)) == pytest.approx(0.7)
+        assert spearman_of(pearson_of(repeats_for(0.7, snr, snr) * snr, "both noisy")) == pytest.approx(0.7)
+    a, b = 2.0 * repeats_for(0.7, 2.0, 0.5), 0.5 * repeats_for(0.7, 2.0, 0.5)
+    assert spearman_of(sqrt(pearson_of(a, "both noisy") * pearson_of(b, "both noisy"))) == pytest.approx(0.7)
+    assert repeats_for(0.7, float("inf")) == 0
+    assert repeats_for(0.7, 0.0) == repeats_for(0.7, 1.0, 0.0) == float("inf")
     with pytest.raises(DataError, match="-1"):
         pearson_of(-1.0)
 
 
 def test_the_published_rank_correlation_belongs_to_these_ratios() -> None:
     """rho_S = 0.926 is published; the forms give it at an SNR of 6.6 (noiseless target) or 13.7 (both noisy)."""
-    assert snr_for(0.926) == pytest.approx(6.63, abs=0.01)
-    assert snr_for(0.926, "both noisy") == pytest.approx(13.74, abs=0.01)
+    assert repeats_for(0.926, 1.0) == pytest.approx(6.63, abs=0.01)
+    assert repeats_for(0.926, 1.0, 1.0) == pytest.approx(13.74, abs=0.01)
     assert round(spearman_of(pearson_of(13.74, "both noisy")), 3) == 0.926
 
 
@@ -193,6 +198,15 @@ def test_the_verdict_in_words() -> None:
     assert verdict_of(150, 3, 1.0).verdict.startswith("The ranking is a coarse guide")
     assert verdict_of(8, 2, 1.0).verdict.startswith("Not decided")
     assert "something else, steadily" in verdict_of(80, 3, 30.0, other=True).verdict
+    names, proxy, level = simulated(400, 6, 1.0)
+    noisy = level + np.random.default_rng(3).normal(size=len(level)) * level.std()
+    both = reliability(names, proxy, noisy)
+    assert both.repeats_needed is not None
+    enough = known(reliability(names, proxy, noisy, repeats=both.repeats_needed).rho_spearman_predicted)
+    fewer = known(reliability(names, proxy, noisy, repeats=both.repeats_needed - 1).rho_spearman_predicted)
+    assert fewer.value < 0.8 <= enough.value
+    chance = reliability(names, proxy, np.random.default_rng(4).normal(size=len(level))).repeats_needed
+    assert chance is None or chance > 100
     hint = verdict_of(150, 3, 0.5)
     assert f"The mean of {hint.repeats_needed} trainings" in hint.verdict
 

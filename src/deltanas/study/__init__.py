@@ -21,7 +21,7 @@ from deltanas.study.effects import rank_biserial, signed_rank
 from deltanas.study.estimate import Absent, LackingError, plain
 from deltanas.study.expert_words import GateUse, experts_described
 from deltanas.study.experts import experts_study
-from deltanas.study.forms import pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.forms import pearson_of, repeats_for, spearman_of, truncated
 from deltanas.study.monotone import monotone
 from deltanas.study.nll import EliteNll, elite_nll
 from deltanas.study.novelty import novelty
@@ -86,12 +86,12 @@ __all__ = [
     "recipes_as_json",
     "recipes_described",
     "reliability",
+    "repeats_for",
     "sections",
     "separation",
     "shingles",
     "shown",
     "signed_rank",
-    "snr_for",
     "spearman_of",
     "suitability",
     "suitability_as_json",

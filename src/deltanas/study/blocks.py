@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from deltanas.errors import DataError
-from deltanas.study.estimate import Floats, LackingError
+from deltanas.study.estimate import Floats, LackingError, differences_of
 from deltanas.wording import counted
 
 ALPHA = 0.05
@@ -145,7 +145,7 @@ def wilcoxon(differences: ArrayLike) -> float:
 
     F. Wilcoxon (1945), Biometrics Bulletin 1:80-83. Differences of 0 are left out, as he did.
     """
-    values = np.asarray(differences, float).round(_DIGITS)
+    values = differences_of(differences).round(_DIGITS)
     values = values[values != 0]
     if len(values) == 0:
         return 1.0

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from deltanas.intervals import Estimate, student, wilson
+from deltanas.intervals import Estimate, wilson
 from deltanas.study.blocks import ALPHA, LEAST, complete, wilcoxon_rows
-from deltanas.study.effects import ROPE
+from deltanas.study.effects import ROPE, mean_difference
 from deltanas.study.estimate import Floats, LackingError
 from deltanas.study.recipes import TWIN, Cells, by_network, cells_of
 from deltanas.trainings import ARMS, Block, GridTable, Recipe
@@ -104,7 +104,7 @@ def _robust(cells: Cells) -> _Answer:
     }
     if not rivals:
         raise LackingError(f"no other combination is in {LEAST} networks with cross-entropy and Adam and AdamW")
-    margins = {name: _student(values, ALPHA / len(rivals)) for name, values in rivals.items()}
+    margins = {name: mean_difference(values, ALPHA / len(rivals)) for name, values in rivals.items()}
     closest = min(margins, key=lambda name: margins[name].value)
     better = [name for name, margin in margins.items() if margin.high < 0]
     clear = sum(margin.low > 0 for margin in margins.values())
@@ -122,7 +122,7 @@ def _under(loss: str, optimizer: str, rival: tuple[str, str]) -> Callable[[Cells
 
     def ask(cells: Cells) -> _Answer:
         found = _gap(cells, (loss, optimizer), rival)
-        gap = _student(found)
+        gap = mean_difference(found)
         why = f"{loss} + {optimizer} is {_points(gap)} from {' + '.join(rival)}; bad is more than a point below"
         return _Answer(gap, -ROPE, gap.high < -ROPE, gap.low > -ROPE, why, len(found))
 
@@ -141,7 +141,7 @@ def _scaled(cells: Cells) -> _Answer:
     gap, gained = (ce - plain)[known], (scaled - plain)[known]
     if len(gap) < LEAST:
         raise LackingError(f"{len(gap)} networks hold all three: the claim needs {LEAST} or more")
-    before, after = _student(gap), _student(gap - gained)
+    before, after = mean_difference(gap), mean_difference(gap - gained)
     if before.low <= 0:
         raise LackingError(f"ngl + sgd is not clearly below ce + sgd ({_points(before)}), so there is no gap to shrink")
     share = _ratio(gained, gap)
@@ -158,14 +158,14 @@ def _adaptive(cells: Cells) -> _Answer:
         raise LackingError("the arm holds no adaptive optimizer with both losses")
     gaps = [_gaps(cells, Recipe("ngl", name), Recipe("ce", name)) for name in names]
     found = _enough(cells, np.mean(gaps, axis=0), "both losses with each adaptive optimizer")
-    gap = _student(found)
+    gap = mean_difference(found)
     why = f"over {', '.join(names)}, ngl is {_points(gap)} from ce; competitive is within a point of it or above"
     return _Answer(gap, -ROPE, gap.low > -ROPE, gap.high < -ROPE, why, len(found))
 
 
 def _equivalent(cells: Cells) -> _Answer:
     found = _gap(cells, ("ce", "adamw"), ("ce", "adam"))
-    gap = _student(found)
+    gap = mean_difference(found)
     inside, outside = gap.low > -ROPE and gap.high < ROPE, gap.high < -ROPE or gap.low > ROPE
     why = f"ce + adamw is {_points(gap)} from ce + adam; no difference is within a point both ways"
     first, second = cells.decays["adamw"], cells.decays["adam"]
@@ -192,7 +192,7 @@ def _alike(table: GridTable, arm: str) -> _Answer:
         if a is not None and b is not None:
             by_block.setdefault(block, []).append(a - b)
     means = by_network(list(by_block), np.array([np.mean(values) for values in by_block.values()]))
-    mean = f"; mean difference {_points(_student(means))}" if len(means) > 1 else ""
+    mean = f"; mean difference {_points(mean_difference(means))}" if len(means) > 1 else ""
     why = f"{sum(a == b for a, b in pairs.values())} of {len(pairs)} pairs of trainings have equal scores{mean}"
     return _Answer(same, 0.95, same.low >= 0.95, same.high < 0.95, why, len({key[0][1] for key in pairs}), "share")
 
@@ -268,7 +268,7 @@ def _climbs(fixed: Cells, tuned: Cells) -> _Answer:
     both = by_network(common, np.array([[one[block] for one in ranks] for block in common], float).reshape(-1, 2))
     if len(both) < LEAST:
         raise LackingError(_few(len(both), "all optimizers in both arms"))
-    gain = _student(both[:, 0] - both[:, 1])
+    gain = mean_difference(both[:, 0] - both[:, 1])
     before, after = both.mean(axis=0).tolist()
     why = f"mean rank {before:.2f} of {len(names)} at the fixed rate, {after:.2f} tuned: better by {gain:.2f} ranks"
     return _Answer(gain, _CLIMBS, gain.low >= _CLIMBS, gain.high < _CLIMBS, why, len(both), "ranks")
@@ -316,11 +316,6 @@ def _enough(cells: Cells, values: Floats, what: str) -> Floats:
 
 def _few(number: int, what: str) -> str:
     return f"{counted(number, 'network')} with {what}: the claim needs {LEAST} or more"
-
-
-def _student(values: Floats, alpha: float = ALPHA) -> Estimate:
-    n = len(values)
-    return student(float(values.mean()), float(values.std(ddof=1)) / sqrt(n), n - 1, alpha)
 
 
 def _ratio(above: Floats, below: Floats) -> Estimate:

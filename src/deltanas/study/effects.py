@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from deltanas.intervals import Estimate, mean, wilson
-from deltanas.study.estimate import Floats, LackingError
+from deltanas.intervals import Estimate, student, wilson
+from deltanas.study.estimate import Floats, LackingError, differences_of
 from deltanas.wording import counted
 
 ROPE = 0.01
@@ -32,13 +32,10 @@ class Posterior:
     worse: float
 
 
-def mean_difference(differences: ArrayLike) -> Estimate:
-    """Mean difference over blocks with Student's interval. Raises LackingError for fewer than two blocks."""
-    found = mean(differences)
-    if found is None:
-        hold = counted(len(np.asarray(differences)), "network holds", "networks hold")
-        raise LackingError(f"{hold} both: an interval needs two or more")
-    return found
+def mean_difference(values: Floats, alpha: float = 0.05) -> Estimate:
+    """Mean of two differences or more with Student's interval. alpha: 1 less the level of the interval."""
+    n = len(values)
+    return student(float(values.mean()), float(values.std(ddof=1)) / sqrt(n), n - 1, alpha)
 
 
 def clustered(counts: ArrayLike, trials: ArrayLike) -> Estimate:
@@ -63,7 +60,7 @@ def clustered(counts: ArrayLike, trials: ArrayLike) -> Estimate:
 
 def detectable(differences: ArrayLike) -> float:
     """The mean difference that a paired t test at 5 % would find in 80 of 100 such sets of blocks."""
-    values = np.asarray(differences, float)
+    values = differences_of(differences)
     n = len(values)
     reach = float(special.stdtrit(n - 1, 0.975) + special.stdtrit(n - 1, _POWER))
     return reach * float(values.std(ddof=1)) / sqrt(n)
@@ -80,7 +77,7 @@ def rank_biserial(differences: ArrayLike) -> Estimate:
     Raises:
         LackingError: fewer than four blocks.
     """
-    values = np.asarray(differences, float)
+    values = differences_of(differences)
     n = len(values)
     if n < 4:
         raise LackingError(f"{counted(n, 'network holds', 'networks hold')} both: this interval needs four or more")
@@ -90,11 +87,8 @@ def rank_biserial(differences: ArrayLike) -> Estimate:
     others = ((total - signs.sum(axis=1)) / (n * (n - 1) / 2) + 1) / 2
     variance = (n - 1) / n * float(((others - others.mean()) ** 2).sum())
     size = min(n, share * (1 - share) / variance) if 0 < share < 1 and variance > 1e-12 else 0.75 * n
-    t = float(special.stdtrit(n - 1, 0.975))
-    centre = (share + t * t / (2 * size)) / (1 + t * t / size)
-    half = t / (1 + t * t / size) * sqrt(share * (1 - share) / size + t * t / (4 * size * size))
-    low, high = max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
-    return Estimate(2 * share - 1, 2 * low - 1, 2 * high - 1)
+    found = wilson(share * size, size, float(special.stdtrit(n - 1, 0.975)))
+    return Estimate(2 * share - 1, 2 * found.low - 1, 2 * found.high - 1)
 
 
 def signed_rank(differences: ArrayLike) -> Posterior:
@@ -104,7 +98,7 @@ def signed_rank(differences: ArrayLike) -> Posterior:
     G. Corani, J. Demsar and M. Zaffalon (2017), JMLR 18(77):1-36. A posterior draw belongs to the region that holds the
     largest part of it.
     """
-    values = np.asarray(differences, float)
+    values = differences_of(differences)
     draws = areas(values, _weights(len(values)))
     better, equivalent, worse = (np.bincount(draws.argmax(axis=1), minlength=3) / len(draws)).tolist()
     return Posterior(better, equivalent, worse)

@@ -70,6 +70,16 @@ def column(values: ArrayLike, name: str) -> Floats:
     return array
 
 
+def differences_of(values: ArrayLike) -> Floats:
+    """Differences of two treatments, one a block, without the blocks that lack one of the two (NaN).
+
+    Raises:
+        DataError: as `column`.
+    """
+    array = column(values, "differences")
+    return np.asarray(array[~np.isnan(array)], float)
+
+
 def _flat(values: ArrayLike, name: str) -> Sequence[Any]:
     if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
         raise DataError(f"`{name}` is no list of numbers")

@@ -28,11 +28,21 @@ def spearman_of(rho_pearson: float) -> float:
     return 6 / pi * asin(rho_pearson / 2)
 
 
-def snr_for(rho_spearman: float, form: Form = "noiseless target") -> float:
-    """The signal-to-noise ratio that gives a rank correlation: the closed forms, inverted."""
-    rho = 2 * sin(pi * rho_spearman / 6)
-    reliability = rho * rho if form == "noiseless target" else rho
-    return reliability / (1 - reliability) if reliability < 1 else inf
+def repeats_for(rho_spearman: float, snr: float, target_snr: float = inf) -> float:
+    """Number of trainings whose mean has a rank correlation with the mean of as many targets: the forms, inverted.
+
+    With R of each, rho_P^2 = R a / (1 + R a) x R b / (1 + R b). The result is no whole number, and inf where either
+    has no signal.
+
+    Args:
+        rho_spearman: above 0 and below 1.
+        snr, target_snr: signal-to-noise ratio of one training and of one target, inf without noise.
+    """
+    if 0 in (snr, target_snr):
+        return inf
+    squared = (2 * sin(pi * rho_spearman / 6)) ** 2
+    both, product = 1 / snr + 1 / target_snr, 1 / snr / target_snr
+    return (squared * both + sqrt((squared * both) ** 2 + 4 * (1 - squared) * squared * product)) / (2 * (1 - squared))
 
 
 def truncated(rho_pearson: float, share: float = TOP) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,7 +14,7 @@ from deltanas.errors import DataError
 from deltanas.intervals import Estimate
 from deltanas.study.components import Components, Groups, components_of, grouped
 from deltanas.study.estimate import Absent, Floats, LackingError, column, tried
-from deltanas.study.forms import TOP, Form, pearson_of, snr_for, spearman_of, truncated
+from deltanas.study.forms import TOP, Form, pearson_of, repeats_for, spearman_of, truncated
 from deltanas.study.joint import attenuated
 from deltanas.study.ranks import averaged, coefficient, fisher, spearman
 from deltanas.wording import counted
@@ -60,7 +60,8 @@ class Reliability:
         other_form, other_pearson, other_spearman: the other closed form, beside.
         rho_spearman_paired: as measured, but score and target of the same row, where the target has repeats: what a
             training's two scores share beyond the program (its seed, its settings) counts as agreement here.
-        repeats_needed: trainings a program for a predicted rho_S of `TRUSTED`.
+        repeats_needed: trainings a program, and targets where these have repeats, for a predicted rho_S of `TRUSTED`;
+            None if no number gives it, or what it takes is not known.
     """
 
     repeats: int
@@ -106,14 +107,15 @@ def reliability(
     other: Form = "noiseless target" if noisy else "both noisy"
     parts = tried(lambda: components_of(scores))
     snr = parts if isinstance(parts, Absent) else parts.snr
-    rho = _attenuated(scores, targets, parts, repeats) if noisy and targets else _closed(snr, repeats, form)
+    theirs = tried(lambda: components_of(targets)) if noisy and targets else None
+    rho = _attenuated(scores, targets, parts, theirs, repeats) if theirs and targets else _closed(snr, repeats, form)
     pairs = _pairs(scores, targets, noisy, repeats)
     measured = pairs if isinstance(pairs, Absent) else tried(lambda: spearman(*pairs))
     rows = column(target, "target") if noisy and target is not None else None
     paired = _paired(program, column(proxy, "proxy"), rows)
     predicted = _spearman(rho)
     beside = _closed(snr, repeats, other)
-    needed = _needed(snr)
+    needed = _needed(snr, theirs.snr if isinstance(theirs, Components) else theirs)
     return Reliability(
         repeats=repeats,
         programs=len(scores.names),
@@ -184,8 +186,9 @@ def _repeated(groups: Groups) -> bool:
     return bool((np.maximum.reduceat(groups.score, starts) > np.minimum.reduceat(groups.score, starts)).any())
 
 
-def _attenuated(scores: Groups, targets: Groups, parts: Components | Absent, repeats: int) -> Estimate | Absent:
-    other = tried(lambda: components_of(targets))
+def _attenuated(
+    scores: Groups, targets: Groups, parts: Components | Absent, other: Components | Absent, repeats: int
+) -> Estimate | Absent:
     if isinstance(parts, Absent):
         return parts
     if isinstance(other, Absent):
@@ -259,10 +262,12 @@ def _single(values: Floats) -> Groups:
     return Groups(tuple(map(str, range(len(values)))), np.arange(len(values)), values)
 
 
-def _needed(snr: Estimate | Absent) -> int | None:
-    if isinstance(snr, Absent) or snr.value == 0:
+def _needed(snr: Estimate | Absent, targets: Estimate | Absent | None) -> int | None:
+    """targets: the SNR of a target, None where it has no noise."""
+    if isinstance(snr, Absent) or isinstance(targets, Absent):
         return None
-    return max(1, ceil(snr_for(TRUSTED) / snr.value))
+    found = repeats_for(TRUSTED, snr.value, inf if targets is None else targets.value)
+    return max(1, ceil(found)) if found < inf else None
 
 
 def verdict(predicted: Estimate | Absent, measured: Estimate | Absent, needed: int | None = None) -> str:

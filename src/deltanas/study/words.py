@@ -96,7 +96,9 @@ def _monotone(part: Monotone) -> Iterator[str]:
 
 def _reliability(part: Reliability) -> Iterator[str]:
     score = "one training" if part.repeats == 1 else f"the mean of {part.repeats} trainings"
-    yield f"{part.trainings} trainings of {part.programs} programs, {part.pairs} with a target; the score is {score}"
+    enough = "" if part.repeats == 1 else f" and {part.repeats} trainings"
+    trained = f"{part.trainings} trainings of {part.programs} programs"
+    yield f"{trained}, {part.pairs} with a target{enough}; the score is {score}"
     yield f"variance of programs {_words(part.var_arch)}, of one training {_words(part.var_noise)}"
     yield f"SNR {_words(part.snr)}"
     yield f"Spearman predicted ({part.form}) {_words(part.rho_spearman_predicted)}"
