@@ -97,6 +97,12 @@ def test_the_part_of_the_seeds_is_a_figure_of_its_own() -> None:
     found = compared(METRIC, child, parent, noise)
     assert found is not None
     assert found.seeds == mean_difference(child.scores, parent.scores)
+    same = [replace(each, scores=(each.score,) * SEVERAL) for each in (one, two)]
+    assert compared(METRIC, *same, Noise()) == compared(METRIC, one, two), "trainings that are equal tell no scatter"
+    found = compared(METRIC, *same, noise)
+    assert found is not None
+    assert found.seeds is not None
+    assert found.seeds.low < found.seeds.high
 
 
 def test_the_interval_over_the_seeds_holds_the_true_gain() -> None:

@@ -75,6 +75,18 @@ def test_code_ranks_what_was_never_measured_and_says_so() -> None:
     assert all(one.source == "measured" for one in suggested([few], {"Wide": net(128)}, "new"))
 
 
+def test_equal_scores_in_any_order_are_a_draw() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        scores = rng.random(3).tolist()
+        assert wins([scores, scores[::-1]], False)[0, 1] == 0.5
+
+
+def test_a_set_on_which_nothing_is_right_has_no_best() -> None:
+    none = Evidence([Measured(name, "zero", 5, 0.0) for name in NAMES], SOURCES, False)
+    assert {row.dataset: row.best for row in left_out([evidence(*SETS), none])}["zero"] is None
+
+
 def test_a_set_that_is_left_out_is_told_by_the_others() -> None:
     rows = left_out([evidence(*SETS)])
     assert [row.dataset for row in rows] == list(SETS)

@@ -102,8 +102,9 @@ def compared(metric: Metric, child: Measured, parent: Measured, noise: Noise | N
 
 
 def _seeds(first: Sequence[float], second: Sequence[float], noise: Noise | None) -> Estimate | None:
-    if min(len(first), len(second)) >= SEVERAL:
-        return mean_difference(first, second)
+    several = mean_difference(first, second) if min(len(first), len(second)) >= SEVERAL else None
+    if several is not None and several.low < several.high:
+        return several
     if noise is None or not noise.squares:
         return None
     return pooled_difference(first, second, noise.squares, noise.degrees)

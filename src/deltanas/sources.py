@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from math import isfinite
 from pathlib import Path
 from random import Random
 
@@ -218,7 +217,7 @@ def _of_table(path: Path) -> Evidence:
             row = json.loads(line) if line.endswith("\n") else {}  # a kill cuts the last line short
             if row.get("score") is not None and _text(row["program"]) in held:
                 place = data_at(_text(row["dataset"]))
-                rows.append(Measured(row["program"], place, int(row["epochs"]), _finite(row["score"])))
+                rows.append(Measured(row["program"], place, int(row["epochs"]), _accuracy(row["score"])))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{path} is no table of trainings: {error!r}",
@@ -234,10 +233,10 @@ def _text(value: object) -> str:
     return value
 
 
-def _finite(value: object) -> float:
+def _accuracy(value: object) -> float:
     """Raises ValueError."""
-    if not isfinite(number := float(str(value))):
-        raise ValueError(f"a score is {number}")
+    if not 0 <= (number := float(str(value))) <= 1:
+        raise ValueError(f"a score is {number}, and no share of right images")
     return number
 
 

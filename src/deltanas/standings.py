@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb, inf, sqrt
+from statistics import fmean
 
 import numpy as np
 
@@ -173,7 +174,7 @@ def wins(scores: Sequence[Sequence[float]], tuned: bool) -> Floats:
         scores: the trials of each of n networks, one or more each.
     """
     if not tuned:
-        means = np.array([np.mean(those) for those in scores])
+        means = np.array([fmean(those) for those in scores])  # of equal scores in any order the same
         made: Floats = (np.sign(means[:, None] - means) + 1) / 2
         return made
     values = np.unique(np.concatenate([np.asarray(those, float) for those in scores]))

@@ -59,7 +59,8 @@ class Left:
 
     n, rho: networks of the longest trainings there that others tell of; their rank correlation, None where they are too
     few. every_n, every: of all networks there, those of shorter trainings among them, as suggestions name them too.
-    best: what the best of the first `TOP` reached in its own longest training there, over what the best of all did.
+    best: what the best of the first `TOP` reached in its own longest training there, over what the best of all did;
+    None where no score is above 0.
     by_code: rank correlation of what code alone foretells, families held out.
     """
 
@@ -68,7 +69,7 @@ class Left:
     rho: Estimate | None
     every_n: int
     every: Estimate | None
-    best: float
+    best: float | None
     by_code: Estimate | None
 
 
@@ -131,7 +132,8 @@ def left_out(evidence: Sequence[Evidence], epochs: int | None = None) -> list[Le
         means = {program: _mean(those) for program, those in elsewhere.items()}
         told = {program: pull.told(elsewhere[program])[0] for program in every}
         first = sorted(every, key=lambda program: (-told[program], -means[program], program))[:TOP]
-        best = max(scores[program] for program in first) / max(scores.values())
+        top = max(scores.values())
+        best = max(scores[program] for program in first) / top if top > 0 else None
         shares = {program: standing.share for program, standing in here.items()}
         rho, of_all = (
             rank_correlation([[(told[program], shares[program]) for program in some]]) for some in (known, every)

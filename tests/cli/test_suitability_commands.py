@@ -187,7 +187,10 @@ def test_a_table_of_trainings_is_evidence_and_its_last_row_may_be_cut_short(delt
     assert [row["dataset"] for row in check] == ["digits", "fashion-mnist"]
     assert check[0]["rho"]["value"] > 0.9
     assert "+1.00" in deltanas("suggest", "--dataset", "folder:x", "--from", table, "--check")
-    for wrong in ("no rows\n", json.dumps({**lines[0], "score": float("nan")}) + "\n"):
+    for wrong in (
+        "no rows\n",
+        *(json.dumps({**lines[0], "score": score}) + "\n" for score in (float("nan"), -0.1, 84)),
+    ):
         table.write_text(wrong)
         with pytest.raises(UsageError, match="no table of trainings") as caught:
             deltanas("suggest", "--dataset", "folder:x", "--from", table)

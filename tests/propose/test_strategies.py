@@ -146,6 +146,7 @@ def test_a_package_that_offers_the_name_of_a_built_in_strategy_is_told_apart(toy
         ("", "absent.module:TOY", r"No module named 'absent'\n.*is its package installed"),
         ("import absent_too", "{}:TOY", r"No module named 'absent_too'\n.*importing \w+ fails"),
         ("x = = 3", "{}:TOY", r"invalid syntax.*\n.*importing \w+ fails"),
+        ("\nTOY = Strategi()", "{}:TOY", r"NameError: name 'Strategi' .*\.py, line 2.*\n.*importing \w+ fails"),
         (TOY, "{}:TYO", r"has no 'TYO'\n.*its strategies: \w+:TOY"),
         ("TOY = 3", "{}:TOY", r"is of type int, and no Strategy\n.*Strategy\(name=\.\.\., about"),
         (TOY.replace('name="toy"', 'name="random"'), "{}:TOY", "has the name of a built-in one, 'random'"),

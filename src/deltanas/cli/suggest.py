@@ -120,7 +120,7 @@ def _print_check(evidence: list[Evidence], epochs: int | None, *, as_json: bool)
 
 def _line(row: Left) -> tuple[object, ...]:
     told = row.n, _shown(row.rho), row.every_n, _shown(row.every), _shown(row.by_code)
-    return row.dataset, *told, f"{row.best:.3f}"
+    return row.dataset, *told, "" if row.best is None else f"{row.best:.3f}"
 
 
 def _shown(rho: Estimate | None) -> str:

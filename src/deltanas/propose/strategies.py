@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import sys
+import traceback
 from importlib.metadata import entry_points
 
 from deltanas.errors import UsageError
@@ -64,14 +65,22 @@ def _imported(place: str) -> object:
         sys.path.append(os.getcwd())
     try:
         found = vars(importlib.import_module(module))
-    except (ImportError, SyntaxError, ValueError) as error:
+    except Exception as error:  # whatever the user's file raises
         absent = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
         hint = "is its package installed, or its file in this folder?" if absent else f"importing {module} fails"
-        raise UsageError(f"`strategy` = {place!r}: {error}", hint) from error
+        raise UsageError(f"`strategy` = {place!r}: {_said(error)}", hint) from error
     if attribute not in found:
         known = ", ".join(f"{module}:{name}" for name, one in found.items() if isinstance(one, Strategy))
         raise UsageError(f"`strategy` = {place!r}: {module} has no {attribute!r}", f"its strategies: {known or 'none'}")
     return found[attribute]
+
+
+def _said(error: Exception) -> str:
+    """With its type where that tells more than the message does, and the line that raised it."""
+    if isinstance(error, ImportError | SyntaxError | ValueError):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({frame.filename}, line {frame.lineno})"
 
 
 def _checked(found: object, said: str) -> Strategy:
