@@ -143,12 +143,12 @@ def _run_once(
             stack.callback(os.close, reader)
             readers.append(reader)
             writers.append(writer)
-        start = time.monotonic()
         try:
             process = server.launch([*sources, *writers], limits.bounds, slot)
         finally:
             for writer in writers:
                 os.close(writer)
+        start = time.monotonic()  # a server that had to start first took none of the child's time
         stack.callback(os.close, process)
         answer, output, status = readers
         answered, tail = bytearray(), bytearray()
