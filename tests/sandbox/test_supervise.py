@@ -37,7 +37,7 @@ class Machine:
         monkeypatch.setattr(supervise, "_run_once", self.run_once)
         monkeypatch.setattr(supervise, "_kills_for_memory", lambda: self.killed)
 
-    def run_once(self, server: ForkServer, sources: list[int], *_: object, **__: object) -> Ended | None:
+    def run_once(self, server: ForkServer, sources: tuple[int, int], *_: object, **__: object) -> Ended | None:
         self.nets.append(Job.from_bytes(os.pread(sources[0], 1 << 16, 0)).net)
         self.killed = min(self.killed + 1, self.kills)
         return self.left.pop(0)
