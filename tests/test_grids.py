@@ -223,6 +223,11 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
     status, found = dry(out="t.csv")
     assert status == 1
     assert found["lacks"][0]["hint"] == "give --out t.jsonl"
+    status, found = dry(out=".")
+    assert status == 1
+    assert found["lacks"][0]["hint"] == "give --out grid.jsonl"
+    with pytest.raises(UsageError, match="is a folder"):
+        app(["--out", ".", "--dataset", "folder:nowhere"], standalone_mode=False)
     assert not list(tmp_path.iterdir())
 
 
