@@ -38,6 +38,8 @@ def test_check_tells_what_is_wrong() -> None:
     assert "no function `supported_hyperparameters()`" in verdict.reasons
     with pytest.raises(UsageError, match="no shapes"):
         deltanas.check("", (8, 8), (10,))
+    with pytest.raises(UsageError, match=r"takes 111,758,706\.7 GiB as floats, and a program may take \d+ GiB"):
+        deltanas.check("", (3, 99_999_999, 99_999_999), (10,))
 
 
 def test_evaluate_gives_the_accuracy_that_a_search_gives(tmp_path: Path) -> None:

@@ -76,6 +76,14 @@ def test_a_network_that_does_not_train_is_named_and_no_row_is_written(tmp_path: 
     assert not (tmp_path / "t.jsonl").read_bytes()
 
 
+@pytest.mark.parametrize("text", ["def f(:\n", f"x = {'+'.join(['1'] * 5000)}"], ids=["broken", "deep"])
+def test_a_network_that_is_no_program_is_named_before_data_is_read(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.py").write_text(text)
+    with pytest.raises(UsageError, match=r"the network bad can't be trained: ") as caught:
+        parts_of(replace(ORDER, datasets=("no-such",)), baselines=["mlp", str(tmp_path / "bad.py")])
+    assert "without this one" in caught.value.hint
+
+
 def test_a_grid_scores_the_last_weights_as_the_published_tables_do() -> None:
     usual, asked = parts_of(), parts_of(train={"average": 0.5, "validation_size": 100})
     assert [len(each.data["digits"].validation) for each in (usual, asked)] == [360, 100]
@@ -215,6 +223,11 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
     status, found = dry(out="t.csv")
     assert status == 1
     assert found["lacks"][0]["hint"] == "give --out t.jsonl"
+    status, found = dry(out=".")
+    assert status == 1
+    assert found["lacks"][0]["hint"] == "give --out grid.jsonl"
+    with pytest.raises(UsageError, match="is a folder"):
+        app(["--out", ".", "--dataset", "folder:nowhere"], standalone_mode=False)
     assert not list(tmp_path.iterdir())
 
 

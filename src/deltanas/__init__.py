@@ -64,7 +64,7 @@ def check(
         prm: hyperparameters that replace the default recipe's.
 
     Raises:
-        UsageError: shapes of another form.
+        UsageError: shapes of another form, or one image takes more memory than a program may have.
     """
     from deltanas.config import TrainConfig
     from deltanas.wiring import gates, open_shape_pool, program_of

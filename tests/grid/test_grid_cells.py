@@ -89,3 +89,8 @@ def test_clipping_is_read_off_the_text() -> None:
     assert clipping_of("x = 1") == "none"
     told = clipping_of("clip_grad_value_(p, 3)\nnn.utils.clip_grad_norm_(p, max_norm=prm['c'])\nclip_grad_norm_(*a)")
     assert told == "clip_grad_value_ 3, clip_grad_norm_ prm['c'], clip_grad_norm_"
+
+
+@pytest.mark.parametrize("source", ["def f(:\n", f"x = {'+'.join(['1'] * 5000)}", f"x = y{'.a()' * 400}"])
+def test_text_that_can_not_be_read_clips_nothing(source: str) -> None:
+    assert clipping_of(source) == "none"

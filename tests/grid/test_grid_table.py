@@ -160,6 +160,16 @@ def test_a_name_that_another_reader_takes_for_csv(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("name", [".", "/", "..", "sub"])
+def test_a_folder_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="is a folder") as caught:
+        run_grid(Path(name), CountingRunner())
+    assert "grid.jsonl" in caught.value.hint
+    assert list(tmp_path.iterdir()) == [tmp_path / "sub"], "no lock is left"
+
+
 FULL = """
 import resource, sys
 from pathlib import Path

@@ -25,7 +25,7 @@ Arrays = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 def build(name: str, in_shape: tuple[int, ...], classes: int) -> Any:
     """The network, set up; its text is our own and runs here."""
     module: dict[str, Any] = {"__name__": name}
-    exec(compile(baseline(name), f"{name}.py", "exec"), module)
+    exec(compile(baseline(name), f"{name}.py", "exec", dont_inherit=True), module)
     assert module["supported_hyperparameters"]() <= set(DEFAULT_PRM)
     net = module["Net"]((4, *in_shape), (classes,), DEFAULT_PRM, torch.device("cpu"))
     net.train_setup(DEFAULT_PRM)

@@ -316,6 +316,15 @@ def test_one_candidate_cannot_change_the_next_ones_data(runner: Runner, score: f
     assert outcome.score == score
 
 
+def test_one_candidate_leaves_nothing_in_the_offset_of_the_data(runner: Runner) -> None:
+    train_one(runner, hostile("os.lseek(4, 123456, 0); raise OSError"))
+    held = len(os.listdir("/proc/self/fd"))
+    outcome = train_one(runner, hostile("raise RuntimeError(os.lseek(4, 0, 1))"))
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.endswith("RuntimeError: 0")
+    assert len(os.listdir("/proc/self/fd")) == held
+
+
 def test_threads_are_bounded_and_end_with_the_child(runner: Runner, score: float) -> None:
     code = "[threading.Thread(target=time.sleep, args=(1000,), daemon=True).start() for _ in range(100000)]"
     candidate = hostile(code)

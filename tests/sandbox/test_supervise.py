@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from dataclasses import replace
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from deltanas.sandbox import supervise
 from deltanas.sandbox.host import ForkServer
 from deltanas.sandbox.judge import failed_as
 from deltanas.sandbox.layers import Bounds
-from deltanas.sandbox.supervise import Ended, Limits, run_child
+from deltanas.sandbox.supervise import Ended, Limits, run_alone, run_child
 from deltanas.sandbox.zygote import SETUP_FAILED
 from deltanas.train.job import Job
 
@@ -36,7 +37,7 @@ class Machine:
         monkeypatch.setattr(supervise, "_run_once", self.run_once)
         monkeypatch.setattr(supervise, "_kills_for_memory", lambda: self.killed)
 
-    def run_once(self, server: ForkServer, sources: list[int], *_: object, **__: object) -> Ended | None:
+    def run_once(self, server: ForkServer, sources: tuple[int, int], *_: object, **__: object) -> Ended | None:
         self.nets.append(Job.from_bytes(os.pread(sources[0], 1 << 16, 0)).net)
         self.killed = min(self.killed + 1, self.kills)
         return self.left.pop(0)
@@ -98,3 +99,32 @@ def test_a_child_that_somebody_kills_is_not(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_kernel_tells_how_often_it_killed() -> None:
     assert supervise._kills_for_memory() >= 0
+
+
+class SlowServer:
+    """Takes an hour to start before it gives a child, by a clock of its own."""
+
+    now = 0.0
+
+    def launch(self, fds: list[int], *_: object) -> int:
+        self.now += 3600.0
+        os.write(fds[-1], b'{"code": 0, "cpu_seconds": 0.5}')
+        self.child = subprocess.Popen(["sleep", "600"])
+        return os.pidfd_open(self.child.pid)
+
+
+def test_the_start_of_the_server_is_none_of_the_childs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    server: Any = SlowServer()
+    deadlines: list[float] = []
+    watch = supervise._watch
+
+    def watched(*given: Any) -> Any:
+        deadlines.append(given[-1])
+        return watch(*given)
+
+    monkeypatch.setattr(supervise, "_watch", watched)
+    monkeypatch.setattr(supervise.time, "monotonic", lambda: server.now)
+    ended = run_alone(server, JOB, [b"data"], LIMITS, due=9)
+    monkeypatch.undo()
+    server.child.wait()
+    assert (ended.how, ended.seconds, deadlines) == ("exit", 0.0, [3600.0 + LIMITS.timeout])

@@ -17,7 +17,7 @@ from deltanas.train.augment import Augmentation, run_wide
 from deltanas.train.batches import Batches, normalise
 from deltanas.train.faults import ContractError
 from deltanas.train.job import Augment, Job
-from deltanas.train.loop import fitted, train
+from deltanas.train.loop import construct, fitted, train
 
 
 def batches(n: int, batch: int) -> Batches:
@@ -265,3 +265,19 @@ def test_what_torch_would_write_past_its_memory_is_trained_in_another_layout(
 def test_what_can_be_viewed_in_no_layout_fails_in_the_words_of_torch(coloured: int) -> None:
     with pytest.raises(RuntimeError, match="view size is not compatible"):
         fitted(of_colours(3, 1, "transpose(1, 2)[:, ::2].view(len(x), 16, -1).mean(2)"), coloured)
+
+
+def annotated(old: str, new: str) -> Job:
+    net = LAYOUT.format(size=1, stride=1, pool="mean((2, 3))")
+    return replace(of_colours(1, 1, ""), net=net.replace(old, new))
+
+
+def test_annotations_are_what_plain_python_makes_of_them() -> None:
+    net = construct(annotated("    def __init__", "    size: int = 1\n\n    def __init__"))
+    assert type(net).__annotations__["size"] is int
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="annotations are evaluated only where they are asked for")
+def test_an_annotation_that_is_not_imported_is_an_error() -> None:
+    with pytest.raises(NameError, match="Dict"):
+        construct(annotated("prm, device)", "prm: Dict[str, float], device)"))

@@ -18,7 +18,7 @@ from deltanas.cli.settings import Options, with_settings
 from deltanas.cli.work import TRAINING, Prm, hyperparameters
 from deltanas.config import SearchConfig, read_config
 from deltanas.errors import DeltanasError
-from deltanas.grid import MOST_RATES, Clock, Row, keys_of, known_rows
+from deltanas.grid import MOST_RATES, Clock, Row, keys_of, known_rows, require_lines
 from deltanas.narrate import progress_bar
 from deltanas.program.recipes import LOSSES, OPTIMIZERS
 from deltanas.rehearsal import Lack, Rehearsal, require_device
@@ -94,6 +94,7 @@ def run(
     if dry_run:
         grid_of(("network",), order, config.seed)
         show_rehearsal(_rehearsal(config, order, out), as_json)
+    require_lines(out)
     parts = grid_parts(config, order)
     for line in parts.said():
         say(line)

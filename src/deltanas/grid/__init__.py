@@ -4,7 +4,7 @@ from deltanas.grid.cells import FIXED_RATE, MOST_RATES, Arm, Batch, Cell, Grid, 
 from deltanas.grid.clipping import clipping_of
 from deltanas.grid.clock import Clock
 from deltanas.grid.run import GridRun, Split, keys_of
-from deltanas.grid.table import MADE, Row, description_of, known_rows, open_table
+from deltanas.grid.table import MADE, Row, description_of, known_rows, open_table, require_lines
 
 __all__ = [
     "FIXED_RATE",
@@ -23,6 +23,7 @@ __all__ = [
     "keys_of",
     "known_rows",
     "open_table",
+    "require_lines",
     "rates_of",
     "winner",
 ]

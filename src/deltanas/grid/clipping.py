@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ast
 
+from deltanas.program.canonical import parsed
+
 _LIMITS = {"clip_grad_norm_": "max_norm", "clip_grad_value_": "clip_value"}
 
 
 def clipping_of(source: str) -> str:
-    """The calls that clip gradients, each with its limit as it is written, as "clip_grad_norm_ 1.0"; "none"."""
+    """The calls that clip gradients, each with its limit as it is written, as "clip_grad_norm_ 1.0".
+
+    "none" where there are none, or the source does not parse.
+    """
     found = []
-    for node in ast.walk(ast.parse(source)):
+    tree = parsed(source)
+    for node in ast.walk(tree) if tree else ():
         if not isinstance(node, ast.Call):
             continue
-        name = ast.unparse(node.func).rpartition(".")[2]
+        name = getattr(node.func, "attr", None) or getattr(node.func, "id", "")
         if name in _LIMITS:
             named = {word.arg: word.value for word in node.keywords}
             limit = named.get(_LIMITS[name], node.args[1] if len(node.args) > 1 else None)

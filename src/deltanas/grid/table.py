@@ -121,7 +121,7 @@ def open_table(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
         UsageError: it is of another grid, or was measured otherwise. DataError: a line in it is no row.
         DeltanasError: another process writes it, or it can't be written.
     """
-    _require_lines(path)
+    require_lines(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path.with_name(f"{path.name}.lock"))
@@ -145,7 +145,12 @@ def open_table(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
         lock.release()
 
 
-def _require_lines(path: Path) -> None:
+def require_lines(path: Path) -> None:
+    """Raises UsageError where a grid writes no table of such a name."""
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder, and a grid writes one file", f"give --out {quote(str(path / 'grid.jsonl'))}"
+        )
     if path.suffix == ".csv":
         raise UsageError(f"{path}: a grid writes JSON lines", f"give --out {quote(str(path.with_suffix('.jsonl')))}")
 
@@ -158,7 +163,7 @@ def known_rows(path: Path, description: Mapping[str, Any], keys: Sequence[Key]) 
             file.
         DataError: a line is no row, stands there twice, or is of no training of the grid.
     """
-    _require_lines(path)
+    require_lines(path)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     if lines and not lines[-1].endswith(b"\n"):
         lines.pop()

@@ -83,7 +83,7 @@ def run_child(
     def run(job: Asked) -> Ended | None:
         job_fd = sealed([job.to_bytes()])
         try:
-            return _run_once(server, [job_fd, data_fd], limits, due=due, slot=slot, stop_fd=stop_fd)
+            return _run_once(server, (job_fd, data_fd), limits, due=due, slot=slot, stop_fd=stop_fd)
         finally:
             os.close(job_fd)
 
@@ -132,10 +132,14 @@ def _kills_for_memory() -> int:
 
 
 def _run_once(
-    server: ForkServer, sources: list[int], limits: Limits, *, due: int, slot: int, stop_fd: int
+    server: ForkServer, sources: tuple[int, int], limits: Limits, *, due: int, slot: int, stop_fd: int
 ) -> Ended | None:
-    """None if the server died before it could say how the child ended."""
+    """None if the server died before it could say how the child ended. sources: job and data."""
+    job_fd, shared_fd = sources
     with contextlib.ExitStack() as stack:
+        # Opened anew: an offset that children share would be a place to leave something for the next one.
+        data_fd = os.open(f"/proc/self/fd/{shared_fd}", os.O_RDONLY | os.O_CLOEXEC)
+        stack.callback(os.close, data_fd)
         readers, writers = [], []
         for _ in ("answer", "output", "status"):
             reader, writer = os.pipe()
@@ -143,12 +147,12 @@ def _run_once(
             stack.callback(os.close, reader)
             readers.append(reader)
             writers.append(writer)
-        start = time.monotonic()
         try:
-            process = server.launch([*sources, *writers], limits.bounds, slot)
+            process = server.launch([job_fd, data_fd, *writers], limits.bounds, slot)
         finally:
             for writer in writers:
                 os.close(writer)
+        start = time.monotonic()  # a server that had to start first took none of the child's time
         stack.callback(os.close, process)
         answer, output, status = readers
         answered, tail = bytearray(), bytearray()

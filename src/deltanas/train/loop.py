@@ -67,7 +67,8 @@ def construct(job: Job) -> nn.Module:
     sys.modules["candidate"] = module  # dataclasses and pickling-free copies look their module up
     module.__file__ = NET_FILE
     linecache.cache[NET_FILE] = len(job.net), None, job.net.splitlines(keepends=True), NET_FILE  # for TorchScript
-    exec(compile(job.net, NET_FILE, "exec"), module.__dict__)  # noqa: S102  this is what the sandbox is for
+    code = compile(job.net, NET_FILE, "exec", dont_inherit=True)  # else annotations would not be evaluated
+    exec(code, module.__dict__)  # noqa: S102  this is what the sandbox is for
     if "Net" not in module.__dict__:
         raise ContractError("the program defines no class Net")
     prm = json.loads(job.prm)

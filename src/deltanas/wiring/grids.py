@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from deltanas.assess import check_programs
+from deltanas.check import ContractGate
 from deltanas.config import SearchConfig, TrainConfig
 from deltanas.errors import UsageError
 from deltanas.grid import (
@@ -33,6 +34,7 @@ from deltanas.nets import DEFAULT_PRM
 from deltanas.program import Program
 from deltanas.program.recipes import LOSSES, OPTIMIZERS, RecipeError, decay_of, with_recipe
 from deltanas.sandbox import Pool, kept_warm
+from deltanas.seams import Gate
 from deltanas.train.data import Dataset, told
 from deltanas.trainings import Recipe
 from deltanas.wiring.origin import CONTENT, manifest
@@ -119,6 +121,7 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     """Raises UsageError where the grid can't be as it is asked for, DataError where a data set can't be read."""
     grid_of(("network",), order, config.seed)  # what is wrong with it is told before data is read
     programs = programs_of(config)
+    _require_sound("", programs, (ContractGate(),))
     grid = grid_of(tuple(programs), order, config.seed)
     studied: dict[str, Any] = {"average": 0.0, "validation_size": "all"}  # as in the studies it is compared with
     asked = config.train.model_copy(
@@ -181,7 +184,7 @@ def open_grid(parts: GridParts, out: Path) -> Iterator[OpenGrid]:
         run = GridRun(parts.grid, table, splits, parts.inject, pools.of, told_all)
         if run.left():
             for name in reversed(parts.grid.datasets):  # the first one stays open
-                _require_sound(name, parts.programs, pools.of(name))
+                _require_sound(f" on {name}", parts.programs, gates(kept_builds(pools.of(name))))
         yield OpenGrid(parts, run, table.rows, tell)
 
 
@@ -254,13 +257,11 @@ def split_of(data: Dataset) -> Split:
     return Split(len(labels), round(float(np.bincount(labels).max()) / len(labels), 4))
 
 
-def _require_sound(name: str, programs: Mapping[str, Program], pool: Pool) -> None:
-    for network, verdict in zip(
-        programs, check_programs(list(programs.values()), gates(kept_builds(pool))), strict=True
-    ):
+def _require_sound(where: str, programs: Mapping[str, Program], judges: Sequence[Gate]) -> None:
+    for network, verdict in zip(programs, check_programs(list(programs.values()), judges), strict=True):
         if not verdict.ok:
             raise UsageError(
-                f"the network {network} can't be trained on {name}: {'; '.join(verdict.reasons)}",
+                f"the network {network} can't be trained{where}: {'; '.join(verdict.reasons)}",
                 "name the networks of the grid with --baseline, without this one",
             )
 

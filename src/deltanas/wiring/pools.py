@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,17 @@ def open_dataset_pool(
 
 
 def open_shape_pool(shape: tuple[int, int, int], classes: int, config: TrainConfig) -> Pool:
-    """A pool for checks alone. `shape`: (channels, height, width)."""
+    """A pool for checks alone. `shape`: (channels, height, width).
+
+    Raises UsageError where one image takes more memory than a program may have.
+    """
+    gib = 4 * prod(shape) / 2**30
+    if gib > config.memory_gb:
+        raise UsageError(
+            f"an image of {'x'.join(map(str, shape))} takes {gib:,.1f} GiB as floats, and a program may take"
+            f" {config.memory_gb:g} GiB",
+            "give a smaller shape: channels x height x width",
+        )
     images = Images(np.zeros((1, *shape), np.uint8), np.zeros(1, np.int64))
     return open_pool(
         Dataset("blank", images, images, images, classes), config.model_copy(update={"epochs": 1, "crops": ()})
