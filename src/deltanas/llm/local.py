@@ -41,7 +41,7 @@ class LocalModel:
 
     def __init__(self, base: str, model: Any, tokenizer: Any) -> None:
         self.base = base
-        self.context = int(model.config.max_position_embeddings)
+        self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.network = self._bare = model
         self.adapter: Path | None = None
         self._heads = Heads()
