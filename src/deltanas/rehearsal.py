@@ -128,7 +128,7 @@ def _model(config: SearchConfig, texts: Sequence[str]) -> None:
     _located(spec)
     if find_spec("transformers"):
         read_chat(spec)
-    if model.adapter and not (Path(model.adapter) / "adapter_config.json").is_file():
+    if model.adapter and not (Path(model.adapter).expanduser() / "adapter_config.json").is_file():
         raise DeltanasError(f"{model.adapter} is no adapter: it holds no adapter_config.json", "name its folder")
 
 

@@ -90,7 +90,7 @@ class Objective:
 def steps_of(heads: Sequence[object], settings: Tuning, seed: int) -> list[list[int]]:
     """Which lessons each optimizer step takes, however it is batched. heads: what lessons have to share to be kept
     together."""
-    size = settings.batch * settings.accumulation
+    size = settings.step
     steps: list[list[int]] = []
     epoch = 0
     while len(steps) < settings.steps if settings.steps is not None else epoch < settings.epochs:

@@ -157,7 +157,7 @@ def _tuned(
 
 def _steps(settings: Tuning) -> dict[str, object]:
     """What of the settings says which steps are taken. How a step is cut into batches moves it by rounding alone."""
-    said = settings.model_dump() | {"step": settings.batch * settings.accumulation}
+    said = settings.model_dump() | {"step": settings.step}
     return {name: value for name, value in said.items() if name not in ("batch", "accumulation", "checkpointing")}
 
 

@@ -145,8 +145,8 @@ class ServerModel:
         self._met = True
         if first.grammar and not (self._kind and self._takes_grammar):
             _log.warning(
-                "%s holds no reply to a grammar: replies are only checked against it, and nearly all are refused; level"
-                " `free` needs none (model.decoding)",
+                "%s holds no reply to a grammar: replies are only checked against it, and nearly all are refused;"
+                " strategy delta needs none at level `free` (model.decoding)",
                 self._url,
             )
 
@@ -311,7 +311,7 @@ class ServerModel:
             text, error = _held(request.grammar, reply.text)
             reply = reply if text == reply.text else replace(reply, text=text, said=reply.said or answer.text)
             if error and not (self._kind and self._takes_grammar):
-                error += " (the server takes no grammar; level `free` needs none)"
+                error += " (the server takes no grammar; strategy delta needs none at level `free`)"
         return replace(reply, error=error, complete=complete and not error)
 
 
