@@ -193,7 +193,9 @@ def _settings(arm: str, seed: int, given: argparse.Namespace) -> dict[str, objec
         settings["screen"] = str(given.out / TABLE)
     if arm in models:
         spec, adapter, choice = models[arm]
-        model = {"spec": spec, "dtype": given.dtype, "choice": choice, "offers": given.offers}
+        model = {"spec": spec, "choice": choice, "offers": given.offers}
+        if not str(spec).startswith("openai:"):
+            model["dtype"] = given.dtype
         settings["model"] = {**model, "batch": BATCH, "max_tokens": MAX_TOKENS} | (
             {"adapter": str(adapter.resolve())} if adapter else {}
         )

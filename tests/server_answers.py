@@ -40,8 +40,8 @@ def chose(message: dict[str, Any], end: str | None = "stop", **more: Any) -> Say
     return replies(choices=[{"index": 0, "finish_reason": end, "message": message, **more}])
 
 
-def events(*chunks: object, done: bool = True) -> Say:
-    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"] * done
+def events(*chunks: object, done: bool = True, more: str = "") -> Say:
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + ["data: [DONE]\n\n"] * done + [more]
     return answers(200, ": a comment\n\n" + "".join(lines), Content_Type="text/event-stream")
 
 
@@ -115,6 +115,30 @@ PASSING = (
     Case("408", answers(408, "late"), "passes", "408"),
     Case("409", answers(409, "busy"), "passes", "409"),
     Case("425", answers(425, "early"), "passes", "425"),
+    Case("429 in words", told("You exceeded your current quota. Please retry in 0.01 seconds.", 429), "passes", "429"),
+    Case("429 of many digits", told(f"try again in {'9' * 5000}m 3s", 429), "passes", "429: try"),
+    Case("503 alternative", told("No capacity; try an alternative region", 503), "passes", "503: No"),
+    Case("400 tokens a minute", told("tokens per minute exceeded, slow down"), "passes", "400: tokens"),
+    Case(
+        "tokens a minute in a 200",
+        answers(200, '{"error": {"message": "tokens per minute limit exceeded", "code": "rate_limit_exceeded"}}'),
+        "passes",
+        "tokens per minute",
+    ),
+    Case(
+        "in flight in a 200",
+        answers(200, '{"error": {"message": "Your request was rejected: too many requests in flight"}}'),
+        "passes",
+        "in flight",
+    ),
+    Case("500 open files", told("Request failed: [Errno 24] Too many open files", 500), "passes", "open files"),
+    Case("500 moderation", told("the content filter crashed", 500), "passes", "500: the content filter"),
+    Case(
+        "a piece cut in a stream",
+        events(piece("y"), done=False, more='data: {"choi\n\ndata: [DONE]\n\n'),
+        "passes",
+        "piece",
+    ),
     Case("dropped", drop, "passes", "the connection failed"),
     Case("dropped half way", drop_half_way, "passes", "the connection failed"),
     Case("chunked, cut off", chunked_cut_off, "passes", "the connection failed"),
@@ -158,6 +182,20 @@ ENDING = (
     Case("400 key", told("API key not valid. Please pass a valid API key."), "ends", "Put a key"),
     Case("404", told("The model `m` does not exist", 404), "ends", "the model's name"),
     Case("410", told("The model was retired", 410), "ends", "the model's name"),
+    Case("404 error true", answers(404, '{"error": true, "message": "no m here"}'), "ends", "404: no m here"),
+    Case("404 error named", answers(404, '{"error": "not_found", "message": "no m here"}'), "ends", "404: no m here"),
+    Case(
+        "max_tokens too large",
+        told("max_tokens is too large: 1536. This model supports at most 1024 completion tokens.", param="max_tokens"),
+        "ends",
+        "lower model.max_tokens",
+    ),
+    Case(
+        "max_tokens out of range",
+        told("Invalid max_tokens value, the valid range of max_tokens is [1, 32]"),
+        "ends",
+        "lower model.max_tokens",
+    ),
     Case("405", answers(405, "Method Not Allowed"), "ends", "405"),
     Case("501", answers(501, "not here"), "ends", "501"),
     Case("400", told("something is wrong"), "ends", "400: something"),

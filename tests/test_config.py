@@ -77,6 +77,15 @@ def test_a_run_keeps_its_settings_when_resumed() -> None:
         resumed_config(stored, {"train": {"size": 600}})
 
 
+def test_a_step_of_a_resumed_tuning_takes_as_many_lessons() -> None:
+    stored = read_config({"cycles": 3}).model_dump(mode="json")
+    cut = resumed_config(stored, {"tuning": {"batch": 2, "accumulation": 4, "checkpointing": True}}).tuning
+    assert (cut.batch, cut.accumulation, cut.checkpointing) == (2, 4, True)
+    with pytest.raises(UsageError, match=r"`tuning\.batch` x `tuning\.accumulation` = 8, not 4") as refused:
+        resumed_config(stored, {"tuning": {"batch": 4}})
+    assert "product stays 8" in refused.value.hint
+
+
 def test_what_was_settled_when_a_run_began_stays_where_auto_is_asked_for_again() -> None:
     stored = read_config({"train": {"epochs": 8, "device": "cpu"}}).model_dump(mode="json")
     asked = {"train": {"epochs": "auto", "device": "auto"}}

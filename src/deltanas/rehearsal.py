@@ -22,7 +22,7 @@ from deltanas.train.data import told
 from deltanas.wiring import allocation_of, epochs_of, programs_of, settled_lengths
 from deltanas.wiring.choosing import joins_of, require_askable, require_objectives
 from deltanas.wiring.pools import load_dataset, require_fit
-from deltanas.wiring.proposing import context_of, first_request
+from deltanas.wiring.proposing import context_of, first_request, require_room
 from deltanas.wiring.screening import forecast_of
 from deltanas.wiring.teaching import teaching_of
 from deltanas.wording import counted
@@ -114,19 +114,21 @@ def _model(config: SearchConfig, texts: Sequence[str]) -> None:
         return
     spec = parse_spec(model.spec)
     if spec.kind == "openai":
-        open_model(
+        opened = open_model(
             model.spec,
+            dtype=model.dtype,
             four_bit=model.four_bit,
             timeout=model.timeout,
             retries=0,
             adapter=model.adapter,
             first=first_request(config, texts),
         )
+        require_room(config, opened, texts)
         return
     _located(spec)
     if find_spec("transformers"):
         read_chat(spec)
-    if model.adapter and not (Path(model.adapter) / "adapter_config.json").is_file():
+    if model.adapter and not (Path(model.adapter).expanduser() / "adapter_config.json").is_file():
         raise DeltanasError(f"{model.adapter} is no adapter: it holds no adapter_config.json", "name its folder")
 
 

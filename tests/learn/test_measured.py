@@ -57,6 +57,13 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
     assert rows[0]["parent"] == Program.of(A).id
 
 
+def test_a_mark_of_byte_order_is_no_row(tmp_path: Path) -> None:
+    path = tmp_path / "c.jsonl"
+    write_measured(path, [WIDER])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read_measured(path) == [WIDER]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -78,6 +85,7 @@ def test_a_corpus_comes_back_from_its_file(tmp_path: Path) -> None:
         ('{"family": "a", "edit": "x", "gain": 0, "accuracy": 1, "noise": -1}', "`noise` is -1"),
         ('{"family": "a", "edit": "x", "gain": 0, "accuracy": 1, "part": "bogus"}', "`part` is 'bogus'"),
         ('{"family": "a", "edit": "x", "accuracy": 1, "gain": 1' + "0" * 400 + "}", "`gain` is no number"),
+        ('{"family": "a", "edit": "x", "gain": 1, "accuracy": 1, "goal": "\\ud800"}', "`goal` is no text"),
         ("[" * 200_000, "not JSON"),
     ],
 )
@@ -263,6 +271,16 @@ def test_the_data_set_of_gains(tmp_path: Path) -> None:
     (tmp_path / "edits.jsonl").write_text("not json\n")
     with pytest.raises(DataError, match=r"edits.jsonl, line 1: not JSON"):
         gains_edits(tmp_path)
+    for damaged in (
+        {},
+        {**rows[0], "baseline": "none"},
+        {**rows[0], "accuracies": ["x"]},
+        {**rows[0], "accuracies": 3},
+    ):
+        (tmp_path / "baselines.jsonl").write_text(json.dumps(parent) + "\n")
+        (tmp_path / "edits.jsonl").write_text(json.dumps(damaged) + "\n")
+        with pytest.raises(DataError, match="another form"):
+            gains_edits(tmp_path)
 
 
 def test_an_edit_keeps_all_parts_of_its_parent(tmp_path: Path) -> None:

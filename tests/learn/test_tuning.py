@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,6 +38,22 @@ def note(done, steps, loss):
     if done == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 tune(open_model(base), lessons, settings, into, None, 3, pause=0, note=note)
+"""
+
+FILLS = """
+import pickle, resource, signal, sys
+from deltanas.errors import ModelError
+from deltanas.learn import tune
+from deltanas.llm import open_model
+base, lessons, settings, into = pickle.load(sys.stdin.buffer)
+model = open_model(base)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))  # as a full disk
+for pause in (60.0, 0.0):
+    try:
+        tune(model, lessons, settings, into, None, 3, pause=pause)
+    except ModelError as error:
+        print(error)
 """
 
 STARVES = """
@@ -220,6 +237,25 @@ def test_a_tuning_without_memory_says_so_and_leaves_all_as_it_was(
     assert "batch" in said
     assert said.endswith(f"adapter: {first.folder}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tuning_without_room_on_the_disk_says_so_and_leaves_nothing(tiny_folder: Path, tmp_path: Path) -> None:
+    into = tmp_path / "new"
+    given = pickle.dumps((f"path:{tiny_folder}", lessons(), but(BASE, epochs=1), into))
+    filled = subprocess.run([sys.executable, "-c", FILLS], input=given, capture_output=True, check=False)
+    assert filled.returncode == 0, filled.stderr.decode()
+    assert filled.stdout.decode().count(f"The adapter {into} can't be written") == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"x": 1}', '{"settings": {"targets": 3}}'])
+def test_a_damaged_account_of_a_tuning_is_told(model: LocalModel, first: Tuned, tmp_path: Path, text: str) -> None:
+    damaged = Path(shutil.copytree(first.folder, tmp_path / "damaged"))
+    (damaged / "tuning.json").write_text(text)
+    with pytest.raises(ModelError, match=r"tuning\.json can't be read"):
+        tuned(model, BASE, tmp_path / "next", after=damaged)
+    with pytest.raises(ModelError, match="something else"):
+        tuned(model, BASE, damaged)
 
 
 @pytest.mark.llm

@@ -20,6 +20,7 @@ from deltanas.learn import Tuned, export_adapter
 from deltanas.llm import Lesson, Request, open_model
 from deltanas.llm.adapters import lora
 from deltanas.llm.local import LocalModel
+from support import but
 from tuned_model import BASE, lessons, total, tuned, weights
 
 pytest_plugins = ["tiny_model"]
@@ -120,6 +121,42 @@ def test_an_adapter_of_another_base_is_refused_and_both_are_named(
         model.adapt(tmp_path)
     assert model.adapter == first.folder
     assert not (tmp_path / "x").exists()
+
+
+def test_a_base_whose_embeddings_alone_are_the_same_is_another(
+    model: LocalModel, first: Tuned, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "base"))
+    network: Any = transformers.AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
+    with torch.no_grad():
+        network.model.layers[0].mlp.up_proj.weight.mul_(2)
+    network.save_pretrained(folder)
+    other = cast("LocalModel", open_model(f"path:{folder}"))
+    assert other.fingerprint == model.fingerprint
+    with pytest.raises(ModelError, match="is for the model"):
+        other.adapt(first.folder)
+    copy = Path(shutil.copytree(first.folder, tmp_path / "copy"))
+    with pytest.raises(ModelError, match="something else"):
+        tuned(other, BASE, copy)
+    told = json.loads((copy / "lineage.json").read_text())
+    assert told.pop("samples") == model.samples
+    (copy / "lineage.json").write_text(json.dumps(told))
+    model.adapt(copy)
+    assert model.adapter == copy, "one that an earlier version saved"
+
+
+def test_an_exported_adapter_is_worn_and_continued(model: LocalModel, first: Tuned, tmp_path: Path) -> None:
+    out = export_adapter(first.folder, tmp_path / "out", base="Tiny/Tiny")
+    model.adapt(out)
+    model.adapt(None)
+    again = json.loads((export_adapter(out, tmp_path / "again") / "adapter_config.json").read_text())
+    assert again["base_model_name_or_path"] == "Tiny/Tiny"
+    with pytest.raises(ModelError, match="has targets"):
+        tuned(model, but(BASE, targets=("q_proj",)), tmp_path / "next", after=out)
+    (out / "lineage.json").unlink()
+    with pytest.raises(ModelError) as caught:
+        model.adapt(out)
+    assert "Open hub:Tiny/Tiny" in caught.value.hint
 
 
 def test_tied_embeddings_stay_as_they_are_and_are_not_saved(tiny_folder: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from deltanas.archive import RunArchive, create_run, read_folder, sqlite_url
 from deltanas.cli import main
+from deltanas.config import read_config
 from deltanas.errors import ModelError
 from deltanas.llm import open_model
 from deltanas.llm.line import KEY
@@ -25,6 +26,7 @@ from deltanas.rehearsal import rehearse
 from deltanas.seams import silent
 from deltanas.search import Search
 from deltanas.wiring import open_search
+from deltanas.wiring.proposing import first_request
 from faulty_server import Handler, Server, answers, completion, running_server, says
 from scripted_search import Fuse, Scores
 from server_answers import ENDING, PASSING, SAID, TOO_MUCH, WITHOUT, Case, told
@@ -153,6 +155,31 @@ def test_a_whole_search_by_the_command(
         assert archive.finished
     for file in run.rglob("*"):
         assert file.is_dir() or b"sk-very-secret" not in file.read_bytes()
+
+
+def test_a_reply_that_leaves_no_room_for_a_prompt_is_refused_at_the_start(server: Server) -> None:
+    model = {"spec": server.spec, "decoding": "free", "max_tokens": 8192}
+    settings = {"dataset": "digits", "baselines": ["mlp"], "model": model}
+    assert not rehearse(settings).lacks, "it does not say how much it reads"
+    server.listing = {"data": [{"id": "some/model", "max_model_len": 8192}]}
+    (lack,) = rehearse(settings).lacks
+    assert "`model.max_tokens` = 8192 leaves 0 of the 8192 tokens" in lack.message
+    assert "--set model.max_tokens=" in lack.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "most"),
+    [
+        ({}, 512),
+        ({"strategy": "full"}, 1536),
+        ({"steps_per_edit": 2}, 1024),
+        ({"steps_per_edit": 5}, 1536),
+        ({"strategy": "feedback", "feedback": {"form": "full"}}, 1536),
+        ({"strategy": "full", "model": {"max_tokens": 99}}, 99),
+    ],
+)
+def test_the_first_reply_may_be_as_long_as_later_ones(given: dict[str, Any], most: int) -> None:
+    assert first_request(read_config(given), ()).max_tokens == most
 
 
 def test_what_is_wrong_is_found_before_a_baseline_is_trained(server: Server, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from deltanas.errors import ModelError
 from deltanas.llm import Message, Request, open_model
+from deltanas.llm.answers import completion
 from deltanas.llm.line import KEY
-from faulty_server import Server, answers, hang, opened, trickle
+from faulty_server import Server, answers, hang, opened, says, trickle
 from server_answers import CASES, ENDING, PASSING, READ, SAID, TOO_MUCH, WITHOUT, Case, chose, redirect, told
 
 ASKED = Request((Message("system", "You edit."), Message("user", "Do.")), "0", max_tokens=32, top_k=5)
@@ -48,6 +49,7 @@ def test_what_may_pass_is_tried_again_and_ends_the_work_if_it_stays(server: Serv
     with pytest.raises(ModelError) as caught:
         model.generate([ASKED])
     assert len(server.bodies) == 6
+    assert all(body == server.bodies[0] for body in server.bodies)
     assert case.words in caught.value.message
     assert "resumes it" in caught.value.hint
 
@@ -126,6 +128,14 @@ def test_a_reply_that_says_nothing_is_the_models(server: Server, case: Case) -> 
     assert len(server.bodies) == 1
 
 
+def test_a_reply_that_the_server_cuts_off_is_told_as_that(server: Server) -> None:
+    model = opened(server)
+    server.plan = [says("half a", end="content_filter")]
+    (reply,) = model.generate([ASKED])
+    assert not reply.complete
+    assert "filtered the reply" in reply.error
+
+
 def test_a_model_that_declines_has_said_so(server: Server) -> None:
     model = opened(server)
     server.plan = [chose({"content": None, "refusal": "I can't help with that."})]
@@ -196,6 +206,14 @@ def test_a_key_that_is_none_is_told(server: Server, key: str, monkeypatch: pytes
     monkeypatch.setenv(KEY, " sk-x\r\n")
     opened(server)
     assert server.keys[-1] == "Bearer sk-x"
+
+
+@pytest.mark.parametrize("end", ["\n\n", "\r\n\r\n", "\r"])
+def test_the_text_of_a_stream_is_whole(end: str) -> None:
+    pieces = ['"a\u2028b"', '"\u0085"', '"\\ud83d"', '"\\ude00!"']
+    lines = [f'data: {{"choices": [{{"delta": {{"content": {piece}}}}}]}}{end}' for piece in pieces]
+    found = completion(200, {}, "".join([*lines, f"data: [DONE]{end}"]).encode())
+    assert found.text == "a\u2028b\u0085\U0001f600!"
 
 
 def test_half_a_character_is_replaced(server: Server) -> None:

@@ -7,16 +7,17 @@ import json
 import time
 
 import pytest
+from httpx2 import create_ssl_context
 from llguidance import LLMatcher, grammar_from
 
 from deltanas.errors import ModelError, UsageError
 from deltanas.llm import Message, Request, open_model
 from deltanas.llm.gbnf import gbnf
 from deltanas.llm.line import KEY, MOST_BYTES
-from deltanas.llm.server import CONTEXT
 from deltanas.nets import baselines
 from deltanas.propose.grammar import anchored_grammar
 from faulty_server import Server, answers, hang, opened, says, slowly
+from server_answers import redirect
 
 GRAMMAR = 'start: "    a = " /[0-9]+/ "\\n=>\\n" ("b" | "c")\n'
 HELD = "    a = 12\n=>\nb"
@@ -149,6 +150,26 @@ def test_a_server_that_refuses_a_grammar_is_asked_without(server: Server) -> Non
     assert ["grammar" in body for body in server.bodies] == [True, False, False]
 
 
+def test_one_refused_grammar_turns_no_other_off(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("deltanas.llm.server.PAUSE", 0.0)
+    server.listing = {"data": [{"id": "some/model", "owned_by": "vllm"}]}
+    server.otherwise = says(HELD)
+    model = open_model(server.spec, timeout=5.0, retries=2, first=ask(grammar=GRAMMAR))
+    refusals = [
+        answers(400, "Failed to compile structured output grammar: timed out"),
+        answers(500, "grammar backend: invalid state, restarting"),
+    ]
+    for refusal in refusals:
+        server.plan = [refusal] * 2
+        assert model.generate([ask(grammar=GRAMMAR)])[0].text == HELD
+        server.plan = [refusal] * 3
+        (left,) = model.generate([ask(grammar=GRAMMAR)])
+        assert left.unread
+        assert "does not take the grammar" in left.error
+        assert model.generate([ask(grammar=GRAMMAR)])[0].text == HELD
+    assert {"structured_outputs" in body for body in server.bodies} == {True}
+
+
 def test_the_grammars_are_such_as_vllm_passes_to_llguidance() -> None:
     for grammar in (GRAMMAR, anchored_grammar(baselines()["vgg"])):
         for said in (grammar, gbnf(grammar)):
@@ -168,12 +189,52 @@ def test_the_key_goes_to_the_server_and_nowhere_else(server: Server, monkeypatch
     monkeypatch.setenv(KEY, "sk-very-secret")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-for-another")
     model = opened(server)
-    server.plan = [answers(401, "bad key sk-very-secret"), says("your key is sk-very-secret")]
-    with pytest.raises(ModelError, match=r"bad key \*\*\*"):
+    escaped = '{"error": {"message": "bad key sk\\u002dvery-secret"}}'
+    server.plan = [
+        answers(401, "bad key sk-very-secret"),
+        answers(401, escaped),
+        redirect(302, "a", "/?k=sk-very-secret"),
+    ]
+    for told in (r"bad key \*\*\*", r"bad key \*\*\*", r"\?k=\*\*\*"):
+        with pytest.raises(ModelError, match=told):
+            model.generate([ask()])
+    server.plan = [answers(401, f"{'x' * 190} sk-very-secret")]
+    with pytest.raises(ModelError) as caught:
         model.generate([ask()])
-    assert model.generate([ask()])[0].text == "your key is ***"
+    assert "sk-v" not in str(caught.value)
     assert set(server.keys) == {"Bearer sk-very-secret"}
     assert "secret" not in model.name
+
+
+def test_words_of_a_reply_that_are_the_key_too_stay_as_they_are(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY, "token")
+    model = opened(server)
+    server.plan = [says("self.token = nn.Parameter(token)")]
+    (reply,) = model.generate([ask()])
+    assert (reply.text, reply.estimated) == ("self.token = nn.Parameter(token)", False)
+
+
+def test_proxies_that_can_not_be_used_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for proxy in ("socks5://127.0.0.1:1", "ftp://x:1", "http://[::1"):
+        for name in ("HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy)
+            monkeypatch.setenv(name.lower(), proxy)
+        with pytest.raises(ModelError) as caught:
+            open_model("openai:http://192.0.2.1:8000/v1#m", timeout=1.0, retries=0)
+        assert "ALL_PROXY" in caught.value.hint
+
+
+def test_certificates_that_are_missing_are_told_where_they_are_needed(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("deltanas.llm.line._certificates", create_ssl_context)
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere.pem")
+    assert opened(server).generate([ask()])[0].text == "yes"
+    with pytest.raises(ModelError) as caught:
+        open_model(server.spec.replace("http:", "https:"), timeout=1.0, retries=0)
+    assert "SSL_CERT_FILE" in caught.value.hint
 
 
 def test_without_a_key_none_is_sent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +267,9 @@ def test_a_server_that_hangs_at_the_start_is_an_error(server: Server) -> None:
 
 def test_a_server_that_lists_no_models_will_do(server: Server) -> None:
     server.listing = {"models": "none"}
-    assert opened(server).context == CONTEXT
+    assert opened(server).context is None
+    server.listing = {"data": [{"id": "some/model", "max_model_len": -5}]}
+    assert opened(server).context is None
 
 
 def test_a_server_that_is_gone_ends_the_work(server: Server) -> None:
@@ -230,3 +293,5 @@ def test_it_works_where_a_loop_runs_already(server: Server) -> None:
 def test_four_bits_are_not_a_servers_matter(server: Server) -> None:
     with pytest.raises(UsageError, match="server"):
         open_model(server.spec, four_bit=True)
+    with pytest.raises(UsageError, match="server"):
+        open_model(server.spec, dtype="bfloat16")

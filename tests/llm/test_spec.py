@@ -39,6 +39,7 @@ def test_known_forms_are_read_and_written_back(text: str, spec: Spec) -> None:
             "openai:http://host:99999/v1#m",
             "openai:http://host:x/v1#m",
             "openai:http:///v1#m",
+            "openai:http://host/v1#\udcff",
         ),
     ],
 )

@@ -142,7 +142,7 @@ def _elites(
     from deltanas.learn import tune
 
     elites = teaching.learn.chosen(edits)
-    found = corpus_of(elites, phrasing, held).require()
+    found = corpus_of(elites, phrasing, held, edits).require()
     many = counted(len(edits), "measured edit"), counted(len(elites), "elite"), counted(len(found.tuning), "lesson")
     sys.stderr.write(f"{', '.join(many)}\n")
     sides = _measured(teaching, found.tuning, found.held_out)

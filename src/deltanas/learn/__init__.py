@@ -68,6 +68,8 @@ def tune_preferences(
 def export_adapter(folder: Path, into: Path, base: str | None = None) -> Path:
     """Copy an adapter for a server (vLLM and others take PEFT's format), with its base model's name; return `into`.
 
+    Models on this machine load the copy too: its lineage goes with it.
+
     base: what the server calls the base model; None: its name on the hub, or its folder. Raises UsageError where
     `into` exists or that name is not known, ModelError where the adapter can't be read.
     """

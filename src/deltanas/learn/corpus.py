@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeVar
@@ -14,7 +15,7 @@ from typing import Protocol, TypeVar
 from deltanas.errors import DataError, EditError
 from deltanas.learn.measured import MeasuredEdit
 from deltanas.llm import Lesson, Message, Preference
-from deltanas.program import Refused
+from deltanas.program import Program, Refused
 from deltanas.seams import Ask
 
 T = TypeVar("T")
@@ -53,13 +54,22 @@ class Corpus:
         raise DataError("the corpus holds no pair to learn from", "\n  ".join(reasons) or "it holds no measured edit")
 
 
-def corpus_of(edits: Sequence[MeasuredEdit], phrasing: Phrasing, held: Iterable[str]) -> Corpus:
+def corpus_of(
+    edits: Sequence[MeasuredEdit],
+    phrasing: Phrasing,
+    held: Iterable[str],
+    measured: Sequence[MeasuredEdit] = (),
+    programs: Iterable[Program] = (),
+) -> Corpus:
     """The lessons of `edits`. Those of the families `held` are held out.
 
     An edit that was measured more than once gives one lesson, the first. Where a program of a family that is held out
     is also one of a family that is not, the edits that touch it are dropped from those to learn from.
+
+    Args:
+        measured: all that was measured, where `edits` are some of it. programs: further ones of families held out.
     """
-    taught, dropped = _taught(edits, phrasing, set(held))
+    taught, dropped = _taught(edits, phrasing, set(held), measured, programs)
     tuning = tuple(lesson for edit, lesson, outside in taught if not outside)
     held_out = tuple(lesson for edit, lesson, outside in taught if outside)
     return Corpus(tuning, held_out, dict(dropped.most_common()))
@@ -76,7 +86,7 @@ def preferences_of(
     """
     known = [edit for edit in edits if edit.noise is not None]
     questions: dict[tuple[bool, tuple[Message, ...]], list[tuple[MeasuredEdit, Lesson]]] = {}
-    for edit, lesson, outside in _taught(known, phrasing, set(held))[0]:
+    for edit, lesson, outside in _taught(known, phrasing, set(held), edits)[0]:
         questions.setdefault((outside, lesson.messages), []).append((edit, lesson))
     pairs: tuple[list[Preference], list[Preference]] = ([], [])
     for (outside, messages), answers in questions.items():
@@ -88,12 +98,16 @@ def preferences_of(
 
 
 def _taught(
-    edits: Sequence[MeasuredEdit], phrasing: Phrasing, apart: set[str]
+    edits: Sequence[MeasuredEdit],
+    phrasing: Phrasing,
+    apart: set[str],
+    measured: Sequence[MeasuredEdit] = (),
+    programs: Iterable[Program] = (),
 ) -> tuple[list[tuple[MeasuredEdit, Lesson, bool]], Counter[str]]:
     """Edits with their lessons and whether they are held out; and how many gave none, by the reason."""
     dropped: Counter[str] = Counter()
     seen: set[tuple[str, str]] = set()
-    usable: list[tuple[MeasuredEdit, frozenset[str]]] = []
+    usable: list[tuple[MeasuredEdit, tuple[str, str]]] = []
     for edit in edits:
         try:
             pair = edit.pair
@@ -105,18 +119,21 @@ def _taught(
         elif pair in seen:
             dropped["measured more than once"] += 1
         else:
-            usable.append((edit, frozenset(pair)))
+            usable.append((edit, pair))
         seen.add(pair)
-    hidden = {program for edit, programs in usable if edit.family in apart for program in programs}
+    hidden = _hidden(edits, measured, apart)
+    for program in programs:
+        bare = Program({part: text for part, text in program.parts.items() if part != "prm"})
+        hidden |= {program.id, bare.id}  # as in `MeasuredEdit.pair`
     # A part that is absent is of no family: edits of many begin there.
     hidden -= {edit.pair[0] for edit, _ in usable if not edit.parent.part(edit.part)}
     taught = []
-    for edit, programs in usable:
+    for edit, pair in usable:
         outside = edit.family in apart
         if not edit.ask.parts:
             dropped[f"no space of edits for the part {edit.part}"] += 1
             continue
-        if not outside and programs & hidden:
+        if not outside and not hidden.isdisjoint(pair):
             dropped["a program of a family that is held out"] += 1
             continue
         lesson = phrasing.lesson(edit.ask, edit.edit, edit.goal, edit.family)
@@ -125,6 +142,16 @@ def _taught(
         else:
             taught.append((edit, lesson, outside))
     return taught, dropped
+
+
+def _hidden(edits: Sequence[MeasuredEdit], measured: Sequence[MeasuredEdit], apart: set[str]) -> set[str]:
+    """Identities of the programs of the families `apart`."""
+    hidden: set[str] = set()
+    for edit in (*edits, *measured):
+        if edit.family in apart:
+            with suppress(EditError):
+                hidden.update(edit.pair)
+    return hidden
 
 
 def held_families(families: Iterable[str], share: float, seed: int) -> list[str]:

@@ -117,9 +117,12 @@ class LoraLearner:
         and the families from elsewhere are known before the first tuning."""
         teaching = self._teaching
         own = self._own.edits(journal)
-        roots = {c.name for c in journal.of_cycle(0)}
-        held = held_families(roots | {edit.family for edit in teaching.more}, teaching.learn.held_out, teaching.seed)
-        return corpus_of([*teaching.learn.chosen(own), *teaching.learn.chosen(teaching.more)], self._phrasing, held)
+        roots = journal.of_cycle(0)
+        names = {c.name for c in roots} | {edit.family for edit in teaching.more}
+        held = held_families(names, teaching.learn.held_out, teaching.seed)
+        apart = [c.program for c in roots if c.name in held and c.program]
+        elites = [*teaching.learn.chosen(own), *teaching.learn.chosen(teaching.more)]
+        return corpus_of(elites, self._phrasing, held, [*own, *teaching.more], apart)
 
     def _tuned(self, cycle: int, corpus: Corpus, parent: Adapter | None) -> Adapter:
         teaching, name = self._teaching, self._model.name

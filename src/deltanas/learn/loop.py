@@ -63,8 +63,13 @@ class Keeper:
         known = {"key": self.key, "weights": {name: weight.detach() for name, weight in weights.items()}}
         known |= {"optimizer": optimizer.state_dict(), **vars(progress)}
         new = self.file.with_name(f"{self.file.name}.new")
-        torch.save(known, new)
-        os.replace(new, self.file)
+        try:
+            with new.open("wb") as file:  # of a path torch.save tells no OSError
+                torch.save(known, file)
+            os.replace(new, self.file)
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,7 @@ class Objective:
 def steps_of(heads: Sequence[object], settings: Tuning, seed: int) -> list[list[int]]:
     """Which lessons each optimizer step takes, however it is batched. heads: what lessons have to share to be kept
     together."""
-    size = settings.batch * settings.accumulation
+    size = settings.step
     steps: list[list[int]] = []
     epoch = 0
     while len(steps) < settings.steps if settings.steps is not None else epoch < settings.epochs:
@@ -152,7 +157,7 @@ def train(
                 raise
             raise ModelError(
                 f"The tuning ran out of memory at step {step + 1} of {len(steps)}.",
-                "A smaller batch (with more accumulation), a smaller max_length or checkpointing takes less.",
+                "A smaller batch (with as much more accumulation), a smaller max_length or checkpointing takes less.",
             ) from error
         if not math.isfinite(loss):
             raise ModelError(f"The loss of step {step + 1} is {loss}.", "Try a lower learning rate.")

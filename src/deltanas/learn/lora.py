@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
-from deltanas.errors import ModelError, UsageError, aside
+from deltanas.errors import MALFORMED, ModelError, UsageError, aside
 from deltanas.learn.loop import Keeper, Note, Objective, groups_nll, steps_of, train
 from deltanas.learn.tuning import Tuned, Tuning
 from deltanas.llm import Lesson, Message, Model, Preference, adapters
@@ -83,7 +84,7 @@ def export_adapter(folder: Path, into: Path, base: str | None = None) -> Path:
     """See `learn.export_adapter`."""
     config, _ = adapters.read(folder)
     mark = adapters.lineage(folder)
-    if base is None and mark:
+    if base is None and mark and config.base_model_name_or_path == mark.base:
         kind, _, where = mark.base.partition(":")
         base = EMBEDDED if kind == "smollm2" else where if kind in ("hub", "path") else None
     elif base is None:
@@ -93,7 +94,9 @@ def export_adapter(folder: Path, into: Path, base: str | None = None) -> Path:
     if into.exists():
         raise UsageError(f"{into} exists already.", "Name a new folder.")
     with _appearing(into) as new:
-        shutil.copy(folder / adapters.WEIGHTS, new)
+        for name in (adapters.WEIGHTS, adapters.LINEAGE, TUNING):  # by the last two it is known here too
+            if (folder / name).is_file():
+                shutil.copy(folder / name, new)
         config.base_model_name_or_path = base
         config.save_pretrained(str(new))
     return into
@@ -128,7 +131,7 @@ def _tuned(
     """The adapter: as it is there already, else trained. `objective` is worked out on the adapter before."""
     parent = adapters.digest(place.after) if place.after else None
     rows = [(row.begin, row.tokens) for group in groups for row in group]
-    what = [model.fingerprint, parent, place.seed, _steps(settings), told, rows]
+    what = [model.fingerprint, model.samples, parent, place.seed, _steps(settings), told, rows]
     key = hashlib.sha256(json.dumps(what).encode()).hexdigest()
     keeper = Keeper(place.into.with_name(f".{place.into.name}.part"), key, place.pause)
     if place.into.exists():
@@ -142,18 +145,19 @@ def _tuned(
                 model.network, objective(), steps, settings, place.seed, keeper, model.shared_tokens, place.note
             )
             with _appearing(place.into) as new:
-                adapters.save(model.network, new, base=model.base, print_=model.fingerprint, parent=parent)
+                prints = {"print_": model.fingerprint, "samples": model.samples}
+                adapters.save(model.network, new, base=model.base, parent=parent, **prints)
                 facts = {"key": key, "seed": place.seed, "settings": settings.model_dump(), "steps": len(steps)}
                 (new / TUNING).write_text(json.dumps({**facts, **vars(progress), **told}) + "\n", "utf-8")
         keeper.file.unlink(missing_ok=True)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise ModelError(f"The adapter {place.into} can't be written: {error}", "It needs room.") from error
     return _found(place.into, key)
 
 
 def _steps(settings: Tuning) -> dict[str, object]:
     """What of the settings says which steps are taken. How a step is cut into batches moves it by rounding alone."""
-    said = settings.model_dump() | {"step": settings.batch * settings.accumulation}
+    said = settings.model_dump() | {"step": settings.step}
     return {name: value for name, value in said.items() if name not in ("batch", "accumulation", "checkpointing")}
 
 
@@ -161,13 +165,15 @@ def _found(folder: Path, key: str) -> Tuned:
     """What was made in `folder` by the tuning `key`."""
     try:
         told = json.loads((folder / TUNING).read_text("utf-8"))
-    except (OSError, ValueError):
-        told = {}
-    if told.get("key") != key:
-        raise ModelError(
-            f"{folder} holds something else than this tuning.", f"Name a new folder, or put it aside: {aside(folder)}"
-        )
-    return Tuned(folder, tuple(told["losses"]), told["steps"], told["tokens"], told["seconds"], told["left_out"])
+        if told["key"] == key:
+            return Tuned(
+                folder, tuple(told["losses"]), told["steps"], told["tokens"], told["seconds"], told["left_out"]
+            )
+    except (OSError, *MALFORMED):
+        pass
+    raise ModelError(
+        f"{folder} holds something else than this tuning.", f"Name a new folder, or put it aside: {aside(folder)}"
+    )
 
 
 @contextmanager
@@ -215,10 +221,13 @@ def _begin(model: LocalModel, settings: Tuning) -> None:
 
 def _continue(model: LocalModel, settings: Tuning, after: Path) -> None:
     config, weights = adapters.read(after)
-    adapters.check_base(after, config, model.base, model.fingerprint)
+    adapters.check_base(after, config, model.base, model.fingerprint, model.samples)
     has = {"rank": config.r, "alpha": config.lora_alpha}
     if (after / TUNING).is_file():
-        has["targets"] = tuple(json.loads((after / TUNING).read_text("utf-8"))["settings"]["targets"])
+        try:
+            has["targets"] = tuple(json.loads((after / TUNING).read_text("utf-8"))["settings"]["targets"])
+        except (OSError, *MALFORMED) as error:
+            raise ModelError(f"{after / TUNING} can't be read: {error}", "Tune that adapter again.") from error
     for name, value in has.items():
         if value != getattr(settings, name):
             raise ModelError(
@@ -247,5 +256,9 @@ def _appearing(folder: Path) -> Iterator[Path]:
     new = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(parents=True)
-    yield new
-    new.rename(folder)
+    try:
+        yield new
+        new.rename(folder)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise

@@ -114,7 +114,7 @@ def read_measured(path: Path) -> list[MeasuredEdit]:
         UsageError: no such file. DataError: a line that can't be read, or a parent whose text is nowhere.
     """
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise UsageError(f"no corpus {path}", "`deltanas learn corpus RUN --out FILE.jsonl` writes one") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -144,7 +144,7 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
         raise DataError(f"{place}: it lacks {', '.join(missing)}", f"known fields: parent, {', '.join(_KNOWN)}")
     for name, value in row.items():
         wanted: tuple[type, ...] = (int, float) if name in (*_NUMBERS, "params") else (str,)
-        wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_finite(value)
+        wrong = not isinstance(value, wanted) or isinstance(value, bool) or not _is_sound(value)
         if name in _KNOWN and value is not None and wrong:
             raise DataError(f"{place}: `{name}` is no {'text' if wanted == (str,) else 'number'}")
     if not _is_object(row.get("prm") or "{}"):
@@ -168,7 +168,10 @@ def _edit(path: Path, number: int, line: str, parents: dict[str, dict[str, str]]
     return MeasuredEdit(**{**values, **texts})
 
 
-def _is_finite(value: object) -> bool:
+def _is_sound(value: object) -> bool:
+    """No number that is none or infinite, and no text with halves of characters, which no file holds."""
+    if isinstance(value, str):
+        return value.encode(errors="ignore").decode() == value
     return not isinstance(value, int | float) or abs(value) <= sys.float_info.max
 
 
@@ -176,7 +179,7 @@ def _is_object(text: str) -> bool:
     try:
         found = json.loads(text)
         return isinstance(found, dict) and all(
-            isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value)
+            isinstance(value, int | float) and not isinstance(value, bool) and _is_sound(value)
             for value in found.values()
         )
     except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from deltanas import nets
-from deltanas.errors import DataError, EditError
+from deltanas.errors import MALFORMED, DataError, EditError
 from deltanas.journal import Journal
 from deltanas.learn.luck import Trainings, seed_luck, without_luck
 from deltanas.learn.measured import MeasuredEdit
@@ -144,6 +144,16 @@ def gains_edits(folder: Path) -> list[MeasuredEdit]:
 
     Raises DataError where a file is missing or damaged, or a built-in network is no longer the one that was measured.
     """
+    try:
+        return _gains(folder)
+    except MALFORMED as error:
+        raise DataError(
+            f"{folder}: a row has another form than it should ({type(error).__name__}: {error})",
+            "the files are damaged: measure them anew",
+        ) from error
+
+
+def _gains(folder: Path) -> list[MeasuredEdit]:
     method = _json(folder / METHOD, (folder / METHOD).read_text("utf-8")) if (folder / METHOD).exists() else {}
     prm = prm_text(method.get("prm", nets.DEFAULT_PRM))
     parents = {row["baseline"]: row for row in _rows(folder / BASELINES)}

@@ -44,6 +44,11 @@ class Tuning(Section):
     max_length: int = Field(4096, ge=16, description="longest lesson, tokens; longer ones are left out")
     checkpointing: bool = Field(False, description="recompute activations: saves memory, costs about a third more time")
 
+    @property
+    def step(self) -> int:
+        """Number of lessons in an optimizer step."""
+        return self.batch * self.accumulation
+
 
 @dataclass(frozen=True, slots=True)
 class Tuned:

@@ -56,8 +56,9 @@ def open_model(
     parsed = parse_spec(spec)
     try:
         if parsed.kind == "openai":
-            if four_bit:
-                raise UsageError("How a server holds its weights is the server's choice.", "Leave four_bit out.")
+            if four_bit or dtype:
+                left = "four_bit" if four_bit else "dtype"
+                raise UsageError("How a server holds its weights is the server's choice.", f"Leave {left} out.")
             if adapter:
                 raise UsageError(
                     "A server puts adapters on itself.", "Give it the adapter, and name that as its model."
@@ -71,7 +72,7 @@ def open_model(
         raise ModelError(f"The language model {parsed} needs the package {error.name!r}.", hint) from error
     model = LocalModel.open(parsed, dtype=dtype, four_bit=four_bit)
     if adapter:
-        model.adapt(Path(adapter))
+        model.adapt(Path(adapter).expanduser())
     return model
 
 

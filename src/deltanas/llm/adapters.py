@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import re
 import warnings
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -38,12 +39,14 @@ class Lineage:
     Attributes:
         base: the model that it is for, as its spec, and `fingerprint` of that model's weights.
         weights: SHA-256 of the adapter's own weights. parent: that of the adapter which it continues, if any.
+        samples: hash of samples of all weights of that model; "" where it was in 4 bits, or a version took none.
     """
 
     base: str
     fingerprint: str
     weights: str
     parent: str | None
+    samples: str = ""
 
 
 def dress(network: Any, config: Any, weights: dict[str, torch.Tensor] | None = None) -> Any:
@@ -101,16 +104,20 @@ def read(folder: Path) -> tuple[Any, dict[str, torch.Tensor]]:
     return config, weights
 
 
-def check_base(folder: Path, config: Any, base: str, print_: str) -> None:
+def check_base(folder: Path, config: Any, base: str, print_: str, samples: str) -> None:
     """Raises ModelError, naming both, where the adapter is for another base model."""
     mark = lineage(folder)
     named = mark.base if mark else config.base_model_name_or_path or "an unknown model"
-    same = mark.fingerprint == print_ if mark else named in (base, base.partition(":")[2])
+    if mark:
+        same = mark.fingerprint == print_ and ("" in (mark.samples, samples) or mark.samples == samples)
+    else:
+        same = named in (base, base.partition(":")[2])
     if not same:
+        of_hub = not mark and re.fullmatch(r"[\w.-]+/[\w.-]+", named)
         raise ModelError(
             f"The adapter {folder} is for the model {named}, not for {base}"
             + (" as it is here: their weights differ." if named == base else "."),
-            f"Open {named} to use it, or name an adapter of {base}.",
+            f"Open {'hub:' if of_hub else ''}{named} to use it, or name an adapter of {base}.",
         )
 
 
@@ -120,18 +127,19 @@ def lineage(folder: Path) -> Lineage | None:
         return None
     try:
         told = json.loads((folder / LINEAGE).read_text("utf-8"))
+        told = {"samples": "", **told}
         return Lineage(**{field.name: told[field.name] for field in fields(Lineage)})
     except (*UNREADABLE, LookupError, TypeError) as error:
         raise ModelError(f"{folder / LINEAGE} can't be read: {error}", "Tune that adapter again.") from error
 
 
-def save(dressed: Any, folder: Path, *, base: str, print_: str, parent: str | None) -> None:
+def save(dressed: Any, folder: Path, *, base: str, print_: str, samples: str, parent: str | None) -> None:
     """Write the adapter of `dressed`, and its lineage, into an empty folder."""
     safetensors.torch.save_file(weights_of(dressed), folder / WEIGHTS, metadata={"format": "pt"})
     config = copy.copy(dressed.peft_config["default"])
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(str(folder))
-    mark = Lineage(base, print_, digest(folder), parent)
+    mark = Lineage(base, print_, digest(folder), parent, samples)
     (folder / LINEAGE).write_text(json.dumps(asdict(mark), indent=2) + "\n", "utf-8")
 
 

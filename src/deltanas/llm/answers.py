@@ -8,17 +8,23 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Kind = Literal["passes", "stays", "prompt"]
 """Of a fault: another try may help | it stays until somebody mends it | the server does not take this one prompt."""
-Cause = Literal["key", "quota", "page", "elsewhere", "slow", "gone", "other"]
+Cause = Literal["key", "quota", "busy", "page", "elsewhere", "slow", "gone", "other"]
 
 _AGAIN = (408, 409, 425, 429)
 _FOR_GOOD = (501, 505)
+_LOOSE = (0, 400, 422, 500)
+"""Of these a server's words say what is wrong, if anything does."""
+_BUSY = re.compile(
+    r"rate[ _-]?limit|\bper[ -](second|sec|minute|min|hour)\b|too many (\w+ )?(requests|connections|calls)"
+    r"|slow down|in flight|concurren|open files|unavailable|overload|\bbusy\b"
+)
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size|limit)|maximum context|exceed_context|tokens? \+ .{0,20}max_new_tokens"
-    r"|(prompt|inputs?|messages?|requests?|payload|entity|string)\b[^.]{0,60}\b(too (long|large|big|many)|longer than)"
+    r"|(prompt|inputs?|messages?|requests?|payload|entity|string)\b[^.]{0,60}\b(too (long|large|big)|longer than)"
     r"|^too long|too (many|long)\b.{0,20}\b(tokens|prompt(?!s)|inputs?)"
     r"|(?<![a-z_])(tokens?|prompt|inputs?)\b[^.]{0,60}\bexceed|reduce the length"
 )
@@ -35,7 +41,8 @@ _KEY = re.compile(
 )
 _TURNS = re.compile(
     r"system[ _-]?(role|prompt|message|instruction)|developer (instruction|role|message)|\broles?\b.{0,40}\bsystem\b"
-    r"|\bsystem\b.{0,40}\brole|alternat|only (supports? )?[`'\"]?user|roles must"
+    r"|\bsystem\b.{0,40}\brole|\b(roles?|turns?|messages?)\b.{0,60}\balternat(e|es|ing)\b|only (supports? )?[`'\"]?user"
+    r"|\balternat(e|es|ing)\b.{0,40}\b(roles?|turns?|user|assistant)\b|roles must"
     r"|(unexpected|invalid|unknown|unsupported) role"
 )
 _GRAMMAR = re.compile(r"grammar|structured|guided|[eg]bnf|lark|schema")
@@ -43,13 +50,22 @@ _REFUSES = re.compile(
     r"support|unknown|unrecogni[sz]ed|unexpected|extra|invalid|permitted|allowed|forbidden|remove|only|deprecated"
     r"|not (accept|recogni|implement|available)|cannot|can't|must"
 )
+LENGTHS = ("max_tokens", "max_new_tokens", "max_output_tokens", "max_completion_tokens")
+"""What servers call the largest number of tokens of a reply."""
 _THOUGHT = ("reasoning_content", "reasoning", "thinking", "thought")
 """Fields of a message in which servers put what the model thought."""
-_WAIT = re.compile(r"(?:try again in|retry[ _-]?(?:after|delay|in)\W{0,6})\s*(?:(\d+)m)?\s*(\d+(?:\.\d*)?)\s*(ms|s)\b")
+_LIMIT = re.compile(
+    r"too (large|big|high|long|many)|at most|\brange\b|(larger|greater|less|more) than|exceed|maximum|<="
+)
+_SPAN = r"(\d{1,6}(?:\.\d*)?)\s*(ms|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:ours?)?)(?![a-z])"
+_WAIT = re.compile(rf"(?:try again in|retry[ _-]?(?:after|delay|in)\W{{0,6}})\s*((?:{_SPAN}\W{{0,2}})+)")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _SIZES = tuple(
     re.compile(rf"(?:{before})\D{{0,60}}?(\d[\d,]{{2,8}})") for before in ("n_ctx", "context|maximum|limit|<=|at most")
 )
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+LONGEST = 240
+"""Characters of a reason that are told."""
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.DOTALL | re.IGNORECASE)
 
 
@@ -77,20 +93,33 @@ class AnswerError(Exception):
         self.kind, self.cause = kind, cause
         self.status, self.pause, self.words, self.fields = status, pause, words, fields
 
+    def told(self, key: str) -> Self:
+        """The same without the key, should the server repeat it, and cut to a length that can be told."""
+        reason = str(self)
+        self.args = ((reason.replace(key, "***") if key else reason)[:LONGEST],)
+        return self
+
     @property
     def about_request(self) -> bool:
         """The request itself may be at fault, and another form of it may do."""
+        if self.cause == "busy":
+            return False
         said = self.status in (400, 422)
         return said or (self.status in (0, 404, 415, 500, 501) and bool(_REFUSES.search(self.words)))
 
     @property
     def about_turns(self) -> bool:
         """The server takes no system role, or wants the turns of user and assistant to alternate."""
-        return self.cause not in ("key", "quota") and bool(_TURNS.search(self.words))
+        return self.about_request and self.cause not in ("key", "quota") and bool(_TURNS.search(self.words))
 
     @property
     def about_grammar(self) -> bool:
         return _GRAMMAR.search(self.words) is not None
+
+    @property
+    def about_length(self) -> bool:
+        """The number of tokens that a reply may have is too large for the server."""
+        return any(map(self.names, LENGTHS)) and _LIMIT.search(self.words) is not None
 
     @property
     def size(self) -> int:
@@ -143,16 +172,21 @@ def completion(status: int, headers: Mapping[str, str], content: bytes) -> Compl
 
 
 def gist(text: str, value: object = None) -> str:
-    """The message of an error in JSON, the title of a page, else the text; its beginning. value: the error, if read."""
+    """The message of an error in JSON, the title of a page, else the text. value: the error, if read."""
     told = _parsed(text) if value is None else value
     if told is None:
         title = _TITLE.search(text)
         told = title[1] if title else (_TAG.sub(" ", text) if text.lstrip()[:1] == "<" else text)
     while isinstance(told, list) and len(told) == 1:
         told = told[0]
-    while isinstance(told, dict) and (found := told.get("error") or told.get("message") or told.get("detail")):
+    while isinstance(told, dict):
+        error = told.get("error")
+        inner = error if isinstance(error, dict | list) else None
+        found = inner or told.get("message") or told.get("detail") or error
+        if not found:
+            break
         told = found
-    return " ".join(str(told).split())[:200]
+    return " ".join(str(told).split())
 
 
 def _chosen(choice: dict[str, Any], usage: object, headers: Mapping[str, str], text: str) -> Completion:
@@ -202,10 +236,12 @@ def _streamed(text: str) -> Any:
     """A stream of events, which nobody asked for, as the one completion that it makes up."""
     message: dict[str, str] = {}
     finish, usage, ended = None, None, False
-    for event in (line[5:].strip() for line in text.splitlines() if line.startswith("data:")):
+    for event in (line[5:].strip() for line in re.split(r"[\r\n]+", text) if line.startswith("data:")):
         ended |= event == "[DONE]"
         chunk = _parsed(event)
         if not isinstance(chunk, dict):
+            if event not in ("", "[DONE]"):
+                raise AnswerError("a piece of the reply's stream can't be read")
             continue
         if chunk.get("error"):
             return chunk
@@ -216,7 +252,7 @@ def _streamed(text: str) -> Any:
                 finish = choice.get("finish_reason") or finish
                 pieces = choice.get("delta") or choice.get("message")
                 for name, piece in pieces.items() if isinstance(pieces, dict) else ():
-                    message[name] = message.get(name, "") + _text(piece)
+                    message[name] = message.get(name, "") + (piece if isinstance(piece, str) else _text(piece))
     if not (ended or finish):
         raise AnswerError("the stream of the reply breaks off")
     said = [{"message": message, "finish_reason": finish}] if message or finish else []
@@ -250,9 +286,13 @@ def _fault(status: int, headers: Mapping[str, str], text: str, value: object, wh
 
 
 def _judged(status: int, words: str, *, waits: bool) -> tuple[Kind, Cause]:
-    if status == 413 or (status in (0, 400, 422, 500) and (_TOO_LONG.search(words) or _FILTERED.search(words))):
+    spent = not waits and _QUOTA.search(words)
+    if status in _LOOSE and not spent and _BUSY.search(words):
+        return "passes", "busy"
+    filtered = status != 500 and _FILTERED.search(words)
+    if status == 413 or (status in _LOOSE and (filtered or _TOO_LONG.search(words))):
         return "prompt", "other"
-    if status == 402 or (status in (0, 400, 403, 429) and not waits and _QUOTA.search(words)):
+    if status == 402 or (status in (0, 400, 403, 429) and spent):
         return "stays", "quota"
     if status in (401, 403) or (status in (0, 400) and _KEY.search(words)):
         return "stays", "key"
@@ -297,4 +337,5 @@ def _pause(headers: Mapping[str, str], words: str) -> float:
             return 0.0
         return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
     found = _WAIT.search(words)
-    return (60 * int(found[1] or 0) + float(found[2]) / (1000 if found[3] == "ms" else 1)) if found else 0.0
+    spans = re.findall(_SPAN, found[1]) if found else []
+    return sum(float(number) * (0.001 if unit == "ms" else _SECONDS[unit[0]]) for number, unit in spans)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import ssl
 from functools import cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -26,28 +27,37 @@ _CONNECT = 10.0
 
 
 class Line:
-    """The line to the server at `url`. The key goes to it and to no other host."""
+    """The line to the server at `url`. `key` goes to it and to no other host."""
 
     def __init__(self, url: str, timeout: float) -> None:
         """timeout: seconds to wait for a connection, if fewer than usual."""
         self._url, self._timeout = url, timeout
-        self._key = os.environ.get(KEY, "").strip()
-        if not (self._key.isascii() and self._key.isprintable()):
+        self.key = os.environ.get(KEY, "").strip()
+        if not (self.key.isascii() and self.key.isprintable()):
             raise ModelError(f"{KEY} holds characters that no key has.", "Copy it whole, and nothing beside it.")
 
     def client(self) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         limits = httpx.Limits(max_connections=None)
         timeout = httpx.Timeout(None, connect=min(_CONNECT, self._timeout))
         trust_env = not _is_loopback(self._url)
-        return httpx.AsyncClient(
-            headers=headers, limits=limits, timeout=timeout, verify=_certificates(), trust_env=trust_env
-        )
+        try:
+            secure = trust_env or self._url.startswith("https:")
+            trusted = _certificates() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # the second trusts nobody
+            return httpx.AsyncClient(
+                headers=headers, limits=limits, timeout=timeout, verify=trusted, trust_env=trust_env
+            )
+        except (ImportError, OSError, ValueError, httpx.InvalidURL) as error:
+            raise ModelError(
+                f"No line to {self._url} can be made with the proxies and certificates of the environment: {error}",
+                "Correct or unset HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR;"
+                " NO_PROXY names hosts that are reached without a proxy.",
+            ) from error
 
     async def read(
         self, client: httpx.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None
     ) -> tuple[int, httpx.Headers, bytes]:
-        """The answer: status, headers, body, the key blotted out. A redirect is followed on the same host alone.
+        """The answer: status, headers, body. A redirect is followed on the same host alone.
 
         Raises AnswerError where there is none.
         """
@@ -59,14 +69,10 @@ class Line:
                 return status, headers, content
             followed = _followed(url, there)
             if followed is None:
-                told = f"it answers with status {status} and sends to {there[:200]}"
+                told = f"it answers with status {status} and sends to {there}"
                 raise AnswerError(told, "stays", "elsewhere", status=status)
             url = followed
-        raise AnswerError(f"it sends from address to address, last to {url[:200]}", "stays", "elsewhere")
-
-    def _clean(self, content: bytes) -> bytes:
-        """Without the key, should the server repeat it."""
-        return content.replace(self._key.encode(), b"***") if self._key else content
+        raise AnswerError(f"it sends from address to address, last to {url}", "stays", "elsewhere")
 
     async def _exchange(
         self, client: httpx.AsyncClient, method: str, url: str, body: dict[str, Any] | None
@@ -84,7 +90,7 @@ class Line:
             raise AnswerError(f"the URL is malformed: {_told(error)}", "stays", "gone") from error
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise AnswerError(f"the connection failed: {_told(error)}") from error
-        return response.status_code, response.headers, self._clean(bytes(content))
+        return response.status_code, response.headers, bytes(content)
 
 
 def _told(error: Exception) -> str:

@@ -26,7 +26,7 @@ from deltanas.llm.lesson import Lesson, Loss
 from deltanas.llm.model import Dtype, Message, Reply, Request, Spent
 from deltanas.llm.packing import MOST, Row, answers_nll, packs
 from deltanas.llm.spec import Spec
-from deltanas.llm.weights import digest, fingerprint, load
+from deltanas.llm.weights import digest, fingerprint, load, samples
 
 BATCH = 16
 """Answers whose likelihood is worked out at once: each of their tokens takes the scores of a whole vocabulary."""
@@ -41,7 +41,7 @@ class LocalModel:
 
     def __init__(self, base: str, model: Any, tokenizer: Any) -> None:
         self.base = base
-        self.context = int(model.config.max_position_embeddings)
+        self.context: int | None = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         self.network = self._bare = model
         self.adapter: Path | None = None
         self._heads = Heads()
@@ -166,6 +166,11 @@ class LocalModel:
         return fingerprint(self._bare)
 
     @cached_property
+    def samples(self) -> str:
+        """Hash of samples of the base model's weights; "" in 4 bits."""
+        return samples(self._bare)
+
+    @cached_property
     def digest(self) -> str:
         """Hash of the base model: weights, vocabulary and chat template."""
         return digest(self._bare, self._tokenizer)
@@ -177,7 +182,7 @@ class LocalModel:
             self._undress()
             return
         config, weights = adapters.read(folder)
-        adapters.check_base(folder, config, self.base, self.fingerprint)
+        adapters.check_base(folder, config, self.base, self.fingerprint, self.samples)
         self.wear(config, weights, folder)
 
     def wear(self, config: Any, weights: dict[str, torch.Tensor] | None = None, folder: Path | None = None) -> None:

@@ -127,12 +127,12 @@ class Spent:
 
 
 class Model(Protocol):
-    """Samples replies. `context` is the number of tokens that a prompt and its reply may have together."""
+    """Samples replies. `context`: number of tokens that a prompt and its reply may have together; None: not known."""
 
     @property
     def name(self) -> str: ...
     @property
-    def context(self) -> int: ...
+    def context(self) -> int | None: ...
     def count(self, messages: Sequence[Message]) -> int:
         """Number of tokens of the prompt that `messages` make."""
 

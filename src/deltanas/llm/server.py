@@ -22,15 +22,13 @@ from httpx2 import AsyncClient
 from pydantic import BaseModel, ValidationError
 
 from deltanas.errors import ModelError
-from deltanas.llm.answers import AnswerError, Completion, completion
+from deltanas.llm.answers import LENGTHS, AnswerError, Completion, completion
 from deltanas.llm.gbnf import gbnf
 from deltanas.llm.held import fault
 from deltanas.llm.line import KEY, Line
 from deltanas.llm.model import Message, Reply, Request, plain_turns
 from deltanas.llm.spec import Spec
 
-CONTEXT = 8192
-"""Tokens of prompt and reply together, where the server does not say."""
 CHARACTERS_A_TOKEN = 3
 """Of code; few, so that an estimated prompt is rather too long than too short."""
 PAUSE, LONGEST_PAUSE = 0.5, 30.0
@@ -49,11 +47,12 @@ _OPTIONAL = {
     "top_k": ("top_k",),
     "top_p": ("top_p",),
     "temperature": ("temperature",),
-    "max_tokens": ("max_tokens", "max_new_tokens", "max_output_tokens", "max_completion_tokens"),
+    "max_tokens": LENGTHS,
     "max_completion_tokens": ("max_completion_tokens",),
 }
 """What a request can do without, by how servers call it. The first that a server refuses is left out first."""
-_CUT_OFF = ("length", "max_tokens", "model_length", "content_filter")
+_FILTERED = "content_filter"
+_CUT_OFF = ("length", "max_tokens", "model_length", _FILTERED)
 """Reasons for which a reply ends before its own end."""
 T = TypeVar("T")
 _log = logging.getLogger("deltanas")
@@ -82,7 +81,7 @@ class ServerModel:
     def __init__(self, spec: Spec, *, timeout: float, retries: int) -> None:
         """timeout: seconds for one reply, all tries together. retries: further tries after a fault that may pass."""
         self.name = str(spec)
-        self.context = CONTEXT
+        self.context: int | None = None
         self._url, _, self._model = spec.where.rpartition("#")
         self._url = self._url.rstrip("/")
         self._line = Line(self._url, timeout)
@@ -90,7 +89,7 @@ class ServerModel:
         self._retries = retries
         self._kind = ""
         self._met = self._reads = False
-        self._takes_grammar = True
+        self._takes_grammar, self._took_grammar = True, False
         self._plain_turns = False
         self._limit_name = "max_tokens"
         self._without: set[str] = set()
@@ -146,14 +145,15 @@ class ServerModel:
         self._met = True
         if first.grammar and not (self._kind and self._takes_grammar):
             _log.warning(
-                "%s holds no reply to a grammar: replies are only checked against it, and nearly all are refused; level"
-                " `free` needs none (model.decoding)",
+                "%s holds no reply to a grammar: replies are only checked against it, and nearly all are refused;"
+                " strategy delta needs none at level `free` (model.decoding)",
                 self._url,
             )
 
     def _shrink(self, error: AnswerError) -> None:
         """It refuses the first prompt, which is as long as any baseline makes one."""
-        self.context = min(self.context, error.size or self.context)
+        if error.size:
+            self.context = min(self.context or error.size, error.size)
         _log.warning("%s takes no prompt as long as those of the longest baseline: %s", self._url, error)
 
     def _hint(self, error: AnswerError) -> str:
@@ -168,6 +168,8 @@ class ServerModel:
         }
         if error.kind == "prompt":
             return "Give the model a longer context there, or begin another run with a lower model.max_tokens."
+        if error.about_length:
+            return "The server writes no reply as long as that: begin a run with a lower model.max_tokens."
         asked = f"Is {self._model!r} the model's name there?"
         return hints.get(error.cause) or (asked if error.kind == "stays" else "Is it overloaded? Try again later.")
 
@@ -184,10 +186,11 @@ class ServerModel:
         mine = next((one for one in listing.data if one.id == self._model), only)
         self._kind = next((one.owned_by for one in listing.data if one.owned_by in GRAMMARS), "") or ""
         if mine:
-            self.context = mine.max_model_len or (mine.meta and mine.meta.n_ctx) or self.context
+            size = mine.max_model_len or (mine.meta and mine.meta.n_ctx) or 0
+            self.context = size if size > 0 else None
 
     async def _all(self, requests: Sequence[Request]) -> list[Completion | AnswerError]:
-        """What came of each request: an AnswerError for a prompt that the server does not take; others are raised."""
+        """What came of each request: an AnswerError for a prompt or grammar that is not taken; others are raised."""
         async with self._line.client() as client:
             tasks = [asyncio.create_task(self._ask(client, request)) for request in requests]
             try:
@@ -200,6 +203,7 @@ class ServerModel:
     async def _ask(self, client: AsyncClient, request: Request) -> Completion | AnswerError:
         """One reply, asked for again where that may help, until the deadline."""
         last, tries, plain = AnswerError("no answer"), 0, not self._takes_grammar
+        key = self._line.key
         doubted = False
         deadline = time.monotonic() + self._timeout
         try:
@@ -208,21 +212,26 @@ class ServerModel:
                     body = self._body(request, plain=plain)
                     try:
                         found = completion(*await self._line.read(client, "POST", "chat/completions", body))
-                        self._takes_grammar &= not plain
+                        self._took_grammar |= bool(body.keys() & _GRAMMAR_KEYS)
+                        self._takes_grammar &= self._took_grammar or not plain
                         return found
                     except AnswerError as error:
-                        last = error
+                        last = error.told(key)
                     if self._does_without(last, body):
                         continue
                     if last.kind == "prompt":
                         if doubted:
                             return last
                         doubted = True  # it is taken for true once it is said twice
+                        await asyncio.sleep(PAUSE)
                         continue
-                    if not plain and body.keys() & _GRAMMAR_KEYS and self._may_be_grammar(last):
+                    refused = not plain and bool(body.keys() & _GRAMMAR_KEYS) and self._may_be_grammar(last)
+                    if refused and not self._took_grammar:
                         plain = True
                         continue
-                    if last.kind != "passes" or tries == self._retries:
+                    if refused and tries == self._retries:  # it took others: it is this one that it does not take
+                        return last
+                    if (last.kind != "passes" and not refused) or tries == self._retries:
                         raise last
                     if time.monotonic() + last.pause > deadline:
                         raise AnswerError(f"{last} (it asks to wait {last.pause:,.0f} s)", cause="slow")
@@ -248,6 +257,8 @@ class ServerModel:
             return False
         for field, names in _OPTIONAL.items():
             if field not in body or not any(error.names(name) for name in names):
+                continue
+            if names[0] in LENGTHS and error.about_length:
                 continue
             if field == "max_tokens" and self._limit_name == field:
                 self._limit_name = "max_completion_tokens"
@@ -278,7 +289,8 @@ class ServerModel:
         prompt = "".join(f"[{role}]\n{content}\n\n" for role, content in request.messages)
         count = self.count(request.messages)
         if isinstance(answer, AnswerError):
-            told = f"the server does not take the prompt: {answer}"
+            what = "prompt" if answer.kind == "prompt" else "grammar"
+            told = f"the server does not take the {what}: {answer}"
             return Reply(prompt, "", False, count, 0, seconds, error=told, estimated=True, unread=True)
         said = f"<think>\n{answer.thought}\n</think>\n\n{answer.text}" if answer.thought else ""
         estimated = answer.prompt_tokens is None or answer.reply_tokens is None
@@ -293,11 +305,13 @@ class ServerModel:
         error = reply.error
         if not (error or reply.text.strip()):
             error = f"the reply is empty{'' if answer.finish in ('', 'stop') else f' (it ended by {answer.finish})'}"
+        if not error and answer.finish.lower() == _FILTERED:
+            error = f"the server filtered the reply (it ended by {answer.finish})"
         if request.grammar and not error:
             text, error = _held(request.grammar, reply.text)
             reply = reply if text == reply.text else replace(reply, text=text, said=reply.said or answer.text)
             if error and not (self._kind and self._takes_grammar):
-                error += " (the server takes no grammar; level `free` needs none)"
+                error += " (the server takes no grammar; strategy delta needs none at level `free`)"
         return replace(reply, error=error, complete=complete and not error)
 
 

@@ -56,6 +56,7 @@ def _names_server(where: str) -> bool:
     except ValueError:  # a host in brackets that is none, or a port that is no number
         return False
     plain = "@" not in parts.netloc and not parts.query and "#" not in url
+    plain = plain and where.isprintable()  # bytes of a command line that are no text are not
     return bool(mark and model and parts.scheme in ("http", "https") and parts.hostname and plain)
 
 

@@ -86,19 +86,31 @@ def fingerprint(network: Any) -> str:
     return hashlib.sha256(f"{layers}:{tuple(table.shape)}".encode() + some.tobytes()).hexdigest()
 
 
+def samples(network: Any) -> str:
+    """Hash of samples of all weights of a base model; "" for one in 4 bits, whose weights are other numbers."""
+    if not all(weight.is_floating_point() for weight in network.parameters()):
+        return ""
+    return hashlib.sha256(_sampled(network)).hexdigest()
+
+
 def digest(network: Any, tokenizer: Any) -> str:
     """Hash of a base model as it is asked: samples of all its weights, vocabulary and chat template.
 
     It is the same for all files that hold the model, at all precisions down to bfloat16, with or without an adapter.
     """
+    words = json.dumps([tokenizer.get_vocab(), tokenizer.chat_template], sort_keys=True)
+    return hashlib.sha256(_sampled(network) + words.encode()).hexdigest()
+
+
+def _sampled(network: Any) -> bytes:
+    """Hashes of samples of each tensor of a base model."""
     tensors = []
     for name, weight in network.state_dict().items():
         if "lora_" not in name and weight.is_floating_point():
             some = weight.detach().flatten()[:: max(1, weight.numel() // 1024)]
             held = f"{tuple(weight.shape)}".encode() + some.to(torch.bfloat16).float().cpu().numpy().tobytes()
             tensors.append(hashlib.sha256(held).digest())
-    words = json.dumps([tokenizer.get_vocab(), tokenizer.chat_template], sort_keys=True)
-    return hashlib.sha256(b"".join(sorted(tensors)) + words.encode()).hexdigest()
+    return b"".join(sorted(tensors))
 
 
 def _four_bits() -> dict[str, Any]:

@@ -22,6 +22,8 @@ from deltanas.records import Attempt, Call
 from deltanas.seams import Ask, Proposal
 from deltanas.settings import Section
 
+LONGEST_REPLY = 512
+"""Tokens of a reply where the settings give no number."""
 MOST_EARLIER = 1500
 """Characters of the earlier attempts that go back to the model, the last ones."""
 
@@ -105,14 +107,14 @@ class ModelProposer(ABC):
     """Puts asks to a language model; a subclass says what is asked, and what is made of a reply."""
 
     strategy: str
-    longest_reply = 512
-    """Tokens of a reply where the settings give no number."""
+    longest_reply = LONGEST_REPLY
 
     def __init__(self, model: Model, asking: Asking | None = None) -> None:
         self.asking = asking or Asking()
         self._model = model
         self._max_tokens = self.asking.max_tokens or self.longest_reply
-        self._max_prompt = min(self.asking.max_prompt, model.context - self._max_tokens)
+        room = self.asking.max_prompt if model.context is None else model.context - self._max_tokens
+        self._max_prompt = min(self.asking.max_prompt, room)
 
     @property
     def batch(self) -> int:

@@ -8,7 +8,7 @@ from typing import cast
 
 from deltanas.llm import Model, Ranker, Reply
 from deltanas.program import Refused, SpaceEdit, edits_in
-from deltanas.propose.asking import Asking, Decoding, Question, Taught, TaughtProposer, with_reason
+from deltanas.propose.asking import LONGEST_REPLY, Asking, Decoding, Question, Taught, TaughtProposer, with_reason
 from deltanas.propose.edits import drawn_proposal, exhausted, proposal_of
 from deltanas.propose.goals import any_goal, drawn_goal, general_goal
 from deltanas.propose.grammar import REASON, anchored_grammar, typed_grammar, written
@@ -38,7 +38,7 @@ class DeltaProposer(TaughtProposer):
         What `space` draws in several steps has no goal of its own: with choice "goal" it is then asked for as with
         "any".
         """
-        self.longest_reply = DeltaProposer.longest_reply * min(space.steps, 3)
+        self.longest_reply = _longest(space.steps)
         super().__init__(model, asking)
         self._space = space
         self._decoding, self._offers = self.asking.decoding, self.asking.offers
@@ -128,6 +128,10 @@ def sampled(ask: Ask, edits: Sequence[SpaceEdit], most: int) -> tuple[SpaceEdit,
     return tuple(edits[place] for place in sorted(places))
 
 
+def _longest(steps: int) -> int:
+    return LONGEST_REPLY * min(steps, 3)
+
+
 def _ranks(context: Context) -> bool:
     return context.asking.decoding == "typed" and context.asking.choice == "ranked"
 
@@ -143,6 +147,7 @@ DELTA = Strategy(
     build=_built,
     calls=1,
     held=lambda context: context.asking.decoding != "free",
+    longest_reply=lambda context: _longest(context.steps),
     taught=True,
     ranks=_ranks,
     weighs=True,

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from deltanas.llm import Model, Reply, Request
 from deltanas.program import Failed, Refused, SpaceEdit, Trained
-from deltanas.propose.asking import Asking, ModelProposer, Question, unusable
+from deltanas.propose.asking import LONGEST_REPLY, Asking, ModelProposer, Question, unusable
 from deltanas.propose.delta import edit_question, written_edit
 from deltanas.propose.edits import exhausted
 from deltanas.propose.full import LONGEST, written_program
@@ -74,7 +74,7 @@ class FeedbackProposer(ModelProposer):
         """settings: a window of 0 takes the prompt improver's memory away."""
         settings = settings or FeedbackSettings()
         self._space, self._window, self._form = space, settings.window, settings.form
-        self.longest_reply = LONGEST if self._form == "full" else self.longest_reply
+        self.longest_reply = _longest(settings)
         super().__init__(model, asking)
         self._decoding = self.asking.decoding
 
@@ -198,6 +198,10 @@ def _built(context: Context) -> FeedbackProposer:
     return FeedbackProposer(context.asked, space, settings, context.asking)
 
 
+def _longest(settings: FeedbackSettings) -> int:
+    return LONGEST if settings.form == "full" else LONGEST_REPLY
+
+
 def _screens(context: Context) -> bool:
     return context.asking.decoding != "free" and context.own(FeedbackSettings).form == "delta"
 
@@ -209,6 +213,7 @@ FEEDBACK = Strategy(
     settings=FeedbackSettings,
     calls=2,
     held=lambda _: True,
+    longest_reply=lambda context: _longest(context.own(FeedbackSettings)),
     weighs=True,
     screens=_screens,
 )

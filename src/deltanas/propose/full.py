@@ -64,6 +64,7 @@ FULL = Strategy(
     about="the whole program; never counted as an edit",
     build=lambda context: FullProposer(context.asked, Space(None), context.asking),
     calls=1,
+    longest_reply=lambda _: LONGEST,
     only=("net", "recipe", "transform"),
     taught=True,
 )

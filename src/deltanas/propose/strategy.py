@@ -9,7 +9,7 @@ from typing import TypeVar
 from deltanas.errors import UsageError
 from deltanas.llm import Model
 from deltanas.program import Part
-from deltanas.propose.asking import Asking
+from deltanas.propose.asking import LONGEST_REPLY, Asking
 from deltanas.propose.composed import Kinds
 from deltanas.propose.prior import RecipePrior
 from deltanas.propose.screen import Screen
@@ -73,6 +73,7 @@ class Strategy:
         settings: its own settings, if it has some.
         calls: number of calls of a language model for one proposal; 0: it asks none.
         held: whether replies are held to a grammar.
+        longest_reply: tokens of the longest reply where the settings give no number.
         taught: whether the model can be tuned on what the search measured: the proposer is a `TaughtProposer`.
         ranks: whether the model says how likely it finds an answer, which one behind a server can't.
         parent: makes the rule by which parents are chosen; None: by rank. blind: that rule asks for no score, so it
@@ -92,6 +93,7 @@ class Strategy:
     settings: type[Section] | None = None
     calls: int = 0
     held: Callable[[Context], bool] = lambda _: False
+    longest_reply: Callable[[Context], int] = lambda _: LONGEST_REPLY
     taught: bool = False
     ranks: Callable[[Context], bool] = lambda _: False
     parent: Callable[[Context], ParentRule] | None = None

@@ -89,8 +89,8 @@ def contents(
         found["model.spec"] = model.digest
     elif model is not None and (name := _served(config)):
         found["model.spec"] = name
-    if config.model.adapter and (Path(config.model.adapter) / _WEIGHTS).is_file():
-        found["model.adapter"] = hashlib.sha256((Path(config.model.adapter) / _WEIGHTS).read_bytes()).hexdigest()
+    if config.model.adapter and (weights := Path(config.model.adapter).expanduser() / _WEIGHTS).is_file():
+        found["model.adapter"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     if config.recipes.prior:
         found["recipes.prior"] = hashlib.sha256(Path(config.recipes.prior).expanduser().read_bytes()).hexdigest()
     if teaching and teaching.more:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deltanas.check import Limits
@@ -11,7 +11,7 @@ from deltanas.errors import UsageError
 from deltanas.llm import Message, Model, Request, open_model, parse_spec
 from deltanas.objective import objectives_of
 from deltanas.policy import AlongFront, by_rank
-from deltanas.propose import STRATEGIES, Context, ModelProposer
+from deltanas.propose import STRATEGIES, Context
 from deltanas.propose.prior import read_prior
 from deltanas.propose.screen import Screen
 from deltanas.seams import Builds, Choose, Forecast, ParentRule, Proposer
@@ -138,7 +138,7 @@ def first_request(config: SearchConfig, texts: Iterable[str]) -> Request:
 
     texts: of the baselines; the longest is in the prompt.
     """
-    m = config.model
+    m, context = config.model, context_of(config)
     messages = (
         Message("system", "You improve small PyTorch networks by editing their source."),
         Message("user", f"Here is a file.\n{max(texts, key=len, default='')}"),
@@ -148,20 +148,36 @@ def first_request(config: SearchConfig, texts: Iterable[str]) -> Request:
     return Request(
         messages,
         key="first",
-        grammar='start: "yes"\n' if config.proposing.held(context_of(config)) else None,
-        max_tokens=m.max_tokens or ModelProposer.longest_reply,
+        grammar='start: "yes"\n' if config.proposing.held(context) else None,
+        max_tokens=m.max_tokens or config.proposing.longest_reply(context),
         temperature=m.temperature,
         top_p=m.top_p,
         top_k=m.top_k,
     )
 
 
-def model_of(config: SearchConfig, texts: Iterable[str] = ()) -> Model | None:
+def require_room(config: SearchConfig, model: Model, texts: Iterable[str]) -> None:
+    """Raises UsageError where the longest reply leaves no room for a prompt. texts: of the baselines."""
+    if model.context is None:
+        return
+    first = first_request(config, [min(texts, key=len, default="")])
+    room, needed = model.context - first.max_tokens, model.count(first.messages)
+    most = model.context - needed
+    if room < needed:
+        raise UsageError(
+            f"`model.max_tokens` = {first.max_tokens} leaves {max(0, room)} of the {model.context} tokens that"
+            f" {model.name} reads and writes for the prompt, and the shortest takes {needed}",
+            f"--set model.max_tokens={most} leaves enough" if most >= 16 else "take a model that reads more at a time",
+        )
+
+
+def model_of(config: SearchConfig, texts: Sequence[str] = ()) -> Model | None:
     """The language model that the settings name, opened; None where the strategy asks none.
 
     texts: of the baselines, for the first request to a server.
 
-    Raises UsageError, ModelError: see `open_model`; and where a model behind a server is to rank edits.
+    Raises UsageError, ModelError: see `open_model` and `require_room`; and where a model behind a server is to rank
+    edits.
     """
     m, strategy = config.model, config.proposing
     if not strategy.calls:
@@ -171,7 +187,7 @@ def model_of(config: SearchConfig, texts: Iterable[str] = ()) -> Model | None:
             f"{m.spec} can't rank edits: a server does not say how likely it finds an answer",
             "name a model on this machine (smollm2, hub:OWNER/NAME, path:DIR), or take model.choice any",
         )
-    return open_model(
+    model = open_model(
         m.spec,
         dtype=m.dtype,
         four_bit=m.four_bit,
@@ -180,3 +196,5 @@ def model_of(config: SearchConfig, texts: Iterable[str] = ()) -> Model | None:
         adapter=m.adapter,
         first=first_request(config, texts),
     )
+    require_room(config, model, texts)
+    return model

@@ -43,7 +43,8 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
         wanted = read_config(merged(wanted.model_dump(), {"train": settled}))
     may_change = {"track", "train.workers", "train.cache", "train.unsafe", "train.executor", "train.address", *PLACES}
     may_change |= {"model.timeout", "model.retries"}
-    may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}  # they move a step by rounding
+    # Where as many lessons make a step, these move it by rounding.
+    may_change |= {"tuning.batch", "tuning.accumulation", "tuning.checkpointing"}
     then, now = flat(begun.model_dump()), flat(wanted.model_dump())
     if {then["screen"], now["screen"]} & NO_TABLES:  # they name no place
         may_change.remove("screen")
@@ -54,4 +55,10 @@ def resumed_config(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Searc
                 f"the run was begun with `{key}` = {then.get(key)!r}, not {now[key]!r}",
                 "a run keeps its settings: leave the option out to resume it, or name another --run",
             )
+    lessons, was = wanted.tuning.step, begun.tuning.step
+    if lessons != was:
+        raise UsageError(
+            f"the run was begun with `tuning.batch` x `tuning.accumulation` = {was}, not {lessons}",
+            f"both may change if their product stays {was}, the lessons of a step; or name another --run",
+        )
     return wanted

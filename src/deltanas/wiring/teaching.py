@@ -59,8 +59,8 @@ def teaching_of(config: SearchConfig) -> Teaching:
     """What is learned, and how. Raises UsageError, DataError where the settings or a corpus don't allow it."""
     require_tunable(config)
     start, places = config.model.adapter, config.learn.corpus
-    more = tuple(edit for place in places for edit in measured_edits(Path(place)))
-    return Teaching(config.learn, config.tuning, config.seed, more, Path(start) if start else None)
+    more = tuple(edit for place in places for edit in measured_edits(Path(place).expanduser()))
+    return Teaching(config.learn, config.tuning, config.seed, more, Path(start).expanduser() if start else None)
 
 
 def measured_edits(place: Path, told: Told = lambda _: None, **near: int) -> list[MeasuredEdit]:
