@@ -23,7 +23,7 @@ __all__ = [
     "keys_of",
     "known_rows",
     "open_table",
-    "require_lines",
     "rates_of",
+    "require_lines",
     "winner",
 ]
