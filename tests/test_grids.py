@@ -226,6 +226,9 @@ def test_a_dry_run_says_what_is_missing_and_writes_nothing(
     status, found = dry(out=".")
     assert status == 1
     assert found["lacks"][0]["hint"] == "give --out grid.jsonl"
+    status, found = dry("--prm", "lr=0.02")
+    assert status == 1
+    assert "--prm lr=0.02 would do nothing" in found["lacks"][0]["message"]
     with pytest.raises(UsageError, match="is a folder"):
         app(["--out", ".", "--dataset", "folder:nowhere"], standalone_mode=False)
     assert not list(tmp_path.iterdir())

@@ -160,6 +160,15 @@ def test_a_name_that_another_reader_takes_for_csv(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_link_to_a_table_stays_one(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    link, target = tmp_path / "t.jsonl", tmp_path / "sub" / "own.jsonl"
+    link.symlink_to(target)
+    assert run_grid(link, CountingRunner())
+    assert link.is_symlink()
+    assert target.read_bytes() == table.read_bytes(), "in the order of the grid, whatever ended first"
+
+
 @pytest.mark.parametrize("name", [".", "/", "..", "sub"])
 def test_a_folder_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / "sub").mkdir()

@@ -308,6 +308,13 @@ def test_constant_logits_score_as_chance(runner: Runner) -> None:
     assert outcome.score < 0.15
 
 
+def test_a_long_reason_in_any_script_is_told(runner: Runner) -> None:
+    outcome = train_one(runner, hostile(r"raise RuntimeError('\U0001f600' * 5000 + '\ud800')"))
+    assert isinstance(outcome, Failed)
+    assert outcome.reason.startswith("line ")
+    assert len(outcome.reason) == 600
+
+
 def test_one_candidate_cannot_change_the_next_ones_data(runner: Runner, score: float) -> None:
     code = "memory = mmap.mmap(4, 0, access=mmap.ACCESS_COPY); memory[:] = bytes(len(memory)); raise OSError"
     train_one(runner, hostile(code))

@@ -103,7 +103,7 @@ class Table:
         ordered = [self.rows[key] for key in keys if key in self.rows]
         if list(map(key_of, ordered)) != list(self.rows):
             try:
-                write_whole(self.path, b"".join(map(_line, ordered)), lasting=True)
+                write_whole(self.path.resolve(), b"".join(map(_line, ordered)), lasting=True)
             except OSError as error:
                 raise _unwritten(self.path, error) from error
 

@@ -58,7 +58,7 @@ def answer(answer_fd: int, work: Callable[[], tuple[dict[str, object], bytes]]) 
         header, raw = work()
     except BaseException as error:  # noqa: BLE001  a candidate may raise anything, SystemExit too
         header = {"failed": failure_kind(error), "reason": explain(error), "step": isinstance(error, StepError)}
-    line = json.dumps(header).encode() + b"\n"
+    line = json.dumps(header, ensure_ascii=False).encode(errors="replace") + b"\n"
     rest = memoryview(line + raw)
     while rest:
         rest = rest[os.write(answer_fd, rest) :]

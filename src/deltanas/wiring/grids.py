@@ -120,6 +120,11 @@ class OpenGrid:
 def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     """Raises UsageError where the grid can't be as it is asked for, DataError where a data set can't be read."""
     grid_of(("network",), order, config.seed)  # what is wrong with it is told before data is read
+    if "lr" in config.prm:
+        raise UsageError(
+            f"the arms give the rates of the trainings, so --prm lr={config.prm['lr']:g} would do nothing",
+            "leave it out: --arm and --rates say which rates there are, and `recipes inject --lr` gives one of your own",
+        )
     programs = programs_of(config)
     _require_sound("", programs, (ContractGate(),))
     grid = grid_of(tuple(programs), order, config.seed)
