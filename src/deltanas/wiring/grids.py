@@ -123,7 +123,7 @@ def grid_parts(config: SearchConfig, order: GridOrder) -> GridParts:
     if "lr" in config.prm:
         raise UsageError(
             f"the arms give the rates of the trainings, so --prm lr={config.prm['lr']:g} would do nothing",
-            "leave it out: --arm and --rates say which rates there are, and `recipes inject --lr` gives one of your own",
+            "leave it out: --arm and --rates say which rates there are; `recipes inject --lr` takes one of your own",
         )
     programs = programs_of(config)
     _require_sound("", programs, (ContractGate(),))
