@@ -97,9 +97,9 @@ def test_the_part_of_the_seeds_is_a_figure_of_its_own() -> None:
     found = compared(METRIC, child, parent, noise)
     assert found is not None
     assert found.seeds == mean_difference(child.scores, parent.scores)
-    same = [replace(each, scores=(each.score,) * SEVERAL) for each in (one, two)]
-    assert compared(METRIC, *same, Noise()) == compared(METRIC, one, two), "trainings that are equal tell no scatter"
-    found = compared(METRIC, *same, noise)
+    child, parent = (replace(each, scores=(each.score,) * SEVERAL) for each in (one, two))
+    assert compared(METRIC, child, parent, Noise()) == compared(METRIC, one, two), "trainings that are equal tell no scatter"
+    found = compared(METRIC, child, parent, noise)
     assert found is not None
     assert found.seeds is not None
     assert found.seeds.low < found.seeds.high

@@ -55,9 +55,9 @@ def test_lessons_are_split_by_family_and_what_is_dropped_is_counted() -> None:
 def test_a_program_is_held_out_whatever_its_edits_brought() -> None:
     edits = [measured("a", 1, 2), measured("a", 1, 3), measured("b", 10, 2), measured("a", 1, 4), measured("b", 10, 11)]
     chosen = [*edits[:2], *edits[3:]]
-    given = {"measured": edits, "programs": [Program.of("x = 3\n", prm='{"lr": 0.1}')]}
+    baselines = [Program.of("x = 3\n", prm='{"lr": 0.1}')]
     assert len(corpus_of(chosen, Plain(), ["b"]).tuning) == 3
-    corpus = corpus_of(chosen, Plain(), ["b"], **given)
+    corpus = corpus_of(chosen, Plain(), ["b"], edits, baselines)
     assert [one.completion for one in corpus.tuning] == [edits[3].edit]
     assert [one.completion for one in corpus.held_out] == [edits[4].edit]
     assert corpus.dropped == {"a program of a family that is held out": 2}

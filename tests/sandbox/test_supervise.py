@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from dataclasses import replace
 from typing import Any, cast
 
@@ -123,7 +124,7 @@ def test_the_start_of_the_server_is_none_of_the_childs_time(monkeypatch: pytest.
         return watch(*given)
 
     monkeypatch.setattr(supervise, "_watch", watched)
-    monkeypatch.setattr(supervise.time, "monotonic", lambda: server.now)
+    monkeypatch.setattr(time, "monotonic", lambda: server.now)
     ended = run_alone(server, JOB, [b"data"], LIMITS, due=9)
     monkeypatch.undo()
     server.child.wait()
