@@ -8,8 +8,10 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 from deltanas.errors import SandboxError
 from deltanas.sandbox.connect import reach
@@ -22,7 +24,10 @@ _BEAT = 2.0
 """Seconds between two looks at the cluster."""
 _SILENCE = 10.0
 """Seconds for which the cluster may be out of reach. Ray itself ends the whole process after 60."""
+_PATIENCE = 30.0
+"""Seconds for which an answer of the cluster is waited for, which may be lost after it was in reach."""
 _START_SECONDS = 180.0
+T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -64,7 +69,7 @@ class Crew:
         if not now and time.monotonic() < self._next_look:
             return
         if self._within_reach():  # else Ray would wait for it, and end the whole process
-            self._enlist()
+            self._timely(self._enlist)
         self._next_look = time.monotonic() + _BEAT
 
     def _enlist(self) -> None:
@@ -134,7 +139,7 @@ class Crew:
     def given_up(self) -> bool:
         """Is there a node that lives, and was lost too often?"""
         lost = {node for node, count in self._losses.items() if count >= LOSSES}
-        return any(node["Alive"] and node["NodeID"] in lost for node in self._ray.nodes())
+        return any(node["Alive"] and node["NodeID"] in lost for node in self._timely(self._ray.nodes))
 
     def dismiss(self) -> None:
         while self.members:
@@ -156,6 +161,25 @@ class Crew:
         except SandboxError as error:
             self._losses[member.node] = LOSSES
             self.lose(member, error)
+
+    def _timely(self, call: Callable[[], T]) -> T:
+        """What a call comes to that waits for the cluster. Raises SandboxError where it waits for too long."""
+        answer: Future[T] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as error:  # noqa: BLE001  it is raised where the answer is waited for
+                answer.set_exception(error)
+
+        Thread(target=ask, daemon=True).start()
+        try:
+            return answer.result(_PATIENCE)
+        except TimeoutError:
+            if answer.done():
+                raise
+            told = f"the Ray cluster at {self._gcs} is gone: it was there and gives no answer for {_PATIENCE:g} s"
+            raise SandboxError(told, _HINT) from None
 
     def _within_reach(self) -> bool:
         """Raises SandboxError where the cluster was out of reach for too long."""
