@@ -98,7 +98,9 @@ def test_the_part_of_the_seeds_is_a_figure_of_its_own() -> None:
     assert found is not None
     assert found.seeds == mean_difference(child.scores, parent.scores)
     child, parent = (replace(each, scores=(each.score,) * SEVERAL) for each in (one, two))
-    assert compared(METRIC, child, parent, Noise()) == compared(METRIC, one, two), "trainings that are equal tell no scatter"
+    assert compared(METRIC, child, parent, Noise()) == compared(METRIC, one, two), (
+        "trainings that are equal tell no scatter"
+    )
     found = compared(METRIC, child, parent, noise)
     assert found is not None
     assert found.seeds is not None

@@ -338,17 +338,45 @@ def test_channels_of_16_bits_are_told_in_ppms(tmp_path: Path, head: str, told: t
     assert read_picture(tmp_path / "x").done == told
 
 
+def tiff_of(values: NDArray[Any], photometric: int = 2, *, planes: bool = False) -> bytes:
+    """values: [h, w, 3 or 4], uint8 or uint16, not compressed. planes: each channel by itself."""
+    height, width, channels = values.shape
+    size, bits = values.nbytes, 8 * values.itemsize
+    stored = values.transpose(2, 0, 1) if planes else values
+    at = 8 + size
+    depths = struct.pack(f"<{channels}H", *[bits] * channels)
+    places = struct.pack(f"<{channels}I", *(8 + size // channels * number for number in range(channels)))
+    sizes = struct.pack(f"<{channels}I", *[size // channels] * channels)
+    tags: dict[int, tuple[int, int, int]] = {
+        tag: (4, 1, value)
+        for tag, value in {256: width, 257: height, 259: 1, 262: photometric, 277: channels, 278: height}.items()
+    }
+    tags[258] = (3, channels, at)
+    tags[284] = (3, 1, 2 if planes else 1)
+    tags[273] = (4, channels, at + len(depths)) if planes else (4, 1, 8)
+    tags[279] = (4, channels, at + len(depths) + len(places)) if planes else (4, 1, size)
+    folder = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", tag, *tags[tag]) for tag in sorted(tags))
+    more = depths + places + sizes
+    return b"II*\0" + struct.pack("<I", at + len(more)) + stored.tobytes() + more + folder + bytes(4)
+
+
 @pytest.mark.parametrize(("photometric", "channels"), [(2, 3), (2, 4), (5, 4)])
 def test_channels_of_16_bits_are_told_in_tiffs(tmp_path: Path, photometric: int, channels: int) -> None:
-    size = 6 * 5 * channels * 2
-    tags = {256: 6, 257: 5, 259: 1, 262: photometric, 273: 8, 277: channels, 278: 5, 279: size}
-    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
-    entries.insert(2, struct.pack("<HHII", 258, 3, channels, 8 + size))
-    folder = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
-    depths = struct.pack(f"<{channels}H", *[16] * channels)
-    start = struct.pack("<I", 8 + size + len(depths))
-    (tmp_path / "x").write_bytes(b"II*\0" + start + bytes([0, 255]) * (size // 2) + depths + folder)
+    (tmp_path / "x").write_bytes(tiff_of(np.full((5, 6, channels), 0xFF00, np.uint16), photometric))
     assert read_picture(tmp_path / "x").done == (CUT,)
+
+
+def test_a_tiff_whose_channels_of_16_bits_lie_apart_is_refused_as_pillow_reads_other_pixels(tmp_path: Path) -> None:
+    values = pixels(1, 5, 6, 3)[0]
+    (tmp_path / "x").write_bytes(tiff_of(values, planes=True))
+    assert (read_picture(tmp_path / "x").pixels == values.transpose(2, 0, 1)).all()
+    deep = values.astype(np.uint16) * 257
+    (tmp_path / "x").write_bytes(tiff_of(deep))
+    assert (read_picture(tmp_path / "x").pixels == values.transpose(2, 0, 1)).all()
+    (tmp_path / "x").write_bytes(tiff_of(deep, planes=True))
+    with pytest.raises(DataError, match="save it with channels interleaved"):
+        read_picture(tmp_path / "x")
+    assert (np.asarray(Image.open(tmp_path / "x")) != values).any(), "Pillow reads it right: no need to refuse it"
 
 
 def test_a_bitmap_of_16_bits_for_all_channels_has_no_more_than_8_for_each(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _FAULTS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 _EXIF_FAULTS = (*_FAULTS, ArithmeticError, LookupError, TypeError)
 _ORIENTATION = 0x0112
+_BITS, _PLANES = 0x0102, 0x011C
 _KINDS = {"1": "bilevel", "P": "palette", "PA": "palette"}
 _GREY = ("1", "L", "LA", "La")
 DEPTHS = (8, 10, 12, 14, 16)
@@ -121,6 +122,7 @@ def read_picture(
     """
     image = pillow()
     with _opened(path) as file:
+        _require_read_right(file)
         cut = _cut(file)
         turn = _turn(file)
         several = file.format != "MPO" and getattr(file, "is_animated", False)
@@ -256,6 +258,14 @@ def _plain(file: Any, span: Span | None) -> tuple[Any, str, list[str]]:
 def _deep(mode: str) -> bool:
     """Whether pixels of this mode of Pillow's are grey and have more than 8 bits."""
     return mode[:1] in "IF"
+
+
+def _require_read_right(file: Any) -> None:
+    """Raises ValueError for what Pillow reads as other pixels than the file holds."""
+    if file.format == "TIFF":
+        planes = file.tag_v2.get(_PLANES) == 2 and len(file.getbands()) > 1
+        if planes and max(file.tag_v2.get(_BITS, (8,))) > 8:
+            raise ValueError("it holds channels of more than 8 bits apart: save it with channels interleaved")
 
 
 def _cut(file: Any) -> bool:
