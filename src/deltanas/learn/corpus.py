@@ -67,7 +67,8 @@ def corpus_of(
     is also one of a family that is not, the edits that touch it are dropped from those to learn from.
 
     Args:
-        measured: all that was measured, where `edits` are some of it. programs: further ones of families held out.
+        measured: all that was measured, `edits` among it; if not given, `edits`.
+        programs: further ones of families held out.
     """
     taught, dropped = _taught(edits, phrasing, set(held), measured, programs)
     tuning = tuple(lesson for edit, lesson, outside in taught if not outside)
@@ -121,7 +122,7 @@ def _taught(
         else:
             usable.append((edit, pair))
         seen.add(pair)
-    hidden = _hidden(edits, measured, apart)
+    hidden = _hidden(measured or edits, apart)
     for program in programs:
         bare = Program({part: text for part, text in program.parts.items() if part != "prm"})
         hidden |= {program.id, bare.id}  # as in `MeasuredEdit.pair`
@@ -144,10 +145,10 @@ def _taught(
     return taught, dropped
 
 
-def _hidden(edits: Sequence[MeasuredEdit], measured: Sequence[MeasuredEdit], apart: set[str]) -> set[str]:
+def _hidden(edits: Sequence[MeasuredEdit], apart: set[str]) -> set[str]:
     """Identities of the programs of the families `apart`."""
     hidden: set[str] = set()
-    for edit in (*edits, *measured):
+    for edit in edits:
         if edit.family in apart:
             with suppress(EditError):
                 hidden.update(edit.pair)
